@@ -1,0 +1,1 @@
+"""Light and cameras. Never imports ``sln_guide`` or Qt."""

@@ -1,0 +1,136 @@
+"""The `Camera` protocol, what can be set on a camera, and every way a camera can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self, runtime_checkable
+
+from hardware.frame import Frame, PixelFormat
+
+Trigger = Literal["free-run", "hardware"]
+
+
+class CameraError(Exception):
+    """A camera failed. The message says what, of which camera, and what to do."""
+
+
+class CameraNotFoundError(CameraError):
+    """No camera answers to this serial number."""
+
+
+class CameraInUseError(CameraError):
+    """Another process holds the camera."""
+
+
+class CameraRemovedError(CameraError):
+    """The camera was unplugged (or stopped answering): close it, then open again."""
+
+
+class CameraTimeoutError(CameraError):
+    """No frame arrived in time; the camera may still be well."""
+
+
+class BadSettingError(CameraError):
+    """A setting the camera refused, or read back as something else."""
+
+
+class IncompleteFrameError(CameraError):
+    """A buffer arrived damaged; the next may be well. Counted in `CameraCounters.failed`."""
+
+
+class CameraStateError(CameraError):
+    """Called out of order, for example `read` before `start`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """What to set. ``None`` leaves the camera's own value; what it became is read back.
+
+    ``roi`` is (x, y, width, height) in sensor px. ``black_level`` in counts.
+    ``trigger`` "hardware" waits for ``trigger_line``, rising edge, one frame a pulse.
+    """
+
+    pixel_format: PixelFormat | None = None
+    exposure_us: float | None = None
+    gain_db: float | None = None
+    frame_rate_hz: float | None = None
+    roi: tuple[int, int, int, int] | None = None
+    black_level: float | None = None
+    trigger: Trigger | None = None
+    trigger_line: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraCounters:
+    """Since `Camera.open`: frames handed out, frames the counter says were lost, bad buffers."""
+
+    delivered: int = 0
+    lost: int = 0
+    failed: int = 0
+
+
+@runtime_checkable
+class Camera(Protocol):
+    """A source of frames, used by one thread at a time.
+
+    ``open -> apply -> start -> read... -> stop -> close``. `open`, `stop` and `close` are
+    idempotent; leaving the context manager closes. After `CameraRemovedError`: `close`, then
+    `open` until it succeeds, `apply`, `start`; `Frame.stream_epoch` then counts one up.
+    """
+
+    @property
+    def camera_id(self) -> str:
+        """Serial number, or a name that says what simulates it."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """True for anything that is not light on a real sensor (mock, phantom, emulator)."""
+        ...
+
+    @property
+    def settings(self) -> CameraSettings:
+        """What the camera read back after the last `apply`, every field set."""
+        ...
+
+    @property
+    def counters(self) -> CameraCounters:
+        """Deliveries and losses since `open`."""
+        ...
+
+    def open(self) -> None:
+        """Take hold of the device. Raises CameraNotFoundError, CameraInUseError."""
+        ...
+
+    def apply(self, settings: CameraSettings) -> CameraSettings:
+        """Set, read back, return what the camera really does. Raises BadSettingError."""
+        ...
+
+    def start(self) -> None:
+        """Begin grabbing."""
+        ...
+
+    def read(self, timeout_s: float) -> Frame:
+        """Return the next frame, in order, none skipped by us.
+
+        Raises CameraTimeoutError, IncompleteFrameError, CameraRemovedError, CameraStateError.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End grabbing; `start` may follow."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; `open` may follow. Never raises for a device already gone."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,226 @@
+"""`Rig`: which camera plays which role, its settings, the optics, and the registration.
+
+A rig file is TOML, validated strictly: an unknown key, a wrong type or a value out of range is
+refused with the key's path. ``None`` (a missing key) means unset; 0 means zero.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.camera import CameraSettings, Trigger
+from hardware.frame import PixelFormat
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
+
+SCHEMA = 1
+
+
+class RigError(Exception):
+    """A rig file that cannot be used: names the file, the key, and what to do."""
+
+
+class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One camera's part of a rig.
+
+    ``source``: "basler" (a real camera, or Basler's emulator with an ``emulation`` table) or
+    "phantom" (our optical model). Cameras fed with recordings are made in code and by `replay`.
+    """
+
+    source: Literal["basler", "phantom"]
+    serial: str | None = None
+    pixel_format: PixelFormat
+    exposure_us: Positive
+    gain_db: NonNegative = 0.0
+    frame_rate_hz: Positive | None = None
+    roi: tuple[int, int, PositiveInt, PositiveInt] | None = None
+    black_level: NonNegative | None = None
+    trigger: Trigger = "free-run"
+    trigger_line: str | None = None
+    pfs: str | None = None
+    images: str | None = None
+    """Folder of images fed to Basler's emulator; only with an emulated camera."""
+
+    def camera_settings(self) -> CameraSettings:
+        """Return what to `Camera.apply`."""
+        return CameraSettings(
+            pixel_format=self.pixel_format,
+            exposure_us=self.exposure_us,
+            gain_db=self.gain_db,
+            frame_rate_hz=self.frame_rate_hz,
+            roi=self.roi,
+            black_level=self.black_level,
+            trigger=self.trigger,
+            trigger_line=self.trigger_line,
+        )
+
+
+class Optics(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Geometry. ``mm_per_px`` is of the NIR image at the working distance; None: unknown scale."""
+
+    mm_per_px: Positive | None = None
+    layout: Literal["coaxial", "two-lens"] = "coaxial"
+    baseline_mm: NonNegative = 0.0
+    working_distance_mm: Positive = 300.0
+    relief_mm: NonNegative = 0.0
+    node_min_mm: Positive = 3.0
+    node_max_mm: Positive = 20.0
+    max_tissue_motion_mm: Positive = 1.0
+
+    @property
+    def parallax_mm(self) -> float:
+        """Misplacement in the image for the declared relief: baseline x relief / distance."""
+        return self.baseline_mm * self.relief_mm / self.working_distance_mm
+
+
+Matrix3 = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+IDENTITY: Matrix3 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where an NIR pixel lies in the white image: ``white ~ white_from_nir @ (x, y, 1)``.
+
+    ``none``: no overlay, views side by side. ``assumed``: never measured, and the screen says
+    so. ``calibrated``: measured on this rig; ``residual_mm`` is its error on that plane.
+    """
+
+    kind: Literal["none", "assumed", "calibrated"] = "none"
+    white_from_nir: Matrix3 = IDENTITY
+    residual_mm: NonNegative | None = None
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return the homography as a (3, 3) float64 array."""
+        return np.array(self.white_from_nir, dtype=np.float64)
+
+
+class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the NIR numbers mean. Counts below ``dark_counts`` are offset, not light.
+
+    ``electron_counts`` is K of EMVA 1288 (DN/e-) at 0 dB; ``read_noise_counts`` the temporal
+    dark noise at 0 dB. None: estimated from the frames, and said so.
+    """
+
+    dark_counts: NonNegative = 0.0
+    electron_counts: Positive | None = None
+    read_noise_counts: NonNegative | None = None
+
+
+class PhantomSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which scene the phantom plays for a simulated rig."""
+
+    scene: str = "procedure"
+    seed: int = 1
+    width: PositiveInt = 1280
+    height: PositiveInt = 1024
+
+
+class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything the application must know about the hardware it stands on."""
+
+    schema: Literal[1] = 1
+    name: str
+    description: str = ""
+    nir: CameraSpec | None
+    white: CameraSpec | None = None
+    optics: Optics = Optics()
+    sensor: Sensor = Sensor()
+    registration: Registration = Registration()
+    phantom: PhantomSpec | None = None
+    emulated: bool = False
+    """True only for Basler's software emulator: asked for by name, SIMULATED on the screen."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any picture this rig gives is not light on a sensor."""
+        specs = [s for s in (self.nir, self.white) if s is not None]
+        return self.emulated or any(s.source == "phantom" for s in specs)
+
+
+def parse_rig(text: str, *, origin: str) -> Rig:
+    """Parse and validate TOML ``text``; ``origin`` is named in errors.
+
+    Raises
+    ------
+    RigError
+        Naming the key and what is wrong with it.
+    """
+    try:
+        rig = msgspec.toml.decode(text.encode(), type=Rig)
+    except msgspec.ValidationError as error:
+        raise RigError(f"rig {origin}: {_plain(str(error))}") from None
+    except msgspec.DecodeError as error:
+        raise RigError(f"rig {origin}: not valid TOML: {error}") from None
+    _check(rig, origin)
+    return rig
+
+
+def load_rig(name_or_path: str | Path) -> Rig:
+    """Load a rig by the name of a shipped one or by path to a TOML file."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RigError(f"rig {path}: cannot be read ({error})") from None
+        return parse_rig(text, origin=str(path))
+    name = str(name_or_path)
+    if name not in shipped_rigs():
+        raise RigError(
+            f"no rig named {name!r}: give a .toml file or one of {', '.join(shipped_rigs())}"
+        )
+    text = (resources.files("hardware") / "rigs" / f"{name}.toml").read_text(encoding="utf-8")
+    return parse_rig(text, origin=name)
+
+
+def shipped_rigs() -> tuple[str, ...]:
+    """Return the names of the rigs that come with the application."""
+    folder = resources.files("hardware") / "rigs"
+    return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml")))
+
+
+def _plain(message: str) -> str:
+    """Turn msgspec's ``$.nir.exposure_us`` into the key as written in the file."""
+    text, _, where = message.partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    return f"key '{key}': {text}" if key else text
+
+
+def _check(rig: Rig, origin: str) -> None:
+    def refuse(key: str, why: str) -> None:
+        raise RigError(f"rig {origin}: key '{key}': {why}")
+
+    for role in ("nir", "white"):
+        spec: CameraSpec | None = getattr(rig, role)
+        if spec is None:
+            continue
+        if spec.source == "basler" and not spec.serial:
+            refuse(f"{role}.serial", "a Basler camera is chosen by serial number: give it")
+        if spec.source == "phantom" and rig.phantom is None:
+            refuse("phantom", f"{role}.source is 'phantom': give a [phantom] table")
+        if spec.trigger == "hardware" and spec.trigger_line is None:
+            refuse(f"{role}.trigger_line", "a hardware trigger needs its line, such as 'Line1'")
+        if spec.images is not None and not rig.emulated:
+            refuse(f"{role}.images", "only an emulated camera plays images: set emulated = true")
+        if role == "nir" and not spec.pixel_format.is_mono:
+            refuse("nir.pixel_format", f"{spec.pixel_format} is not monochrome")
+        if role == "white" and spec.pixel_format.is_mono:
+            refuse("white.pixel_format", f"{spec.pixel_format} has no colour")
+    if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:
+        if rig.nir.serial == rig.white.serial:
+            refuse("white.serial", "is the NIR camera's: each role needs its own camera")
+    if rig.optics.node_max_mm <= rig.optics.node_min_mm:
+        refuse("optics.node_max_mm", "must be larger than optics.node_min_mm")
+    flat = [v for row in rig.registration.white_from_nir for v in row]
+    if not all(math.isfinite(v) for v in flat):
+        refuse("registration.white_from_nir", "holds a value that is not finite")
+    if abs(float(np.linalg.det(rig.registration.matrix()))) < 1e-9:
+        refuse("registration.white_from_nir", "cannot be inverted")

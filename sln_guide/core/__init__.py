@@ -1,0 +1,1 @@
+"""The numba core: pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Derived files: tables and overlay video."""

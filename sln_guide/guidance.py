@@ -1,0 +1,307 @@
+"""What flows: frozen values, replaced whole, never edited, shared by reference between threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame
+from hardware.rig import Registration
+
+
+class Role(StrEnum):
+    """What a camera is for."""
+
+    NIR = "nir"
+    WHITE = "white"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An NIR frame and the white frame exposed nearest to it (None where there is none).
+
+    ``skew_ns`` is white minus NIR mid-exposure.
+    """
+
+    nir: Frame
+    white: Frame | None
+    skew_ns: int = 0
+
+
+class Kind(StrEnum):
+    """What a bright thing is taken for. When in doubt: UNCERTAIN."""
+
+    NODE = "node"
+    CHANNEL = "channel"
+    INJECTION = "injection"
+    GLINT = "glint"
+    UNCERTAIN = "uncertain"
+
+
+class CannotJudge(IntFlag):
+    """Why a place can be called neither bright nor dark. Dark never reads as "negative"."""
+
+    NONE = 0
+    SATURATED = 1
+    TOO_DARK = 2
+    INSTRUMENT = 4
+    GLINT = 8
+    OUTSIDE_REGISTERED_FIELD = 16
+    BAD_DATA = 32
+    NEAR_INJECTION = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval for the noiseless value of the same measure."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One bright thing in one NIR frame.
+
+    Coordinates are (x, y), x to the right, y down, the centre of the top-left pixel is (0, 0).
+
+    Attributes
+    ----------
+    track_id
+        Identity that outlives the frame; 0 where tracking is not (yet) at work.
+    confirmed, coasted
+        Seen often enough in time; not seen in this frame (then ``signal``, ``sbr``, ``cnr`` are
+        None: a coasting node is never drawn as signal, measured or exported).
+    x_px, y_px
+        Centre in NIR px.
+    x_white_px, y_white_px
+        Centre in white px; None without registration.
+    area_px, area_mm2, spot_width_mm
+        Of the half-maximum contour. Light scatters: it is not the node's size. The ``mm`` ones
+        are None where the scale is unknown.
+    spot_width_px
+        Diameter of the circle of the same area, NIR px.
+    signal
+        Peak added signal above local background [counts/(ms*gain)].
+    sbr, cnr
+        See `sln_guide.core`; ``sbr`` is a lower bound when ``saturated_fraction`` > 0.
+    significance
+        Sigma of noise plus tissue texture.
+    contour_px
+        (N, 2) float32 half-maximum contour, NIR px, (x, y); None where it was not traced.
+    flags
+        Plain words for what is doubtful, such as "saturated", "by instrument".
+    """
+
+    track_id: int
+    kind: Kind
+    confirmed: bool
+    coasted: bool
+    x_px: float
+    y_px: float
+    x_white_px: float | None
+    y_white_px: float | None
+    area_px: float
+    area_mm2: float | None
+    spot_width_px: float
+    spot_width_mm: float | None
+    signal: float | None
+    sbr: float | None
+    sbr_interval: Interval | None
+    cnr: float | None
+    cnr_interval: Interval | None
+    significance: float
+    saturated_fraction: float
+    age_s: float = 0.0
+    contour_px: NDArray[np.float32] | None = None
+    flags: tuple[str, ...] = ()
+
+
+class View(StrEnum):
+    """What the large picture shows."""
+
+    MERGED = "merged"
+    WHITE = "white"
+    NIR = "nir"
+
+
+class ColourMap(StrEnum):
+    """Overlay colours; the last two for colour-vision deficiency."""
+
+    GREEN = "green"
+    CYAN = "cyan"
+    MAGENTA = "magenta"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator chose. Travels inside `Guidance`: a picture can say what made it.
+
+    ``threshold_sigma`` [sigma] is the significance a call needs; ``opacity`` in [0, 1] of the
+    overlay at full scale; ``display_full_scale`` [counts/(ms*gain)] is the signal drawn in the
+    brightest colour, None: follows the scene slowly.
+    """
+
+    threshold_sigma: float = 4.5
+    opacity: float = 0.7
+    colour_map: ColourMap = ColourMap.GREEN
+    view: View = View.MERGED
+    display_full_scale: float | None = None
+    show_channel: bool = True
+    show_injection: bool = True
+    show_uncertain: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.threshold_sigma <= 20.0:
+            raise ValueError(f"threshold_sigma must lie in [1, 20], not {self.threshold_sigma}")
+        if not 0.0 <= self.opacity <= 1.0:
+            raise ValueError(f"opacity must lie in [0, 1], not {self.opacity}")
+        if self.display_full_scale is not None and not self.display_full_scale > 0:
+            raise ValueError("display_full_scale must be positive")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guidance:
+    """What the core made of one pair. Arrays are owned, read-only.
+
+    Attributes
+    ----------
+    generation
+        Counts computations of one pipeline state, from 1.
+    grid_px
+        Edge of a grid block in NIR px; maps below are (rows, cols) = ceil(size / grid_px), and
+        the centre of block (r, c) lies at NIR px ((c + 0.5) * grid_px - 0.5, likewise y).
+    signal
+        float32, added signal above background [counts/(ms*gain)].
+    background
+        float32, background [counts/(ms*gain)].
+    significance
+        float32, sigma of noise plus texture at node scale.
+    limit_contrast
+        float32, contrast a node of the rig's size would need, here and now, to be called.
+    cannot_judge
+        uint8, bits of `CannotJudge`.
+    limit_sbr
+        The field's median detection limit as SBR (None: cannot be told).
+    false_calls_per_field
+        Expected false calls in this field at this threshold.
+    display_full_scale
+        Signal drawn in the brightest colour [counts/(ms*gain)].
+    colour_predicted
+        Whether the background was predicted from the colour image (else from NIR alone).
+    stage_ms
+        Time per stage; not part of the digest.
+    flags
+        Plain words about the whole frame, such as "constant image", "light step".
+    """
+
+    generation: int
+    pair: Pair
+    detections: tuple[Detection, ...]
+    grid_px: int
+    signal: NDArray[np.float32]
+    background: NDArray[np.float32]
+    significance: NDArray[np.float32]
+    limit_contrast: NDArray[np.float32]
+    cannot_judge: NDArray[np.uint8]
+    limit_sbr: float | None
+    false_calls_per_field: float
+    display_full_scale: float
+    colour_predicted: bool
+    registration: Registration
+    settings: Settings
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One drawn picture, ready to paint. ``rgb32`` is (H, W) uint32 0xffRRGGBB, read-only.
+
+    ``guidance`` is None when no overlay was drawn (``view`` says what was). ``white_shift_px``
+    is how far tissue in ``white`` has moved since the guidance's own white frame [white px].
+    ``scale_px`` maps NIR px to picture px: NIR view: identity; else the registration.
+    """
+
+    number: int
+    rgb32: NDArray[np.uint32]
+    view: View
+    white: Frame | None
+    nir: Frame | None
+    guidance: Guidance | None
+    overlay_drawn: bool
+    white_shift_px: tuple[float, float]
+    handed_over_ns: int
+    drawn_ns: int
+    white_thumbnail: NDArray[np.uint32] | None = None
+    nir_thumbnail: NDArray[np.uint32] | None = None
+
+
+class Health(StrEnum):
+    """STALE is the initial value: live must be proved."""
+
+    STALE = "stale"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    LOST = "lost"
+
+
+class Mode(StrEnum):
+    """Where pictures come from. SIMULATED runs only when asked for by name."""
+
+    LIVE = "live"
+    SIMULATED = "simulated"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """One camera's stream. Times are `time.monotonic_ns`; ``lost`` by the device's counter."""
+
+    role: Role
+    camera_id: str
+    health: Health = Health.STALE
+    rate_hz: float = 0.0
+    period_ns: int = 0
+    delivered: int = 0
+    lost: int = 0
+    failed: int = 0
+    epoch: int = 0
+    last_frame_ns: int | None = None
+    last_mid_exposure_ns: int | None = None
+    frozen: bool = False
+    error: str | None = None
+    since_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if power fails."""
+
+    recording: bool = False
+    case_name: str | None = None
+    started_ns: int | None = None
+    frames: int = 0
+    bytes_written: int = 0
+    unsaved: int = 0
+    dropped: int = 0
+    minutes_left: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHealth:
+    """Everything around the guidance that the screen must be honest about."""
+
+    nir: StreamHealth
+    white: StreamHealth | None
+    recorder: RecorderHealth = RecorderHealth()
+    processing_error: str | None = None
+    processing_since_ns: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    skipped_nir: int = 0
+    started_ns: int = 0

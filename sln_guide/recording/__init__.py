@@ -1,0 +1,1 @@
+"""Case files: write, read, verify."""

@@ -1,0 +1,1 @@
+"""Rings, tags, scale bar and legend on a picture."""

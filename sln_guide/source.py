@@ -1,0 +1,152 @@
+"""What a window may ask of whatever makes pictures: a live session or a replayed case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from hardware.frame import Frame
+from hardware.rig import Rig
+from sln_guide.guidance import Mode, Picture, SessionHealth, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class EventMark:
+    """Something stamped on the case: ``time_s`` since the case began."""
+
+    time_s: float
+    name: str
+    detail: str = ""
+
+
+class PictureSource(Protocol):
+    """All methods are called from the GUI thread, return at once, and never raise for a fault.
+
+    A fault shows in `health`. No array ever travels in a Qt signal: the source calls ``wake``
+    (from its own thread, cheap, no arguments), the window coalesces and pulls.
+    """
+
+    @property
+    def mode(self) -> Mode:
+        """LIVE, SIMULATED or REPLAY."""
+        ...
+
+    @property
+    def rig(self) -> Rig:
+        """The rig the pictures come from."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Case or rig name for the top strip."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator last chose."""
+        ...
+
+    def start(self) -> None:
+        """Begin. Raises before anything runs if the rig cannot be opened at all."""
+        ...
+
+    def close(self) -> None:
+        """End every thread (bounded), close the case. Idempotent."""
+        ...
+
+    def on_picture(self, wake: Callable[[], None] | None) -> None:
+        """Have ``wake`` called, from another thread, after each new picture."""
+        ...
+
+    def latest_picture(self) -> Picture | None:
+        """Return the newest picture."""
+        ...
+
+    def latest_white(self) -> Frame | None:
+        """Return the newest white frame, for when pictures stop."""
+        ...
+
+    def health(self) -> SessionHealth:
+        """Return a fresh summary of streams, recorder, processing, latency."""
+        ...
+
+    def change(self, **changes: Any) -> Settings:
+        """Replace fields of `Settings`; return the new ones. Raises ValueError."""
+        ...
+
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+        """Tell that ``picture`` reached the window, and whether its overlay was let through."""
+        ...
+
+    def events(self) -> tuple[EventMark, ...]:
+        """Return the marks so far, oldest first."""
+        ...
+
+    def mark(self, name: str, detail: str = "") -> None:
+        """Stamp an event (phase, freeze, snapshot, injection, ...)."""
+        ...
+
+
+@runtime_checkable
+class Recordable(Protocol):
+    """A live source that can record."""
+
+    def start_recording(self) -> Path:
+        """Open a new case and return its folder. Raises RecordingError with what to do."""
+        ...
+
+    def stop_recording(self) -> None:
+        """Close the case; returns when it is safely on disk."""
+        ...
+
+
+@runtime_checkable
+class Replayable(Protocol):
+    """A recorded case. Times in seconds since the case began."""
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the recording."""
+        ...
+
+    @property
+    def position_s(self) -> float:
+        """Where the shown pair lies."""
+        ...
+
+    @property
+    def recorded_at_ns(self) -> int:
+        """Wall clock (ns since 1970, UTC) at position 0."""
+        ...
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        ...
+
+    @property
+    def speed(self) -> float:
+        """Multiple of real time; `math.inf`: as fast as possible."""
+        ...
+
+    def play(self) -> None:
+        """Let time run (from the start again when at the end)."""
+        ...
+
+    def pause(self) -> None:
+        """Stop time."""
+        ...
+
+    def step(self, pairs: int) -> None:
+        """Pause, then show the pair ``pairs`` further on (negative: back)."""
+        ...
+
+    def seek(self, position_s: float) -> None:
+        """Show the pair nearest to ``position_s``."""
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """Choose the speed, 0.1 to `math.inf`."""
+        ...
