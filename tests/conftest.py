@@ -1,0 +1,41 @@
+"""Every test fails on threads it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Name the threads a test began and did not end (libraries' own daemon pools aside)."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 2.0
+    while True:
+        leaked = [
+            t
+            for t in threading.enumerate()
+            if t not in before and t.is_alive() and not isinstance(t, threading._DummyThread)
+        ]
+        if not leaked or time.monotonic() > deadline:
+            break
+        leaked[0].join(0.05)
+    assert not leaked, f"{request.node.nodeid} left threads running: {[t.name for t in leaked]}"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Folder of real recordings; the test is skipped, visibly, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("real recordings are absent: no ../shared/data beside the project")
+    return SHARED_DATA
