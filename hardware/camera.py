@@ -39,6 +39,10 @@ class IncompleteFrameError(CameraError):
     """A buffer arrived damaged; the next may be well. Counted in `CameraCounters.failed`."""
 
 
+class CameraEndedError(CameraError):
+    """The recording a simulated camera plays has come to its end."""
+
+
 class CameraStateError(CameraError):
     """Called out of order, for example `read` before `start`."""
 

@@ -43,6 +43,14 @@ class Latest(Generic[T]):
                 raise Closed
             return None
 
+    def take_now(self) -> T | None:
+        """Return a value not taken before, or None; never waits, never raises."""
+        with self._changed:
+            if not self._fresh:
+                return None
+            self._fresh = False
+            return self._value
+
     def peek(self) -> T | None:
         """Return the newest value, taken or not; None before the first."""
         with self._changed:

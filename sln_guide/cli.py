@@ -1,0 +1,393 @@
+"""The commands: one verb, one function. Errors are one line; exit codes differ by cause."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardware.camera import CameraError
+from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
+from sln_guide import __version__
+from sln_guide.guidance import Settings
+
+if TYPE_CHECKING:
+    from sln_guide.source import PictureSource
+
+OK = 0
+PARTIAL = 1
+USAGE = 2
+CAMERA = 3
+RIG = 4
+CASE = 5
+INPUT = 6
+OUTPUT = 7
+NOT_SOUND = 8
+INTERRUPTED = 130
+
+DEMO_OFFSCREEN_S = 8.0
+
+EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
+recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 130 interrupted"""
+
+
+class OutputError(Exception):
+    """A place that cannot be written to."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(words or ["live"])
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        print(f"sln-guide: {error}", file=sys.stderr)
+        return code
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
+    from sln_guide.export.process import ProcessError
+    from sln_guide.recording.importing import ImportProblem
+    from sln_guide.recording.writer import RecordingError
+
+    causes: tuple[tuple[type[Exception], int], ...] = (
+        (CameraError, CAMERA),
+        (RigError, RIG),
+        (ImportProblem, INPUT),
+        (RecordingError, CASE),
+        (ProcessError, OUTPUT),
+        (OutputError, OUTPUT),
+    )
+    for cause, code in causes:
+        if isinstance(error, cause):
+            return code
+    return None
+
+
+# -- commands ------------------------------------------------------------------------------------
+
+
+def live(options: argparse.Namespace) -> int:
+    """Open the rig's cameras and guide."""
+    from hardware.cameras import cameras_for
+
+    rig = _live_rig(options.rig)
+    if rig.simulated:
+        print(f"SIMULATED: rig '{rig.name}' shows no real camera.")
+    cameras = cameras_for(rig)
+    return _run_live(rig, cameras, options)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Run the simulated procedure; without a display, offscreen into ``--output``."""
+    from hardware.cameras import cameras_for
+
+    from sln_guide.gui.display import display_available
+
+    rig = load_rig("demo")
+    if display_available():
+        return _run_live(rig, cameras_for(rig), options)
+    return _demo_offscreen(rig, options)
+
+
+def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
+    """Run the same session and window without a screen, recording; then process the case."""
+    import shutil
+
+    from hardware.cameras import cameras_for
+
+    from sln_guide.export.process import process_case
+    from sln_guide.recording.reader import CaseReader
+
+    output: Path = options.output
+    seconds = options.seconds or DEMO_OFFSCREEN_S
+    print(f"No display: the demo runs offscreen for {seconds:g} s into {output}/", flush=True)
+    cases = output / "cases"
+    shutil.rmtree(cases, ignore_errors=True)
+    options.cases, options.seconds, options.record = cases, seconds, True
+    options.screenshot = options.screenshot or output / "window.png"
+    options.snapshots = output / "snapshots"
+    code = _run_live(rig, cameras_for(rig), options)
+    if code != OK:
+        return code
+    (case_folder,) = cases.glob("*.case")
+    with CaseReader(case_folder) as case:
+        summary = process_case(case, output, force=True, progress=_progress("processing"))
+    print(summary.text())
+    for name in ("overlay.mp4", "window.png", "detections.csv"):
+        print(f"  {output / name}")
+    print(f"  {case_folder} (replay it: sln-guide replay {case_folder})")
+    return OK if summary.complete else PARTIAL
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Show a recorded case in the window."""
+    from sln_guide.recording.reader import CaseReader
+    from sln_guide.replay import ReplaySession
+
+    session = ReplaySession(CaseReader(options.case))
+    session.set_speed(options.speed)
+    if not options.paused:
+        session.play()
+    return _show(session, options)
+
+
+def process(options: argparse.Namespace) -> int:
+    """Compute a case headless into tables, video and summary."""
+    from sln_guide.export.process import process_case
+    from sln_guide.recording.reader import CaseReader
+
+    settings = None if options.threshold is None else Settings(threshold_sigma=options.threshold)
+    with CaseReader(options.source) as case:
+        summary = process_case(
+            case,
+            options.out,
+            settings=settings,
+            video=not options.no_video,
+            force=options.force,
+            progress=_progress("processing"),
+        )
+    print(summary.text())
+    return OK if summary.complete else PARTIAL
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Make a case of images, stacks or video."""
+    from sln_guide.recording.importing import import_case
+
+    summary = import_case(
+        options.nir,
+        options.white,
+        options.out,
+        fps=options.fps,
+        bit_depth=options.bit_depth,
+        black_level=options.black_level,
+        mm_per_px=options.mm_per_px,
+        dark=options.dark,
+        exposure_us=options.exposure_us,
+        gain_db=options.gain_db,
+        registration=options.registration,
+        timestamps=options.timestamps,
+        white_format=options.white_format,
+        progress=_progress("importing"),
+    )
+    print(summary.text())
+    for assumption in summary.assumptions:
+        print(f"  assumed: {assumption}")
+    return OK
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check a case byte by byte; name what is damaged, changed or missing."""
+    from sln_guide.recording.verify import verify as verify_case
+
+    result = verify_case(options.case)
+    print(result.text())
+    return OK if result.ok and result.complete else NOT_SOUND
+
+
+def cameras(options: argparse.Namespace) -> int:
+    """List the cameras that answer."""
+    del options
+    from hardware.basler import list_cameras
+
+    found = list_cameras()
+    if not found:
+        print("no camera found. Check cable and power; run `sln-guide doctor`", file=sys.stderr)
+        return CAMERA
+    for camera in found:
+        print(camera.text())
+    return OK
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check this machine for what live guidance needs."""
+    from hardware.doctor import examine
+
+    findings = examine(options.cases)
+    for finding in findings:
+        mark = {True: "ok  ", False: "BAD ", None: "?   "}[finding.ok]
+        print(f"{mark}{finding.name}: {finding.message}")
+        if finding.ok is not True and finding.remedy:
+            print(f"      {finding.remedy}")
+    return NOT_SOUND if any(finding.ok is False for finding in findings) else OK
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure this machine beside peers, in the same run."""
+    try:
+        from benchmarks import run_all
+    except ImportError:
+        raise OutputError(
+            "benchmarks are not installed: run `make bench` in a checkout of the project"
+        ) from None
+    return run_all.main(options.only, quick=options.quick)
+
+
+# -- shared parts --------------------------------------------------------------------------------
+
+
+def _live_rig(name: str | None) -> Rig:
+    """Return the named rig, else the user's own, else ask where somebody can answer."""
+    if name is not None:
+        return load_rig(name)
+    own = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "sln-guide/rig.toml"
+    if own.is_file():
+        return load_rig(own)
+    if sys.stdin.isatty():
+        print(f"No rig of your own ({own}). Shipped: {', '.join(shipped_rigs())}")
+        return load_rig(input("Rig: ").strip())
+    raise RigError(
+        f"which rig? Put your own at {own}, or give `--rig FILE.toml` or one that is shipped: "
+        + ", ".join(shipped_rigs())
+        + ". `sln-guide cameras` lists what is plugged in, `sln-guide demo` needs no camera"
+    )
+
+
+def _run_live(rig: Rig, cameras_by_role: object, options: argparse.Namespace) -> int:
+    from sln_guide.session import LiveSession
+
+    session = LiveSession(rig, cameras_by_role, cases=options.cases)  # type: ignore[arg-type]
+    return _show(session, options)
+
+
+def _show(source: PictureSource, options: argparse.Namespace) -> int:
+    from sln_guide.gui.app import run
+
+    return run(
+        source,
+        screenshot=options.screenshot,
+        seconds=options.seconds,
+        record=getattr(options, "record", False),
+        theatre=getattr(options, "theatre", False),
+        snapshot_folder=options.snapshots,
+    )
+
+
+def _progress(word: str) -> Callable[[int, int], None]:
+    """Return a function that keeps one line of progress, where somebody watches."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+
+    def show(done: int, total: int) -> None:
+        share = done / max(total, 1)
+        bar = "#" * int(30 * share)
+        end = "\n" if done >= total else ""
+        print(f"\r{word} [{bar:<30}] {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _registration(text: str) -> Registration | Path | str:
+    return text if text in ("identity", "none") else Path(text)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
+    return value
+
+
+def _speed(text: str) -> float:
+    value = float("inf") if text == "max" else float(text)
+    if not value >= 0.1:
+        raise argparse.ArgumentTypeError("from 0.1, or 'max'")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sln-guide",
+        description="Near-infrared guidance for sentinel lymph node surgery. RESEARCH USE ONLY.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"sln-guide {__version__}")
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    home = Path.home() / "sln-guide"
+    window = argparse.ArgumentParser(add_help=False)
+    window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
+    window.add_argument("--seconds", type=_positive, help="close after this time")
+    window.add_argument(
+        "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
+    )
+    grabbing = argparse.ArgumentParser(add_help=False)
+    grabbing.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")
+    grabbing.add_argument("--record", action="store_true", help="record from the first frame")
+    grabbing.add_argument("--theatre", action="store_true", help="open the theatre display too")
+
+    verb = verbs.add_parser("live", parents=[window, grabbing], help="guide with real cameras")
+    verb.add_argument("--rig", help=f"a .toml file, or {', '.join(shipped_rigs())}")
+    verb.set_defaults(run=live)
+
+    verb = verbs.add_parser("demo", parents=[window, grabbing], help="a simulated procedure")
+    verb.add_argument(
+        "--output", type=Path, default=Path("demo-output"), help="where, without a display"
+    )
+    verb.set_defaults(run=demo)
+
+    verb = verbs.add_parser("replay", parents=[window], help="show a recorded case")
+    verb.add_argument("case", type=Path)
+    verb.add_argument("--speed", type=_speed, default=1.0, help="0.1 upwards, or 'max'")
+    verb.add_argument("--paused", action="store_true", help="do not play at once")
+    verb.set_defaults(run=replay)
+
+    verb = verbs.add_parser("process", help="compute a case into tables and video, headless")
+    verb.add_argument("source", type=Path)
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--threshold", type=_positive, metavar="SIGMA")
+    verb.add_argument("--no-video", action="store_true")
+    verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
+    verb.set_defaults(run=process)
+
+    verb = verbs.add_parser("import", help="make a case of images, stacks or video")
+    verb.add_argument("--nir", type=Path, help="folder, TIFF stack, .npy or video")
+    verb.add_argument("--white", type=Path, help="the same, in colour")
+    verb.add_argument("--out", type=Path, required=True, metavar="CASE")
+    verb.add_argument("--fps", type=_positive)
+    verb.add_argument("--timestamps", type=Path, metavar="CSV", help="seconds, a row a frame")
+    verb.add_argument("--bit-depth", type=int, choices=range(8, 17), metavar="8..16")
+    verb.add_argument("--black-level", type=float, metavar="COUNTS")
+    verb.add_argument("--mm-per-px", type=_positive)
+    verb.add_argument("--dark", type=Path, help="dark frame(s), subtracted")
+    verb.add_argument("--exposure-us", type=_positive)
+    verb.add_argument("--gain-db", type=float)
+    verb.add_argument(
+        "--registration", type=_registration, metavar="FILE|identity|none", help="NIR to white"
+    )
+    verb.add_argument("--white-format", metavar="BayerRG8|...", help="if white is a raw mosaic")
+    verb.set_defaults(run=import_)
+
+    verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
+    verb.add_argument("case", type=Path)
+    verb.set_defaults(run=verify)
+
+    verb = verbs.add_parser("cameras", help="list the cameras that answer")
+    verb.set_defaults(run=cameras)
+
+    verb = verbs.add_parser("doctor", help="check this machine")
+    verb.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")
+    verb.set_defaults(run=doctor)
+
+    verb = verbs.add_parser("bench", help="measure speed beside peers")
+    verb.add_argument("--only", help="one benchmark by name")
+    verb.add_argument("--quick", action="store_true", help="shorter, rougher")
+    verb.set_defaults(run=bench)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

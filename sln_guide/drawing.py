@@ -1,0 +1,107 @@
+"""`Drawing`: from the newest frames and guidance to a `Picture` ready to paint."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame
+from hardware.rig import Registration
+from sln_guide.core.draw import Drawer
+from sln_guide.core.motion import luminance_small, shift_between
+from sln_guide.guidance import Guidance, Picture, Settings, View
+
+THUMBNAIL_EVERY = 4
+"""Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
+THUMBNAIL_WIDTH_PX = 320
+
+
+class Drawing:
+    """Draws for one window (or file); used by one thread. Remembers the last frames."""
+
+    def __init__(self, registration: Registration, *, thumbnails: bool = True) -> None:
+        self._registration = registration
+        self._drawer = Drawer()
+        self._thumbnails = thumbnails
+        self._number = 0
+        self._white: Frame | None = None
+        self._nir: Frame | None = None
+        self._white_thumbnail: NDArray[np.uint32] | None = None
+        self._nir_thumbnail: NDArray[np.uint32] | None = None
+        self._generation_shown = 0
+        self._reference: tuple[Frame, NDArray[np.float32]] | None = None
+
+    def picture(
+        self,
+        nir: Frame | None,
+        white: Frame | None,
+        guidance: Guidance | None,
+        settings: Settings,
+    ) -> Picture | None:
+        """Draw. ``nir`` and ``white`` are what is new since the last picture, or None.
+
+        Returns None while there is nothing to show in the wanted view.
+        """
+        self._nir = nir or self._nir
+        self._white = white or self._white
+        view = self._possible(settings.view)
+        base = self._nir if view is View.NIR else self._white
+        if base is None:
+            return None
+        overlay = guidance if view is View.MERGED and self._registration.kind != "none" else None
+        rgb32 = self._drawer.draw(view, self._white, self._nir, overlay, settings)
+        self._number += 1
+        if self._thumbnails and self._number % THUMBNAIL_EVERY == 1:
+            self._refresh_thumbnails()
+        handed_over = [frame.host_time_ns for frame in (nir, white) if frame is base]
+        if guidance is not None and guidance.generation != self._generation_shown:
+            self._generation_shown = guidance.generation
+            handed_over.append(guidance.pair.nir.host_time_ns)
+        return Picture(
+            number=self._number,
+            rgb32=rgb32,
+            view=view,
+            white=self._white,
+            nir=self._nir,
+            guidance=guidance,
+            overlay_drawn=overlay is not None,
+            white_shift_px=self._white_shift_px(guidance),
+            handed_over_ns=min(handed_over, default=base.host_time_ns),
+            drawn_ns=time.monotonic_ns(),
+            white_thumbnail=self._white_thumbnail,
+            nir_thumbnail=self._nir_thumbnail,
+        )
+
+    def _possible(self, wanted: View) -> View:
+        """Return a view that the streams allow: without white light NIR, and vice versa."""
+        if self._white is None:
+            return View.NIR
+        if wanted is View.NIR and self._nir is None:
+            return View.WHITE
+        return wanted
+
+    def _refresh_thumbnails(self) -> None:
+        if self._white is not None:
+            self._white_thumbnail = self._drawer.white_thumbnail(self._white, THUMBNAIL_WIDTH_PX)
+        if self._nir is not None:
+            self._nir_thumbnail = self._drawer.nir_thumbnail(self._nir, THUMBNAIL_WIDTH_PX)
+
+    def _white_shift_px(self, guidance: Guidance | None) -> tuple[float, float]:
+        """How far tissue moved between the guidance's own white frame and the one shown."""
+        if guidance is None or guidance.pair.white is None or self._white is None:
+            return (0.0, 0.0)
+        own = guidance.pair.white
+        if own is self._white:
+            return (0.0, 0.0)
+        if self._reference is None or self._reference[0] is not own:
+            self._reference = (own, luminance_small(own))
+        small = luminance_small(self._white)
+        if small.shape != self._reference[1].shape:
+            return (0.0, 0.0)
+        shift = shift_between(self._reference[1], small)
+        if shift is None:
+            return (0.0, 0.0)
+        px_per_small = own.width / small.shape[1]
+        return shift[0] * px_per_small, shift[1] * px_per_small

@@ -1,0 +1,285 @@
+"""`Recorder`: takes what the live threads hand over and puts it on disk, on threads of its own."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardware.frame import Frame
+from sln_guide.guidance import Guidance, RecorderHealth, Role, SessionHealth
+from sln_guide.handoff import Backlog, Closed
+from sln_guide.recording.writer import CaseSummary, CaseWriter, RecordingError
+
+BACKLOG_BYTES = 512 << 20
+"""Most memory that frames waiting for the disk may hold."""
+SYNC_EVERY_S = 0.5
+RESERVE_BYTES = 256 << 20
+"""Free space at which a recording is closed cleanly instead of running into the wall; on a
+small disk a twentieth of it."""
+DISK_LOOK_EVERY_S = 1.0
+RATE_WINDOW_S = 10.0
+END_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRecord:
+    """A paint: what the operator saw, and when."""
+
+    generation: int | None
+    white_sequence: int | None
+    view: str
+    painted_ns: int
+    overlay_visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something stamped."""
+
+    name: str
+    detail: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapRecord:
+    """Frames the camera's counter says were lost before ``next_sequence``."""
+
+    role: Role
+    next_sequence: int
+    count: int
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """A frame and its role."""
+
+    role: Role
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """A pipeline state, from which the guidance after it can be computed again."""
+
+    state: bytes
+
+
+Record = (
+    FrameRecord | GapRecord | Guidance | ShownRecord | EventRecord | SnapshotRecord | SessionHealth
+)
+
+
+class Recorder:
+    """One recording: a bounded backlog, a writing thread, a syncing thread. Used once.
+
+    `put` never waits and may be called from any thread. When the backlog is full the record is
+    refused, counted, and for a frame the gap is written into the case as soon as there is room.
+    """
+
+    def __init__(self, folder: Path, open_writer: Callable[[], CaseWriter], frame_bytes: int):
+        self.folder = folder
+        self.started_ns = time.monotonic_ns()
+        self._open_writer = open_writer
+        capacity = max(64, min(4096, 2 * BACKLOG_BYTES // max(frame_bytes, 1)))
+        self._frames_capacity = max(16, BACKLOG_BYTES // max(frame_bytes, 1))
+        self._backlog: Backlog[Record] = Backlog(capacity + 4096)
+        self._lock = threading.Lock()
+        self._waiting_frames = 0
+        self._refused: dict[Role, GapRecord] = {}
+        self._dropped = 0
+        self._frames = 0
+        self._bytes = 0
+        self._minutes_left: float | None = None
+        self._error: str | None = None
+        self._summary: CaseSummary | None = None
+        self._writer: CaseWriter | None = None
+        self._done = threading.Event()
+        self._writing = threading.Thread(target=self._write_all, name="recorder", daemon=True)
+        self._syncing = threading.Thread(target=self._sync_all, name="recorder-sync", daemon=True)
+        self._writing.start()
+        self._syncing.start()
+
+    @property
+    def recording(self) -> bool:
+        """Whether the writing thread still takes records or drains them."""
+        return self._writing.is_alive()
+
+    @property
+    def summary(self) -> CaseSummary | None:
+        """What was written; None until the case is closed."""
+        return self._summary
+
+    def put(self, record: Record) -> bool:
+        """Hand over a record. False: refused, counted, and for a frame noted as a gap."""
+        if not isinstance(record, FrameRecord):
+            return self._backlog.put(record)
+        with self._lock:
+            role = record.role
+            refused = self._refused.get(role)
+            room = self._waiting_frames < self._frames_capacity
+            if room and refused is not None and self._backlog.put(refused):
+                del self._refused[role]
+            if room and self._backlog.put(record):
+                self._waiting_frames += 1
+                return True
+            self._dropped += 1
+            self._error = self._error or (
+                "the disk cannot keep up: frames are not recorded. "
+                "Record to a faster disk or lower the frame rate"
+            )
+            before = self._refused.get(role)
+            self._refused[role] = GapRecord(
+                role,
+                record.frame.sequence + 1,
+                1 + (before.count if before is not None else 0),
+                record.frame.stream_epoch,
+                "recorder backlog full",
+            )
+            return False
+
+    def stop(self) -> None:
+        """Take nothing more; what waits is still written, then the case is closed. No waiting."""
+        with self._lock:
+            for gap in self._refused.values():
+                self._backlog.put(gap)
+            self._refused.clear()
+        self._backlog.close()
+
+    def join(self, timeout_s: float = END_TIMEOUT_S) -> bool:
+        """Wait until the case is closed; False if it is not by then."""
+        self._writing.join(timeout_s)
+        self._syncing.join(1.0)
+        return not self._writing.is_alive()
+
+    def health(self) -> RecorderHealth:
+        """Return what the screen should say."""
+        with self._lock:
+            return RecorderHealth(
+                recording=self._writing.is_alive(),
+                case_name=self.folder.name,
+                started_ns=self.started_ns,
+                frames=self._frames,
+                bytes_written=self._bytes,
+                unsaved=self._waiting_frames,
+                dropped=self._dropped,
+                minutes_left=self._minutes_left,
+                error=self._error,
+            )
+
+    def _write_all(self) -> None:
+        try:
+            writer = self._open_writer()
+        except RecordingError as error:
+            self._give_up(str(error))
+            return
+        self._writer = writer
+        space = _Space(self.folder)
+        try:
+            while True:
+                try:
+                    record = self._backlog.take(0.2)
+                except Closed:
+                    break
+                if record is not None:
+                    self._write(writer, record)
+                self._minutes_left = space.minutes_left(writer.bytes_written)
+                if space.nearly_full:
+                    self._give_up(
+                        "the disk is nearly full: the recording was closed cleanly. "
+                        "Free space, then record again"
+                    )
+                    break
+        except RecordingError as error:
+            self._give_up(str(error))
+        finally:
+            self._done.set()
+            self._syncing.join(5.0)
+            self._close(writer)
+
+    def _write(self, writer: CaseWriter, record: Record) -> None:
+        match record:
+            case FrameRecord(role, frame):
+                # Counted as waiting until `write` has returned: only then it survives a crash.
+                writer.write_frame(role, frame)
+                with self._lock:
+                    self._waiting_frames -= 1
+                    self._frames += 1
+                    self._bytes = writer.bytes_written
+            case GapRecord(role, next_sequence, count, epoch, reason):
+                writer.write_gap(role, next_sequence - count, count, epoch, reason)
+            case Guidance():
+                writer.write_guidance(record)
+            case ShownRecord():
+                writer.write_shown(
+                    record.generation,
+                    record.white_sequence,
+                    record.view,
+                    record.painted_ns,
+                    record.overlay_visible,
+                )
+            case EventRecord(name, detail, time_ns):
+                writer.write_event(name, detail, time_ns)
+            case SnapshotRecord(state):
+                writer.write_snapshot(state)
+            case SessionHealth():
+                writer.write_health(record)
+
+    def _close(self, writer: CaseWriter) -> None:
+        try:
+            self._summary = writer.close()
+        except RecordingError as error:
+            self._give_up(str(error))
+
+    def _give_up(self, message: str) -> None:
+        with self._lock:
+            self._error = message
+        self._done.set()
+        self._backlog.close()
+
+    def _sync_all(self) -> None:
+        while not self._done.wait(SYNC_EVERY_S):
+            writer = self._writer
+            if writer is None:
+                continue
+            try:
+                writer.sync()
+            except RecordingError as error:
+                with self._lock:
+                    self._error = str(error)
+
+
+class _Space:
+    """Free space on the case's disk, and how long it lasts at the present rate."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._looked_s = 0.0
+        self._seen: deque[tuple[float, int]] = deque()
+        self._minutes: float | None = None
+        self.nearly_full = False
+
+    def minutes_left(self, bytes_written: int) -> float | None:
+        """Return minutes until full (None while unknown); looks at the disk once a second."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < DISK_LOOK_EVERY_S:
+            return self._minutes
+        self._looked_s = now_s
+        total, _, free = shutil.disk_usage(self._folder)
+        reserve = min(RESERVE_BYTES, total // 20)
+        self._seen.append((now_s, bytes_written))
+        while now_s - self._seen[0][0] > RATE_WINDOW_S:
+            self._seen.popleft()
+        span_s, written = now_s - self._seen[0][0], bytes_written - self._seen[0][1]
+        if span_s > 0 and written > 0:
+            usable = max(0, free - reserve)
+            self._minutes = usable / (written / span_s) / 60.0
+        self.nearly_full = free < reserve
+        return self._minutes

@@ -1,0 +1,434 @@
+"""THE MAIN LOOP: cameras → pairing → pipeline → picture, and everything into the recorder.
+
+::
+
+    camera thread x N ── Frame ──► Recorder (backlog → case on disk)
+                          └──────► newest NIR, newest white
+    processing thread: new NIR → pipeline.step → Guidance; each new white frame → the newest
+                       Guidance drawn into it → newest picture → the window's wake-up
+
+The only place where live parts are joined.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hardware.camera import Camera
+from hardware.frame import Frame
+from hardware.rig import Rig
+from sln_guide import pipeline
+from sln_guide.drawing import Drawing
+from sln_guide.guidance import (
+    Guidance,
+    Health,
+    Mode,
+    Pair,
+    Picture,
+    RecorderHealth,
+    Role,
+    SessionHealth,
+    Settings,
+    StreamHealth,
+)
+from sln_guide.handoff import Latest
+from sln_guide.latency import Latency
+from sln_guide.pairing import MAX_PATIENCE_NS, Pairing, awaits_partner
+from sln_guide.recorder import (
+    EventRecord,
+    FrameRecord,
+    GapRecord,
+    Recorder,
+    ShownRecord,
+    SnapshotRecord,
+)
+from sln_guide.recording.writer import CaseWriter, RecordingError
+from sln_guide.source import EventMark
+from sln_guide.stream import Stream
+
+HEALTH_EVERY_S = 1.0
+SNAPSHOT_EVERY_S = 5.0
+RETRY_AFTER_FAULT_S = 1.0
+STEPS_TO_TRUST_AGAIN = 10
+END_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """Why there is no guidance, and since when."""
+
+    message: str
+    since_ns: int
+
+
+class LiveSession:
+    """A running procedure. Implements `PictureSource` and `Recordable`.
+
+    Parameters
+    ----------
+    rig
+        What the cameras were opened for.
+    cameras
+        A camera for each role; at least one.
+    cases
+        Folder in which cases are made.
+    settings
+        What the operator begins with.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        cameras: Mapping[Role, Camera],
+        *,
+        cases: Path,
+        settings: Settings | None = None,
+    ) -> None:
+        if not cameras:
+            raise ValueError("a session needs at least one camera")
+        self._rig = rig
+        self._cases = cases
+        self._mode = (
+            Mode.SIMULATED
+            if rig.simulated or any(c.simulated for c in cameras.values())
+            else Mode.LIVE
+        )
+        self._settings = settings or Settings()
+        specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
+        self._streams: dict[Role, Stream] = {}
+        for role, camera in cameras.items():
+            spec = specs[role]
+            if spec is None:
+                raise ValueError(f"rig {rig.name} has no {role} camera")
+            self._streams[role] = Stream(role, camera, spec.camera_settings(), self._take_frame)
+        self._newest: dict[Role, Latest[Frame]] = {role: Latest() for role in self._streams}
+        self._arrived = threading.Condition()
+        self._arrivals = 0
+        self._picture: Latest[Picture] = Latest()
+        self._wake: Callable[[], None] | None = None
+        self._recorder: Recorder | None = None
+        self._recorder_lock = threading.Lock()
+        self._snapshot_wanted = False
+        self._latency = Latency()
+        self._painted_generation = 0
+        self._painted_white: tuple[int, int] | None = None
+        self._painted_number = 0
+        self._fault: _Fault | None = None
+        self._events: list[EventMark] = []
+        self._started_ns = time.monotonic_ns()
+        self._ending = threading.Event()
+        self._processing = threading.Thread(target=self._process, name="processing", daemon=True)
+        self._housekeeping = threading.Thread(
+            target=self._keep_house, name="housekeeping", daemon=True
+        )
+
+    # -- PictureSource ---------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> Mode:
+        """LIVE, or SIMULATED if any picture is not light on a real sensor."""
+        return self._mode
+
+    @property
+    def rig(self) -> Rig:
+        """The rig."""
+        return self._rig
+
+    @property
+    def title(self) -> str:
+        """Name of the case being recorded, else of the rig."""
+        recorder = self._recorder
+        if recorder is not None and recorder.recording:
+            return recorder.folder.stem
+        return self._rig.name
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator last chose."""
+        return self._settings
+
+    def start(self) -> None:
+        """Open the cameras (their errors are raised here) and start the threads."""
+        opened: list[Stream] = []
+        try:
+            for stream in self._streams.values():
+                stream.open()
+                opened.append(stream)
+        except BaseException:
+            for stream in opened:
+                stream.end()
+            raise
+        self._started_ns = time.monotonic_ns()
+        for stream in self._streams.values():
+            stream.run()
+        self._processing.start()
+        self._housekeeping.start()
+
+    def close(self) -> None:
+        """Close the case first, then end every thread within bounded time. Idempotent.
+
+        A camera thread stuck in its SDK cannot be ended: it is a daemon, and the process ends
+        without it; the case is on disk by then.
+        """
+        self._ending.set()
+        self.stop_recording()
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.join()
+        for newest in self._newest.values():
+            newest.close()
+        with self._arrived:
+            self._arrived.notify_all()
+        for thread in (self._processing, self._housekeeping):
+            if thread.is_alive():
+                thread.join(END_TIMEOUT_S)
+        for stream in self._streams.values():
+            stream.end()
+        self._wake = None
+
+    def on_picture(self, wake: Callable[[], None] | None) -> None:
+        """Have ``wake`` called from the processing thread after each new picture."""
+        self._wake = wake
+
+    def latest_picture(self) -> Picture | None:
+        """Return the newest picture."""
+        return self._picture.peek()
+
+    def latest_white(self) -> Frame | None:
+        """Return the newest white frame, for when pictures stop."""
+        newest = self._newest.get(Role.WHITE)
+        return None if newest is None else newest.peek()
+
+    def health(self) -> SessionHealth:
+        """Return a fresh summary. Cheap, waits for nobody."""
+        now_ns = time.monotonic_ns()
+        fault = self._fault
+        if fault is None and self._processing.ident is not None:
+            if not self._processing.is_alive() and not self._ending.is_set():
+                fault = self._fault = _Fault("the processing thread has ended", now_ns)
+        nir, white = self._streams.get(Role.NIR), self._streams.get(Role.WHITE)
+        recorder = self._recorder
+        p50, p99 = self._latency.percentiles_ms()
+        no_nir = StreamHealth(Role.NIR, "", Health.LOST, error="the rig has no NIR camera")
+        return SessionHealth(
+            nir=no_nir if nir is None else nir.health(now_ns),
+            white=None if white is None else white.health(now_ns),
+            recorder=RecorderHealth() if recorder is None else recorder.health(),
+            processing_error=None if fault is None else fault.message,
+            processing_since_ns=None if fault is None else fault.since_ns,
+            latency_p50_ms=p50,
+            latency_p99_ms=p99,
+            skipped_nir=self._newest[Role.NIR].overwritten if nir is not None else 0,
+            started_ns=self._started_ns,
+        )
+
+    def change(self, **changes: Any) -> Settings:
+        """Replace fields of `Settings`; the next picture is made with them."""
+        self._settings = replace(self._settings, **changes)
+        return self._settings
+
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+        """Note a paint: for the case's `shown` log, and for the latency if something is new.
+
+        Counted from the oldest frame that this paint shows for the first time.
+        """
+        if picture.number == self._painted_number:
+            return
+        self._painted_number = picture.number
+        guidance, white = picture.guidance, picture.white
+        self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
+        self._record(
+            ShownRecord(
+                None if guidance is None else guidance.generation,
+                None if white is None else white.sequence,
+                picture.view,
+                painted_ns,
+                overlay_visible,
+            )
+        )
+
+    def events(self) -> tuple[EventMark, ...]:
+        """Return the marks so far."""
+        return tuple(self._events)
+
+    def mark(self, name: str, detail: str = "") -> None:
+        """Stamp an event now."""
+        now_ns = time.monotonic_ns()
+        self._events.append(EventMark((now_ns - self._started_ns) / 1e9, name, detail))
+        self._record(EventRecord(name, detail, now_ns))
+
+    # -- Recordable ------------------------------------------------------------------------------
+
+    def start_recording(self) -> Path:
+        """Begin a case and return its folder at once; faults show in `health`."""
+        with self._recorder_lock:
+            if self._recorder is not None and self._recorder.recording:
+                raise RecordingError("already recording: stop the running case first")
+            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+            folder = self._cases / f"{stamp}.case"
+            number = 2
+            while folder.exists():
+                folder = self._cases / f"{stamp}-{number}.case"
+                number += 1
+            self._recorder = Recorder(folder, lambda: self._open_case(folder), self._frame_bytes())
+            self._snapshot_wanted = True
+        for event in self._events:
+            self._record(
+                EventRecord(event.name, event.detail, self._started_ns + int(event.time_s * 1e9))
+            )
+        self.mark("record", folder.name)
+        return folder
+
+    def stop_recording(self) -> None:
+        """End the case; what waits is still written. Returns at once: `health` says when."""
+        with self._recorder_lock:
+            if self._recorder is not None:
+                self._recorder.stop()
+
+    def _open_case(self, folder: Path) -> CaseWriter:
+        return CaseWriter(
+            folder, rig=self._rig, settings=self._settings, title=folder.stem, mode=self._mode
+        )
+
+    def _frame_bytes(self) -> int:
+        """Mean size of a frame, from those that came so far."""
+        frames = [f for f in (n.peek() for n in self._newest.values()) if f is not None]
+        sizes = [f.pixels.nbytes for f in frames] or [4 << 20]
+        return max(1, sum(sizes) // len(sizes))
+
+    def _record(self, record: Any) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.put(record)
+
+    # -- camera threads --------------------------------------------------------------------------
+
+    def _take_frame(self, role: Role, frame: Frame, lost: int) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            if lost:
+                recorder.put(
+                    GapRecord(role, frame.sequence, lost, frame.stream_epoch, "lost by camera")
+                )
+            recorder.put(FrameRecord(role, frame))
+        self._newest[role].put(frame)
+        with self._arrived:
+            self._arrivals += 1
+            self._arrived.notify_all()
+
+    # -- processing thread -----------------------------------------------------------------------
+
+    def _process(self) -> None:
+        """Run until the end; a fault costs the overlay, never white light."""
+        try:
+            self._process_all()
+        except BaseException as error:
+            self._fault = _Fault(_plain(error), time.monotonic_ns())
+            raise
+
+    def _process_all(self) -> None:
+        setup = pipeline.Setup.from_rig(self._rig)
+        state = pipeline.initial_state(setup)
+        pairing = Pairing()
+        drawing = Drawing(setup.registration)
+        guidance: Guidance | None = None
+        retry_ns, good_steps = 0, 0
+        snapshot_ns = 0
+        while not self._ending.is_set():
+            nir, white = self._next_frames(pairing)
+            if nir is None and white is None:
+                continue
+            settings = self._settings
+            now_ns = time.monotonic_ns()
+            if nir is not None and now_ns >= retry_ns:
+                try:
+                    wanted = self._snapshot_wanted or now_ns >= snapshot_ns
+                    if wanted and self._recorder is not None:
+                        self._record(SnapshotRecord(state.snapshot()))
+                        self._snapshot_wanted = False
+                        snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
+                    state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
+                    self._record(guidance)
+                    good_steps += 1
+                    if good_steps >= STEPS_TO_TRUST_AGAIN:
+                        self._fault = None
+                except Exception as error:  # noqa: BLE001 - whatever it is, white light goes on
+                    self._fault = _Fault(_plain(error), now_ns)
+                    state, guidance, good_steps = pipeline.initial_state(setup), None, 0
+                    retry_ns = now_ns + int(RETRY_AFTER_FAULT_S * 1e9)
+                    self._snapshot_wanted = True
+            shown = guidance if self._fault is None else None
+            picture = drawing.picture(nir, white, shown, settings)
+            if picture is not None:
+                self._picture.put(picture)
+                wake = self._wake
+                if wake is not None:
+                    wake()
+
+    def _next_frames(self, pairing: Pairing) -> tuple[Frame | None, Frame | None]:
+        """Wait for something new; give the partner of what came a short time to arrive too."""
+        taken: dict[Role, Frame] = {}
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._take_new(taken) or self._ending.is_set(), 0.1)
+            patience_s = self._patience_s(taken)
+            if patience_s > 0.0:
+                self._arrived.wait_for(
+                    lambda: (self._take_new(taken) and len(taken) == 2) or self._ending.is_set(),
+                    patience_s,
+                )
+        white = taken.get(Role.WHITE)
+        if white is not None:
+            pairing.add_white(white)
+        return taken.get(Role.NIR), white
+
+    def _take_new(self, taken: dict[Role, Frame]) -> bool:
+        for role, newest in self._newest.items():
+            frame = newest.take_now()
+            if frame is not None:
+                taken[role] = frame
+        return bool(taken)
+
+    def _patience_s(self, taken: dict[Role, Frame]) -> float:
+        """How long to wait for the frame exposed together with the only one that came."""
+        if len(taken) != 1 or len(self._streams) != 2:
+            return 0.0
+        ((role, frame),) = taken.items()
+        other_role = Role.WHITE if role is Role.NIR else Role.NIR
+        period_ns = self._streams[other_role].period_ns()
+        other = self._newest[other_role].peek()
+        if not awaits_partner(frame, other, period_ns):
+            return 0.0
+        return min(MAX_PATIENCE_NS, period_ns // 4) / 1e9
+
+    def _pair(self, pairing: Pairing, nir: Frame) -> Pair:
+        white = self._streams.get(Role.WHITE)
+        if white is None:
+            return Pair(nir, None)
+        return pairing.match(nir, max(white.period_ns(), 20_000_000))
+
+    # -- housekeeping thread ---------------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        """Write the health log. Events about streams are stamped when their state changes."""
+        before: dict[Role, tuple[Health, int]] = {}
+        while not self._ending.wait(HEALTH_EVERY_S):
+            health = self.health()
+            self._record(health)
+            for stream in (health.nir, health.white):
+                if stream is None:
+                    continue
+                now = (stream.health, stream.epoch)
+                if before.get(stream.role, now) != now:
+                    self.mark(f"{stream.role} {stream.health}", stream.error or "")
+                before[stream.role] = now
+
+
+def _plain(error: BaseException) -> str:
+    """Say an unexpected error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,240 @@
+"""`Stream`: one camera, its thread, and what is known of its health."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from hardware.camera import (
+    BadSettingError,
+    Camera,
+    CameraEndedError,
+    CameraError,
+    CameraSettings,
+    CameraTimeoutError,
+    IncompleteFrameError,
+)
+from hardware.frame import Frame
+from sln_guide.guidance import Health, Role, StreamHealth
+
+READ_TIMEOUT_S = 0.25
+REATTACH_EVERY_S = 0.5
+LOST_AFTER_NS = 250_000_000
+FROZEN_AFTER_NS = 250_000_000
+RATE_WINDOW = 60
+JOIN_TIMEOUT_S = 3.0
+
+Deliver = Callable[[Role, Frame, int], None]
+"""Called in the camera thread with the role, the frame, and how many were lost before it."""
+
+
+class Stream:
+    """Owns one camera and the thread that reads it; re-attaches after an unplug by itself.
+
+    ``deliver`` must not block: it is called between two reads.
+    """
+
+    def __init__(
+        self, role: Role, camera: Camera, settings: CameraSettings, deliver: Deliver
+    ) -> None:
+        self._role = role
+        self._camera = camera
+        self._settings = settings
+        self._deliver = deliver
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"camera-{role}", daemon=True)
+        self._lock = threading.Lock()
+        self._arrivals_ns: deque[int] = deque(maxlen=RATE_WINDOW)
+        self._last: Frame | None = None
+        self._delivered = 0
+        self._lost = 0
+        self._failed = 0
+        self._error: str | None = None
+        self._since_ns: int | None = None
+        self._still = _Stillness(camera.simulated)
+
+    @property
+    def camera(self) -> Camera:
+        """The camera; only its thread may use it while the stream runs."""
+        return self._camera
+
+    @property
+    def ended(self) -> bool:
+        """Whether the camera said that nothing will come any more."""
+        return self._error is not None and not self._thread.is_alive()
+
+    def open(self) -> None:
+        """Open, set and start the camera in the caller's thread, so that its errors reach him."""
+        try:
+            self._camera.open()
+            self._camera.apply(self._settings)
+            self._camera.start()
+        except CameraError:
+            self._camera.close()
+            raise
+
+    def run(self) -> None:
+        """Start the thread. Call after `open`."""
+        self._thread.start()
+
+    def end(self) -> bool:
+        """End the thread; return False if it is stuck in the SDK. Idempotent."""
+        self._ending.set()
+        if not self._thread.is_alive():
+            self._camera.close()
+            return True
+        self._thread.join(JOIN_TIMEOUT_S)
+        return not self._thread.is_alive()
+
+    def period_ns(self) -> int:
+        """Return the measured frame period, 0 while unknown."""
+        with self._lock:
+            return self._period_ns()
+
+    def health(self, now_ns: int) -> StreamHealth:
+        """Return what is known now. Makes no SDK call: it must answer when the SDK hangs."""
+        with self._lock:
+            last, period_ns = self._last, self._period_ns()
+            error, since_ns = self._error, self._since_ns
+            frozen = self._still.frozen_since_ns(now_ns)
+            health = Health.STALE if last is None else Health.LIVE
+            quiet_ns = 0 if last is None else now_ns - last.host_time_ns
+            if frozen is not None:
+                health, since_ns = Health.LOST, frozen
+                error = error or f"the {self._role} camera repeats one frame"
+            if quiet_ns > max(LOST_AFTER_NS, 4 * period_ns) and last is not None:
+                health, since_ns = Health.LOST, since_ns or last.host_time_ns
+                error = error or f"no frame from the {self._role} camera"
+            if self._error is not None:
+                health = Health.LOST
+            return StreamHealth(
+                role=self._role,
+                camera_id=self._camera.camera_id,
+                health=health,
+                rate_hz=self._rate_hz(now_ns),
+                period_ns=period_ns,
+                delivered=self._delivered,
+                lost=self._lost,
+                failed=self._failed,
+                epoch=0 if last is None else last.stream_epoch,
+                last_frame_ns=None if last is None else last.host_time_ns,
+                last_mid_exposure_ns=None if last is None else last.mid_exposure_ns,
+                frozen=frozen is not None,
+                error=error,
+                since_ns=since_ns,
+            )
+
+    def _period_ns(self) -> int:
+        if len(self._arrivals_ns) < 3:
+            return 0
+        return int(np.median(np.diff(np.fromiter(self._arrivals_ns, np.int64))))
+
+    def _rate_hz(self, now_ns: int) -> float:
+        """Frames a second over the last window, falling towards 0 when nothing comes."""
+        if len(self._arrivals_ns) < 3:
+            return 0.0
+        span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0]
+        span_ns += max(0, now_ns - self._arrivals_ns[-1] - 2 * self._period_ns())
+        return (len(self._arrivals_ns) - 1) * 1e9 / max(span_ns, 1)
+
+    def _run(self) -> None:
+        attached = True
+        while not self._ending.is_set():
+            try:
+                if not attached:
+                    self.open()
+                    attached = True
+                self._read_one()
+            except CameraEndedError as error:
+                self._fail(str(error))
+                break
+            except CameraError as error:
+                # Anything else the camera says: let go, then try to get it back, for ever.
+                self._fail(str(error))
+                self._camera.close()
+                attached = False
+                if isinstance(error, BadSettingError):
+                    break
+                self._ending.wait(REATTACH_EVERY_S)
+            except BaseException as error:
+                self._fail(f"{type(error).__name__}: {error}")
+                self._camera.close()
+                raise
+        self._camera.close()
+
+    def _read_one(self) -> None:
+        try:
+            frame = self._camera.read(READ_TIMEOUT_S)
+        except CameraTimeoutError:
+            return
+        except IncompleteFrameError:
+            with self._lock:
+                self._failed += 1
+            return
+        with self._lock:
+            lost = self._count_lost(frame)
+            self._lost += lost
+            self._delivered += 1
+            self._arrivals_ns.append(frame.host_time_ns)
+            self._still.see(frame)
+            self._last = frame
+            self._error = self._since_ns = None
+        self._deliver(self._role, frame, lost)
+
+    def _count_lost(self, frame: Frame) -> int:
+        last = self._last
+        if last is None or last.stream_epoch != frame.stream_epoch:
+            self._arrivals_ns.clear()
+            return 0
+        return max(0, frame.sequence - last.sequence - 1)
+
+    def _fail(self, message: str) -> None:
+        with self._lock:
+            if self._error is None:
+                self._since_ns = time.monotonic_ns()
+            self._error = message
+
+
+class _Stillness:
+    """Notices a camera that hands out one frame again and again.
+
+    Pixels must repeat, and so must the counter or the device's clock; without them only for a
+    camera that is not simulated: a noise-free recording may repeat, a sensor has noise.
+    """
+
+    def __init__(self, simulated: bool) -> None:
+        self._simulated = simulated
+        self._last: Frame | None = None
+        self._same_since_ns: int | None = None
+
+    def see(self, frame: Frame) -> None:
+        """Compare ``frame`` with the one before."""
+        last, self._last = self._last, frame
+        if last is None or not self._repeats(last, frame):
+            self._same_since_ns = None
+        elif self._same_since_ns is None:
+            self._same_since_ns = last.host_time_ns
+
+    def frozen_since_ns(self, now_ns: int) -> int | None:
+        """Return since when the picture stands still, None if it does not (long enough)."""
+        since = self._same_since_ns
+        return since if since is not None and now_ns - since > FROZEN_AFTER_NS else None
+
+    def _repeats(self, last: Frame, frame: Frame) -> bool:
+        stuck = (
+            frame.sequence == last.sequence
+            or (frame.device_time_ns == last.device_time_ns != 0)
+            or frame.mid_exposure_ns == last.mid_exposure_ns
+        )
+        if self._simulated and not stuck:
+            return False
+        if frame.pixels is last.pixels:
+            return True
+        # A sparse look first: noise differs almost everywhere, so this ends most comparisons.
+        if not np.array_equal(frame.pixels[::64, ::64], last.pixels[::64, ::64]):
+            return False
+        return np.array_equal(frame.pixels, last.pixels)
