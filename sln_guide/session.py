@@ -39,7 +39,7 @@ from sln_guide.guidance import (
 )
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
-from sln_guide.pairing import MAX_PATIENCE_NS, Pairing, awaits_partner
+from sln_guide.pairing import Arrivals, Pairing
 from sln_guide.recorder import (
     EventRecord,
     FrameRecord,
@@ -52,6 +52,7 @@ from sln_guide.recording.writer import CaseWriter, RecordingError
 from sln_guide.source import EventMark
 from sln_guide.stream import Stream
 
+WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 5.0
 RETRY_AFTER_FAULT_S = 1.0
@@ -107,17 +108,13 @@ class LiveSession:
             if spec is None:
                 raise ValueError(f"rig {rig.name} has no {role} camera")
             self._streams[role] = Stream(role, camera, spec.camera_settings(), self._take_frame)
-        self._newest: dict[Role, Latest[Frame]] = {role: Latest() for role in self._streams}
-        self._arrived = threading.Condition()
-        self._arrivals = 0
+        self._arrivals = Arrivals(self._streams)
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
         self._recorder: Recorder | None = None
         self._recorder_lock = threading.Lock()
         self._snapshot_wanted = False
         self._latency = Latency()
-        self._painted_generation = 0
-        self._painted_white: tuple[int, int] | None = None
         self._painted_number = 0
         self._fault: _Fault | None = None
         self._events: list[EventMark] = []
@@ -181,10 +178,7 @@ class LiveSession:
         recorder = self._recorder
         if recorder is not None:
             recorder.join()
-        for newest in self._newest.values():
-            newest.close()
-        with self._arrived:
-            self._arrived.notify_all()
+        self._arrivals.close()
         for thread in (self._processing, self._housekeeping):
             if thread.is_alive():
                 thread.join(END_TIMEOUT_S)
@@ -202,8 +196,7 @@ class LiveSession:
 
     def latest_white(self) -> Frame | None:
         """Return the newest white frame, for when pictures stop."""
-        newest = self._newest.get(Role.WHITE)
-        return None if newest is None else newest.peek()
+        return self._arrivals.newest(Role.WHITE)
 
     def health(self) -> SessionHealth:
         """Return a fresh summary. Cheap, waits for nobody."""
@@ -224,7 +217,7 @@ class LiveSession:
             processing_since_ns=None if fault is None else fault.since_ns,
             latency_p50_ms=p50,
             latency_p99_ms=p99,
-            skipped_nir=self._newest[Role.NIR].overwritten if nir is not None else 0,
+            skipped_nir=self._arrivals.overwritten(Role.NIR),
             started_ns=self._started_ns,
         )
 
@@ -298,7 +291,7 @@ class LiveSession:
 
     def _frame_bytes(self) -> int:
         """Mean size of a frame, from those that came so far."""
-        frames = [f for f in (n.peek() for n in self._newest.values()) if f is not None]
+        frames = [f for f in map(self._arrivals.newest, self._streams) if f is not None]
         sizes = [f.pixels.nbytes for f in frames] or [4 << 20]
         return max(1, sum(sizes) // len(sizes))
 
@@ -317,10 +310,7 @@ class LiveSession:
                     GapRecord(role, frame.sequence, lost, frame.stream_epoch, "lost by camera")
                 )
             recorder.put(FrameRecord(role, frame))
-        self._newest[role].put(frame)
-        with self._arrived:
-            self._arrivals += 1
-            self._arrived.notify_all()
+        self._arrivals.put(role, frame, self._streams[role].period_ns())
 
     # -- processing thread -----------------------------------------------------------------------
 
@@ -341,9 +331,11 @@ class LiveSession:
         retry_ns, good_steps = 0, 0
         snapshot_ns = 0
         while not self._ending.is_set():
-            nir, white = self._next_frames(pairing)
+            nir, white = self._arrivals.next(WAIT_S)
             if nir is None and white is None:
                 continue
+            if white is not None:
+                pairing.add_white(white)
             settings = self._settings
             now_ns = time.monotonic_ns()
             if nir is not None and now_ns >= retry_ns:
@@ -370,41 +362,6 @@ class LiveSession:
                 wake = self._wake
                 if wake is not None:
                     wake()
-
-    def _next_frames(self, pairing: Pairing) -> tuple[Frame | None, Frame | None]:
-        """Wait for something new; give the partner of what came a short time to arrive too."""
-        taken: dict[Role, Frame] = {}
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._take_new(taken) or self._ending.is_set(), 0.1)
-            patience_s = self._patience_s(taken)
-            if patience_s > 0.0:
-                self._arrived.wait_for(
-                    lambda: (self._take_new(taken) and len(taken) == 2) or self._ending.is_set(),
-                    patience_s,
-                )
-        white = taken.get(Role.WHITE)
-        if white is not None:
-            pairing.add_white(white)
-        return taken.get(Role.NIR), white
-
-    def _take_new(self, taken: dict[Role, Frame]) -> bool:
-        for role, newest in self._newest.items():
-            frame = newest.take_now()
-            if frame is not None:
-                taken[role] = frame
-        return bool(taken)
-
-    def _patience_s(self, taken: dict[Role, Frame]) -> float:
-        """How long to wait for the frame exposed together with the only one that came."""
-        if len(taken) != 1 or len(self._streams) != 2:
-            return 0.0
-        ((role, frame),) = taken.items()
-        other_role = Role.WHITE if role is Role.NIR else Role.NIR
-        period_ns = self._streams[other_role].period_ns()
-        other = self._newest[other_role].peek()
-        if not awaits_partner(frame, other, period_ns):
-            return 0.0
-        return min(MAX_PATIENCE_NS, period_ns // 4) / 1e9
 
     def _pair(self, pairing: Pairing, nir: Frame) -> Pair:
         white = self._streams.get(Role.WHITE)
