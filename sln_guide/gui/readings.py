@@ -1,0 +1,191 @@
+"""What the top strip reads: short texts and their tones, from the session's health."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hardware.rig import Registration
+from sln_guide.guidance import Health, RecorderHealth, SessionHealth, StreamHealth, View
+
+SECOND = 1_000_000_000
+
+DISK_AMBER_MIN = 10.0
+DISK_RED_MIN = 2.0
+
+
+class Tone(StrEnum):
+    """Which of the screen's colours something takes; never without its word."""
+
+    NEUTRAL = "neutral"
+    PLAIN = "plain"
+    LIVE = "live"
+    STALE = "stale"
+    ALARM = "alarm"
+    REPLAY = "replay"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A short text and its tone; empty text: nothing to show."""
+
+    text: str
+    tone: Tone = Tone.NEUTRAL
+
+
+NOTHING = Reading("")
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Everything the top strip says beside the state, left to right."""
+
+    age: Reading
+    latency: Reading
+    rates: Reading
+    losses: Reading
+    recording: Reading
+    backlog: Reading
+    disk: Reading
+    registration: Reading
+    status: Reading
+
+
+def elapsed_text(ns: int) -> str:
+    """Return a duration as people say it: "0.3 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    seconds = max(ns, 0) / SECOND
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def clock_text(seconds: float) -> str:
+    """Return seconds as hh:mm:ss."""
+    whole = int(max(seconds, 0.0))
+    return f"{whole // 3600:02d}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def readings(
+    now_ns: int,
+    health: SessionHealth | None,
+    *,
+    replay: bool,
+    age_ms: float | None,
+    age_tone: Tone,
+    registration: Registration,
+    view: View,
+    parallax_mm: float,
+    status_age_ms: float | None,
+    status_old_ms: float,
+) -> Readings:
+    """Word the top strip. ``age_ms`` is None when no overlay is let through."""
+    recorder = RecorderHealth() if health is None else health.recorder
+    return Readings(
+        age=_age(age_ms, age_tone, replay=replay, view=view),
+        latency=_latency(health),
+        rates=_rates(health),
+        losses=_losses(health),
+        recording=_recording(now_ns, recorder, replay=replay),
+        backlog=_backlog(recorder),
+        disk=_disk(recorder),
+        registration=_registration(registration, parallax_mm),
+        status=_status(status_age_ms, status_old_ms),
+    )
+
+
+def _age(age_ms: float | None, tone: Tone, *, replay: bool, view: View) -> Reading:
+    if age_ms is None:
+        return Reading("overlay off" if view is View.WHITE else "no overlay", Tone.PLAIN)
+    text = f"{age_ms:.0f} ms" if age_ms < 10_000 else elapsed_text(round(age_ms * 1e6))
+    if replay:
+        return Reading(f"NIR to white {text}", Tone.PLAIN)
+    return Reading(f"overlay {text}", Tone.STALE if tone is Tone.STALE else Tone.PLAIN)
+
+
+def _latency(health: SessionHealth | None) -> Reading:
+    if health is None or health.latency_p50_ms is None or health.latency_p99_ms is None:
+        return NOTHING
+    return Reading(f"p50 {health.latency_p50_ms:.0f} · p99 {health.latency_p99_ms:.0f} ms")
+
+
+def _rates(health: SessionHealth | None) -> Reading:
+    if health is None:
+        return NOTHING
+    shown = f"NIR {health.nir.rate_hz:.0f}"
+    if health.white is not None:
+        shown += f" | white {health.white.rate_hz:.0f}"
+    degraded = any(s.health is Health.DEGRADED for s in _streams(health))
+    return Reading(f"{shown} fps", Tone.STALE if degraded else Tone.NEUTRAL)
+
+
+def _losses(health: SessionHealth | None) -> Reading:
+    if health is None:
+        return NOTHING
+    counts = [s.lost + s.failed for s in _streams(health)]
+    if not any(counts):
+        return Reading("lost 0")
+    return Reading("lost " + " | ".join(str(c) for c in counts), Tone.STALE)
+
+
+def _streams(health: SessionHealth) -> list[StreamHealth]:
+    return [health.nir] if health.white is None else [health.nir, health.white]
+
+
+def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool) -> Reading:
+    if replay:
+        return NOTHING
+    if recorder.error is not None:
+        return Reading("REC FAILED", Tone.ALARM)
+    if not recorder.recording:
+        return Reading("not recording")
+    began = now_ns if recorder.started_ns is None else recorder.started_ns
+    return Reading(f"REC {clock_text((now_ns - began) / SECOND)}", Tone.ALARM)
+
+
+def _backlog(recorder: RecorderHealth) -> Reading:
+    if recorder.dropped:
+        return Reading(f"not recorded {recorder.dropped}", Tone.ALARM)
+    if not recorder.recording:
+        return NOTHING
+    return Reading(f"unsaved {recorder.unsaved}")
+
+
+def _disk(recorder: RecorderHealth) -> Reading:
+    left = recorder.minutes_left
+    if left is None:
+        return NOTHING
+    tone = Tone.NEUTRAL
+    if not left >= DISK_RED_MIN:
+        tone = Tone.ALARM
+    elif left < DISK_AMBER_MIN:
+        tone = Tone.STALE
+    # Above a day the exact number says nothing; below, round down: never promise time.
+    return Reading("disk > 24 h" if left >= 1440 else f"disk {int(max(left, 0))} min", tone)
+
+
+def _registration(registration: Registration, parallax_mm: float) -> Reading:
+    if registration.kind == "none":
+        return Reading("not registered", Tone.STALE)
+    if registration.kind == "assumed":
+        return Reading("registration assumed", Tone.STALE)
+    text = "registration"
+    text += (
+        " unknown error"
+        if registration.residual_mm is None
+        else (f" {registration.residual_mm:.1f} mm")
+    )
+    if parallax_mm > 0.05:
+        text += f" + {parallax_mm:.1f} parallax"
+    return Reading(text)
+
+
+def _status(age_ms: float | None, old_ms: float) -> Reading:
+    if age_ms is None or age_ms <= old_ms:
+        return NOTHING
+    return Reading(f"readings {elapsed_text(round(age_ms * 1e6))} old", Tone.STALE)

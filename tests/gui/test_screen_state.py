@@ -1,0 +1,554 @@
+"""What the screen may claim: every state by example, then the hazards by property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.rig import Registration
+from sln_guide.gui.readings import Tone, clock_text, elapsed_text
+from sln_guide.gui.screen_state import (
+    REMOVED_MS,
+    Border,
+    Freeze,
+    Motion,
+    ScreenState,
+    Word,
+    screen_state,
+)
+from sln_guide.guidance import (
+    Guidance,
+    Health,
+    Mode,
+    Pair,
+    RecorderHealth,
+    Role,
+    SessionHealth,
+    Settings,
+    StreamHealth,
+    View,
+)
+
+MS = 1_000_000
+NOW = 3_600_000 * MS
+CALIBRATED = Registration(kind="calibrated", residual_mm=0.3)
+PIXELS = frozen_pixels(np.zeros((2, 2), np.uint16))
+
+
+def nir_frame(mid_exposure_ns: int) -> Frame:
+    return Frame(
+        PIXELS, PixelFormat.MONO12, 12, 1, 0, 0, mid_exposure_ns, mid_exposure_ns, 1e4, 0.0, "n"
+    )
+
+
+def guidance(age_ms: float = 20.0, registration: Registration = CALIBRATED) -> Guidance:
+    maps = np.zeros((1, 1), np.float32)
+    return Guidance(
+        generation=1,
+        pair=Pair(nir_frame(NOW - round(age_ms * MS)), None),
+        detections=(),
+        grid_px=8,
+        signal=maps,
+        background=maps,
+        significance=maps,
+        limit_contrast=maps,
+        cannot_judge=np.zeros((1, 1), np.uint8),
+        limit_sbr=1.2,
+        false_calls_per_field=0.05,
+        display_full_scale=1.0,
+        colour_predicted=True,
+        registration=registration,
+        settings=Settings(),
+    )
+
+
+def stream(role: Role, **changes: Any) -> StreamHealth:
+    live = StreamHealth(
+        role, "cam", Health.LIVE, rate_hz=60.0, period_ns=16 * MS, last_frame_ns=NOW
+    )
+    return replace(live, **changes)
+
+
+def session(
+    nir: dict[str, Any] | None = None, white: dict[str, Any] | None = None, **changes: Any
+) -> SessionHealth:
+    return replace(
+        SessionHealth(
+            nir=stream(Role.NIR, **(nir or {})),
+            white=stream(Role.WHITE, **(white or {})),
+            latency_p50_ms=8.0,
+            latency_p99_ms=13.0,
+        ),
+        **changes,
+    )
+
+
+def look(**changes: Any) -> ScreenState:
+    """All is well, but for ``changes``."""
+    well: dict[str, Any] = {
+        "now_ns": NOW,
+        "guidance": guidance(),
+        "health": session(),
+        "mode": Mode.LIVE,
+        "registration": CALIBRATED,
+        "video_mid_exposure_ns": NOW - 20 * MS,
+    }
+    return screen_state(**(well | changes))
+
+
+def words(state: ScreenState) -> str:
+    return " ".join([state.pill, *(f"{b.headline} {b.detail}" for b in state.banners)])
+
+
+def test_all_well_is_live_calm_and_shows_its_age() -> None:
+    state = look()
+    assert (state.word, state.tone, state.pill) == (Word.LIVE, Tone.LIVE, "LIVE")
+    assert state.overlay_allowed
+    assert state.overlay_age_ms == pytest.approx(20)
+    assert state.banners == ()
+    assert not state.video_old
+    assert state.border is Border.NONE
+    assert state.readings.age.text == "overlay 20 ms"
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "period_ms", "word"),
+    [
+        (100, 16, Word.LIVE),
+        (101, 16, Word.LATE),
+        (150, 50, Word.LIVE),
+        (151, 50, Word.LATE),
+        (250, 16, Word.LATE),
+        (250, 100, Word.LIVE),
+        (251, 100, Word.NOT_LIVE),
+        (251, 16, Word.NOT_LIVE),
+        (-19, 16, Word.LIVE),
+        (-21, 16, Word.NOT_LIVE),
+    ],
+)
+def test_age_decides_amber_and_removal(age_ms: float, period_ms: int, word: Word) -> None:
+    state = look(guidance=guidance(age_ms), health=session(nir={"period_ns": period_ms * MS}))
+    assert state.word is word
+    assert state.overlay_allowed == (word is not Word.NOT_LIVE)
+    if word is Word.LATE:
+        assert state.tone is Tone.STALE
+        assert state.readings.age.tone is Tone.STALE
+
+
+ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
+    (
+        "old",
+        {"guidance": guidance(2100)},
+        Word.NOT_LIVE,
+        ["NOT LIVE: overlay removed", "2.1 s old", "White light is live"],
+    ),
+    (
+        "nir unplugged",
+        {
+            "health": session(
+                nir={
+                    "health": Health.LOST,
+                    "error": "camera 123 was unplugged",
+                    "since_ns": NOW - 4_000 * MS,
+                }
+            )
+        },
+        Word.LOST,
+        ["NIR camera lost", "For 4.0 s", "camera 123 was unplugged", "Check cable"],
+    ),
+    (
+        "white unplugged",
+        {
+            "health": session(white={"health": Health.LOST}),
+            "video_mid_exposure_ns": NOW - 900 * MS,
+        },
+        Word.LOST,
+        ["white-light camera lost", "no frame comes"],
+    ),
+    (
+        "both unplugged",
+        {"health": session({"health": Health.LOST}, {"health": Health.LOST})},
+        Word.LOST,
+        ["NIR and white-light cameras lost"],
+    ),
+    (
+        "processing failed",
+        {
+            "health": session(
+                processing_error="ValueError: bad", processing_since_ns=NOW - 12_000 * MS
+            )
+        },
+        Word.FAILED,
+        ["processing failed", "For 12 s", "ValueError: bad", "White light is live"],
+    ),
+    (
+        "frozen camera",
+        {"health": session(nir={"frozen": True, "since_ns": NOW - 3_000 * MS})},
+        Word.NOT_LIVE,
+        ["NIR camera repeats one picture", "For 3.0 s", "Unplug"],
+    ),
+    (
+        "frozen white camera",
+        {"health": session(white={"frozen": True})},
+        Word.NOT_LIVE,
+        ["white-light camera repeats"],
+    ),
+    (
+        "unregistered",
+        {"registration": Registration()},
+        Word.UNREGISTERED,
+        ["not registered", "calibrate"],
+    ),
+    (
+        "guidance unregistered",
+        {"guidance": guidance(registration=Registration())},
+        Word.UNREGISTERED,
+        ["not registered"],
+    ),
+    (
+        "moved",
+        {"motion": Motion(2.34, 1.0, "mm")},
+        Word.MOVED,
+        ["tissue has moved", "2.3 mm", "limit 1 mm", "Hold still"],
+    ),
+    ("moved beyond measure", {"motion": Motion(float("nan"), 1.0, "mm")}, Word.MOVED, ["too far"]),
+    (
+        "video old",
+        {"video_mid_exposure_ns": NOW - 600 * MS},
+        Word.NOT_LIVE,
+        ["this picture is old", "0.6 s old"],
+    ),
+    (
+        "slow NIR",
+        {"guidance": guidance(700), "health": session(nir={"period_ns": 1000 * MS})},
+        Word.NOT_LIVE,
+        ["too slow", "1.0 s"],
+    ),
+    (
+        "clock ahead",
+        {"guidance": guidance(-500)},
+        Word.NOT_LIVE,
+        ["0.5 s ahead", "age is unknown"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "said"), [a[1:] for a in ALARMS], ids=[a[0] for a in ALARMS]
+)
+def test_alarms_remove_the_overlay_and_say_what_happened(
+    changes: dict[str, Any], word: Word, said: list[str]
+) -> None:
+    state = look(**changes)
+    assert state.word is word
+    assert state.tone is Tone.ALARM
+    assert not state.overlay_allowed
+    assert state.readings.age.text == "no overlay"
+    assert state.banners[0].tone is Tone.ALARM
+    for part in said:
+        assert part in words(state)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"health": None},
+        {"guidance": None},
+        {"health": session(nir={"health": Health.STALE})},
+        {"guidance": None, "video_mid_exposure_ns": None},
+        {"video_mid_exposure_ns": None},
+    ],
+)
+def test_stale_until_proven_live(changes: dict[str, Any]) -> None:
+    state = look(**changes)
+    assert (state.word, state.tone) == (Word.STALE, Tone.NEUTRAL)
+    assert not state.overlay_allowed
+    assert "Waiting for" in state.banners[0].headline
+
+
+def test_colour_view_is_live_without_an_overlay() -> None:
+    state = look(view=View.WHITE, guidance=None)
+    assert state.word is Word.LIVE
+    assert not state.overlay_allowed
+    assert state.readings.age.text == "overlay off"
+
+
+def test_nir_view_needs_neither_registration_nor_still_tissue() -> None:
+    state = look(view=View.NIR, registration=Registration(), motion=Motion(9.0, 1.0, "mm"))
+    assert state.word is Word.LIVE
+    assert state.overlay_allowed
+    assert state.readings.registration == look(registration=Registration()).readings.registration
+
+
+def test_the_video_is_called_old_only_when_it_is() -> None:
+    assert look(video_mid_exposure_ns=NOW - 300 * MS).video_old
+    assert not look(guidance=guidance(3000)).video_old
+    assert not look(mode=Mode.REPLAY, video_mid_exposure_ns=5).video_old
+
+
+def test_frozen_keeps_what_was_right_and_still_says_what_is_wrong_behind_it() -> None:
+    freeze = Freeze(NOW - 5_000 * MS, "12:41:07", overlay_allowed=True, overlay_age_ms=18.0)
+    state = look(freeze=freeze, guidance=guidance(5000))
+    assert state.pill == "FROZEN 12:41:07"
+    assert state.overlay_allowed
+    assert state.overlay_age_ms == 18.0
+    assert "5.0 s" in state.banners[0].detail
+    assert state.banners[1].headline.startswith("NOT LIVE")
+    assert not look(freeze=replace(freeze, overlay_allowed=False)).overlay_allowed
+
+
+def test_replay_judges_the_recording_not_the_clock_on_the_wall() -> None:
+    old = guidance(9e6)
+    nir_ns = old.pair.nir.mid_exposure_ns
+    state = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 4 * MS)
+    assert (state.pill, state.tone, state.border) == ("REPLAY", Tone.REPLAY, Border.REPLAY)
+    assert state.overlay_allowed
+    assert state.readings.age.text == "NIR to white 4 ms"
+    apart = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 400 * MS)
+    assert not apart.overlay_allowed
+    assert apart.tone is Tone.ALARM
+    assert apart.pill == "REPLAY"
+    assert look(mode=Mode.REPLAY, simulated=True).pill == "REPLAY · SIMULATED"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"health": session(processing_error="X: y")},
+        {"health": session(nir={"health": Health.LOST})},
+        {"registration": Registration()},
+        {"motion": Motion(3.0, 1.0, "mm")},
+        {"guidance": None},
+    ],
+)
+def test_replay_removes_the_overlay_for_the_same_faults(changes: dict[str, Any]) -> None:
+    state = look(mode=Mode.REPLAY, **changes)
+    assert not state.overlay_allowed
+    assert state.pill == "REPLAY"
+
+
+def test_simulated_says_so_beside_whatever_else_is_true() -> None:
+    state = look(mode=Mode.SIMULATED)
+    assert (state.pill, state.tone, state.border) == (
+        "SIMULATED",
+        Tone.SIMULATED,
+        Border.SIMULATED,
+    )
+    late = look(mode=Mode.SIMULATED, guidance=guidance(200))
+    assert (late.pill, late.tone) == ("SIMULATED · LATE", Tone.STALE)
+
+
+def test_a_fault_of_the_window_is_said() -> None:
+    state = look(fault="KeyError: 'x'")
+    assert state.banners[0].headline == "A part of this window failed"
+    assert "KeyError: 'x'" in state.banners[0].detail
+
+
+@pytest.mark.parametrize(
+    ("recorder", "recording", "disk", "banner"),
+    [
+        (RecorderHealth(), ("not recording", Tone.NEUTRAL), ("", Tone.NEUTRAL), None),
+        (
+            RecorderHealth(recording=True, started_ns=NOW - 753_000 * MS, minutes_left=214.9),
+            ("REC 00:12:33", Tone.ALARM),
+            ("disk 214 min", Tone.NEUTRAL),
+            None,
+        ),
+        (
+            RecorderHealth(recording=True, started_ns=NOW, minutes_left=9.99),
+            ("REC 00:00:00", Tone.ALARM),
+            ("disk 9 min", Tone.STALE),
+            None,
+        ),
+        (
+            RecorderHealth(recording=True, minutes_left=1.5),
+            ("REC 00:00:00", Tone.ALARM),
+            ("disk 1 min", Tone.ALARM),
+            None,
+        ),
+        (
+            RecorderHealth(recording=True, minutes_left=90000.0),
+            ("REC 00:00:00", Tone.ALARM),
+            ("disk > 24 h", Tone.NEUTRAL),
+            None,
+        ),
+        (
+            RecorderHealth(minutes_left=0.0, error="the disk is full: free space"),
+            ("REC FAILED", Tone.ALARM),
+            ("disk 0 min", Tone.ALARM),
+            "Recording stopped",
+        ),
+        (
+            RecorderHealth(recording=True, dropped=1),
+            ("REC 00:00:00", Tone.ALARM),
+            ("", Tone.NEUTRAL),
+            "Recording incomplete: 1 frame not recorded",
+        ),
+    ],
+)
+def test_recording_and_disk(
+    recorder: RecorderHealth,
+    recording: tuple[str, Tone],
+    disk: tuple[str, Tone],
+    banner: str | None,
+) -> None:
+    state = look(health=session(recorder=recorder))
+    shown = state.readings
+    assert (shown.recording.text, shown.recording.tone) == recording
+    assert (shown.disk.text, shown.disk.tone) == disk
+    assert state.overlay_allowed, "a recording that fails leaves the live picture alone"
+    assert [b.headline for b in state.banners] == ([] if banner is None else [banner])
+    assert look(mode=Mode.REPLAY).readings.recording.text == ""
+
+
+def test_readings_of_streams_and_registration() -> None:
+    shown = look().readings
+    assert shown.rates.text == "NIR 60 | white 60 fps"
+    assert shown.losses.text == "lost 0"
+    assert shown.latency.text == "p50 8 · p99 13 ms"
+    assert shown.registration.text == "registration 0.3 mm"
+    lossy = look(health=session(nir={"lost": 2, "failed": 1}, white={"health": Health.DEGRADED}))
+    assert (lossy.readings.losses.text, lossy.readings.losses.tone) == ("lost 3 | 0", Tone.STALE)
+    assert lossy.readings.rates.tone is Tone.STALE
+    assumed = look(registration=Registration(kind="assumed")).readings.registration
+    assert (assumed.text, assumed.tone) == ("registration assumed", Tone.STALE)
+    parallax = look(parallax_mm=2.67).readings.registration.text
+    assert parallax == "registration 0.3 mm + 2.7 parallax"
+    alone = look(health=replace(session(), white=None)).readings
+    assert alone.rates.text == "NIR 60 fps"
+    old = look(health_ns=NOW - 3_000 * MS).readings.status
+    assert (old.text, old.tone) == ("readings 3.0 s old", Tone.STALE)
+    assert look(health_ns=NOW).readings.status.text == ""
+
+
+def test_durations_in_words() -> None:
+    said = [elapsed_text(round(s * 1e9)) for s in (-1, 0.31, 9.94, 9.96, 59.4, 59.6, 3599, 7500)]
+    assert said[:4] == ["0.0 s", "0.3 s", "9.9 s", "10 s"]
+    assert said[4:] == ["59 s", "1 min 0 s", "59 min 59 s", "2 h 5 min"]
+    assert clock_text(3723.9) == "01:02:03"
+    assert clock_text(-4) == "00:00:00"
+
+
+# -- properties --------------------------------------------------------------------------------
+
+nanoseconds = st.integers(-2_000 * MS, 5_000 * MS)
+registrations = st.sampled_from([Registration(), Registration(kind="assumed"), CALIBRATED])
+streams = st.fixed_dictionaries(
+    {
+        "health": st.sampled_from(list(Health)),
+        "frozen": st.booleans(),
+        "period_ns": st.integers(0, 2_000 * MS),
+        "error": st.none() | st.just("LIVE wire torn"),
+        "since_ns": st.none() | st.just(NOW - 5 * MS),
+    }
+)
+healths = st.none() | st.builds(
+    session,
+    streams,
+    streams,
+    processing_error=st.none() | st.just("E: e"),
+    recorder=st.builds(
+        RecorderHealth,
+        recording=st.booleans(),
+        dropped=st.integers(0, 3),
+        minutes_left=st.none() | st.floats(0, 1e5),
+        error=st.none() | st.just("full"),
+    ),
+)
+motions = st.none() | st.builds(
+    Motion, st.floats(0, 5) | st.just(float("nan")), st.just(1.0), st.just("mm")
+)
+freezes = st.none() | st.builds(
+    Freeze, st.just(NOW - 9 * MS), st.just("12:00:00"), st.booleans(), st.none() | st.just(5.0)
+)
+situations = st.fixed_dictionaries(
+    {
+        "mode": st.sampled_from(list(Mode)),
+        "guidance": st.none()
+        | st.builds(guidance, nanoseconds.map(lambda ns: ns / MS), registrations),
+        "health": healths,
+        "registration": registrations,
+        "view": st.sampled_from(list(View)),
+        "video_mid_exposure_ns": st.none() | nanoseconds.map(lambda ns: NOW - ns),
+        "motion": motions,
+        "freeze": freezes,
+        "simulated": st.booleans(),
+        "parallax_mm": st.floats(0, 5),
+        "fault": st.none() | st.just("oops"),
+    }
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(situations)
+def test_no_overlay_that_could_mislead(situation: dict[str, Any]) -> None:
+    state = look(**situation)
+    s = SimpleNamespace(**situation)
+    if s.freeze is not None:
+        assert state.overlay_allowed == s.freeze.overlay_allowed
+        assert state.word is Word.FROZEN
+        return
+    unregistered = s.registration.kind == "none" or (
+        s.guidance is not None and s.guidance.registration.kind == "none"
+    )
+    bad = [
+        s.guidance is None,
+        s.health is not None and s.health.processing_error is not None,
+        s.health is not None and s.health.nir.health is Health.LOST,
+        s.view is View.MERGED and unregistered,
+        s.view is View.MERGED and s.motion is not None and not s.motion.distance <= 1.0,
+    ]
+    if s.mode is not Mode.REPLAY:
+        age_ms = None if s.guidance is None else (NOW - s.guidance.pair.nir.mid_exposure_ns) / MS
+        bad += [
+            age_ms is not None and not age_ms <= REMOVED_MS,
+            s.health is None,
+            s.health is not None and s.health.nir.health is Health.STALE,
+            s.health is not None and (s.health.nir.frozen or s.health.white.frozen),
+            s.health is not None and s.health.white.health is Health.LOST,
+            s.video_mid_exposure_ns is None,
+            s.video_mid_exposure_ns is not None and NOW - s.video_mid_exposure_ns > REMOVED_MS * MS,
+        ]
+    if any(bad):
+        assert not state.overlay_allowed
+    if not state.overlay_allowed:
+        assert state.readings.age.text in ("no overlay", "overlay off")
+
+
+@settings(max_examples=500, deadline=None)
+@given(situations)
+def test_what_is_claimed_is_true(situation: dict[str, Any]) -> None:
+    state = look(**situation)
+    s = SimpleNamespace(**situation)
+    if s.mode is Mode.REPLAY:
+        assert "LIVE" not in state.pill
+        assert state.pill.startswith("REPLAY")
+        assert state.border is Border.REPLAY
+        assert state.tone is not Tone.LIVE
+    if s.mode is Mode.SIMULATED:
+        assert "SIMULATED" in state.pill
+        assert state.border is Border.SIMULATED
+        assert state.tone is not Tone.LIVE
+    if s.simulated:
+        assert "SIMULATED" in state.pill
+    if state.word is Word.LIVE:
+        assert s.mode is not Mode.REPLAY
+        assert s.health is not None
+        assert s.health.processing_error is None
+        assert NOW - s.video_mid_exposure_ns <= REMOVED_MS * MS
+        assert state.overlay_allowed or s.view is View.WHITE
+    if state.tone is Tone.ALARM:
+        assert any(b.tone is Tone.ALARM for b in state.banners), "an alarm without its words"
+    if s.freeze is not None:
+        assert state.banners[0].headline == "FROZEN 12:00:00"
+        assert "FROZEN 12:00:00" in state.pill
+    if s.fault is not None:
+        assert any("oops" in b.detail for b in state.banners)
+    assert state == look(**situation), "pure: the same again"
