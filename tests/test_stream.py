@@ -1,0 +1,204 @@
+"""A camera's thread: losses counted, faults told, re-attached; health needs no camera call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from hardware.camera import (
+    CameraEndedError,
+    CameraNotFoundError,
+    CameraRemovedError,
+    CameraSettings,
+    IncompleteFrameError,
+)
+from hardware.frame import Frame
+from sln_guide import stream as stream_module
+from sln_guide.guidance import Health, Role
+from sln_guide.stream import Stream
+from tests.scripted import ScriptedCamera, make_frame
+
+
+class Received:
+    """Collects what a stream delivers and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[Frame, int]] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, role: Role, frame: Frame, lost: int) -> None:
+        with self._changed:
+            self.frames.append((frame, lost))
+            self._changed.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.frames) >= count, 10.0)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        threading.Event().wait(0.005)
+
+
+@pytest.fixture
+def received() -> Received:
+    return Received()
+
+
+@pytest.fixture
+def started(
+    received: Received, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[ScriptedCamera], Stream]]:
+    monkeypatch.setattr(stream_module, "REATTACH_EVERY_S", 0.01)
+    streams: list[Stream] = []
+
+    def start(camera: ScriptedCamera) -> Stream:
+        stream = Stream(Role.NIR, camera, CameraSettings(), received)
+        stream.open()
+        stream.run()
+        streams.append(stream)
+        return stream
+
+    yield start
+    for stream in streams:
+        assert stream.end()
+
+
+def test_stale_until_a_frame_proves_it_live(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    assert stream.health(time.monotonic_ns()).health is Health.STALE
+    camera.feed(make_frame(0))
+    received.wait_for(1)
+    assert stream.health(time.monotonic_ns()).health is Health.LIVE
+
+
+def test_counter_gaps_are_losses(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(0), make_frame(1), make_frame(5), make_frame(6))
+    received.wait_for(4)
+    assert [lost for _, lost in received.frames] == [0, 0, 3, 0]
+    assert stream.health(time.monotonic_ns()).lost == 3
+
+
+def test_damaged_buffers_are_counted_and_reading_goes_on(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(0), IncompleteFrameError("torn"), make_frame(2))
+    received.wait_for(2)
+    assert stream.health(time.monotonic_ns()).failed == 1
+
+
+def test_removal_is_told_and_the_camera_comes_back_in_a_new_epoch(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(7))
+    received.wait_for(1)
+    camera.open_errors = [CameraNotFoundError("not there yet") for _ in range(3)]
+    camera.feed(CameraRemovedError("unplugged"))
+    wait_until(lambda: stream.health(time.monotonic_ns()).health is Health.LOST)
+    told = stream.health(time.monotonic_ns())
+    assert told.error
+    assert told.since_ns is not None
+    camera.feed(make_frame(0, epoch=1))
+    received.wait_for(2)
+    health = stream.health(time.monotonic_ns())
+    assert health.health is Health.LIVE
+    assert health.error is None
+    assert (health.epoch, health.lost) == (1, 0), "a counter that restarts is no loss"
+
+
+def test_the_end_of_a_recording_is_told(
+    started: Callable[[ScriptedCamera], Stream],
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(0), CameraEndedError("the recording has ended"))
+    wait_until(lambda: stream.ended)
+    assert "ended" in (stream.health(time.monotonic_ns()).error or "")
+
+
+def test_silent_camera_is_lost_without_asking_it(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(0))
+    received.wait_for(1)
+    last_ns = received.frames[0][0].host_time_ns
+    assert stream.health(last_ns + 200_000_000).health is Health.LIVE
+    late = stream.health(last_ns + 300_000_000)
+    assert late.health is Health.LOST
+    assert "no frame" in (late.error or "")
+    assert late.since_ns == last_ns
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_frozen_camera_is_lost(
+    started: Callable[[ScriptedCamera], Stream], received: Received, simulated: bool
+) -> None:
+    camera = ScriptedCamera(simulated=simulated)
+    stream = started(camera)
+    pixels = np.full((64, 80), 300, np.uint16)
+    began_ns = time.monotonic_ns()
+    for step in range(12):
+        camera.feed(
+            make_frame(
+                4, pixels=pixels, device_time_ns=9, host_time_ns=began_ns + step * 30_000_000
+            )
+        )
+    received.wait_for(12)
+    health = stream.health(began_ns + 12 * 30_000_000)
+    assert health.frozen
+    assert health.health is Health.LOST
+    assert health.since_ns == began_ns
+
+
+def test_noise_free_recording_may_repeat(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    pixels = np.full((64, 80), 300, np.uint16)
+    began_ns = time.monotonic_ns()
+    for step in range(12):
+        camera.feed(make_frame(step, pixels=pixels, host_time_ns=began_ns + step * 30_000_000))
+    received.wait_for(12)
+    assert not stream.health(began_ns + 12 * 30_000_000).frozen
+
+
+def test_a_real_sensor_has_noise_so_identical_pixels_mean_frozen(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera(simulated=False)
+    stream = started(camera)
+    pixels = np.full((64, 80), 300, np.uint16)
+    began_ns = time.monotonic_ns()
+    for step in range(12):
+        camera.feed(make_frame(step, pixels=pixels, host_time_ns=began_ns + step * 30_000_000))
+    received.wait_for(12)
+    assert stream.health(began_ns + 12 * 30_000_000).frozen
+
+
+def test_errors_on_opening_reach_the_caller(received: Received) -> None:
+    camera = ScriptedCamera()
+    camera.open_errors = [CameraNotFoundError("no camera 4711")]
+    stream = Stream(Role.NIR, camera, CameraSettings(), received)
+    with pytest.raises(CameraNotFoundError, match="4711"):
+        stream.open()
