@@ -44,7 +44,7 @@ class CameraEndedError(CameraError):
 
 
 class CameraStateError(CameraError):
-    """Called out of order, for example `read` before `start`."""
+    """Called out of order, for example `read` before `start`, or stopped while reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,12 @@ class CameraCounters:
 class Camera(Protocol):
     """A source of frames, used by one thread at a time.
 
-    ``open -> apply -> start -> read... -> stop -> close``. `open`, `stop` and `close` are
+    ``open -> apply -> start -> read... -> stop -> close``. `open`, `start`, `stop` and `close` are
     idempotent; leaving the context manager closes. After `CameraRemovedError`: `close`, then
-    `open` until it succeeds, `apply`, `start`; `Frame.stream_epoch` then counts one up.
+    `open` until it succeeds, `apply`, `start`; `Frame.stream_epoch` then counts one up. It also
+    does when a stream is stopped and started, wherever the device's counter begins anew.
+    `stop` and `close` may come from another thread: a waiting `read` then raises
+    CameraStateError.
     """
 
     @property
@@ -118,7 +121,8 @@ class Camera(Protocol):
     def read(self, timeout_s: float) -> Frame:
         """Return the next frame, in order, none skipped by us.
 
-        Raises CameraTimeoutError, IncompleteFrameError, CameraRemovedError, CameraStateError.
+        Raises CameraTimeoutError, IncompleteFrameError, CameraRemovedError, CameraStateError,
+        and CameraEndedError at the end of a recording.
         """
         ...
 
@@ -138,3 +142,19 @@ class Camera(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A camera whose calls may hang in a driver. For a watchdog on another thread: no member
+    calls into the SDK, so that each answers even when the camera's own thread never comes back.
+    """
+
+    @property
+    def last_progress_ns(self) -> int:
+        """`time.monotonic_ns` when a call into the SDK last came back."""
+        ...
+
+    def stuck(self, now_ns: int) -> str | None:
+        """Name the call that should long have returned by ``now_ns``; None while all is well."""
+        ...
