@@ -53,6 +53,8 @@ class Scene:
     miss_share: float = 0.05
     false_calls: float = 0.1
     unsure_share: float = 0.1
+    merging: bool = False
+    """Two nodes that overlap are found as one."""
     hidden: tuple[float, float] | None = None
     """No node is seen, and nothing says why (a hand, gauze)."""
     instrument: tuple[float, float] | None = None
@@ -147,6 +149,8 @@ def play(scene: Scene, seed: int) -> Iterator[Moment]:
                     kind=kind,
                 )
             )
+        if scene.merging:
+            _merge(truth, spots)
         spots += [
             spot_at(
                 rng.uniform(0, WIDTH),
@@ -165,6 +169,28 @@ def play(scene: Scene, seed: int) -> Iterator[Moment]:
             field=TrackField(WIDTH, HEIGHT, 0.1, 200.0, mask, GRID_PX),
         )
         now_s += scene.step_s * (float(rng.integers(1, 5)) if scene.steps_vary else 1.0)
+
+
+def _merge(truth: dict[int, tuple[float, float, float]], spots: list[Spot]) -> None:
+    """Make one spot of two nodes that overlap by more than half: the fainter is lost in it."""
+    near = [
+        (a, b)
+        for a in truth
+        for b in truth
+        if a < b and math.dist(truth[a][:2], truth[b][:2]) < 0.5 * min(truth[a][2], truth[b][2])
+    ]
+    order = sorted(truth)
+    for a, b in near:
+        one, other = spots[order.index(a)], spots[order.index(b)]
+        fainter = a if one.signal < other.signal else b
+        share = other.signal / (one.signal + other.signal)
+        spots[order.index(b if fainter == a else a)] = replace(
+            max(one, other, key=lambda s: s.signal),
+            x_px=one.x_px + share * (other.x_px - one.x_px),
+            y_px=one.y_px + share * (other.y_px - one.y_px),
+        )
+        del spots[order.index(fainter)], truth[fainter]
+        return
 
 
 @dataclass
@@ -256,6 +282,14 @@ SCENES = {
             Node(640, 540, 45, 25, 30, vx_px_s=-25),
             Node(200, 200, 60, 12, 14),
         )
+    ),
+    "crossing, found as one meanwhile": Scene(
+        (
+            Node(640, 510, 60, 12, 14, vx_px_s=25),
+            Node(640, 520, 45, 25, 30, vx_px_s=-25),
+            Node(200, 200, 60, 12, 14),
+        ),
+        merging=True,
     ),
     "out of the field and back, motion known": Scene(THREE, excursion_px=900, breathing_px=10),
     "out of the field and back, motion unknown": Scene(

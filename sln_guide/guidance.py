@@ -90,6 +90,8 @@ class Detection:
         See `sln_guide.core`; ``sbr`` is a lower bound when ``saturated_fraction`` > 0.
     significance
         Sigma of noise plus tissue texture.
+    age_s
+        Since it was last measured; 0 unless coasted.
     contour_px
         (N, 2) float32 half-maximum contour, NIR px, (x, y); None where it was not traced.
     flags

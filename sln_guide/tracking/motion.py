@@ -74,7 +74,7 @@ def corrected(track: Track, spot: Spot) -> Track:
     innovation_var = track.var_xx + centre_error_px(spot) ** 2
     gain_x = track.var_xx / innovation_var
     gain_v = track.var_xv / innovation_var
-    dx, dy = spot.x_px - track.x_px, spot.y_px - track.y_px
+    dx, dy = float(spot.x_px) - track.x_px, float(spot.y_px) - track.y_px
     return replace(
         track,
         x_px=track.x_px + gain_x * dx,

@@ -16,7 +16,7 @@ KINDS = tuple(Kind)
 
 
 class Track(msgspec.Struct, frozen=True):
-    """One thing followed through time.
+    """One thing followed through time. Python numbers only: a state is saved as it is.
 
     Times are in the tracker's own clock (`TrackState.clock_ns`), which never runs backwards.
 

@@ -88,6 +88,7 @@ def track(
         For a motion, or a spot's place or looks, that is not finite.
     """
     _refuse_infinite(motion_px, spots)
+    motion_px = (float(motion_px[0]), float(motion_px[1]))
     elapsed_ns = 0 if state.time_ns is None else max(0, time_ns - state.time_ns)
     clock_ns = state.clock_ns + elapsed_ns
     same_size = state.time_ns is None or (state.width, state.height) == (field.width, field.height)
@@ -209,16 +210,16 @@ def _born(spot: Spot, clock_ns: int, search_px: float) -> Track:
         track_id=0,
         kind=spot.kind,
         kind_votes=votes,
-        x_px=spot.x_px,
-        y_px=spot.y_px,
+        x_px=float(spot.x_px),
+        y_px=float(spot.y_px),
         vx_px_s=0.0,
         vy_px_s=0.0,
         var_xx=centre_error_px(spot) ** 2,
         var_xv=0.0,
         var_vv=0.0,
-        width_px=spot.spot_width_px,
-        signal=spot.signal,
-        area_px=spot.area_px,
+        width_px=float(spot.spot_width_px),
+        signal=float(spot.signal),
+        area_px=float(spot.area_px),
         born_ns=clock_ns,
         seen_ns=clock_ns,
         absent_ns=0,
@@ -246,9 +247,9 @@ def _seen(
         corrected(one, spot),
         kind=one.kind if stands else KINDS[leading],
         kind_votes=votes,
-        width_px=one.width_px + LOOKS_SHARE * (spot.spot_width_px - one.width_px),
-        signal=one.signal + LOOKS_SHARE * (spot.signal - one.signal),
-        area_px=spot.area_px,
+        width_px=one.width_px + LOOKS_SHARE * (float(spot.spot_width_px) - one.width_px),
+        signal=one.signal + LOOKS_SHARE * (float(spot.signal) - one.signal),
+        area_px=float(spot.area_px),
         seen_ns=clock_ns,
         absent_ns=0,
         watched_ns=one.watched_ns + (elapsed_ns if one.misses == 0 else 0),
