@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
     from sln_guide.export.process import ProcessError
+    from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
-    from sln_guide.recording.writer import RecordingError
 
     causes: tuple[tuple[type[Exception], int], ...] = (
         (CameraError, CAMERA),

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.frame import Frame
-from sln_guide.guidance import Guidance, RecorderHealth, Role, SessionHealth
+from sln_guide.guidance import RecorderHealth, Role
 from sln_guide.handoff import Backlog, Closed
-from sln_guide.recording.writer import CaseSummary, CaseWriter, RecordingError
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.writer import CaseSummary, CaseWriter
 
 BACKLOG_BYTES = 512 << 20
 """Most memory that frames waiting for the disk may hold."""
+MOST_FRAMES = 8192
+WAIT_S = 0.2
 SYNC_EVERY_S = 0.5
 RESERVE_BYTES = 256 << 20
 """Free space at which a recording is closed cleanly instead of running into the wall; on a
@@ -26,74 +29,35 @@ RATE_WINDOW_S = 10.0
 END_TIMEOUT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class ShownRecord:
-    """A paint: what the operator saw, and when."""
-
-    generation: int | None
-    white_sequence: int | None
-    view: str
-    painted_ns: int
-    overlay_visible: bool
+Writing = Callable[[CaseWriter], None]
+"""What the writing thread does with one record, such as ``lambda case: case.write_event(...)``."""
 
 
 @dataclass(frozen=True, slots=True)
-class EventRecord:
-    """Something stamped."""
+class _Refused:
+    """Frames of one role that found no room since the last that did."""
 
-    name: str
-    detail: str
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class GapRecord:
-    """Frames the camera's counter says were lost before ``next_sequence``."""
-
-    role: Role
-    next_sequence: int
+    first_sequence: int
     count: int
     epoch: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRecord:
-    """A frame and its role."""
-
-    role: Role
-    frame: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotRecord:
-    """A pipeline state, from which the guidance after it can be computed again."""
-
-    state: bytes
-
-
-Record = (
-    FrameRecord | GapRecord | Guidance | ShownRecord | EventRecord | SnapshotRecord | SessionHealth
-)
 
 
 class Recorder:
     """One recording: a bounded backlog, a writing thread, a syncing thread. Used once.
 
-    `put` never waits and may be called from any thread. When the backlog is full the record is
-    refused, counted, and for a frame the gap is written into the case as soon as there is room.
+    `put` and `put_frame` never wait and may be called from any thread. A frame that finds no room
+    is refused and counted, and the gap is written into the case as soon as there is room.
     """
 
     def __init__(self, folder: Path, open_writer: Callable[[], CaseWriter], frame_bytes: int):
         self.folder = folder
         self.started_ns = time.monotonic_ns()
         self._open_writer = open_writer
-        capacity = max(64, min(4096, 2 * BACKLOG_BYTES // max(frame_bytes, 1)))
-        self._frames_capacity = max(16, BACKLOG_BYTES // max(frame_bytes, 1))
-        self._backlog: Backlog[Record] = Backlog(capacity + 4096)
+        self._frames_capacity = min(MOST_FRAMES, max(16, BACKLOG_BYTES // max(frame_bytes, 1)))
+        self._backlog: Backlog[Writing] = Backlog(2 * MOST_FRAMES)
         self._lock = threading.Lock()
         self._waiting_frames = 0
-        self._refused: dict[Role, GapRecord] = {}
+        self._refused: dict[Role, _Refused] = {}
         self._dropped = 0
         self._frames = 0
         self._bytes = 0
@@ -117,40 +81,49 @@ class Recorder:
         """What was written; None until the case is closed."""
         return self._summary
 
-    def put(self, record: Record) -> bool:
-        """Hand over a record. False: refused, counted, and for a frame noted as a gap."""
-        if not isinstance(record, FrameRecord):
-            return self._backlog.put(record)
+    def put(self, write: Writing) -> bool:
+        """Hand over a record that is no frame; False when there is no room."""
+        return self._backlog.put(write)
+
+    def put_frame(self, role: Role, frame: Frame) -> bool:
+        """Hand over a frame. False: refused, counted, and kept in mind as a gap."""
         with self._lock:
-            role = record.role
-            refused = self._refused.get(role)
-            room = self._waiting_frames < self._frames_capacity
-            if room and refused is not None and self._backlog.put(refused):
-                del self._refused[role]
-            if room and self._backlog.put(record):
-                self._waiting_frames += 1
-                return True
+            if self._waiting_frames < self._frames_capacity and self._tell_refused(role):
+                if self._backlog.put(lambda case: self._write_frame(case, role, frame)):
+                    self._waiting_frames += 1
+                    return True
             self._dropped += 1
             self._error = self._error or (
                 "the disk cannot keep up: frames are not recorded. "
                 "Record to a faster disk or lower the frame rate"
             )
             before = self._refused.get(role)
-            self._refused[role] = GapRecord(
-                role,
-                record.frame.sequence + 1,
-                1 + (before.count if before is not None else 0),
-                record.frame.stream_epoch,
-                "recorder backlog full",
+            self._refused[role] = (
+                _Refused(frame.sequence, 1, frame.stream_epoch)
+                if before is None
+                else _Refused(before.first_sequence, before.count + 1, before.epoch)
             )
             return False
+
+    def _tell_refused(self, role: Role) -> bool:
+        """Put the gap of ``role``, if there is one, ahead of its next frame."""
+        gap = self._refused.get(role)
+        if gap is None:
+            return True
+        told = self._backlog.put(
+            lambda case: case.write_gap(
+                role, gap.first_sequence, gap.count, gap.epoch, "recorder backlog full"
+            )
+        )
+        if told:
+            del self._refused[role]
+        return told
 
     def stop(self) -> None:
         """Take nothing more; what waits is still written, then the case is closed. No waiting."""
         with self._lock:
-            for gap in self._refused.values():
-                self._backlog.put(gap)
-            self._refused.clear()
+            for role in tuple(self._refused):
+                self._tell_refused(role)
         self._backlog.close()
 
     def join(self, timeout_s: float = END_TIMEOUT_S) -> bool:
@@ -185,11 +158,11 @@ class Recorder:
         try:
             while True:
                 try:
-                    record = self._backlog.take(0.2)
+                    write = self._backlog.take(WAIT_S)
                 except Closed:
                     break
-                if record is not None:
-                    self._write(writer, record)
+                if write is not None:
+                    write(writer)
                 self._minutes_left = space.minutes_left(writer.bytes_written)
                 if space.nearly_full:
                     self._give_up(
@@ -204,33 +177,13 @@ class Recorder:
             self._syncing.join(5.0)
             self._close(writer)
 
-    def _write(self, writer: CaseWriter, record: Record) -> None:
-        match record:
-            case FrameRecord(role, frame):
-                # Counted as waiting until `write` has returned: only then it survives a crash.
-                writer.write_frame(role, frame)
-                with self._lock:
-                    self._waiting_frames -= 1
-                    self._frames += 1
-                    self._bytes = writer.bytes_written
-            case GapRecord(role, next_sequence, count, epoch, reason):
-                writer.write_gap(role, next_sequence - count, count, epoch, reason)
-            case Guidance():
-                writer.write_guidance(record)
-            case ShownRecord():
-                writer.write_shown(
-                    record.generation,
-                    record.white_sequence,
-                    record.view,
-                    record.painted_ns,
-                    record.overlay_visible,
-                )
-            case EventRecord(name, detail, time_ns):
-                writer.write_event(name, detail, time_ns)
-            case SnapshotRecord(state):
-                writer.write_snapshot(state)
-            case SessionHealth():
-                writer.write_health(record)
+    def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
+        # Counted as waiting until `write_frame` has returned: only then it survives a crash.
+        case.write_frame(role, frame)
+        with self._lock:
+            self._waiting_frames -= 1
+            self._frames += 1
+            self._bytes = case.bytes_written
 
     def _close(self, writer: CaseWriter) -> None:
         try:

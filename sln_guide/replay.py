@@ -27,8 +27,8 @@ from sln_guide.guidance import (
 )
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
+from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
-from sln_guide.recording.writer import RecordingError
 from sln_guide.source import EventMark
 
 LEAD_IN_PAIRS = 12

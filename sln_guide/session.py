@@ -40,15 +40,9 @@ from sln_guide.guidance import (
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
 from sln_guide.pairing import Arrivals, Pairing
-from sln_guide.recorder import (
-    EventRecord,
-    FrameRecord,
-    GapRecord,
-    Recorder,
-    ShownRecord,
-    SnapshotRecord,
-)
-from sln_guide.recording.writer import CaseWriter, RecordingError
+from sln_guide.recorder import Recorder, Writing
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.writer import CaseWriter
 from sln_guide.source import EventMark
 from sln_guide.stream import Stream
 
@@ -236,13 +230,11 @@ class LiveSession:
         self._painted_number = picture.number
         guidance, white = picture.guidance, picture.white
         self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
+        generation = None if guidance is None else guidance.generation
+        sequence = None if white is None else white.sequence
         self._record(
-            ShownRecord(
-                None if guidance is None else guidance.generation,
-                None if white is None else white.sequence,
-                picture.view,
-                painted_ns,
-                overlay_visible,
+            lambda case: case.write_shown(
+                generation, sequence, picture.view, painted_ns, overlay_visible
             )
         )
 
@@ -254,7 +246,7 @@ class LiveSession:
         """Stamp an event now."""
         now_ns = time.monotonic_ns()
         self._events.append(EventMark((now_ns - self._started_ns) / 1e9, name, detail))
-        self._record(EventRecord(name, detail, now_ns))
+        self._record(lambda case: case.write_event(name, detail, now_ns))
 
     # -- Recordable ------------------------------------------------------------------------------
 
@@ -271,10 +263,8 @@ class LiveSession:
                 number += 1
             self._recorder = Recorder(folder, lambda: self._open_case(folder), self._frame_bytes())
             self._snapshot_wanted = True
-        for event in self._events:
-            self._record(
-                EventRecord(event.name, event.detail, self._started_ns + int(event.time_s * 1e9))
-            )
+            for event in self._events:
+                self._write_earlier(event)
         self.mark("record", folder.name)
         return folder
 
@@ -283,6 +273,11 @@ class LiveSession:
         with self._recorder_lock:
             if self._recorder is not None:
                 self._recorder.stop()
+
+    def _write_earlier(self, event: EventMark) -> None:
+        """Repeat, in the case, an event stamped before the recording began."""
+        time_ns = self._started_ns + int(event.time_s * 1e9)
+        self._record(lambda case: case.write_event(event.name, event.detail, time_ns))
 
     def _open_case(self, folder: Path) -> CaseWriter:
         return CaseWriter(
@@ -295,10 +290,20 @@ class LiveSession:
         sizes = [f.pixels.nbytes for f in frames] or [4 << 20]
         return max(1, sum(sizes) // len(sizes))
 
-    def _record(self, record: Any) -> None:
+    def _record(self, write: Writing) -> None:
         recorder = self._recorder
         if recorder is not None:
-            recorder.put(record)
+            recorder.put(write)
+
+    def _record_snapshot(self, state: pipeline.State) -> None:
+        snapshot = state.snapshot()
+        self._record(lambda case: case.write_snapshot(snapshot))
+
+    def _record_guidance(self, guidance: Guidance) -> None:
+        self._record(lambda case: case.write_guidance(guidance))
+
+    def _record_health(self, health: SessionHealth) -> None:
+        self._record(lambda case: case.write_health(health))
 
     # -- camera threads --------------------------------------------------------------------------
 
@@ -306,10 +311,11 @@ class LiveSession:
         recorder = self._recorder
         if recorder is not None:
             if lost:
+                first, epoch = frame.sequence - lost, frame.stream_epoch
                 recorder.put(
-                    GapRecord(role, frame.sequence, lost, frame.stream_epoch, "lost by camera")
+                    lambda case: case.write_gap(role, first, lost, epoch, "lost by the camera")
                 )
-            recorder.put(FrameRecord(role, frame))
+            recorder.put_frame(role, frame)
         self._arrivals.put(role, frame, self._streams[role].period_ns())
 
     # -- processing thread -----------------------------------------------------------------------
@@ -342,11 +348,11 @@ class LiveSession:
                 try:
                     wanted = self._snapshot_wanted or now_ns >= snapshot_ns
                     if wanted and self._recorder is not None:
-                        self._record(SnapshotRecord(state.snapshot()))
+                        self._record_snapshot(state)
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
-                    self._record(guidance)
+                    self._record_guidance(guidance)
                     good_steps += 1
                     if good_steps >= STEPS_TO_TRUST_AGAIN:
                         self._fault = None
@@ -376,7 +382,7 @@ class LiveSession:
         before: dict[Role, tuple[Health, int]] = {}
         while not self._ending.wait(HEALTH_EVERY_S):
             health = self.health()
-            self._record(health)
+            self._record_health(health)
             for stream in (health.nir, health.white):
                 if stream is None:
                     continue
