@@ -21,6 +21,7 @@ BACKLOG_BYTES = 512 << 20
 MOST_FRAMES = 8192
 WAIT_S = 0.2
 SYNC_EVERY_S = 0.5
+SYNC_JOIN_S = 5.0
 RESERVE_BYTES = 256 << 20
 """Free space at which a recording is closed cleanly instead of running into the wall; on a
 small disk a twentieth of it."""
@@ -58,6 +59,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._waiting_frames = 0
         self._refused: dict[Role, _Refused] = {}
+        self._ended = False
         self._dropped = 0
         self._frames = 0
         self._bytes = 0
@@ -86,8 +88,13 @@ class Recorder:
         return self._backlog.put(write)
 
     def put_frame(self, role: Role, frame: Frame) -> bool:
-        """Hand over a frame. False: refused, counted, and kept in mind as a gap."""
+        """Hand over a frame. False: refused, counted, and kept in mind as a gap.
+
+        After the end nothing is taken, and nothing counted.
+        """
         with self._lock:
+            if self._ended:
+                return False
             if self._waiting_frames < self._frames_capacity and self._tell_refused(role):
                 if self._backlog.put(lambda case: self._write_frame(case, role, frame)):
                     self._waiting_frames += 1
@@ -124,6 +131,7 @@ class Recorder:
         with self._lock:
             for role in tuple(self._refused):
                 self._tell_refused(role)
+            self._ended = True
         self._backlog.close()
 
     def join(self, timeout_s: float = END_TIMEOUT_S) -> bool:
@@ -149,33 +157,37 @@ class Recorder:
 
     def _write_all(self) -> None:
         try:
-            writer = self._open_writer()
+            self._writer = writer = self._open_writer()
+            try:
+                self._drain(writer)
+            finally:
+                self._done.set()
+                self._syncing.join(SYNC_JOIN_S)
+                self._summary = writer.close()
         except RecordingError as error:
             self._give_up(str(error))
-            return
-        self._writer = writer
-        space = _Space(self.folder)
-        try:
-            while True:
-                try:
-                    write = self._backlog.take(WAIT_S)
-                except Closed:
-                    break
-                if write is not None:
-                    write(writer)
-                self._minutes_left = space.minutes_left(writer.bytes_written)
-                if space.nearly_full:
-                    self._give_up(
-                        "the disk is nearly full: the recording was closed cleanly. "
-                        "Free space, then record again"
-                    )
-                    break
-        except RecordingError as error:
-            self._give_up(str(error))
+        except BaseException as error:
+            self._give_up(f"recording failed: {type(error).__name__}: {error}")
+            raise
         finally:
             self._done.set()
-            self._syncing.join(5.0)
-            self._close(writer)
+
+    def _drain(self, writer: CaseWriter) -> None:
+        """Write what comes until the end; what waits when the disk gets full is still written."""
+        space = _Space(self.folder)
+        while True:
+            try:
+                write = self._backlog.take(WAIT_S)
+            except Closed:
+                return
+            if write is not None:
+                write(writer)
+            self._minutes_left = space.minutes_left(writer.bytes_written)
+            if space.nearly_full:
+                self._give_up(
+                    "the disk is nearly full: the recording was closed cleanly. "
+                    "Free space, then record again"
+                )
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
         # Counted as waiting until `write_frame` has returned: only then it survives a crash.
@@ -185,16 +197,10 @@ class Recorder:
             self._frames += 1
             self._bytes = case.bytes_written
 
-    def _close(self, writer: CaseWriter) -> None:
-        try:
-            self._summary = writer.close()
-        except RecordingError as error:
-            self._give_up(str(error))
-
     def _give_up(self, message: str) -> None:
         with self._lock:
-            self._error = message
-        self._done.set()
+            self._error = self._error if self._ended else message
+            self._ended = True
         self._backlog.close()
 
     def _sync_all(self) -> None:

@@ -1,0 +1,161 @@
+"""The recorder's threads: nothing waits for the disk, nothing is lost in silence."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hardware.frame import Frame
+from hardware.rig import Rig, load_rig
+from sln_guide import recorder as recorder_module
+from sln_guide.guidance import Role, Settings
+from sln_guide.recorder import Recorder
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.reader import CaseReader
+from sln_guide.recording.writer import CaseWriter
+from tests.scripted import make_frame
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return load_rig("demo")
+
+
+def opener(folder: Path, rig: Rig) -> CaseWriter:
+    return CaseWriter(folder, rig=rig, settings=Settings(), title="t")
+
+
+class SlowDisk:
+    """A writer whose disk stops until it is let go."""
+
+    def __init__(self, folder: Path, rig: Rig) -> None:
+        self.go = threading.Event()
+        self.folder, self.rig = folder, rig
+
+    def __call__(self) -> CaseWriter:
+        writer = opener(self.folder, self.rig)
+        write = writer.write_frame
+
+        def held(role: Role, frame: Frame) -> None:
+            assert self.go.wait(20.0)
+            write(role, frame)
+
+        writer.write_frame = held  # type: ignore[method-assign]
+        return writer
+
+
+def test_everything_handed_over_is_in_the_case(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "a.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig), 10_000)
+    for sequence in range(50):
+        assert recorder.put_frame(Role.NIR, make_frame(sequence))
+        assert recorder.put_frame(Role.WHITE, make_frame(sequence, white=True))
+    recorder.put(lambda case: case.write_event("mark", "x", time.monotonic_ns()))
+    recorder.stop()
+    assert recorder.join()
+    health = recorder.health()
+    assert (health.recording, health.frames, health.unsaved, health.dropped) == (False, 100, 0, 0)
+    assert health.error is None
+    with CaseReader(folder) as case:
+        assert case.complete
+        assert [f.sequence for f in case.frames(Role.NIR)] == list(range(50))
+        assert [e.name for e in case.events()] == ["mark"]
+
+
+def test_full_backlog_is_counted_and_written_as_a_gap(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * 1000)
+    folder = tmp_path / "slow.case"
+    disk = SlowDisk(folder, rig)
+    recorder = Recorder(folder, disk, 1000)
+    taken = [recorder.put_frame(Role.NIR, make_frame(sequence)) for sequence in range(30)]
+    assert taken == [True] * 16 + [False] * 14
+    full = recorder.health()
+    assert (full.unsaved, full.dropped) == (16, 14)
+    assert "cannot keep up" in (full.error or "")
+    disk.go.set()
+    while recorder.health().unsaved:
+        threading.Event().wait(0.005)
+    assert recorder.put_frame(Role.NIR, make_frame(30))
+    recorder.stop()
+    assert recorder.join()
+    with CaseReader(folder) as case:
+        assert not case.complete
+        assert [f.sequence for f in case.frames(Role.NIR)] == [*range(16), 30]
+        (gap,) = case.gaps(Role.NIR)
+        assert (gap.first_sequence, gap.count) == (16, 14)
+
+
+def test_a_gap_at_the_very_end_is_written_too(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * 1000)
+    folder = tmp_path / "end.case"
+    disk = SlowDisk(folder, rig)
+    recorder = Recorder(folder, disk, 1000)
+    for sequence in range(20):
+        recorder.put_frame(Role.NIR, make_frame(sequence))
+    recorder.stop()
+    disk.go.set()
+    assert recorder.join()
+    with CaseReader(folder) as case:
+        assert not case.complete
+        assert [(g.first_sequence, g.count) for g in case.gaps(Role.NIR)] == [(16, 4)]
+
+
+def test_unwritable_folder_is_an_error_on_screen_not_a_crash(tmp_path: Path, rig: Rig) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    folder = blocked / "x.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+    assert recorder.join()
+    health = recorder.health()
+    assert not health.recording
+    assert health.error
+    assert not recorder.put_frame(Role.NIR, make_frame(0))
+
+
+def test_a_fault_while_writing_ends_the_recording_with_its_reason(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "fault.case"
+
+    def open_failing() -> CaseWriter:
+        writer = opener(folder, rig)
+        write = writer.write_frame
+
+        def failing(role: Role, frame: Frame) -> None:
+            if frame.sequence == 5:
+                raise RecordingError("disk says no: use another")
+            write(role, frame)
+
+        writer.write_frame = failing  # type: ignore[method-assign]
+        return writer
+
+    recorder = Recorder(folder, open_failing, 1000)
+    for sequence in range(10):
+        recorder.put_frame(Role.NIR, make_frame(sequence))
+    assert recorder.join()
+    assert "disk says no" in (recorder.health().error or "")
+    with CaseReader(folder) as case:
+        assert [f.sequence for f in case.frames(Role.NIR)] == [0, 1, 2, 3, 4]
+
+
+def test_nearly_full_disk_closes_the_case_cleanly(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        recorder_module.shutil, "disk_usage", lambda folder: (10 << 30, 10 << 30, 100 << 20)
+    )
+    folder = tmp_path / "full.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+    assert recorder.put_frame(Role.NIR, make_frame(0))
+    assert recorder.join()
+    assert "nearly full" in (recorder.health().error or "")
+    with CaseReader(folder) as case:
+        assert case.count(Role.NIR) == 1
+        assert case.complete
+    assert not recorder.put_frame(Role.NIR, make_frame(1))
+    assert recorder.health().dropped == 0, "what comes after the end is no loss of this case"
