@@ -1,0 +1,1 @@
+"""Speed, detection and latency beside peers, in one run."""

@@ -1,0 +1,302 @@
+"""From a frame handed over to its picture painted, beside a bare camera → paint loop.
+
+Two simulated 1280x1024 cameras (Mono12 NIR, Bayer white light) at 60 and 30 fps play frames of
+the phantom; the real session, recorder and window run, with recording on, thumbnails, curves and
+the theatre display open. The bare loop, in the same run: the same white camera, OpenCV's demosaic
+in the camera's thread, a queued wake-up, a widget that paints. Run under a real X server (Xvfb
+where there is one), each part in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+UNIQUE_FRAMES = 48
+WARM_UP_S = 3.0
+
+
+def frames_of_phantom() -> dict[str, list[Any]]:
+    """Render the frames both parts play."""
+    from hardware.phantom import Phantom
+    from hardware.rig import load_rig
+
+    rig = load_rig("demo")
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    return {
+        role: [phantom.frame(role, 600 + index) for index in range(UNIQUE_FRAMES)]
+        for role in ("nir", "white")
+    }
+
+
+def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
+    """Run the whole application; return latency, losses, CPU and memory."""
+    import psutil
+
+    from hardware.mock import MockCamera
+    from hardware.rig import load_rig
+    from sln_guide.gui.app import run
+    from sln_guide.guidance import Role
+    from sln_guide.recording.verify import verify
+    from sln_guide.session import LiveSession
+
+    rig = load_rig("demo")
+    frames = frames_of_phantom()
+    cameras = {
+        Role(role): MockCamera(frames[role], camera_id=role, pace=fps, loop=True)
+        for role in ("nir", "white")
+    }
+    assert rig.nir is not None
+    assert rig.white is not None
+    rig_at_rate = _with_rate(rig, fps)
+    session = LiveSession(rig_at_rate, cameras, cases=cases)
+    latencies_ms: list[float] = []
+    began_ns = time.monotonic_ns()
+    seen: set[int] = set()
+
+    def painted(picture: Any, painted_ns: int, overlay_visible: bool) -> None:
+        if painted_ns - began_ns > WARM_UP_S * 1e9 and picture.number not in seen:
+            seen.add(picture.number)
+            latencies_ms.append((painted_ns - picture.handed_over_ns) / 1e6)
+        LiveSession.painted(session, picture, painted_ns, overlay_visible)
+
+    session.painted = painted  # type: ignore[method-assign]
+    process = psutil.Process()
+    memory: list[int] = []
+    ended = threading.Event()
+
+    def watch_memory() -> None:
+        while not ended.wait(1.0):
+            memory.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch_memory, name="memory-watch")
+    watcher.start()
+    cpu_before, wall_before = process.cpu_times(), time.monotonic()
+    final: dict[str, Any] = {}
+
+    def before_close() -> None:
+        health = session.health()
+        final["nir_lost"], final["white_lost"] = health.nir.lost, health.white.lost  # type: ignore[union-attr]
+        final["skipped_nir"] = health.skipped_nir
+        final["dropped"] = health.recorder.dropped
+        final["unsaved"] = health.recorder.unsaved
+
+    closing = session.close
+
+    def close() -> None:
+        if not final:
+            before_close()
+        closing()
+
+    session.close = close  # type: ignore[method-assign]
+    run(
+        session,
+        seconds=seconds + WARM_UP_S,
+        record=True,
+        theatre=True,
+        snapshot_folder=cases / "snapshots",
+    )
+    cpu_after, wall = process.cpu_times(), time.monotonic() - wall_before
+    ended.set()
+    watcher.join()
+    (case,) = cases.glob("*.case")
+    checked = verify(case)
+    busy_s = cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system
+    return _summary(latencies_ms) | final | {
+        "fps": fps,
+        "painted_hz": len(latencies_ms) / seconds,
+        "cores": busy_s / wall,
+        "case_ok": checked.ok,
+        "case_complete": checked.complete,
+        "rss_mb_after_warm_up": memory[min(len(memory) - 1, 4)] / 1e6,
+        "rss_mb_end": memory[-1] / 1e6,
+        "frames_recorded": {str(k): v for k, v in checked.frames.items()},
+    }
+
+
+def measure_bare(fps: float, seconds: float) -> dict[str, Any]:
+    """Run a bare loop: camera thread → demosaic → queued wake-up → paint."""
+    from hardware.opencv import cv2  # before Qt: it mends the Qt paths OpenCV sets
+    from PySide6.QtCore import QObject, QTimer, Signal
+    from PySide6.QtGui import QImage, QPainter, QPaintEvent
+    from PySide6.QtWidgets import QApplication, QWidget
+
+    from hardware.mock import MockCamera
+
+    frames = frames_of_phantom()["white"]
+    camera = MockCamera(frames, camera_id="white", pace=fps, loop=True)
+    newest: list[tuple[Any, int]] = []
+    latencies_ms: list[float] = []
+    began_ns = time.monotonic_ns()
+
+    class Wake(QObject):
+        came = Signal()
+
+    class View(QWidget):
+        def paintEvent(self, event: QPaintEvent) -> None:
+            if not newest:
+                return
+            pixels, handed_over_ns = newest[-1]
+            image = QImage(
+                pixels.data, pixels.shape[1], pixels.shape[0], QImage.Format.Format_RGB32
+            )
+            painter = QPainter(self)
+            painter.drawImage(self.rect(), image)
+            painter.end()
+            now_ns = time.monotonic_ns()
+            if now_ns - began_ns > WARM_UP_S * 1e9:
+                latencies_ms.append((now_ns - handed_over_ns) / 1e6)
+
+    application = QApplication([])
+    view, wake, ending = View(), Wake(), threading.Event()
+    view.resize(1600, 900)
+    view.show()
+    wake.came.connect(view.update)
+
+    def grab() -> None:
+        with camera:
+            camera.start()
+            while not ending.is_set():
+                frame = camera.read(1.0)
+                rgb = cv2.cvtColor(frame.pixels, cv2.COLOR_BayerRG2BGRA)
+                newest[:] = [(rgb, frame.host_time_ns)]
+                wake.came.emit()
+
+    thread = threading.Thread(target=grab, name="bare-camera")
+    thread.start()
+    QTimer.singleShot(int((seconds + WARM_UP_S) * 1000), application.quit)
+    application.exec()
+    ending.set()
+    thread.join()
+    return _summary(latencies_ms) | {"fps": fps, "painted_hz": len(latencies_ms) / seconds}
+
+
+def _with_rate(rig: Any, fps: float) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(
+        rig,
+        nir=msgspec.structs.replace(rig.nir, frame_rate_hz=fps, exposure_us=8000.0),
+        white=msgspec.structs.replace(rig.white, frame_rate_hz=fps),
+    )
+
+
+def _summary(latencies_ms: list[float]) -> dict[str, float]:
+    if not latencies_ms:
+        return {"p50_ms": float("nan"), "p99_ms": float("nan"), "max_ms": float("nan")}
+    p50, p99 = np.percentile(latencies_ms, (50, 99))
+    return {"p50_ms": float(p50), "p99_ms": float(p99), "max_ms": float(max(latencies_ms))}
+
+
+def main(*, quick: bool = False) -> dict[str, Any]:
+    """Run both parts at 60 and 30 fps; print a table; return the figures."""
+    seconds = 10.0 if quick else 40.0
+    results: dict[str, Any] = {}
+    display = _Display()
+    with display:
+        print(f"live path, {display.name}; {seconds:g} s each, recording, theatre display open")
+        for fps in (60.0, 30.0):
+            for part in ("bare", "session"):
+                results[f"{part}@{fps:g}"] = _in_own_process(part, fps, seconds)
+    header = f"{'':14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'painted Hz':>12}"
+    print(header)
+    for name, row in results.items():
+        print(
+            f"{name:14}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['max_ms']:9.1f}"
+            f"{row['painted_hz']:12.1f}"
+        )
+    for fps in (60.0, 30.0):
+        row, period_ms = results[f"session@{fps:g}"], 1000.0 / fps
+        print(
+            f"at {fps:g} fps: p50 = {row['p50_ms'] / period_ms:.2f} periods, "
+            f"p99 = {row['p99_ms'] / period_ms:.2f} periods; "
+            f"lost NIR {row['nir_lost']}, white {row['white_lost']}; "
+            f"not recorded {row['dropped']}; case {'sound' if row['case_ok'] else 'DAMAGED'}, "
+            f"{'complete' if row['case_complete'] else 'INCOMPLETE'}; "
+            f"NIR frames overtaken by a newer one {row['skipped_nir']}; "
+            f"{row['cores']:.2f} cores; memory {row['rss_mb_after_warm_up']:.0f} → "
+            f"{row['rss_mb_end']:.0f} MB"
+        )
+    return results
+
+
+class _Display:
+    """A real X server of our own where there is one, else Qt's offscreen platform."""
+
+    def __init__(self) -> None:
+        self.name = "offscreen (no Xvfb)"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._before = dict(os.environ)
+
+    def __enter__(self) -> None:
+        if shutil.which("Xvfb") is None:
+            os.environ["QT_QPA_PLATFORM"] = "offscreen"
+            return
+        read_end, write_end = os.pipe()
+        self._server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1920x1080x24"],
+            pass_fds=[write_end],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(write_end)
+        with os.fdopen(read_end) as pipe:
+            os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
+        os.environ["QT_QPA_PLATFORM"] = "xcb"
+        self.name = "Xvfb 1920x1080"
+
+    def __exit__(self, *error: object) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait()
+        os.environ.clear()
+        os.environ.update(self._before)
+
+
+def _in_own_process(part: str, fps: float, seconds: float) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        arguments = ["--part", part, "--fps", str(fps), "--seconds", str(seconds)]
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.live_path", *arguments, "--out", str(out)],
+            check=True,
+        )
+        result: dict[str, Any] = json.loads(out.read_text())
+        return result
+
+
+def _part() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--part", choices=["bare", "session"])
+    parser.add_argument("--fps", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.part is None:
+        main(quick=options.quick)
+        return
+    if options.part == "bare":
+        result = measure_bare(options.fps, options.seconds)
+    else:
+        with tempfile.TemporaryDirectory() as cases:
+            result = measure_session(options.fps, options.seconds, Path(cases))
+    if options.out is not None:
+        options.out.write_text(json.dumps(result))
+    else:
+        print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    _part()
