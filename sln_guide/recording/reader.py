@@ -1,0 +1,512 @@
+"""`CaseReader`: any frame and any record of a case, finished or cut short, by index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame
+from hardware.rig import Rig
+from sln_guide.guidance import Mode, Role, SessionHealth, Settings
+from sln_guide.recording import records
+from sln_guide.recording.arrays import unpack_array
+from sln_guide.recording.errors import DamagedError, Problem, RecordingError
+from sln_guide.recording.gaps import Gap, find_gaps
+from sln_guide.recording.part import HEADER_ATTACHMENT
+from sln_guide.recording.records import (
+    CHANNELS,
+    AttachedRecord,
+    CaseHeader,
+    EventRecord,
+    FrameRef,
+    GapRecord,
+    GuidanceRecord,
+    Manifest,
+    ShownRecord,
+)
+from sln_guide.recording.scan import (
+    Found,
+    PartFileReader,
+    Record,
+    Rows,
+    attachments_beside,
+    build_index,
+    load_index,
+)
+from sln_guide.recording.writer import MANIFEST
+
+MAX_MANIFEST_BYTES = 64 << 20
+DARK = "dark.npy"
+"""Attachment: the dark frame, counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """Where the records of one topic lie: ``parts[i]`` and ``rows[i]`` in time order."""
+
+    parts: NDArray[np.int32]
+    rows: Rows
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """Return the parts of a case in order."""
+
+    def number(path: Path) -> int:
+        digits = path.stem.removeprefix("part-")
+        return int(digits) if digits.isascii() and digits.isdigit() else -1
+
+    found = [p for p in folder.glob("part-*.mcap") if number(p) >= 0 and p.is_file()]
+    return sorted(found, key=number)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest, None where there is none.
+
+    Raises
+    ------
+    RecordingError
+        When it cannot be read, or a newer version wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise RecordingError(f"{path}: implausibly large: not a case's manifest")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+    records.check_format(data, what=str(path))
+    manifest: Manifest = records.from_json(data, Manifest, what=str(path))
+    return manifest
+
+
+def read_header(part: PartFileReader) -> CaseHeader | None:
+    """Return the header at the start of a part, None where it is damaged.
+
+    Raises
+    ------
+    RecordingError
+        When a newer version wrote it.
+    """
+    raw = header_bytes(part)
+    if raw is None:
+        return None
+    records.check_format(raw, what=str(part.path))
+    header: CaseHeader = records.from_json(raw, CaseHeader, what=str(part.path))
+    return header
+
+
+def header_bytes(part: PartFileReader) -> bytes | None:
+    """Return the header's bytes as they stand at the start of a part, None where damaged."""
+    position = 8
+    for _ in range(2):
+        item = part.record_at(position)
+        if item is None:
+            return None
+        if item.opcode == 9:
+            content = part.attachment(item)
+            if isinstance(content, str) or content[0] != HEADER_ATTACHMENT:
+                return None
+            return content[2]
+        position += item.length
+    return None
+
+
+class CaseReader:
+    """A case on disk, read lazily. Frames by index; any thread may read.
+
+    A finished part is opened by the index beside it, an unfinished or damaged one by walking it.
+
+    Raises
+    ------
+    RecordingError
+        When ``folder`` is no case, was written by a newer version, or is damaged beyond reading.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            what = "is not a folder" if self.folder.exists() else "does not exist"
+            raise RecordingError(f"case {self.folder} {what}: give the folder of a case")
+        self._problems: list[Problem] = []
+        self._parts: list[PartFileReader] = []
+        self._attachments: dict[str, tuple[int, Found]] | None = None
+        self._refs: dict[Role, dict[FrameRef, int]] | None = None
+        self._lock = threading.Lock()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        paths = part_paths(self.folder)
+        try:
+            self.manifest = read_manifest(self.folder)
+        except RecordingError as error:
+            if "newer" in str(error) or not paths:
+                raise
+            self.manifest = None
+            self._problems.append(Problem(MANIFEST, None, "", None, None, str(error)))
+        if not paths:
+            raise RecordingError(f"{self.folder} is not a case: it holds no part-000.mcap")
+        self._parts = [PartFileReader(path) for path in paths]
+        self.header = self._first_header()
+        tables = [self._table(part) for part in self._parts]
+        parts = np.repeat(np.arange(len(tables), dtype=np.int32), [len(t) for t in tables])
+        rows = np.concatenate(tables)
+        self._topics: dict[str, _Topic] = {}
+        for topic, channel in CHANNELS.items():
+            mine = np.flatnonzero(rows["channel"] == channel)
+            self._topics[topic] = _Topic(parts[mine], rows[mine])
+        self.record_count = len(rows)
+
+    def _first_header(self) -> CaseHeader:
+        for part in self._parts:
+            header = read_header(part)
+            if header is not None:
+                return header
+            self._problems.append(
+                Problem(
+                    part.path.name,
+                    (0, min(part.size, 1 << 16)),
+                    "",
+                    None,
+                    None,
+                    "the header of this part is damaged",
+                )
+            )
+        raise RecordingError(
+            f"case {self.folder} is damaged beyond reading: no part has a whole header"
+        )
+
+    def _table(self, part: PartFileReader) -> Rows:
+        rows = load_index(part)
+        if rows is None:
+            rows, _, problems = build_index(part)
+            self._problems += problems
+        return rows
+
+    # -- the whole --------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """What the case was called."""
+        return self.header.title
+
+    @property
+    def rig(self) -> Rig:
+        """The rig it was recorded with."""
+        return self.header.rig
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator had chosen when recording began."""
+        return self.header.settings
+
+    @property
+    def mode(self) -> Mode:
+        """Where the pictures came from."""
+        return self.header.mode
+
+    @property
+    def software(self) -> dict[str, str]:
+        """What recorded it."""
+        return self.header.software
+
+    @property
+    def started_wall_ns(self) -> int:
+        """Wall clock (ns since 1970, UTC) at `started_monotonic_ns`."""
+        return self.header.started_wall_ns
+
+    @property
+    def started_monotonic_ns(self) -> int:
+        """When the case began, on the clock of the frames."""
+        return self.header.started_monotonic_ns
+
+    @property
+    def complete(self) -> bool:
+        """Closed cleanly, with nothing missing that reached the application."""
+        m = self.manifest
+        return m is not None and m.closed and not m.incomplete
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Why it is not complete."""
+        if self.manifest is None:
+            return ("the manifest is missing or damaged",)
+        if not self.manifest.closed:
+            return ("not closed: the recording ended without a clean stop",)
+        return self.manifest.incomplete
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Damage noticed while opening; `verify` looks at every byte."""
+        return tuple(self._problems)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first exposure to the last."""
+        times = [t for role in Role for t in (self.times_ns(role),) if len(t)]
+        if not times:
+            return 0.0
+        return float(max(t.max() for t in times) - min(t.min() for t in times)) / 1e9
+
+    # -- frames -----------------------------------------------------------------------------------
+
+    def count(self, role: Role) -> int:
+        """Return how many frames of ``role`` are listed (damaged ones included)."""
+        return len(self._topics[role.value].rows)
+
+    def times_ns(self, role: Role) -> NDArray[np.int64]:
+        """Return the mid-exposures of all frames, (N,) int64, monotonic clock."""
+        times: NDArray[np.int64] = self._topics[role.value].rows["time_ns"].astype(np.int64)
+        return times
+
+    def sequences(self, role: Role) -> NDArray[np.int64]:
+        """Return (N, 2) int64: stream epoch and device counter of each frame."""
+        rows = self._topics[role.value].rows
+        return np.stack([rows["epoch"].astype(np.int64), rows["sequence"].astype(np.int64)], 1)
+
+    def frame(self, role: Role, index: int) -> Frame:
+        """Return frame ``index`` (from 0), bit for bit as it was recorded.
+
+        Raises
+        ------
+        IndexError
+            Out of range.
+        DamagedError
+            This frame is damaged; the message names its bytes and its sequence number.
+        """
+        record = self._record(role.value, index)
+        try:
+            return records.unpack_frame(record.data)
+        except RecordingError as error:
+            raise DamagedError(self._problem(role.value, index, str(error))) from None
+
+    def frames(
+        self, role: Role, on_damage: Callable[[int, Problem], None] | None = None
+    ) -> Iterator[Frame]:
+        """Yield all frames in order.
+
+        ``on_damage`` is told index and problem of each frame that cannot be read, which is then
+        left out; without it the first such frame raises `DamagedError`.
+        """
+        for index in range(self.count(role)):
+            try:
+                yield self.frame(role, index)
+            except DamagedError as error:
+                if on_damage is None:
+                    raise
+                on_damage(index, error.problem)
+
+    def gaps(self, role: Role) -> tuple[Gap, ...]:
+        """Return what is missing, by epoch and device counter, and why where that is known."""
+        return find_gaps(
+            role, self.sequences(role), [g for g in self._gap_records() if g.role is role]
+        )
+
+    def find(self, role: Role, ref: FrameRef) -> int | None:
+        """Return the index of the frame ``ref`` refers to, None if it is not in the case."""
+        return self._frame_refs()[role].get(ref)
+
+    def pairs(self) -> list[tuple[int, int | None]]:
+        """Return (NIR index, white index or None) in the order of processing.
+
+        The logged pairs where the case has a guidance log (those whose frames are in it), else
+        each NIR frame with the white one exposed nearest to it, within one white period.
+        """
+        if len(self._topics[records.GUIDANCE].rows):
+            return self._logged_pairs()
+        return self._nearest_pairs()
+
+    def _logged_pairs(self) -> list[tuple[int, int | None]]:
+        logged: list[tuple[int, int | None]] = []
+        for record in self.guidance_log():
+            nir = self.find(Role.NIR, record.nir)
+            if nir is not None:
+                white = None if record.white is None else self.find(Role.WHITE, record.white)
+                logged.append((nir, white))
+        return logged
+
+    def _nearest_pairs(self) -> list[tuple[int, int | None]]:
+        nir, white = self.times_ns(Role.NIR), self.times_ns(Role.WHITE)
+        if len(white) == 0:
+            return [(i, None) for i in range(len(nir))]
+        order = np.argsort(white, kind="stable")
+        sorted_white = white[order]
+        right = np.clip(np.searchsorted(sorted_white, nir), 0, len(white) - 1)
+        left = np.maximum(right - 1, 0)
+        nearer_left = np.abs(sorted_white[left] - nir) <= np.abs(sorted_white[right] - nir)
+        chosen = np.where(nearer_left, left, right)
+        skew = np.abs(sorted_white[chosen] - nir)
+        limit = np.median(np.diff(sorted_white)) if len(white) > 1 else np.inf
+        return [
+            (i, int(order[c]) if s <= limit else None)
+            for i, (c, s) in enumerate(zip(chosen.tolist(), skew.tolist(), strict=True))
+        ]
+
+    # -- logs -------------------------------------------------------------------------------------
+
+    def guidance_log(self) -> list[GuidanceRecord]:
+        """Return every computation, in order."""
+        return self._log(records.GUIDANCE, GuidanceRecord)
+
+    def shown_log(self) -> list[ShownRecord]:
+        """Return every paint, in order."""
+        return self._log(records.SHOWN, ShownRecord)
+
+    def events(self) -> list[EventRecord]:
+        """Return the events, in order."""
+        return self._log(records.EVENTS, EventRecord)
+
+    def health_log(self) -> list[SessionHealth]:
+        """Return the health records, in order."""
+        return self._log(records.HEALTH, SessionHealth)
+
+    def snapshots(self) -> list[tuple[int, bytes]]:
+        """Return (record number, state) of each snapshot: it holds before that record."""
+        found = []
+        for index in range(len(self._topics[records.SNAPSHOTS].rows)):
+            record = self._record(records.SNAPSHOTS, index)
+            found.append((record.number, bytes(record.data)))
+        return found
+
+    def attachment_names(self) -> tuple[str, ...]:
+        """Return the names of the attachments."""
+        return tuple(self._attachment_places())
+
+    def attachment(self, name: str) -> bytes:
+        """Return the data of an attachment.
+
+        Raises
+        ------
+        RecordingError
+            When there is none of this name, or it is damaged.
+        """
+        place = self._attachment_places().get(name)
+        if place is None:
+            raise RecordingError(f"case {self.folder} has no attachment {name!r}")
+        part, found = place
+        content = self._parts[part].attachment(found)
+        if isinstance(content, str):
+            where = (found.offset, found.offset + found.length)
+            raise DamagedError(
+                Problem(self._parts[part].path.name, where, name, None, None, content)
+            )
+        return content[2]
+
+    def dark(self) -> NDArray[np.float32] | None:
+        """Return the dark frame recorded with the case, (H, W) float32 counts; None without one.
+
+        Raises
+        ------
+        RecordingError
+            When it is there and cannot be read.
+        """
+        if DARK not in self.attachment_names():
+            return None
+        return unpack_array(self.attachment(DARK), what=f"case {self.folder}: {DARK}")
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _record(self, topic: str, index: int) -> Record:
+        mine = self._topics[topic]
+        if not 0 <= index < len(mine.rows):
+            raise IndexError(f"{topic} {index} of {len(mine.rows)}")
+        row = mine.rows[index]
+        part = self._parts[int(mine.parts[index])]
+        record = part.record(Found(6, int(row["offset"]), int(row["length"])))
+        if isinstance(record, str):
+            raise DamagedError(self._problem(topic, index, record))
+        if record.channel != CHANNELS[topic] or record.number != int(row["number"]):
+            raise DamagedError(self._problem(topic, index, "it is not what the index says"))
+        return record
+
+    def _problem(self, topic: str, index: int, what: str) -> Problem:
+        mine = self._topics[topic]
+        row = mine.rows[index]
+        begin = int(row["offset"])
+        is_frame = topic in (Role.NIR.value, Role.WHITE.value)
+        return Problem(
+            file=self._parts[int(mine.parts[index])].path.name,
+            byte_range=(begin, begin + int(row["length"])),
+            topic=topic,
+            index=index,
+            sequence=int(row["sequence"]) if is_frame else None,
+            what=what,
+        )
+
+    def _log(self, topic: str, kind: type[Any]) -> list[Any]:
+        """Return the readable records of a topic; damaged ones go to `problems`, once."""
+        found = []
+        for index in range(len(self._topics[topic].rows)):
+            try:
+                record = self._record(topic, index)
+                found.append(records.from_json(record.data, kind, what=f"{topic} {index}"))
+            except RecordingError as error:
+                problem = self._problem(topic, index, str(error))
+                if isinstance(error, DamagedError):
+                    problem = error.problem
+                with self._lock:
+                    if problem not in self._problems:
+                        self._problems.append(problem)
+        return found
+
+    def _gap_records(self) -> list[GapRecord]:
+        return self._log(records.GAPS, GapRecord)
+
+    def attached_log(self) -> list[AttachedRecord]:
+        """Return what the hash chain says was attached."""
+        return self._log(records.ATTACHED, AttachedRecord)
+
+    def _attachment_places(self) -> dict[str, tuple[int, Found]]:
+        if self._attachments is None:
+            places: dict[str, tuple[int, Found]] = {}
+            for number, part in enumerate(self._parts):
+                rows = load_index(part)
+                if rows is None:
+                    found = build_index(part)[1]
+                else:
+                    found = attachments_beside(part, rows)
+                for place in found:
+                    content = part.attachment(place)
+                    if not isinstance(content, str) and content[0] != HEADER_ATTACHMENT:
+                        places[content[0]] = (number, place)
+            self._attachments = places
+        return self._attachments
+
+    def _frame_refs(self) -> dict[Role, dict[FrameRef, int]]:
+        if self._refs is None:
+            self._refs = {
+                role: {
+                    FrameRef(int(row["epoch"]), int(row["sequence"]), int(row["time_ns"])): index
+                    for index, row in enumerate(self._topics[role.value].rows)
+                }
+                for role in Role
+            }
+        return self._refs
+
+    def close(self) -> None:
+        """Let go of the files. Idempotent."""
+        for part in self._parts:
+            part.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

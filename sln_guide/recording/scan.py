@@ -1,0 +1,344 @@
+"""Finds the records of a part, trusting nothing in it, and reads one record back.
+
+Works on finished and unfinished files alike. Every length is checked against the file before it
+is used, and no more than one record is ever held in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.recording import mcap_format as mcap
+from sln_guide.recording.chain import LINK_BYTES
+from sln_guide.recording.codec import MAX_PIXEL_BYTES
+from sln_guide.recording.errors import Problem, RecordingError
+from sln_guide.recording.part import INDEX_MAGIC, index_path
+from sln_guide.recording.records import CHAIN, CHANNELS, TOPICS, unpack_frame_header
+
+Rows = NDArray[np.void]
+
+MAX_RECORD_BYTES = MAX_PIXEL_BYTES + (1 << 20)
+LINK_RECORD_BYTES = mcap.MESSAGE_LEAD + LINK_BYTES
+_MIN_CHUNK = mcap.CHUNK_LEAD + mcap.MESSAGE_LEAD + LINK_RECORD_BYTES
+_PEEK = 1024
+_MAX_FRAME_HEADER = 1 << 20
+_SEARCH = 4 << 20
+_CHUNK_PATTERN = re.compile(rb"\x06.{5}\x00{3}.{28}\x00{4}.{8}\x05", re.DOTALL)
+"""A chunk's opcode and length, its unnamed compression, its first message's opcode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One top-level record: where it lies and what it is. ``length`` includes its prefix."""
+
+    opcode: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Bytes in which no record could be found. ``tail``: they reach to the end of the file."""
+
+    begin: int
+    end: int
+    tail: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a case, its CRC checked. ``data`` is a view of ``body``."""
+
+    channel: int
+    number: int
+    log_time_ns: int
+    body: memoryview
+    data: memoryview
+    link: bytes
+
+
+class PartFileReader:
+    """Random access to one part. Any thread may read (`os.pread`); closed by its owner."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self.size = os.fstat(self._fd).st_size
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` bytes from ``offset``, fewer at the end of the file."""
+        if self._fd < 0:
+            raise RecordingError(f"{self.path}: the case is closed")
+        length = max(0, min(length, self.size - offset))
+        try:
+            data = os.pread(self._fd, length, offset)
+            while len(data) < length:
+                more = os.pread(self._fd, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+        except OSError as error:
+            raise RecordingError(
+                f"{self.path} bytes {offset}-{offset + length}: cannot be read ({error.strerror})"
+            ) from None
+        return data
+
+    # -- finding records --------------------------------------------------------------------------
+
+    def walk(self) -> Iterator[Found | Lost]:
+        """Yield every top-level record in order, and what lies between that is none."""
+        position = len(mcap.MAGIC)
+        if self.read(0, position) != mcap.MAGIC:
+            position = 0
+            resumed = self._search(0)
+            yield Lost(0, resumed, tail=resumed == self.size)
+            position = resumed
+        while position < self.size:
+            if self.size - position == len(mcap.MAGIC):
+                if self.read(position, len(mcap.MAGIC)) == mcap.MAGIC:
+                    return
+            found = self.record_at(position)
+            if found is None:
+                resumed = self._search(position + 1)
+                yield Lost(position, resumed, tail=resumed == self.size)
+                position = resumed
+                continue
+            yield found
+            position += found.length
+
+    def record_at(self, position: int) -> Found | None:
+        """Return the top-level record that begins at ``position``, None if none can."""
+        prefix = self.read(position, mcap.RECORD_PREFIX.size)
+        if len(prefix) < mcap.RECORD_PREFIX.size:
+            return None
+        opcode, body = mcap.RECORD_PREFIX.unpack(prefix)
+        length = mcap.RECORD_PREFIX.size + body
+        if not mcap.HEADER <= opcode <= mcap.DATA_END or position + length > self.size:
+            return None
+        if opcode == mcap.CHUNK and not self._plausible_chunk(position, length):
+            return None
+        return Found(opcode, position, length)
+
+    def _plausible_chunk(self, offset: int, length: int) -> bool:
+        if not _MIN_CHUNK <= length <= MAX_RECORD_BYTES:
+            return False
+        lead = self.read(offset, mcap.CHUNK_LEAD + mcap.MESSAGE_LEAD)
+        fixed = mcap.CHUNK_FIXED.unpack_from(lead, mcap.RECORD_PREFIX.size)
+        records = length - mcap.CHUNK_LEAD
+        opcode, message = mcap.RECORD_PREFIX.unpack_from(lead, mcap.CHUNK_LEAD)
+        whole = message + mcap.RECORD_PREFIX.size + LINK_RECORD_BYTES == records
+        plain = fixed[2] == fixed[5] == records and fixed[4] == 0
+        return bool(plain and whole and opcode == mcap.MESSAGE)
+
+    def _search(self, begin: int) -> int:
+        """Return the offset of the next whole chunk at or after ``begin``, or the file's size."""
+        overlap = 64
+        while begin < self.size:
+            block = self.read(begin, _SEARCH)
+            for match in _CHUNK_PATTERN.finditer(block):
+                offset = begin + match.start()
+                found = self.record_at(offset)
+                if found is not None and isinstance(self.record(found), Record):
+                    return offset
+            if begin + len(block) >= self.size:
+                break
+            begin += len(block) - overlap
+        return self.size
+
+    # -- reading one record -----------------------------------------------------------------------
+
+    def record(self, place: Found) -> Record | str:
+        """Return the record in the chunk at ``place``, or in plain words why it cannot be."""
+        if not _MIN_CHUNK <= place.length <= MAX_RECORD_BYTES:
+            return "implausible length"
+        if place.offset + place.length > self.size:
+            return "cut off: the file ends inside it"
+        chunk = memoryview(self.read(place.offset, place.length))
+        if chunk.nbytes < place.length:
+            return "cut off: the file ends inside it"
+        opcode, body_length = mcap.RECORD_PREFIX.unpack_from(chunk)
+        _, _, plain, crc, named, size = mcap.CHUNK_FIXED.unpack_from(chunk, mcap.RECORD_PREFIX.size)
+        inside = chunk[mcap.CHUNK_LEAD :]
+        if (
+            opcode != mcap.CHUNK
+            or body_length + mcap.RECORD_PREFIX.size != place.length
+            or named
+            or not plain == size == inside.nbytes
+        ):
+            return "its frame of lengths is damaged"
+        if zlib.crc32(inside) != crc:
+            return "its checksum does not match"
+        opcode, message = mcap.RECORD_PREFIX.unpack_from(inside)
+        end = mcap.RECORD_PREFIX.size + message
+        if opcode != mcap.MESSAGE or end + LINK_RECORD_BYTES != inside.nbytes:
+            return "it does not hold one record and its link"
+        if message < mcap.MESSAGE_FIXED.size:
+            return "its record is too short"
+        body = inside[mcap.RECORD_PREFIX.size : end]
+        channel, number, log_time, _ = mcap.MESSAGE_FIXED.unpack_from(body)
+        opcode, link_message = mcap.RECORD_PREFIX.unpack_from(inside, end)
+        link_lead = mcap.MESSAGE_FIXED.unpack_from(inside, end + mcap.RECORD_PREFIX.size)
+        if (
+            opcode != mcap.MESSAGE
+            or link_message != mcap.MESSAGE_FIXED.size + LINK_BYTES
+            or link_lead[0] != CHANNELS[CHAIN]
+            or link_lead[1] != number
+        ):
+            return "its chain link is missing"
+        if channel not in TOPICS or channel == CHANNELS[CHAIN]:
+            return f"unknown channel {channel}"
+        return Record(
+            channel,
+            number,
+            log_time,
+            body,
+            body[mcap.MESSAGE_FIXED.size :],
+            bytes(inside[end + mcap.MESSAGE_LEAD :]),
+        )
+
+    def describe(self, place: Found) -> tuple[Any, ...] | None:
+        """Return the index row of a chunk from its first bytes, unchecked; None if unreadable."""
+        peek = memoryview(self.read(place.offset, min(_PEEK, place.length)))
+        begin = mcap.CHUNK_LEAD + mcap.RECORD_PREFIX.size
+        if peek.nbytes < begin + mcap.MESSAGE_FIXED.size:
+            return None
+        channel, number, log_time, _ = mcap.MESSAGE_FIXED.unpack_from(peek, begin)
+        topic = TOPICS.get(channel)
+        if topic is None or topic == CHAIN:
+            return None
+        time_ns, sequence, epoch = min(log_time, 2**63 - 1), 0, 0
+        if topic in ("nir", "white"):
+            data = peek[begin + mcap.MESSAGE_FIXED.size :]
+            size = int.from_bytes(data[:4], "little") + 4
+            if data.nbytes < size <= _MAX_FRAME_HEADER:
+                data = memoryview(
+                    self.read(
+                        place.offset, min(begin + mcap.MESSAGE_FIXED.size + size, place.length)
+                    )
+                )
+                data = data[begin + mcap.MESSAGE_FIXED.size :]
+            try:
+                header, _ = unpack_frame_header(data)
+            except RecordingError:
+                return None
+            time_ns = max(-(2**63), min(header.mid_exposure_ns, 2**63 - 1))
+            sequence = header.sequence & (2**64 - 1)
+            epoch = header.stream_epoch & 0xFFFFFFFF
+        return (place.offset, time_ns, sequence, place.length, number, epoch, channel, 0)
+
+    # -- attachments ------------------------------------------------------------------------------
+
+    def attachment(self, place: Found) -> tuple[str, str, bytes] | str:
+        """Return name, media type and data of an attachment record, or why it cannot be read."""
+        if place.length > MAX_RECORD_BYTES:
+            return "implausible length"
+        body = memoryview(self.read(place.offset, place.length))[mcap.RECORD_PREFIX.size :]
+        if body.nbytes < place.length - mcap.RECORD_PREFIX.size or body.nbytes < 36:
+            return "cut off"
+        if zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+            return "its checksum does not match"
+        try:
+            position = 16
+            words = []
+            for _ in range(2):
+                size = int.from_bytes(body[position : position + 4], "little")
+                position += 4
+                if position + size > body.nbytes:
+                    return "its name is damaged"
+                words.append(str(body[position : position + size], "utf-8"))
+                position += size
+        except UnicodeDecodeError:
+            return "its name is damaged"
+        size = int.from_bytes(body[position : position + 8], "little")
+        position += 8
+        if position + size + 4 != body.nbytes:
+            return "its length is damaged"
+        return words[0], words[1], bytes(body[position : position + size])
+
+
+def attachments_beside(part: PartFileReader, rows: Rows) -> list[Found]:
+    """Return the attachment records of a part whose chunks are known: they lie between."""
+    begins = [len(mcap.MAGIC)]
+    begins += (rows["offset"] + rows["length"] + mcap.MESSAGE_INDEXES_BYTES).tolist()
+    ends = [*rows["offset"].tolist(), part.size]
+    found: list[Found] = []
+    for begin, end in zip(begins, ends, strict=True):
+        position = begin
+        while position < end:
+            item = part.record_at(position)
+            if item is None or item.opcode == mcap.DATA_END:
+                break
+            if item.opcode == mcap.ATTACHMENT:
+                found.append(item)
+            position += item.length
+    return found
+
+
+def load_index(part: PartFileReader) -> Rows | None:
+    """Return the index beside a part, if it is whole and fits the file; else None."""
+    path = index_path(part.path)
+    try:
+        if path.stat().st_size > max(part.size, 1 << 16):
+            return None
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head = len(INDEX_MAGIC) + 12
+    rows = data[head:]
+    if (
+        len(data) < head
+        or data[: len(INDEX_MAGIC)] != INDEX_MAGIC
+        or int.from_bytes(data[8:16], "little") != len(rows)
+        or int.from_bytes(data[16:20], "little") != zlib.crc32(rows)
+        or len(rows) % mcap.INDEX_ROW.itemsize
+    ):
+        return None
+    table = np.frombuffer(rows, mcap.INDEX_ROW)
+    ends = table["offset"] + table["length"]
+    if len(table) and (np.any(ends > part.size) or np.any(np.diff(ends.astype(np.int64)) <= 0)):
+        return None
+    return table
+
+
+def build_index(part: PartFileReader) -> tuple[Rows, list[Found], list[Problem]]:
+    """Walk a part: its chunks as index rows, its attachments, and what could not be read."""
+    rows: list[tuple[Any, ...]] = []
+    attachments: list[Found] = []
+    problems: list[Problem] = []
+    name = part.path.name
+    for item in part.walk():
+        if isinstance(item, Lost):
+            what = (
+                "torn end: the recording stopped inside a record"
+                if item.tail
+                else "no record can be found here"
+            )
+            problems.append(Problem(name, (item.begin, item.end), "", None, None, what))
+        elif item.opcode == mcap.CHUNK:
+            row = part.describe(item)
+            if row is None:
+                where = (item.offset, item.offset + item.length)
+                problems.append(Problem(name, where, "", None, None, "its header is damaged"))
+            else:
+                rows.append(row)
+        elif item.opcode == mcap.ATTACHMENT:
+            attachments.append(item)
+    return np.array(rows, mcap.INDEX_ROW), attachments, problems
