@@ -146,8 +146,9 @@ class Camera(Protocol):
 
 @runtime_checkable
 class Watched(Protocol):
-    """A camera whose calls may hang in a driver. For a watchdog on another thread: no member
-    calls into the SDK, so that each answers even when the camera's own thread never comes back.
+    """A camera whose calls may hang in a driver, as a watchdog on another thread sees it.
+
+    No member calls into the SDK: each answers even when the camera's own thread never comes back.
     """
 
     @property
