@@ -1,0 +1,50 @@
+"""Overlay colours: what a signal between nothing and full scale looks like."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.guidance import ColourMap, Guidance, Settings
+
+LEVELS = 256
+"""Entries of a table: level 0 is no signal, the last is the display's full scale."""
+
+OPAQUE_LEVEL = 0.5
+"""Share of full scale from which the colour is as opaque as it gets (times the opacity chosen)."""
+
+_RAMPS: dict[ColourMap, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    ColourMap.GREEN: ((0x5A, 0xFF, 0x3C), (0xFF, 0xFA, 0x78)),
+    ColourMap.CYAN: ((0x1E, 0xE1, 0xFF), (0xFF, 0xFF, 0xFF)),
+    ColourMap.MAGENTA: ((0xFF, 0x3C, 0xE6), (0xFF, 0xFF, 0xFF)),
+}
+
+
+@cache
+def colour_table(colour_map: ColourMap) -> NDArray[np.uint32]:
+    """Return the (256,) uint32 0xAARRGGBB table of ``colour_map``, read-only, shared.
+
+    The body colour holds up to half of full scale and then runs to the pale one. Opacity AA grows
+    with the square root of the level, so that a faint but significant node is not lost on the
+    tissue beneath, and is full at half scale; the colours are not premultiplied.
+    """
+    body, top = (np.array(c, dtype=np.float64) for c in _RAMPS[colour_map])
+    level = np.linspace(0.0, 1.0, LEVELS)
+    towards_top = np.clip((level - OPAQUE_LEVEL) / (1.0 - OPAQUE_LEVEL), 0.0, 1.0)[:, None]
+    rgb = np.rint(body + (top - body) * towards_top).astype(np.uint32)
+    alpha = np.rint(255.0 * np.sqrt(np.clip(level / OPAQUE_LEVEL, 0.0, 1.0))).astype(np.uint32)
+    table = np.array((alpha << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2], np.uint32)
+    table.setflags(write=False)
+    return table
+
+
+def full_scale(guidance: Guidance, settings: Settings) -> float:
+    """Return the signal drawn in the brightest colour [counts/(ms*gain)].
+
+    The operator's own scale where one is locked, else the one the guidance follows.
+    """
+    if settings.display_full_scale is not None:
+        return settings.display_full_scale
+    return guidance.display_full_scale

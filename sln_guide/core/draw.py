@@ -1,0 +1,439 @@
+"""Draw frames and guidance as RGB32 pictures, (H, W) uint32 0xffRRGGBB.
+
+Thin validating wrappers over the kernels of `draw_demosaic` and `draw_overlay`. Functions ending
+in ``_into`` write to the caller's C-contiguous ``out`` and allocate nothing of its size. All may
+be called from any thread; a `Drawer` (it owns scratch memory) from one thread at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.rig import Registration
+from sln_guide.core import draw_demosaic as demosaic
+from sln_guide.core import draw_overlay as overlay
+from sln_guide.core.colour import colour_table, full_scale
+from sln_guide.core.draw_mask import draw_mask
+from sln_guide.core.draw_overlay import spread_labels
+from sln_guide.guidance import CannotJudge, Guidance, Pair, Settings, View
+
+Gains = tuple[float, float, float]
+"""White balance: factors for red, green, blue, each in (0, 8]."""
+NEUTRAL: Gains = (1.0, 1.0, 1.0)
+_MAX_GAIN = 8.0
+
+Picture32 = NDArray[np.uint32]
+
+_RED_AT = {"RG": (0, 0), "GR": (0, 1), "GB": (1, 0), "BG": (1, 1)}
+_MIN_WINDOW_COUNTS = 1.0
+
+
+def draw_white_into(out: Picture32, white: Frame, gains: Gains = NEUTRAL) -> None:
+    """Draw plain colour: bilinear demosaic, white balance, the eight most significant bits.
+
+    Parameters
+    ----------
+    out
+        (H, W) uint32 of the frame's size, overwritten.
+    white
+        Bayer or RGB8.
+    gains
+        White balance.
+
+    Raises
+    ------
+    ValueError
+        ``out`` of another size or type, a monochrome frame, or gains out of range.
+    """
+    _check_out(out, (white.height, white.width))
+    factors = _fixed_point(gains, white)
+    if white.pixel_format is PixelFormat.RGB8:
+        demosaic.rgb_into(out, white.pixels, factors)
+    else:
+        demosaic.bayer_into(out, white.pixels, *_red_at(white), factors)
+
+
+def draw_nir_into(out: Picture32, nir: Frame, low: float, high: float) -> None:
+    """Draw grey NIR: ``low`` [counts] is black, ``high`` white, linear in between.
+
+    Raises
+    ------
+    ValueError
+        ``out`` of another size or type, a frame that is not monochrome, or ``high <= low``.
+    """
+    _check_out(out, (nir.height, nir.width))
+    window = _window(nir, low, high)
+    if nir.pixel_format is PixelFormat.MONO12P:
+        demosaic.mono12p_into(out, nir.pixels, *window)
+    else:
+        demosaic.mono_into(out, nir.pixels, *window)
+
+
+def thumbnail_white_into(out: Picture32, white: Frame, gains: Gains = NEUTRAL) -> None:
+    """Draw plain colour shrunk to the size of ``out`` (any; 2x2 samples a pixel are averaged)."""
+    _check_out(out, None)
+    factors = _fixed_point(gains, white)
+    if white.pixel_format is PixelFormat.RGB8:
+        demosaic.rgb_thumbnail_into(out, white.pixels, factors)
+    else:
+        demosaic.bayer_thumbnail_into(out, white.pixels, *_red_at(white), factors)
+
+
+def thumbnail_nir_into(out: Picture32, nir: Frame, low: float, high: float) -> None:
+    """Draw grey NIR shrunk to the size of ``out``; window as in `draw_nir_into`."""
+    _check_out(out, None)
+    window = _window(nir, low, high)
+    packed = nir.pixel_format is PixelFormat.MONO12P
+    demosaic.mono_thumbnail_into(out, nir.pixels, packed, nir.width, *window)
+
+
+def nir_window(nir: Frame) -> tuple[float, float]:
+    """Return (low, high) [counts] that shows ``nir`` well: its 1st and 99.5th percentile.
+
+    Taken from a fixed sparse sample of the frame, so the cost does not grow with its size. For
+    display only: the overlay's scale is the calibrated one.
+    """
+    if not nir.pixel_format.is_mono:
+        raise ValueError(f"{nir.pixel_format} is not monochrome: it has no NIR window")
+    step = max(min(nir.height, nir.width) // 64, 1)
+    sample = np.asarray(_unpacked_sample(nir, step), dtype=np.float32)
+    low, high = np.percentile(sample, (1.0, 99.5))
+    return float(low), float(max(high, low + _MIN_WINDOW_COUNTS))
+
+
+class Drawer:
+    """Draws pictures; keeps scratch memory between calls, nothing that shows. One thread."""
+
+    def __init__(self, gains: Gains = NEUTRAL) -> None:
+        _check_gains(gains)
+        self._gains = gains
+        self._scratch: dict[str, NDArray[Any]] = {}
+
+    def draw(
+        self,
+        view: View,
+        white: Frame | None,
+        nir: Frame | None,
+        guidance: Guidance | None,
+        settings: Settings,
+    ) -> Picture32:
+        """Return a new read-only picture of what ``view`` asks for.
+
+        ``guidance`` is drawn in the merged view only; None draws plain colour. The NIR view needs
+        ``nir``, the others ``white``.
+
+        Raises
+        ------
+        ValueError
+            The frame that ``view`` shows is missing or of the wrong kind.
+        """
+        frame = nir if view is View.NIR else white
+        if frame is None:
+            raise ValueError(
+                f"the {view} view needs a {'NIR' if view is View.NIR else 'white'} frame"
+            )
+        out = np.empty((frame.height, frame.width), dtype=np.uint32)
+        if view is View.NIR:
+            draw_nir_into(out, frame, *nir_window(frame))
+        elif view is View.MERGED and guidance is not None:
+            self.draw_merged_into(out, frame, guidance, settings)
+        else:
+            draw_white_into(out, frame, self._gains)
+        out.setflags(write=False)
+        return out
+
+    def draw_merged_into(
+        self, out: Picture32, white: Frame, guidance: Guidance, settings: Settings
+    ) -> bool:
+        """Draw colour with the guidance's signal over it; return whether an overlay could be.
+
+        It cannot without a registration, and then plain colour is drawn. Rules and cost: see
+        `sln_guide.core.draw_overlay`.
+
+        Parameters
+        ----------
+        out
+            (H, W) uint32 of the white frame's size, overwritten.
+        white
+            Bayer or RGB8; need not be the guidance's own.
+        guidance
+            Maps, registration and detections.
+        settings
+            Threshold, opacity, colours, scale and visibility: the operator's newest.
+
+        Raises
+        ------
+        ValueError
+            ``out`` of another size or type, maps that do not fit the guidance's NIR frame, or a
+            registration that cannot be inverted.
+        """
+        scale = full_scale(guidance, settings)
+        if guidance.registration.kind == "none" or not (math.isfinite(scale) and scale > 0):
+            draw_white_into(out, white, self._gains)
+            return False
+        _check_out(out, (white.height, white.width))
+        _check_maps(guidance)
+        h = _grid_from_white(guidance)
+        nir, grid_px = guidance.pair.nir, guidance.grid_px
+        rows, cols = guidance.signal.shape
+        mask = draw_mask(guidance, settings)
+        if mask is None:
+            mask = self._array("all", (rows, cols), np.uint8)
+            mask.fill(1)
+        level = self._array("level", (rows, cols), np.float32)
+        gate = self._array("gate", (rows, cols), np.float32)
+        flags = self._array("flags", (rows, cols), np.uint8)
+        overlay.prepare_field_into(
+            level,
+            gate,
+            flags,
+            _read_only(guidance.signal),
+            _read_only(guidance.significance),
+            _read_only(guidance.cannot_judge),
+            mask,
+            np.uint8(CannotJudge.SATURATED),
+            np.float32(settings.threshold_sigma),
+            np.float32(1.0 / scale),
+        )
+        # the NIR image ends half a pixel beyond its outermost centres
+        field_edge = (nir.width / grid_px - 0.5, nir.height / grid_px - 0.5)
+        tile_rows = -(-white.height // overlay.TILE_PX)
+        tile_cols = -(-white.width // overlay.TILE_PX)
+        tiles = self._array("tiles", (tile_rows, tile_cols), np.uint8)
+        corners = self._array("corners", (tile_rows + 1, tile_cols + 1, 2), np.float64)
+        overlay.classify_tiles_into(tiles, corners, flags, h, field_edge)
+        widest = (tile_cols + 1) * overlay.TILE_PX
+        factors = _fixed_point(self._gains, white)
+        red_y, red_x = (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white)
+        overlay.merged_into(
+            out,
+            white.pixels,
+            red_y,
+            red_x,
+            factors,
+            tiles,
+            level,
+            gate,
+            flags,
+            h,
+            field_edge,
+            _lattice_step(h, white),
+            colour_table(settings.colour_map),
+            # colour tables count opacity to 255, blending to 256
+            np.float32(settings.opacity * 256.0 / 255.0),
+            self._array("lattice", (2, overlay.TILE_PX + 1, widest), np.float32),
+            self._array("wide", (2, 2, widest), np.float32),
+            self._array("colours", (widest,), np.uint32),
+        )
+        return True
+
+    def white_thumbnail(self, white: Frame, width_px: int) -> Picture32:
+        """Return a new read-only picture of ``white``, ``width_px`` wide, in its proportions."""
+        out = np.empty(thumbnail_shape(white, width_px), dtype=np.uint32)
+        thumbnail_white_into(out, white, self._gains)
+        out.setflags(write=False)
+        return out
+
+    def nir_thumbnail(self, nir: Frame, width_px: int) -> Picture32:
+        """Return a new read-only picture of ``nir``, ``width_px`` wide, in its proportions."""
+        out = np.empty(thumbnail_shape(nir, width_px), dtype=np.uint32)
+        thumbnail_nir_into(out, nir, *nir_window(nir))
+        out.setflags(write=False)
+        return out
+
+    def _array(self, name: str, shape: tuple[int, ...], dtype: type[Any]) -> NDArray[Any]:
+        """Return scratch memory of ``shape``, the same as last time when that fits."""
+        kept = self._scratch.get(name)
+        if kept is None or kept.shape != shape:
+            kept = self._scratch[name] = np.empty(shape, dtype=dtype)
+        return kept
+
+
+def thumbnail_shape(frame: Frame, width_px: int) -> tuple[int, int]:
+    """Return (rows, cols) of a thumbnail ``width_px`` wide in the frame's proportions."""
+    if width_px < 1:
+        raise ValueError(f"a thumbnail needs at least 1 px, not {width_px}")
+    return max(round(width_px * frame.height / frame.width), 1), width_px
+
+
+def warm_up(white: PixelFormat | None, nir: PixelFormat | None) -> None:
+    """Compile every kernel that frames of these formats need, or load it from numba's cache.
+
+    Call before live work starts: a kernel met for the first time takes about half a second.
+    """
+    drawer = Drawer()
+    drawer_with_gains = Drawer((1.0, 1.25, 1.5))
+    settings = Settings()
+    dark = _blank(nir or PixelFormat.MONO8)
+    if nir is not None:
+        drawer.draw(View.NIR, None, dark, None, settings)
+        drawer.nir_thumbnail(dark, 8)
+    if white is not None:
+        colour = _blank(white)
+        zeros = np.zeros((2, 2), dtype=np.float32)
+        guidance = Guidance(
+            generation=1,
+            pair=Pair(dark, colour),
+            detections=(),
+            grid_px=_BLANK_PX // 2,
+            signal=zeros,
+            background=zeros,
+            significance=zeros,
+            limit_contrast=zeros,
+            cannot_judge=np.zeros((2, 2), dtype=np.uint8),
+            limit_sbr=None,
+            false_calls_per_field=0.0,
+            display_full_scale=1.0,
+            colour_predicted=False,
+            registration=Registration(kind="assumed"),
+            settings=settings,
+        )
+        spread_labels(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.bool_), np.zeros(4, np.int32))
+        for each in (drawer, drawer_with_gains):
+            each.draw(View.WHITE, colour, None, None, settings)
+            each.draw(View.MERGED, colour, dark, guidance, settings)
+            each.white_thumbnail(colour, 8)
+
+
+_BLANK_PX = 16
+
+
+def _blank(pixel_format: PixelFormat) -> Frame:
+    pixels: NDArray[Any] = np.zeros(
+        pixel_format.array_shape(_BLANK_PX, _BLANK_PX), dtype=pixel_format.dtype
+    )
+    return Frame(
+        pixels=frozen_pixels(pixels),
+        pixel_format=pixel_format,
+        bit_depth=pixel_format.bit_depth,
+        sequence=0,
+        stream_epoch=0,
+        device_time_ns=0,
+        host_time_ns=0,
+        mid_exposure_ns=0,
+        exposure_us=1.0,
+        gain_db=0.0,
+        camera_id="blank",
+    )
+
+
+def _check_out(out: Picture32, shape: tuple[int, int] | None) -> None:
+    if out.dtype != np.uint32 or out.ndim != 2 or not out.flags.c_contiguous:
+        raise ValueError(f"out must be C-contiguous (H, W) uint32, not {out.shape} {out.dtype}")
+    if shape is not None and out.shape != shape:
+        raise ValueError(f"out must be {shape} like the frame, not {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only: give a new array for each picture")
+
+
+def _check_gains(gains: Gains) -> None:
+    if len(gains) != 3 or not all(0.0 < g <= _MAX_GAIN for g in gains):
+        raise ValueError(f"gains must be three factors in (0, {_MAX_GAIN:g}], not {gains}")
+
+
+def _fixed_point(gains: Gains, white: Frame) -> tuple[np.uint32, np.uint32, np.uint32] | None:
+    """Return what the kernels multiply with; None when they need not."""
+    _check_gains(gains)
+    if white.pixel_format.is_mono:
+        raise ValueError(f"{white.pixel_format} has no colour: it cannot be drawn as white light")
+    if gains == NEUTRAL and white.bit_depth == 8 and white.pixels.dtype == np.uint8:
+        return None
+    unit = 1 << (demosaic.GAIN_SHIFT + 8 - white.bit_depth)
+    red, green, blue = (np.uint32(round(g * unit)) for g in gains)
+    return red, green, blue
+
+
+def _red_at(white: Frame) -> tuple[int, int]:
+    """Return (row, column) of red in the mosaic's top-left cell."""
+    return _RED_AT[white.pixel_format.bayer_pattern]
+
+
+def _window(nir: Frame, low: float, high: float) -> tuple[np.float32, np.float32]:
+    """Return what the kernels take: (low, grey levels a count)."""
+    if not nir.pixel_format.is_mono:
+        raise ValueError(f"{nir.pixel_format} is not monochrome: it cannot be drawn as NIR")
+    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+        raise ValueError(f"the NIR window must have low < high, not {low} and {high}")
+    return np.float32(low), np.float32(255.0 / (high - low))
+
+
+def _check_maps(guidance: Guidance) -> None:
+    nir, grid_px = guidance.pair.nir, guidance.grid_px
+    if grid_px < 1:
+        raise ValueError(f"grid_px must be at least 1, not {grid_px}")
+    expected = (-(-nir.height // grid_px), -(-nir.width // grid_px))
+    for name, kind in (
+        ("signal", np.float32),
+        ("significance", np.float32),
+        ("cannot_judge", np.uint8),
+    ):
+        grid = getattr(guidance, name)
+        if grid.shape != expected or grid.dtype != kind or not grid.flags.c_contiguous:
+            raise ValueError(
+                f"guidance.{name} must be C-contiguous {expected} {np.dtype(kind)}, "
+                f"not {grid.shape} {grid.dtype}"
+            )
+
+
+def _grid_from_white(guidance: Guidance) -> NDArray[np.float64]:
+    """Return the homography from white px (x, y, 1) to grid (column, row, 1), as 9 numbers.
+
+    Block (r, c) has its centre at NIR px ((c + 0.5) * grid_px - 0.5, likewise y). Scaled so that
+    the third coordinate is positive over the registered field.
+    """
+    white_from_nir = guidance.registration.matrix()
+    determinant = float(np.linalg.det(white_from_nir))
+    if not np.isfinite(white_from_nir).all() or abs(determinant) < 1e-12:
+        raise ValueError("registration.white_from_nir cannot be inverted: calibrate again")
+    grid_px = float(guidance.grid_px)
+    offset = 0.5 / grid_px - 0.5
+    grid_from_nir = np.array([[1 / grid_px, 0, offset], [0, 1 / grid_px, offset], [0, 0, 1]])
+    matrix = grid_from_nir @ np.linalg.inv(white_from_nir)
+    nir = guidance.pair.nir
+    centre = white_from_nir @ np.array([(nir.width - 1) / 2, (nir.height - 1) / 2, 1.0])
+    towards = float(matrix[2] @ centre) * float(np.sign(centre[2]) or 1.0)
+    scaled = matrix / (np.abs(matrix[2]).max() * (1.0 if towards >= 0 else -1.0))
+    return np.ascontiguousarray(scaled.ravel())
+
+
+def _lattice_step(h: NDArray[np.float64], white: Frame) -> int:
+    """Return how coarsely the maps may be sampled: at least two steps a block, in white px."""
+    h00, h01, h02, h10, h11, h12, h20, h21, h22 = (float(value) for value in h)
+    blocks_per_px = 0.0
+    for x in (0.0, white.width - 1.0):
+        for y in (0.0, white.height - 1.0):
+            w = h20 * x + h21 * y + h22
+            if w <= 0.0:
+                return 1
+            u, v = (h00 * x + h01 * y + h02) / w, (h10 * x + h11 * y + h12) / w
+            along_x = math.hypot(h00 - h20 * u, h10 - h20 * v) / w
+            along_y = math.hypot(h01 - h21 * u, h11 - h21 * v) / w
+            blocks_per_px = max(blocks_per_px, along_x, along_y)
+    step = overlay.LATTICE_PX
+    # a rotated or slightly shrunken registration still counts as 8 px a block
+    while step > 1 and 1.94 * step * blocks_per_px > 1.0:
+        step //= 2
+    return step
+
+
+def _unpacked_sample(nir: Frame, step: int) -> NDArray[Any]:
+    """Return about each ``step``-th pixel both ways."""
+    if nir.pixel_format is not PixelFormat.MONO12P:
+        return nir.pixels[::step, ::step]
+    pairs = nir.pixels[::step].reshape(-1, nir.width // 2, 3)[:, :: max(step // 2, 1)]
+    first: NDArray[Any] = (
+        pairs[..., 0].astype(np.uint16) | (pairs[..., 1] & 15).astype(np.uint16) << 8
+    )
+    return first
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view: one type for numba, whoever made the array."""
+    view = array.view()
+    view.setflags(write=False)
+    return view

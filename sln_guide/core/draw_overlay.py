@@ -1,0 +1,422 @@
+"""Kernels that put guidance into a drawn picture. Private to `core.draw`.
+
+The guidance's coarse maps are sampled bilinearly at the place in the NIR image that a white pixel
+shows. What is drawn is decided by three rules, in this order:
+
+- the nearest block must be judged and not hidden, else no colour (but hatching, where it cannot
+  judge);
+- significance must exceed the threshold: the colour then fades in over `RAMP_SIGMA`;
+- signal must be positive: it gives colour and opacity.
+
+Speed comes from not looking: a tile of `TILE_PX` px whose blocks are all below threshold is left
+alone. In the others the maps are sampled at the exact homography on a lattice of at most
+`LATTICE_PX` px and interpolated in between. The lattice lies on half pixels, so for registrations
+that only scale it holds every block centre and the interpolation loses nothing. Where a tile lies
+across the threshold, significance is sampled exactly at every pixel: below it the anatomy stays
+untouched to the pixel, whatever the registration.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from sln_guide.core.draw_demosaic import bayer_rows_into, rgb_rows_into
+
+TILE_PX = 16
+LATTICE_PX = 4
+RAMP_SIGMA = 1.0
+
+LIT = 1
+UNLIT = 2
+HIDDEN = 4
+DOUBTFUL = 8
+CLIPPED = 16
+_HATCHED = DOUBTFUL | CLIPPED
+_NOT_DRAWN = HIDDEN | _HATCHED
+
+HATCH_PERIOD_PX = 8
+"""Clipped areas carry a line each period, other doubtful ones a thinner line each second."""
+_CLIPPED_LINE_PX = 2
+_CLIPPED_ALPHA = 150
+_DOUBTFUL_ALPHA = 64
+_DOUBTFUL_RGB = np.uint32(0x9FB0BC)
+
+_U = nb.uint32
+_F = nb.float32
+
+
+@nb.njit(nogil=True, cache=True)
+def prepare_field_into(  # type: ignore[no-untyped-def]
+    level, gate, flags, signal, significance, cannot_judge, draw_mask, clipped_bit, threshold, scale
+):
+    """Turn the guidance's maps into what the drawing samples. All arrays (rows, cols).
+
+    Writes ``level`` (signal as a share of full scale) and ``gate`` (significance above threshold,
+    in `RAMP_SIGMA`) float32, and ``flags`` uint8. Blocks that must not be drawn take the mean of
+    their drawable neighbours, so that what lies beside them is not mixed with rubbish.
+    """
+    rows, cols = signal.shape
+    for r in range(rows):
+        for c in range(cols):
+            finite = math.isfinite(signal[r, c]) and math.isfinite(significance[r, c])
+            if cannot_judge[r, c] & clipped_bit:
+                flags[r, c] = CLIPPED
+            elif cannot_judge[r, c] or not finite:
+                flags[r, c] = DOUBTFUL
+            elif draw_mask[r, c] == 0:
+                flags[r, c] = HIDDEN
+            else:
+                flags[r, c] = 0
+                level[r, c] = signal[r, c] * scale
+                gate[r, c] = (significance[r, c] - threshold) * _F(1.0 / RAMP_SIGMA)
+    for r in range(rows):
+        for c in range(cols):
+            if flags[r, c] & _NOT_DRAWN:
+                level_sum, gate_sum, n = _F(0.0), _F(0.0), 0
+                for rr in range(max(r - 1, 0), min(r + 2, rows)):
+                    for cc in range(max(c - 1, 0), min(c + 2, cols)):
+                        if not flags[rr, cc] & _NOT_DRAWN:
+                            level_sum += level[rr, cc]
+                            gate_sum += gate[rr, cc]
+                            n += 1
+                level[r, c] = level_sum / _F(n) if n else _F(0.0)
+                gate[r, c] = gate_sum / _F(n) if n else _F(-1.0)
+    for r in range(rows):
+        for c in range(cols):
+            flags[r, c] |= LIT if gate[r, c] > 0.0 else UNLIT
+
+
+@nb.njit(nogil=True, cache=True)
+def spread_labels(labels, lit, queue):  # type: ignore[no-untyped-def]
+    """Grow non-zero ``labels`` (uint8) through ``lit`` blocks: each takes its nearest seed's.
+
+    ``queue`` int32, one entry a block; ``labels`` is modified in place. 8-connected, breadth
+    first, so ties fall to the seed that comes first in row order.
+    """
+    rows, cols = labels.shape
+    head, tail = 0, 0
+    for i in range(rows * cols):
+        if labels[i // cols, i % cols]:
+            queue[tail] = i
+            tail += 1
+    while head < tail:
+        r, c = queue[head] // cols, queue[head] % cols
+        head += 1
+        for rr in range(max(r - 1, 0), min(r + 2, rows)):
+            for cc in range(max(c - 1, 0), min(c + 2, cols)):
+                if lit[rr, cc] and not labels[rr, cc]:
+                    labels[rr, cc] = labels[r, c]
+                    queue[tail] = rr * cols + cc
+                    tail += 1
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _grid_at(h, x, y):  # type: ignore[no-untyped-def]
+    """Return where white px (x, y) lies in the grid (column, row); NaN beyond the horizon."""
+    w = h[6] * x + h[7] * y + h[8]
+    if not w > 1e-12:
+        return math.nan, math.nan
+    return (h[0] * x + h[1] * y + h[2]) / w, (h[3] * x + h[4] * y + h[5]) / w
+
+
+@nb.njit(nogil=True, cache=True)
+def _block_at(u, n):  # type: ignore[no-untyped-def]
+    """Return the block at or below a coordinate, clamped to [0, n)."""
+    return int(min(max(u, 0.0), n - 1.0))
+
+
+@nb.njit(nogil=True, cache=True)
+def _cell_at(u, last):  # type: ignore[no-untyped-def]
+    """Return lower block, upper block and weight of the upper for a clamped coordinate."""
+    u = min(max(u, 0.0), float(last))
+    lower = int(u)
+    return np.uintp(lower), np.uintp(min(lower + 1, last)), _F(u - lower)
+
+
+@nb.njit(nogil=True, cache=True)
+def _sampled(grid, r0, r1, fr, c0, c1, fc):  # type: ignore[no-untyped-def]
+    top = grid[r0, c0] + (grid[r0, c1] - grid[r0, c0]) * fc
+    bottom = grid[r1, c0] + (grid[r1, c1] - grid[r1, c0]) * fc
+    return top + (bottom - top) * fr
+
+
+@nb.njit(nogil=True, cache=True)
+def _outside(u, v, field_edge):  # type: ignore[no-untyped-def]
+    """Whether a grid place lies outside the NIR image, or nowhere (NaN)."""
+    inside = -0.5 <= u <= field_edge[0] and -0.5 <= v <= field_edge[1]
+    return not inside
+
+
+@nb.njit(nogil=True, cache=True)
+def classify_tiles_into(tiles, corners, flags, h, field_edge):  # type: ignore[no-untyped-def]
+    """OR the ``flags`` of all blocks that a tile's pixels may sample into ``tiles`` uint8.
+
+    ``corners`` float64 (tile rows + 1, tile cols + 1, 2) is scratch. A homography maps a tile to
+    a quadrilateral within the bounds of its corners; one with a corner outside the NIR field (or
+    beyond the horizon) is doubtful.
+    """
+    rows, cols = flags.shape
+    tile_rows, tile_cols = tiles.shape
+    for i in range(tile_rows + 1):
+        for j in range(tile_cols + 1):
+            u, v = _grid_at(h, TILE_PX * j - 0.5, TILE_PX * i - 0.5)
+            corners[i, j, 0] = u
+            corners[i, j, 1] = v
+    for i in range(tile_rows):
+        for j in range(tile_cols):
+            u_low, v_low, u_high, v_high = math.inf, math.inf, -math.inf, -math.inf
+            found = 0
+            whole = True
+            for a in range(2):
+                for b in range(2):
+                    u, v = corners[i + a, j + b, 0], corners[i + a, j + b, 1]
+                    if _outside(u, v, field_edge):
+                        found |= DOUBTFUL
+                    if math.isnan(u):
+                        whole = False
+                    else:
+                        u_low, u_high = min(u_low, u), max(u_high, u)
+                        v_low, v_high = min(v_low, v), max(v_high, v)
+            if whole:
+                c_first, c_end = _block_at(u_low, cols), _block_at(u_high + 1.0, cols) + 1
+                r_first, r_end = _block_at(v_low, rows), _block_at(v_high + 1.0, rows) + 1
+                for r in range(r_first, r_end):
+                    for c in range(c_first, c_end):
+                        found |= flags[r, c]
+            else:
+                found |= LIT | UNLIT | DOUBTFUL
+            tiles[i, j] = found
+
+
+@nb.njit(nogil=True, cache=True)
+def _sample_lattice_into(lattice, x_first, n, y_first, step, h, level, gate):  # type: ignore[no-untyped-def]
+    """Sample level and gate exactly at ``n`` lattice points in each of the tile's lattice rows."""
+    rows, cols = level.shape
+    for i in range(TILE_PX // step + 1):
+        for k in range(n):
+            u, v = _grid_at(h, x_first + k * step - 0.5, y_first + i * step - 0.5)
+            if math.isnan(u):
+                lattice[0, i, k] = _F(0.0)
+                lattice[1, i, k] = _F(-1.0)
+                continue
+            c0, c1, fc = _cell_at(u, cols - 1)
+            r0, r1, fr = _cell_at(v, rows - 1)
+            lattice[0, i, k] = _sampled(level, r0, r1, fr, c0, c1, fc)
+            lattice[1, i, k] = _sampled(gate, r0, r1, fr, c0, c1, fc)
+
+
+@nb.njit(nogil=True, cache=True)
+def _spread_row_into(wide, narrow, low, high, weight, n, step):  # type: ignore[no-untyped-def]
+    """Interpolate between two lattice rows (n + 1 points), then along the row to single pixels."""
+    for k in range(n + 1):
+        narrow[k] = low[k] + (high[k] - low[k]) * weight
+    if step == LATTICE_PX:
+        for k in range(n):
+            start, slope = narrow[k], (narrow[k + 1] - narrow[k]) * _F(1.0 / LATTICE_PX)
+            wide[4 * k] = start + slope * _F(0.5)
+            wide[4 * k + 1] = start + slope * _F(1.5)
+            wide[4 * k + 2] = start + slope * _F(2.5)
+            wide[4 * k + 3] = start + slope * _F(3.5)
+    else:
+        for k in range(n):
+            start, slope = narrow[k], (narrow[k + 1] - narrow[k]) / _F(step)
+            for j in range(step):
+                wide[step * k + j] = start + slope * _F(j + 0.5)
+
+
+@nb.njit(nogil=True, cache=True)
+def _blended(below, colour, alpha):  # type: ignore[no-untyped-def]
+    """Mix RGB32 ``below`` with ``colour``, ``alpha`` in [0, 256]; 0 returns ``below``."""
+    rest = _U(256) - alpha
+    red_blue = ((below & _U(0xFF00FF)) * rest + (colour & _U(0xFF00FF)) * alpha) >> _U(8)
+    green = ((below & _U(0x00FF00)) * rest + (colour & _U(0x00FF00)) * alpha) >> _U(8)
+    return _U(0xFF000000) | (red_blue & _U(0xFF00FF)) | (green & _U(0x00FF00))
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _grid_along(h, x_first, x_end, y):  # type: ignore[no-untyped-def]
+    """Return grid place of white px (x_first, y) and its step a pixel, for one tile's row.
+
+    Exact at both ends. In between a homography is straight but not evenly paced; over one tile
+    that is below a thousandth of a block for any camera pair worth its name.
+    """
+    u, v = _grid_at(h, float(x_first), float(y))
+    u_last, v_last = _grid_at(h, float(x_end - 1), float(y))
+    n = max(x_end - 1 - x_first, 1)
+    return u, v, (u_last - u) / n, (v_last - v) / n
+
+
+@nb.njit(nogil=True, cache=True)
+def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge):  # type: ignore[no-untyped-def]
+    """Replace interpolated gates above 0 by exact ones, 0 where nothing may be drawn.
+
+    ``gates`` belong to one tile's row, the first to the pixel at ``x_first``.
+    """
+    rows, cols = gate.shape
+    n = gates.shape[0]
+    u_first, v_first, u_step, v_step = _grid_along(h, x_first, x_first + n, y)
+    for k in range(n):
+        if gates[k] > 0.0:
+            u, v = u_first + k * u_step, v_first + k * v_step
+            if _outside(u, v, field_edge):
+                gates[k] = _F(0.0)
+                continue
+            c0, c1, fc = _cell_at(u, cols - 1)
+            r0, r1, fr = _cell_at(v, rows - 1)
+            if flags[r1 if fr >= _F(0.5) else r0, c1 if fc >= _F(0.5) else c0] & _NOT_DRAWN:
+                gates[k] = _F(0.0)
+            else:
+                gates[k] = _sampled(gate, r0, r1, fr, c0, c1, fc)
+
+
+@nb.njit(nogil=True, cache=True)
+def _hatch_row(row, x_first, y, h, flags, field_edge, clipped_here, clipped_rgb):  # type: ignore[no-untyped-def]
+    """Draw the part of the diagonal hatching that falls into one tile's ``row``."""
+    rows, cols = flags.shape
+    n = row.shape[0]
+    u_first, v_first, u_step, v_step = _grid_along(h, x_first, x_first + n, y)
+    for start in range(-((x_first + y) % HATCH_PERIOD_PX), n, HATCH_PERIOD_PX):
+        clipped_only = (x_first + start + y) % (2 * HATCH_PERIOD_PX) != 0
+        if clipped_only and not clipped_here:
+            continue
+        for k in range(max(start, 0), min(start + _CLIPPED_LINE_PX, n)):
+            u, v = u_first + k * u_step, v_first + k * v_step
+            found = DOUBTFUL
+            if not _outside(u, v, field_edge):
+                c0, c1, fc = _cell_at(u, cols - 1)
+                r0, r1, fr = _cell_at(v, rows - 1)
+                found = flags[r1 if fr >= _F(0.5) else r0, c1 if fc >= _F(0.5) else c0]
+            if found & CLIPPED:
+                row[k] = _blended(row[k], clipped_rgb, _U(_CLIPPED_ALPHA))
+            elif found & DOUBTFUL and k == start and not clipped_only:
+                row[k] = _blended(row[k], _DOUBTFUL_RGB, _U(_DOUBTFUL_ALPHA))
+
+
+@nb.njit(nogil=True, cache=True)
+def _colour_row(row, levels, gates, colours, table, opacity):  # type: ignore[no-untyped-def]
+    """Blend a run of pixels; ``colours`` is scratch."""
+    n = row.shape[0]
+    for x in range(n):
+        colours[x] = _U(min(max(levels[x], _F(0.0)), _F(1.0)) * _F(255.0) + _F(0.5))
+    for x in range(n):
+        colours[x] = table[np.uintp(colours[x])]
+    for x in range(n):
+        share = min(max(gates[x], _F(0.0)), _F(1.0)) * opacity
+        alpha = _U(share * _F(colours[x] >> _U(24)) + _F(0.5))
+        row[x] = _blended(row[x], colours[x], alpha)
+
+
+@nb.njit(nogil=True, cache=True)
+def overlay_band(  # type: ignore[no-untyped-def]
+    out,
+    band,
+    tiles,
+    level,
+    gate,
+    flags,
+    h,
+    field_edge,
+    step,
+    table,
+    opacity,
+    lattice,
+    wide,
+    colours,
+):
+    """Draw into one row of tiles of ``out``, whose anatomy is already there.
+
+    ``opacity`` float32 in [0, 256/255]; ``lattice`` float32 (2, TILE_PX / step + 1, n), ``wide``
+    float32 (2, 2, n) and ``colours`` uint32 (n,) are scratch for rows of n > the width + a tile.
+    """
+    height, width = out.shape
+    y_first = band * TILE_PX
+    y_end = min(y_first + TILE_PX, height)
+    tile_cols = tiles.shape[1]
+    j = 0
+    while j < tile_cols:
+        if not tiles[band, j] & LIT:
+            j += 1
+            continue
+        j_end = j + 1
+        while j_end < tile_cols and tiles[band, j_end] & LIT:
+            j_end += 1
+        x_first = j * TILE_PX
+        x_end = min(j_end * TILE_PX, width)
+        n = (j_end - j) * TILE_PX // step
+        _sample_lattice_into(lattice, x_first, n + 1, y_first, step, h, level, gate)
+        for y in range(y_first, y_end):
+            i = (y - y_first) // step
+            weight = _F(((y - y_first) % step + 0.5) / step)
+            for k in range(2):
+                _spread_row_into(
+                    wide[0, k], wide[1, k], lattice[k, i], lattice[k, i + 1], weight, n, step
+                )
+            for t in range(j, j_end):
+                if tiles[band, t] & (UNLIT | _NOT_DRAWN):
+                    x = t * TILE_PX
+                    end = min(x + TILE_PX, width)
+                    part = wide[0, 1, x - x_first : end - x_first]
+                    _confirm_gate(part, x, y, h, flags, gate, field_edge)
+            n_px = x_end - x_first
+            _colour_row(
+                out[y, x_first:x_end], wide[0, 0, :n_px], wide[0, 1, :n_px], colours, table, opacity
+            )
+        j = j_end
+    clipped_rgb = table[table.shape[0] - 1]
+    for t in range(tile_cols):
+        if tiles[band, t] & _HATCHED:
+            x = t * TILE_PX
+            end = min(x + TILE_PX, width)
+            clipped_here = tiles[band, t] & CLIPPED != 0
+            for y in range(y_first, y_end):
+                row = out[y, x:end]
+                _hatch_row(row, x, y, h, flags, field_edge, clipped_here, clipped_rgb)
+
+
+@nb.njit(nogil=True, cache=True)
+def merged_into(  # type: ignore[no-untyped-def]
+    out,
+    pixels,
+    red_y,
+    red_x,
+    gains,
+    tiles,
+    level,
+    gate,
+    flags,
+    h,
+    field_edge,
+    step,
+    table,
+    opacity,
+    lattice,
+    wide,
+    colours,
+):
+    """Draw white light and overlay a band of tiles at a time, while the band is in cache."""
+    height = out.shape[0]
+    for band in range(tiles.shape[0]):
+        first, end = band * TILE_PX, min((band + 1) * TILE_PX, height)
+        if pixels.ndim == 3:
+            rgb_rows_into(out, pixels, first, end, gains)
+        else:
+            bayer_rows_into(out, pixels, first, end, red_y, red_x, gains)
+        overlay_band(
+            out,
+            band,
+            tiles,
+            level,
+            gate,
+            flags,
+            h,
+            field_edge,
+            step,
+            table,
+            opacity,
+            lattice,
+            wide,
+            colours,
+        )
