@@ -1,0 +1,74 @@
+"""Seeded random fields: what tissue is made of between one scale and another."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+
+def stream(seed: int, *path: int) -> np.random.Generator:
+    """Return an own generator for each purpose, so that one more draw here moves nothing there."""
+    return np.random.default_rng(np.random.SeedSequence((seed % 2**63, *path)))
+
+
+def textured_field(
+    rng: np.random.Generator, shape: tuple[int, int], pitch: float, sizes: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Return a Gaussian random field of ensemble variance 1, shape ``shape``, read by its owner.
+
+    Its power falls as 1/f**2 (equal variance an octave, as natural pictures have it:
+    doi:10.1364/JOSAA.4.002379) between features of ``sizes[0]`` and ``sizes[1]``, a feature being
+    half a wavelength, in the unit of ``pitch``; outside it falls off within a third of an octave.
+
+    The field is drawn on a domain of several of its largest features and cropped, so that small
+    pictures are honest pieces of large ones rather than rescaled.
+    """
+    need = 8.0 * sizes[1] / pitch
+    size = tuple(fft.next_fast_len(math.ceil(max(n, need)), real=True) for n in shape)
+    fy = np.fft.fftfreq(size[0], pitch)[:, None]
+    fx = np.fft.rfftfreq(size[1], pitch)[None, :]
+    f = np.hypot(fy, fx)
+    f[0, 0] = 1.0
+    octave = np.log2(f)
+    low, high = math.log2(0.5 / sizes[1]), math.log2(0.5 / sizes[0])
+    outside = np.maximum(np.maximum(low - octave, octave - high), 0.0)
+    transfer = np.exp(-0.5 * (outside / 0.33) ** 2) / f
+    transfer[0, 0] = 0.0
+    # Each inner column of the half spectrum stands for two of the whole one.
+    twice = np.full(fx.shape[1], 2.0)
+    twice[0] = 1.0
+    if size[1] % 2 == 0:
+        twice[-1] = 1.0
+    variance = float(np.sum(transfer**2 * twice)) / (size[0] * size[1])
+    white = rng.standard_normal(size, dtype=np.float32)
+    spectrum = fft.rfft2(white) * (transfer / math.sqrt(variance)).astype(np.float32)
+    field = fft.irfft2(spectrum, size)[: shape[0], : shape[1]]
+    return np.ascontiguousarray(field, dtype=np.float32)
+
+
+def lobules(
+    rng: np.random.Generator, shape: tuple[int, int], size: float, warp: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the height in [0, 1] of round lumps about ``size`` px wide, furrows between at 0.
+
+    Distance to the nearest and second nearest of jittered points (Worley's cellular noise),
+    displaced by ``warp`` (H, W) px so that furrows wander.
+    """
+    rows, columns = math.ceil(shape[0] / size) + 4, math.ceil(shape[1] / size) + 4
+    jitter = rng.uniform(0.0, 1.0, (rows, columns, 2)).astype(np.float32)
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    x = (x + warp) / np.float32(size) + 2.0
+    y = (y - 0.7 * warp) / np.float32(size) + 2.0
+    cx, cy = np.floor(x).astype(int), np.floor(y).astype(int)
+    nearest = np.full(shape, 9.0, np.float32)
+    second = np.full(shape, 9.0, np.float32)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            gy, gx = np.clip(cy + dy, 0, rows - 1), np.clip(cx + dx, 0, columns - 1)
+            d = np.hypot(gx + jitter[gy, gx, 0] - x, gy + jitter[gy, gx, 1] - y)
+            second = np.minimum(second, np.maximum(nearest, d))
+            nearest = np.minimum(nearest, d)
+    return np.asarray(np.sqrt(np.clip((second - nearest) / 0.7, 0.0, 1.0)), dtype=np.float32)

@@ -1,0 +1,399 @@
+"""All that glows, stains, glints or hides in a scene, packed for the kernels, weighed per frame."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.phantom import kernels
+from hardware.phantom.fields import stream
+from hardware.phantom.optics import (
+    Sprite,
+    arc_lengths,
+    glowing_channel,
+    glowing_spot,
+    smooth_curve,
+    stained_patch,
+)
+from hardware.phantom.scene import InstrumentPose, Node, Point, Scene
+from hardware.phantom.tissue import NIR_PLANE, Tissue
+
+EXCISION_S = 0.6
+"""From the first cut to the empty bed."""
+
+TAPER = 1.6
+"""Length of an instrument's jaws, in its diameters."""
+BLUNT = 0.35
+"""Width of their tip, in its diameters."""
+
+# Share of light taken off by full density: red, green, blue, NIR. Blue dye lets NIR pass;
+# a fatty node is brighter and yellower than what is around it; a wound is dark to both.
+BLUE_DYE = (0.72, 0.42, 0.08, 0.0)
+FATTY = (-0.28, -0.30, 0.18, 0.0)
+WOUND = (0.62, 0.88, 0.86, 0.55)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glow:
+    """One glowing thing as built: its sprite, its full strength (scene level 1), and its points.
+
+    ``half_points_px`` (N, 2): pixels of the half-maximum area, tissue at rest.
+    """
+
+    sprite: Sprite
+    strength: float
+    local_background: float
+    half_points_px: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameLight:
+    """What changes from frame to frame, in the kernels' order of arguments. Owned by the caller."""
+
+    weights: NDArray[np.float32]
+    fills: NDArray[np.float32]
+    glints: NDArray[np.float64]
+    glint_amps: NDArray[np.float64]
+    instrument: NDArray[np.float64]
+    metal: NDArray[np.float64]
+
+
+def moved(points: NDArray[np.float64], motion: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return where tissue points (N, 2) at rest lie under ``motion`` (see `Scene.motion_px`)."""
+    x0, x1, y0, y1 = motion
+    y = (points[:, 1] + y0) / (1.0 - y1)
+    return np.stack([points[:, 0] + x0 + x1 * y, y], axis=1)
+
+
+class LightSources:
+    """The scene's sprites, and how strongly each shows at a time. Read-only after construction."""
+
+    def __init__(self, scene: Scene, tissue: Tissue) -> None:
+        self._scene = scene
+        self._sprites: list[Sprite] = []
+        self._modes: list[int] = []
+        self.nodes: dict[int, Glow] = {}
+        self.injection: Glow | None = None
+        self.channel_px: NDArray[np.float64] = np.zeros((0, 2))
+        self._channel_mm: NDArray[np.float64] = np.zeros(0)
+        self._plan: list[tuple[str, Node | None]] = []
+        self._stain_nodes(tissue)
+        self._glow(tissue)
+        self._pack(tissue.margin_px)
+        self._throw_glints()
+        self._metal = _metal(scene)
+        self._channel_strength = 0.0
+        if scene.channel is not None:
+            level = tissue.nir_mean(self.channel_px[:, 1], self.channel_px[:, 0])
+            self._channel_strength = scene.channel.contrast * level
+            beads = self._channel_mm / max(2.5 * scene.channel.diameter_mm, 0.1)
+            self._beads = 0.88 + 0.12 * np.sin(beads + 1.5 * np.sin(0.37 * beads))
+
+    # -- construction ---------------------------------------------------------------------
+
+    def _add(self, sprite: Sprite, mode: int, what: str, node: Node | None = None) -> None:
+        self._sprites.append(sprite)
+        self._modes.append(mode)
+        self._plan.append((what, node))
+
+    def _px(self, x_mm: float, y_mm: float) -> Point:
+        return x_mm / self._scene.mm_per_px, y_mm / self._scene.mm_per_px
+
+    def _stain_nodes(self, tissue: Tissue) -> None:
+        """Stains come first: they darken tissue, not the light added later."""
+        scene, mm = self._scene, self._scene.mm_per_px
+        for k, node in enumerate(scene.nodes):
+            centre = self._px(node.x_mm, node.y_mm)
+            shape = {"aspect": node.aspect, "angle_deg": node.angle_deg}
+            if node.colour != "none":
+                patch = stained_patch(
+                    centre,
+                    mm,
+                    stream(scene.seed, 40, k),
+                    diameter_mm=node.diameter_mm,
+                    edge_mm=0.25 * node.diameter_mm + 0.4 * node.depth_mm,
+                    ragged=0.05,
+                    **shape,
+                )
+                self._add(patch, kernels.MULTIPLY, "stain", node)
+            if node.excised_at_s is not None:
+                bed = stained_patch(
+                    centre,
+                    mm,
+                    stream(scene.seed, 41, k),
+                    diameter_mm=1.35 * node.diameter_mm,
+                    edge_mm=0.9,
+                    ragged=0.12,
+                    **shape,
+                )
+                self._add(bed, kernels.MULTIPLY, "bed", node)
+        if scene.injection is not None and scene.injection.stain > 0:
+            site = scene.injection
+            patch = stained_patch(
+                self._px(site.x_mm, site.y_mm),
+                mm,
+                stream(scene.seed, 42),
+                diameter_mm=1.5 * site.diameter_mm,
+                edge_mm=0.4 * site.diameter_mm,
+                ragged=0.12,
+            )
+            self._add(patch, kernels.MULTIPLY, "injection stain")
+
+    def _glow(self, tissue: Tissue) -> None:
+        scene, mm = self._scene, self._scene.mm_per_px
+        for node in scene.nodes:
+            spot = glowing_spot(
+                self._px(node.x_mm, node.y_mm),
+                mm,
+                diameter_mm=node.diameter_mm,
+                depth_mm=node.depth_mm,
+                aspect=node.aspect,
+                angle_deg=node.angle_deg,
+            )
+            self.nodes[node.node_id] = _glow_of(spot, node.contrast, tissue)
+            self._add(spot, kernels.ADD, "node", node)
+        if scene.injection is not None:
+            site = scene.injection
+            spot = glowing_spot(
+                self._px(site.x_mm, site.y_mm),
+                mm,
+                diameter_mm=site.diameter_mm,
+                depth_mm=site.depth_mm,
+                floor=min(0.004, 0.02 / max(site.contrast, 1e-6)),
+            )
+            self.injection = _glow_of(spot, site.contrast, tissue)
+            self._add(spot, kernels.ADD, "injection")
+        if scene.channel is not None:
+            points = np.array([self._px(*p) for p in scene.channel.points_mm])
+            self.channel_px = smooth_curve(points, max(3.0, 0.3 / mm))
+            self._channel_mm = arc_lengths(self.channel_px) * mm
+            sprite = glowing_channel(scene.channel, self.channel_px, mm)
+            self._add(sprite, kernels.FILL, "channel")
+
+    def _pack(self, margin_px: int) -> None:
+        """Lay all sprites end to end: the kernels see one array and a table of places."""
+        table = np.zeros((len(self._sprites), 8), np.int64)
+        data, arcs = [np.zeros(1, np.float32)], [np.zeros(1, np.uint8)]
+        at, arc_at = 1, 1
+        for k, sprite in enumerate(self._sprites):
+            height, width = sprite.values.shape
+            table[k, :6] = (
+                at,
+                sprite.x0_px + margin_px,
+                sprite.y0_px + margin_px,
+                width,
+                height,
+                self._modes[k],
+            )
+            data.append(sprite.values.ravel())
+            at += sprite.values.size
+            if sprite.arcs is not None:
+                table[k, 6] = arc_at
+                arcs.append(sprite.arcs.ravel())
+                arc_at += sprite.arcs.size
+        self.table = table
+        self.data = np.concatenate(data)
+        self.arcs = np.concatenate(arcs)
+
+    def _throw_glints(self) -> None:
+        scene = self._scene
+        rng = stream(scene.seed, 50)
+        n = scene.glints
+        size_px = rng.uniform(0.12, 0.45, n) / scene.mm_per_px
+        aspect = rng.uniform(0.45, 1.0, n)
+        self._glint_px = rng.uniform(0, 1, (n, 2)) * (scene.width_px, scene.height_px)
+        self._glint_radii = np.stack([size_px, size_px * aspect], axis=1).clip(0.7)
+        self._glint_peak = rng.uniform(0.8, 5.0, n)
+        self._glint_rate = rng.uniform(0.5, 3.0, (n, 2))
+        self._glint_phase = rng.uniform(0, 2 * math.pi, (n, 2))
+
+    # -- per frame ------------------------------------------------------------------------
+
+    def at(self, scene_time_s: float) -> FrameLight:
+        """Weigh everything for one moment of the scene's own time."""
+        t = scene_time_s
+        weights = np.zeros((len(self._sprites), 4), np.float32)
+        for k, (what, node) in enumerate(self._plan):
+            if what == "node" and node is not None:
+                weights[k, NIR_PLANE] = self.nodes[node.node_id].strength * self.share(node, t)
+            elif what == "stain" and node is not None:
+                dye = BLUE_DYE if node.colour == "blue" else FATTY
+                weights[k] = np.array(dye) * (1.0 - excised_share(node, t))
+            elif what == "bed" and node is not None:
+                weights[k] = np.array(WOUND) * excised_share(node, t)
+            elif what == "injection" and self.injection is not None:
+                weights[k, NIR_PLANE] = self.injection.strength * self.injected_share(t)
+            elif what == "injection stain" and self._scene.injection is not None:
+                dye = np.array(BLUE_DYE) * self._scene.injection.stain
+                weights[k] = dye * self.injected_share(t)
+            elif what == "channel":
+                weights[k, NIR_PLANE] = self._channel_strength
+        amps = self._glint_amps(t)
+        lit = amps > 0.05
+        places = moved(self._glint_px, self._scene.motion_px(t))
+        glints = np.concatenate([places, self._glint_radii], axis=1)[lit]
+        glint_amps = np.repeat(amps[lit, None], 4, axis=1)
+        glint_amps[:, :NIR_PLANE] = np.minimum(1.6, 3.0 * amps[lit, None])
+        instrument = np.zeros(14)
+        pose = self.pose(t)
+        if pose is not None:
+            instrument = _instrument(self._scene, pose, t)
+        return FrameLight(weights, self._fills(t), glints, glint_amps, instrument, self._metal)
+
+    def share(self, node: Node, t: float) -> float:
+        """Return how much of its full signal a node shows."""
+        uptake = 1.0 if node.uptake is None else node.uptake.at(t)
+        return uptake * (1.0 - excised_share(node, t))
+
+    def injected_share(self, t: float) -> float:
+        """Return how much of the injection is in: it takes a second."""
+        site = self._scene.injection
+        if site is None:
+            return 0.0
+        return 1.0 if site.at_s is None else min(max(t - site.at_s, 0.0), 1.0)
+
+    def filled_px(self, t: float) -> NDArray[np.float64]:
+        """Return the points at rest of the channel that tracer has reached."""
+        channel = self._scene.channel
+        if channel is None:
+            return np.zeros((0, 2))
+        return self.channel_px[self._channel_mm <= self._front_mm(t)]
+
+    def glint_centres(self, t: float) -> NDArray[np.float64]:
+        """Return the centres (N, 2) in NIR px of lit reflections on tissue."""
+        lit = self._glint_amps(t) > 0.05
+        return moved(self._glint_px, self._scene.motion_px(t))[lit]
+
+    def pose(self, t: float) -> InstrumentPose | None:
+        """Return where the instrument is."""
+        return None if self._scene.instrument is None else self._scene.instrument.at(t)
+
+    def _glint_amps(self, t: float) -> NDArray[np.float64]:
+        waves = np.sin(2 * math.pi * self._glint_rate * t + self._glint_phase)
+        return np.asarray(self._glint_peak * np.clip(waves.sum(axis=1) - 0.2, 0.0, 1.0))
+
+    def _front_mm(self, t: float) -> float:
+        channel = self._scene.channel
+        if channel is None:
+            return -1.0
+        if channel.start_s is None:
+            return math.inf
+        return (t - channel.start_s) * channel.speed_mm_per_s
+
+    def _fills(self, t: float) -> NDArray[np.float32]:
+        channel = self._scene.channel
+        if channel is None or self._channel_mm.size == 0:
+            return np.zeros((1, 256), np.float32)
+        arc = np.linspace(0.0, self._channel_mm[-1], 256)
+        front = self._front_mm(t)
+        # Tracer thins out over some millimetres at its front.
+        filled = np.clip((front - arc) / 4.0, 0.0, 1.0) if math.isfinite(front) else 1.0
+        beads = np.interp(arc, self._channel_mm, self._beads)
+        return np.asarray(filled * beads, dtype=np.float32)[None]
+
+
+def excised_share(node: Node, t: float) -> float:
+    """Return how far an excision has gone: 0 before, 1 when the node is out."""
+    if node.excised_at_s is None:
+        return 0.0
+    return min(max((t - node.excised_at_s) / EXCISION_S, 0.0), 1.0)
+
+
+def instrument_outline(scene: Scene, pose: InstrumentPose, length_px: float) -> list[Point]:
+    """Return the corners of the instrument, (x, y) NIR px, from the tip round to the tip."""
+    if scene.instrument is None:
+        return []
+    half, axis, tip = _frame_of(scene, pose)
+    normal = np.array([-axis[1], axis[0]])
+    taper = 2.0 * half * TAPER
+    corners = [(0.0, BLUNT), (taper, 1.0), (length_px, 1.0)]
+    left = [tip + u * axis - w * half * normal for u, w in corners]
+    right = [tip + u * axis + w * half * normal for u, w in reversed(corners)]
+    return [(float(p[0]), float(p[1])) for p in left + right]
+
+
+def covered(scene: Scene, pose: InstrumentPose, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which points (N, 2) lie under the instrument, by the shape the kernel draws."""
+    half, axis, tip = _frame_of(scene, pose)
+    d = points - tip
+    along = d @ axis
+    across = np.abs(d[:, 1] * axis[0] - d[:, 0] * axis[1])
+    wide = half * (BLUNT + (1.0 - BLUNT) * np.clip(along / (2.0 * half * TAPER), 0.0, 1.0))
+    return np.asarray((along >= 0.0) & (across <= wide))
+
+
+def _frame_of(
+    scene: Scene, pose: InstrumentPose
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    if scene.instrument is None:
+        raise ValueError("this scene has no instrument")
+    turn = math.radians(pose.angle_deg)
+    axis = np.array([math.cos(turn), math.sin(turn)])
+    tip = np.array([pose.tip_x_mm, pose.tip_y_mm]) / scene.mm_per_px
+    return 0.5 * scene.instrument.diameter_mm / scene.mm_per_px, axis, tip
+
+
+def instrument_glint(scene: Scene, pose: InstrumentPose, t: float) -> tuple[Point, float]:
+    """Return where on the shaft its highlight lies and how bright it is in [0, 1]: unsteady."""
+    half, axis, tip = _frame_of(scene, pose)
+    along = half * (4.4 + 0.8 * math.sin(2.1 * t))
+    level = 0.55 + 0.3 * math.sin(7.3 * t) + 0.15 * math.sin(17.9 * t + 1.0)
+    across = -0.35 * half
+    return (
+        float(tip[0] + along * axis[0] - across * axis[1]),
+        float(tip[1] + along * axis[1] + across * axis[0]),
+    ), max(level, 0.0)
+
+
+def _instrument(scene: Scene, pose: InstrumentPose, t: float) -> NDArray[np.float64]:
+    half, axis, tip = _frame_of(scene, pose)
+    (_, level) = instrument_glint(scene, pose, t)
+    along = half * (4.4 + 0.8 * math.sin(2.1 * t))
+    return np.array(
+        [
+            1.0,
+            tip[0],
+            tip[1],
+            axis[0],
+            axis[1],
+            half,
+            2.0 * half * TAPER,
+            BLUNT,
+            0.55 * half,
+            0.75 * half,
+            0.8 * half,
+            0.5,
+            along,
+            half * (0.2 + 0.8 * level),
+        ]
+    )
+
+
+def _metal(scene: Scene) -> NDArray[np.float64]:
+    """Return (4, 2, 96): brightness across a polished cylinder, diffuse and specular, a plane."""
+    t = np.linspace(-1.0, 1.0, 96)
+    body = (
+        0.10
+        + 0.42 * np.exp(-(((t + 0.35) / 0.30) ** 2))
+        + 0.13 * np.exp(-(((t - 0.70) / 0.14) ** 2))
+    ) * np.sqrt(np.clip(1.0 - 0.85 * t**8, 0.0, None))
+    stripe = np.exp(-(((t + 0.35) / 0.11) ** 2))
+    glint = 0.0 if scene.instrument is None else scene.instrument.glint
+    metal = np.zeros((4, 2, t.size))
+    for c, tint in enumerate((0.96, 1.0, 1.05)):
+        metal[c] = tint * body, 1.3 * stripe
+    metal[NIR_PLANE] = 0.22 * body, glint * stripe
+    return metal
+
+
+def _glow_of(spot: Sprite, contrast: float, tissue: Tissue) -> Glow:
+    rows, columns = np.nonzero(spot.values >= 0.5)
+    if rows.size == 0:
+        rows, columns = np.nonzero(spot.values == spot.values.max())
+    points = np.stack([columns + spot.x0_px, rows + spot.y0_px], axis=1).astype(np.float64)
+    level = tissue.nir_mean(points[:, 1], points[:, 0])
+    keep = max(1, len(points) // 600)
+    return Glow(spot, contrast * level, level, points[::keep])
