@@ -10,8 +10,9 @@ shows. What is drawn is decided by three rules, in this order:
 
 Speed comes from not looking: a tile of `TILE_PX` px whose blocks are all below threshold is left
 alone. In the others the maps are sampled at the exact homography on a lattice of at most
-`LATTICE_PX` px and interpolated in between. The lattice lies on half pixels, so for registrations
-that only scale it holds every block centre and the interpolation loses nothing. Where a tile lies
+`LATTICE_PX` px and interpolated in between. The lattice lies between pixels, so for registrations
+that only scale it holds every block centre and the interpolation loses nothing; where blocks are
+smaller than four px, every pixel is sampled instead. Where a tile lies
 across the threshold, significance is sampled exactly at every pixel: below it the anatomy stays
 untouched to the pixel, whatever the registration.
 """
@@ -192,12 +193,19 @@ def classify_tiles_into(tiles, corners, flags, h, field_edge):  # type: ignore[n
 
 
 @nb.njit(nogil=True, cache=True)
+def _lattice_before(step):  # type: ignore[no-untyped-def]
+    """Return how far a lattice point lies before the first pixel that it serves."""
+    return 0.5 if step > 1 else 0.0
+
+
+@nb.njit(nogil=True, cache=True)
 def _sample_lattice_into(lattice, x_first, n, y_first, step, h, level, gate):  # type: ignore[no-untyped-def]
     """Sample level and gate exactly at ``n`` lattice points in each of the tile's lattice rows."""
     rows, cols = level.shape
+    before = _lattice_before(step)
     for i in range(TILE_PX // step + 1):
         for k in range(n):
-            u, v = _grid_at(h, x_first + k * step - 0.5, y_first + i * step - 0.5)
+            u, v = _grid_at(h, x_first + k * step - before, y_first + i * step - before)
             if math.isnan(u):
                 lattice[0, i, k] = _F(0.0)
                 lattice[1, i, k] = _F(-1.0)
@@ -221,10 +229,11 @@ def _spread_row_into(wide, narrow, low, high, weight, n, step):  # type: ignore[
             wide[4 * k + 2] = start + slope * _F(2.5)
             wide[4 * k + 3] = start + slope * _F(3.5)
     else:
+        before = _lattice_before(step)
         for k in range(n):
             start, slope = narrow[k], (narrow[k + 1] - narrow[k]) / _F(step)
             for j in range(step):
-                wide[step * k + j] = start + slope * _F(j + 0.5)
+                wide[step * k + j] = start + slope * _F(j + before)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -349,7 +358,7 @@ def overlay_band(  # type: ignore[no-untyped-def]
         _sample_lattice_into(lattice, x_first, n + 1, y_first, step, h, level, gate)
         for y in range(y_first, y_end):
             i = (y - y_first) // step
-            weight = _F(((y - y_first) % step + 0.5) / step)
+            weight = _F(((y - y_first) % step + _lattice_before(step)) / step)
             for k in range(2):
                 _spread_row_into(
                     wide[0, k], wide[1, k], lattice[k, i], lattice[k, i + 1], weight, n, step
