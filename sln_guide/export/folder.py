@@ -1,0 +1,121 @@
+"""`OutputFolder`: files appear in it whole, all at once, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+PARTIAL = ".partial"
+
+
+class ExportError(Exception):
+    """Something cannot be written. The message says what, where, and what to do."""
+
+
+class OutputFolder:
+    """Where a command leaves its files.
+
+    Files are written under names ending in ``.partial``; `publish` gives them their own. Leaving
+    the context without it takes them away again, so that what is there is always whole. What a
+    killed run left under such names is written over.
+
+    Parameters
+    ----------
+    folder
+        Is made where it is missing.
+    names
+        Of the files to come. The last is published last: where it is, the others are, too.
+    force
+        Take a folder that holds other files: those of these names are replaced.
+
+    Raises
+    ------
+    ExportError
+        When the folder holds something and ``force`` is not given, or cannot be written to.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str], *, force: bool = False) -> None:
+        self.folder = Path(folder)
+        self._names = tuple(names)
+        self._published = False
+        try:
+            self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
+            self.folder.mkdir(parents=True, exist_ok=True)
+            held = sorted(p.name for p in self.folder.iterdir() if p.suffix != PARTIAL)
+        except OSError as error:
+            raise self.failure("make the folder", error) from None
+        if held and not force:
+            raise ExportError(
+                f"{self.folder} is not empty (it holds {held[0]}): choose another folder, "
+                "or --force to replace what an earlier run left"
+            )
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise ExportError(f"{self.folder} cannot be written to: choose another folder")
+
+    def partial(self, name: str) -> Path:
+        """Return where to write the file to be called ``name``."""
+        if name not in self._names:
+            raise ValueError(f"{name} was not announced")
+        return self.folder / (name + PARTIAL)
+
+    def publish(self) -> None:
+        """Give all files their names. A file that was not written stays absent.
+
+        Raises
+        ------
+        ExportError
+            When they cannot be renamed.
+        """
+        try:
+            # while files of two runs stand side by side, nothing says that they are whole
+            (self.folder / self._names[-1]).unlink(missing_ok=True)
+            for name in self._names:
+                written = self.partial(name)
+                if written.exists():
+                    _sync(written)
+                    written.replace(self.folder / name)
+                else:
+                    (self.folder / name).unlink(missing_ok=True)
+            _sync(self.folder)
+        except OSError as error:
+            raise self.failure("finish the files", error) from None
+        self._published = True
+
+    def failure(self, what: str, error: OSError) -> ExportError:
+        """Return ``error`` as one line that says what to do."""
+        why = error.strerror or str(error)
+        return ExportError(f"{self.folder}: cannot {what} ({why}): free space or choose another")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._published:
+            return
+        self._quietly(*[self.partial(name).unlink for name in self._names])
+        self._quietly(*[folder.rmdir for folder in self._made])
+
+    @staticmethod
+    def _quietly(*actions: Callable[[], None]) -> None:
+        """Tidy up as far as possible: the error that led here matters more."""
+        for action in actions:
+            try:
+                action()
+            except OSError:
+                continue
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""A still is the picture bit for bit, and says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QImage
+
+from sln_guide.export.folder import ExportError
+from sln_guide.export.stills import png_bytes, save_still
+from sln_guide.guidance import Detection, Guidance, Mode, Picture
+
+
+def test_the_picture_is_read_back_bit_for_bit_by_another_reader(
+    tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    picture = make_picture()
+    png, _ = save_still(picture, tmp_path / "12.30.45 still", mode=Mode.LIVE)
+    assert png.name == "12.30.45 still.png"
+    image = QImage(str(png)).convertToFormat(QImage.Format.Format_RGB32)
+    rows = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
+    assert np.array_equal(rows[:, : image.width()], picture.rgb32)
+
+
+def test_the_sidecar_says_what_made_it(
+    tmp_path: Path,
+    make_picture: Callable[..., Picture],
+    make_guidance: Callable[..., Guidance],
+    make_detection: Callable[..., Detection],
+) -> None:
+    coasting = make_detection(coasted=True, signal=None, sbr=None, cnr=None)
+    seen = make_detection(x_px=np.float64(30.25))
+    _, sidecar = save_still(
+        make_picture(make_guidance(seen, coasting)),
+        tmp_path / "a.png",
+        mode=Mode.SIMULATED,
+        title="demo",
+        taken_wall_ns=1_700_000_000_123_000_000,
+    )
+    about = json.loads(sidecar.read_text())
+    assert about["notice"] == "RESEARCH USE ONLY"
+    assert (about["mode"], about["title"]) == ("simulated", "demo")
+    assert about["taken"] == "2023-11-14T22:13:20.123+00:00"
+    assert about["guidance"]["registration"]["kind"] == "assumed"
+    assert about["guidance"]["settings"]["threshold_sigma"] == 4.5
+    (detection,) = about["guidance"]["detections"]
+    assert (detection["track_id"], detection["sbr"], detection["x_px"]) == (3, 2.5, 30.25)
+    assert about["nir"]["sequence"] == 7
+
+
+def test_a_picture_without_guidance_claims_none(
+    tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    bare = replace(make_picture(), guidance=None, nir=None, overlay_drawn=False)
+    _, sidecar = save_still(bare, tmp_path / "a.png", mode=Mode.LIVE)
+    about = json.loads(sidecar.read_text())
+    assert about["guidance"] is None
+    assert about["nir"] is None
+    assert about["taken"] is None
+
+
+def test_nothing_is_written_over(tmp_path: Path, make_picture: Callable[..., Picture]) -> None:
+    save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
+    with pytest.raises(ExportError, match=r"a\.png exists already"):
+        save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
+
+
+def test_a_folder_that_is_not_there_is_one_line(
+    tmp_path: Path, make_picture: Callable[..., Picture]
+) -> None:
+    with pytest.raises(ExportError, match="cannot be written") as caught:
+        save_still(make_picture(), tmp_path / "nowhere" / "a.png", mode=Mode.LIVE)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_pixel_is_a_picture() -> None:
+    assert png_bytes(np.array([[0xFF102030]], np.uint32)).startswith(b"\x89PNG")
