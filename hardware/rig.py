@@ -33,10 +33,11 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """One camera's part of a rig.
 
     ``source``: "basler" (a real camera, or Basler's emulator with an ``emulation`` table) or
-    "phantom" (our optical model). Cameras fed with recordings are made in code and by `replay`.
+    "phantom" (our optical model). "recording" stands in the rig of an imported case: it says what
+    the frames are, and no camera can be opened by it.
     """
 
-    source: Literal["basler", "phantom"]
+    source: Literal["basler", "phantom", "recording"]
     serial: str | None = None
     pixel_format: PixelFormat
     exposure_us: Positive
@@ -202,6 +203,8 @@ def _check(rig: Rig, origin: str) -> None:
         spec: CameraSpec | None = getattr(rig, role)
         if spec is None:
             continue
+        if spec.source == "recording":
+            refuse(f"{role}.source", "'recording' is no camera: give 'basler' or 'phantom'")
         if spec.source == "basler" and not spec.serial:
             refuse(f"{role}.serial", "a Basler camera is chosen by serial number: give it")
         if spec.source == "phantom" and rig.phantom is None:

@@ -1,0 +1,385 @@
+"""Streams of pictures other programs wrote: folders, TIFF stacks, arrays, videos. Read in order."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.camera import CameraError
+from hardware.images import SUFFIXES, image_files, read_image
+from sln_guide.recording.errors import RecordingError
+
+Pixels = NDArray[Any]
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".webm")
+MAX_EDGE_PX = 32_768
+
+
+class ImportProblem(RecordingError):
+    """What cannot be imported: one line naming the file, what is wrong, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture as stored. ``pixels`` (H, W) or (H, W, 3) RGB, uint8 or uint16, owned.
+
+    ``name`` is for error messages. ``time_s`` is the source's own time stamp, None without one.
+    ``bits`` is what the file itself says its samples hold, None where it does not say.
+    """
+
+    name: str
+    pixels: Pixels
+    time_s: float | None = None
+    bits: int | None = None
+
+
+class Source(Protocol):
+    """Pictures of one role, in order; iterate as often as needed, one picture in memory."""
+
+    @property
+    def path(self) -> Path:
+        """Where they come from."""
+        ...
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Rate the source states."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be assumed in reading, in plain words."""
+        ...
+
+    def numbers(self) -> tuple[int, ...] | None:
+        """Return the number in each file's name where every name has its own, else None."""
+        ...
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the pictures. Raises ImportProblem."""
+        ...
+
+
+def open_source(path: Path, *, colour: bool) -> Source:
+    """Return the source at ``path``; ``colour``: it is for the white-light role.
+
+    Raises
+    ------
+    ImportProblem
+        Nothing there, or nothing that can be read.
+    """
+    if path.is_dir():
+        try:
+            files = image_files(path)
+        except CameraError as error:
+            raise ImportProblem(str(error)) from None
+        return ImageFiles(path, files)
+    if not path.exists():
+        raise ImportProblem(f"{path}: does not exist")
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return TiffStack(path)
+    if suffix in SUFFIXES:
+        return ImageFiles(path, (path,))
+    if suffix == ".npy":
+        return ArrayFile(path, colour=colour)
+    if suffix in VIDEO_SUFFIXES:
+        return Video(path, colour=colour)
+    raise ImportProblem(
+        f"{path}: cannot be imported: give a folder of images, one of "
+        f"{', '.join((*SUFFIXES, '.npy', *VIDEO_SUFFIXES))}"
+    )
+
+
+def checked(name: str, pixels: Pixels) -> Pixels:
+    """Return ``pixels`` if they are a picture a camera could have taken.
+
+    Raises
+    ------
+    ImportProblem
+        Naming what they are instead.
+    """
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImportProblem(f"{name}: {pixels.dtype} pixels: give 8 or 16 bit unsigned integers")
+    if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
+        pixels = pixels[..., 0]
+    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        pixels = pixels[..., :3]
+    elif pixels.ndim != 2:
+        raise ImportProblem(f"{name}: an array of {pixels.shape} is not a picture")
+    if not 0 < pixels.shape[0] <= MAX_EDGE_PX or not 0 < pixels.shape[1] <= MAX_EDGE_PX:
+        raise ImportProblem(f"{name}: {pixels.shape[1]}x{pixels.shape[0]} px is not a picture")
+    return np.ascontiguousarray(pixels)
+
+
+def _png_problem(data: bytes) -> tuple[str | None, int | None]:
+    """Walk a PNG: what is wrong with it, and the bits its sBIT chunk states (grey only)."""
+    position, bits = 8, None
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        end = position + 12 + length
+        if end > len(data):
+            break
+        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return "is damaged (a checksum does not match)", None
+        if kind == b"sBIT" and length == 1:
+            bits = data[position + 8]
+        if kind == b"IEND":
+            return None, bits
+        position = end
+    return "is cut short", None
+
+
+def _stated_bits(path: Path) -> int | None:
+    """Return the bits a PNG states, after proving it whole; None for other files.
+
+    OpenCV would also refuse a damaged file, but only after printing its own lines about it.
+
+    Raises
+    ------
+    ImportProblem
+        The file is damaged or cut short.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImportProblem(f"{path}: cannot be read ({error.strerror})") from None
+    if not data:
+        raise ImportProblem(f"{path}: is empty")
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        problem, bits = _png_problem(data)
+        if problem is not None:
+            raise ImportProblem(f"{path}: {problem}: remove it or fetch it again")
+        return bits
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
+        raise ImportProblem(f"{path}: is cut short: remove it or fetch it again")
+    return None
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files in the order a person counts."""
+
+    path: Path
+    files: tuple[Path, ...]
+    rate_hz: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def numbers(self) -> tuple[int, ...] | None:
+        """Return the last number in each file's name."""
+        found = [re.findall(r"\d+", p.stem) for p in self.files]
+        if len(self.files) < 2 or not all(found):
+            return None
+        numbers = tuple(int(f[-1]) for f in found)
+        return numbers if len(set(numbers)) == len(numbers) else None
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield them."""
+        for path in self.files:
+            if path.suffix.lower() in TIFF_SUFFIXES:
+                pages = tuple(TiffStack(path).pictures())
+                if len(pages) != 1:
+                    raise ImportProblem(
+                        f"{path}: holds {len(pages)} pictures among single ones: "
+                        "import it by itself"
+                    )
+                yield pages[0]
+                continue
+            bits = _stated_bits(path)
+            try:
+                pixels = read_image(path)
+            except CameraError as error:
+                raise ImportProblem(str(error)) from None
+            yield Picture(str(path), checked(str(path), pixels), bits=bits)
+
+
+@dataclass(frozen=True)
+class TiffStack:
+    """A TIFF of one page or many, read page by page."""
+
+    path: Path
+    rate_hz: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def numbers(self) -> None:
+        """Pages have no numbers of their own."""
+        return
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the pages of the first series."""
+        import tifffile
+
+        try:
+            with tifffile.TiffFile(self.path) as tiff:
+                yield from self._pages(tiff)
+        except ImportProblem:
+            raise
+        except (OSError, ValueError, IndexError, KeyError, TypeError, tifffile.TiffFileError) as e:
+            raise ImportProblem(
+                f"{self.path}: not a TIFF that can be read, or cut short ({e})"
+            ) from None
+
+    def _pages(self, tiff: Any) -> Iterator[Picture]:
+        series = tiff.series[0]
+        count = int(np.prod(series.shape[: series.ndim - series.keyframe.ndim], dtype=np.int64))
+        contiguous = len(series.pages) < count and series.dataoffset is not None
+        stack = None
+        if contiguous:
+            # ImageJ writes stacks as one page followed by raw pictures.
+            stack = np.memmap(
+                self.path, series.dtype, "r", series.dataoffset, (count, *series.keyframe.shape)
+            )
+        tag = series.keyframe.tags.get(281)
+        brightest = tag.value if tag is not None and isinstance(tag.value, int) else 0
+        bits = brightest.bit_length() if brightest > 1 else None
+        for index in range(count):
+            name = f"{self.path} page {index + 1}" if count > 1 else str(self.path)
+            try:
+                pixels = self._page(series, stack, index)
+            except (ValueError, OSError, RuntimeError, zlib.error) as error:
+                raise ImportProblem(f"{name}: cannot be read, or cut short ({error})") from None
+            if pixels is None:
+                raise ImportProblem(f"{name}: is missing: the file is cut short")
+            yield Picture(name, checked(name, pixels), bits=bits)
+
+    def _page(self, series: Any, stack: Any, index: int) -> Pixels | None:
+        if stack is not None:
+            return np.array(stack[index])
+        page = series.pages[index]
+        if page is None:
+            return None
+        try:
+            array: Pixels = page.asarray()
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            return self._by_opencv(index)
+        end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
+        if end > self.path.stat().st_size:
+            raise ValueError("its pixels reach beyond the end of the file")
+        return array
+
+    def _by_opencv(self, index: int) -> Pixels | None:
+        """Read a page whose compression tifffile needs a further library for."""
+        from hardware.opencv import cv2
+
+        whole, pages = cv2.imreadmulti(str(self.path), index, 1, flags=cv2.IMREAD_UNCHANGED)
+        if not whole or not pages:
+            return None
+        array: Pixels = pages[0]
+        return array[..., 2::-1] if array.ndim == 3 and array.shape[2] >= 3 else array
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """A .npy file: (N, H, W), (H, W), and for colour (N, H, W, 3), (H, W, 3). Mapped, not read."""
+
+    path: Path
+    colour: bool
+    rate_hz: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def numbers(self) -> None:
+        """Array planes have no numbers of their own."""
+        return
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the planes."""
+        try:
+            array: Pixels = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            raise ImportProblem(
+                f"{self.path}: not an array that can be read, or cut short ({error})"
+            ) from None
+        single = array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in (3, 4) and self.colour)
+        planes = array[np.newaxis] if single else array
+        if planes.ndim not in (3, 4):
+            raise ImportProblem(
+                f"{self.path}: an array of {array.shape} is not a stack of pictures"
+            )
+        for index in range(len(planes)):
+            name = f"{self.path} [{index}]"
+            yield Picture(name, checked(name, np.array(planes[index])))
+
+
+@dataclass
+class Video:
+    """A video file. Grey formats keep their bits; for NIR in YUV the stored luma is taken."""
+
+    path: Path
+    colour: bool
+    rate_hz: float | None = field(default=None, init=False)
+    notes: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        import av
+
+        try:
+            with av.open(str(self.path)) as container:
+                if not container.streams.video:
+                    raise ImportProblem(f"{self.path}: holds no video")
+                stream = container.streams.video[0]
+                rate = stream.average_rate
+                self.rate_hz = float(rate) if rate else None
+                name = stream.format.name if stream.format is not None else "unknown"
+                codec = stream.codec_context.name
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise ImportProblem(
+                f"{self.path}: not a video that can be read, or cut short ({error})"
+            ) from None
+        if not self.colour and not name.startswith("gray"):
+            self.notes = (
+                f"{self.path.name} is {codec} {name}, not a grey recording: its luma, as stored, "
+                "stands for NIR counts (a lossy or gamma-coded video is not linear)",
+            )
+
+    def numbers(self) -> None:
+        """Frames have time stamps instead."""
+        return
+
+    def pictures(self) -> Iterator[Picture]:
+        """Decode from the start."""
+        import av
+
+        index = 0
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                stream.thread_type = "NONE"
+                for frame in container.decode(stream):
+                    name = f"{self.path} frame {index}"
+                    pixels = self._pixels(frame, name)
+                    yield Picture(name, checked(name, pixels), frame.time, self._bits(frame))
+                    index += 1
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise ImportProblem(
+                f"{self.path} after frame {index}: cannot be decoded, or cut short ({error})"
+            ) from None
+
+    @staticmethod
+    def _bits(frame: Any) -> int | None:
+        name = frame.format.name
+        return int(frame.format.components[0].bits) if name.startswith("gray") else None
+
+    def _pixels(self, frame: Any, name: str) -> Pixels:
+        kind = frame.format.name
+        grey = kind.startswith("gray") and not kind.endswith(("be", "f32le"))
+        if self.colour and not grey:
+            pixels: Pixels = frame.to_ndarray(format="rgb24")
+            return pixels
+        if not (grey or kind.startswith(("yuv", "nv12", "nv21"))):
+            raise ImportProblem(f"{name}: {kind} video cannot be taken for NIR: convert to grey")
+        wide = frame.format.components[0].bits > 8
+        plane = frame.planes[0]
+        dtype = np.dtype("<u2" if wide else "u1")
+        rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+        return rows[:, : plane.width].copy()
