@@ -168,6 +168,21 @@ class Features:
         name = self.first(*names)
         return None if name is None else float(self.get(name))
 
+    def choices(self, name: str) -> tuple[str, ...]:
+        """Return what an enumeration can be set to."""
+        with self._named(name):
+            return tuple(self._nodes.GetNode(name).Symbolics)
+
+    def smallest(self, name: str) -> float:
+        """Return the least value a number can have."""
+        with self._named(name):
+            return float(self._nodes.GetNode(name).Min)
+
+    def execute(self, name: str) -> None:
+        """Give the camera a command."""
+        with self._named(name):
+            self._nodes.GetNode(name).Execute()
+
     def set(self, name: str, wanted: Value, *, of: str = "", tolerance: float = 0.0) -> Value:
         """Set one feature and read it back; writes nothing where it already reads so.
 
@@ -223,7 +238,10 @@ class Features:
                 return f"allowed: {', '.join(choices)}"
             return None
         low, high = node.Min, node.Max
-        return None if low <= wanted <= high else f"allowed {low:g} to {high:g}"
+        step = node.Inc if isinstance(wanted, int) else 0
+        if low <= wanted <= high and not (step and (wanted - low) % step):
+            return None
+        return f"allowed {low:g} to {high:g}" + (f" in steps of {step}" if step > 1 else "")
 
     def neutral(
         self, features: Iterable[tuple[str, Value]], *, fixed: Iterable[str] = (), why: str
