@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from hardware.rig import Registration
+from hardware.rig import Registration, Rig, load_rig
 from sln_guide.guidance import (
     CannotJudge,
     Detection,
     Guidance,
     Interval,
     Kind,
+    Mode,
     Pair,
     Picture,
+    Role,
     Settings,
     View,
 )
+from sln_guide.recording import CaseReader, CaseWriter
 
 
 @pytest.fixture
@@ -138,3 +143,56 @@ def make_picture(
         )
 
     return make
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """A simulated rig whose registration nobody measured."""
+    shipped = load_rig("demo")
+    return msgspec.structs.replace(shipped, registration=Registration(kind="assumed"))
+
+
+@pytest.fixture
+def make_case(tmp_path: Path, rig: Rig) -> Callable[..., Path]:
+    def make(
+        frames: Sequence[tuple[Role, Frame]],
+        *,
+        name: str = "small.case",
+        mode: Mode = Mode.SIMULATED,
+        **changes: object,
+    ) -> Path:
+        folder = tmp_path / name
+        with CaseWriter(
+            folder,
+            rig=msgspec.structs.replace(rig, **changes),
+            settings=Settings(),
+            title="small",
+            mode=mode,
+            started_wall_ns=1_700_000_000_000_000_000,
+            started_monotonic_ns=0,
+        ) as writer:
+            for role, frame in frames:
+                writer.write_frame(role, frame)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def spoil() -> Callable[[Path, Role, int], None]:
+    """Change a byte in the middle of a recorded frame."""
+
+    def flip(case: Path, role: Role, index: int) -> None:
+        with CaseReader(case) as reader:
+            part, begin, end = reader_place(reader, role, index)
+        data = bytearray(part.read_bytes())
+        data[(begin + end) // 2] ^= 0x55
+        part.write_bytes(data)
+
+    return flip
+
+
+def reader_place(reader: CaseReader, role: Role, index: int) -> tuple[Path, int, int]:
+    problem = reader._problem(role.value, index, "")
+    assert problem.byte_range is not None
+    return reader.folder / problem.file, *problem.byte_range
