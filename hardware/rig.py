@@ -7,6 +7,8 @@ refused with the key's path. ``None`` (a missing key) means unset; 0 means zero.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +25,7 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 
 SCHEMA = 1
+_LINE = re.compile(r"Line[1-9][0-9]?")
 
 
 class RigError(Exception):
@@ -32,7 +35,7 @@ class RigError(Exception):
 class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera's part of a rig.
 
-    ``source``: "basler" (a real camera, or Basler's emulator with an ``emulation`` table) or
+    ``source``: "basler" (a real camera, or Basler's emulator where the rig is ``emulated``) or
     "phantom" (our optical model). "recording" stands in the rig of an imported case: it says what
     the frames are, and no camera can be opened by it.
     """
@@ -47,9 +50,12 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     black_level: NonNegative | None = None
     trigger: Trigger = "free-run"
     trigger_line: str | None = None
+    light_line: str | None = None
+    """Input line that is high while the excitation light is on, such as "Line3"."""
     pfs: str | None = None
+    """Features saved by the pylon Viewer; relative to the rig file."""
     images: str | None = None
-    """Folder of images fed to Basler's emulator; only with an emulated camera."""
+    """Folder of images fed to Basler's emulator, relative to the rig file; only emulated."""
 
     def camera_settings(self) -> CameraSettings:
         """Return what to `Camera.apply`."""
@@ -158,8 +164,9 @@ def parse_rig(text: str, *, origin: str) -> Rig:
         rig = msgspec.toml.decode(text.encode(), type=Rig)
     except msgspec.ValidationError as error:
         raise RigError(f"rig {origin}: {_plain(str(error))}") from None
-    except msgspec.DecodeError as error:
-        raise RigError(f"rig {origin}: not valid TOML: {error}") from None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        reason = str(error) or "nested too deeply"
+        raise RigError(f"rig {origin}: not valid TOML: {reason}") from None
     _check(rig, origin)
     return rig
 
@@ -172,7 +179,7 @@ def load_rig(name_or_path: str | Path) -> Rig:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RigError(f"rig {path}: cannot be read ({error})") from None
-        return parse_rig(text, origin=str(path))
+        return _beside(path.parent, parse_rig(text, origin=str(path)))
     name = str(name_or_path)
     if name not in shipped_rigs():
         raise RigError(
@@ -188,6 +195,18 @@ def shipped_rigs() -> tuple[str, ...]:
     return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml")))
 
 
+def _beside(folder: Path, rig: Rig) -> Rig:
+    """Return the rig with the files its cameras name found relative to ``folder``."""
+    roles: dict[str, CameraSpec] = {}
+    for role in ("nir", "white"):
+        spec: CameraSpec | None = getattr(rig, role)
+        if spec is not None:
+            files = {key: getattr(spec, key) for key in ("pfs", "images")}
+            found = {key: str(folder / name) for key, name in files.items() if name is not None}
+            roles[role] = msgspec.structs.replace(spec, **found)
+    return msgspec.structs.replace(rig, **roles)
+
+
 def _plain(message: str) -> str:
     """Turn msgspec's ``$.nir.exposure_us`` into the key as written in the file."""
     text, _, where = message.partition(" - at `$")
@@ -199,6 +218,11 @@ def _check(rig: Rig, origin: str) -> None:
     def refuse(key: str, why: str) -> None:
         raise RigError(f"rig {origin}: key '{key}': {why}")
 
+    for key, value in _numbers(msgspec.structs.asdict(rig), ""):
+        if not math.isfinite(value):
+            refuse(key, f"{value} is not a number one can use")
+    if not rig.name.strip():
+        refuse("name", "is empty")
     for role in ("nir", "white"):
         spec: CameraSpec | None = getattr(rig, role)
         if spec is None:
@@ -211,8 +235,25 @@ def _check(rig: Rig, origin: str) -> None:
             refuse("phantom", f"{role}.source is 'phantom': give a [phantom] table")
         if spec.trigger == "hardware" and spec.trigger_line is None:
             refuse(f"{role}.trigger_line", "a hardware trigger needs its line, such as 'Line1'")
-        if spec.images is not None and not rig.emulated:
+        if spec.images is not None and not (rig.emulated and spec.source == "basler"):
             refuse(f"{role}.images", "only an emulated camera plays images: set emulated = true")
+        if spec.pixel_format is PixelFormat.RGB8 and spec.source == "basler":
+            refuse(f"{role}.pixel_format", "colour is taken raw: choose a Bayer format")
+        if spec.pixel_format is PixelFormat.MONO12P and rig.emulated:
+            refuse(f"{role}.pixel_format", "Basler's emulator has no Mono12p: choose Mono12")
+        if spec.light_line is not None and not _LINE.fullmatch(spec.light_line):
+            refuse(f"{role}.light_line", f"must be Line1, Line2, ..., not {spec.light_line!r}")
+        if spec.roi is not None:
+            x, y, width, _ = spec.roi
+            if x < 0 or y < 0:
+                refuse(f"{role}.roi", f"begins outside the sensor at {x}, {y}")
+            if spec.pixel_format is PixelFormat.MONO12P and width % 2:
+                refuse(f"{role}.roi", f"Mono12p needs an even width, not {width}")
+        if spec.frame_rate_hz is not None and spec.exposure_us * spec.frame_rate_hz > 1e6:
+            refuse(
+                f"{role}.exposure_us",
+                f"{spec.exposure_us:g} us do not fit into a frame at {spec.frame_rate_hz:g} Hz",
+            )
         if role == "nir" and not spec.pixel_format.is_mono:
             refuse("nir.pixel_format", f"{spec.pixel_format} is not monochrome")
         if role == "white" and spec.pixel_format.is_mono:
@@ -222,8 +263,22 @@ def _check(rig: Rig, origin: str) -> None:
             refuse("white.serial", "is the NIR camera's: each role needs its own camera")
     if rig.optics.node_max_mm <= rig.optics.node_min_mm:
         refuse("optics.node_max_mm", "must be larger than optics.node_min_mm")
-    flat = [v for row in rig.registration.white_from_nir for v in row]
-    if not all(math.isfinite(v) for v in flat):
-        refuse("registration.white_from_nir", "holds a value that is not finite")
-    if abs(float(np.linalg.det(rig.registration.matrix()))) < 1e-9:
+    matrix = rig.registration.matrix()
+    if np.abs(matrix).max() > 1e9:
+        refuse("registration.white_from_nir", "holds a value beyond any image")
+    if abs(float(np.linalg.det(matrix))) < 1e-9:
         refuse("registration.white_from_nir", "cannot be inverted")
+
+
+def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
+    """Yield every floating-point number below ``value`` with its key's path."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _numbers(part, f"{key}.{name}" if key else name)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _numbers(part, key)
+    elif isinstance(value, float):
+        yield key, value
