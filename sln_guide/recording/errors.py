@@ -9,6 +9,10 @@ class RecordingError(Exception):
     """A case that cannot be written or read. The message says what and what to do."""
 
 
+class NewerFormatError(RecordingError):
+    """A newer version wrote this case."""
+
+
 class DamagedError(RecordingError):
     """One record of a case is damaged; the others may be well. Carries the `Problem`."""
 

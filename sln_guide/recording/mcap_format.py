@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAGIC = b"\x89MCAP0\r\n"
 
@@ -136,29 +137,43 @@ def message_indexes(channel: int, link_channel: int, when: int, link_offset: int
 
 
 MESSAGE_INDEXES_BYTES = 2 * _MESSAGE_INDEX.size
-_CHUNK_INDEX = struct.Struct("<BQQQQQIHQHQQIQQ")
+_CHUNK_INDEX = np.dtype(
+    [
+        ("opcode", "u1"),
+        ("body", "<u8"),
+        ("start_time", "<u8"),
+        ("end_time", "<u8"),
+        ("offset", "<u8"),
+        ("length", "<u8"),
+        ("map_bytes", "<u4"),
+        ("channel", "<u2"),
+        ("index_offset", "<u8"),
+        ("link_channel", "<u2"),
+        ("link_index_offset", "<u8"),
+        ("index_bytes", "<u8"),
+        ("compression_bytes", "<u4"),
+        ("compressed", "<u8"),
+        ("uncompressed", "<u8"),
+    ]
+)
 
 
-def _chunk_index(row: np.void, when: int, link_channel: int) -> bytes:
-    after = int(row["offset"]) + int(row["length"])
-    size = int(row["length"]) - CHUNK_LEAD
-    return _CHUNK_INDEX.pack(
-        CHUNK_INDEX,
-        _CHUNK_INDEX.size - RECORD_PREFIX.size,
-        when,
-        when,
-        int(row["offset"]),
-        int(row["length"]),
-        20,
-        int(row["channel"]),
-        after,
-        link_channel,
-        after + _MESSAGE_INDEX.size,
-        MESSAGE_INDEXES_BYTES,
-        0,
-        size,
-        size,
-    )
+def _chunk_indexes(
+    rows: NDArray[np.void], log_times: NDArray[np.uint64], link_channel: int
+) -> bytes:
+    """Return the chunk index records of all rows, made at once."""
+    table = np.zeros(len(rows), _CHUNK_INDEX)
+    table["opcode"] = CHUNK_INDEX
+    table["body"] = _CHUNK_INDEX.itemsize - RECORD_PREFIX.size
+    table["start_time"] = table["end_time"] = log_times
+    table["offset"], table["length"] = rows["offset"], rows["length"]
+    table["map_bytes"] = 20
+    table["channel"], table["link_channel"] = rows["channel"], link_channel
+    table["index_offset"] = rows["offset"] + rows["length"]
+    table["link_index_offset"] = table["index_offset"] + np.uint64(_MESSAGE_INDEX.size)
+    table["index_bytes"] = MESSAGE_INDEXES_BYTES
+    table["compressed"] = table["uncompressed"] = rows["length"] - np.uint32(CHUNK_LEAD)
+    return table.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +200,8 @@ def closing_records(
     summary_start: int,
     definitions: tuple[bytes, bytes],
     counts: tuple[int, int],
-    rows: np.ndarray[tuple[int], np.dtype[np.void]],
-    log_times: np.ndarray[tuple[int], np.dtype[np.uint64]],
+    rows: NDArray[np.void],
+    log_times: NDArray[np.uint64],
     attachments: Iterable[AttachmentPlace],
     link_channel: int,
 ) -> bytes:
@@ -218,16 +233,9 @@ def closing_records(
         (SCHEMA, definitions[0]),
         (CHANNEL, definitions[1]),
         (STATISTICS, _record(STATISTICS, statistics)),
-        (
-            CHUNK_INDEX,
-            b"".join(
-                _chunk_index(row, int(when), link_channel)
-                for row, when in zip(rows, log_times, strict=True)
-            ),
-        ),
+        (CHUNK_INDEX, _chunk_indexes(rows, log_times, link_channel)),
         (ATTACHMENT_INDEX, b"".join(place.record() for place in places)),
     )
-    summary = b""
     offsets = b""
     position = begin
     for opcode, records in groups:

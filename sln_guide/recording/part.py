@@ -67,6 +67,7 @@ class PartWriter:
         self._definitions = definitions(codec)
         self.problem: str | None = None
         self.torn = False
+        self.finished = False
         try:
             opening = mcap_format.MAGIC + mcap_format.header_record(PROFILE, library)
             self._write((opening,))
@@ -125,7 +126,9 @@ class PartWriter:
         )
 
     def finish(self) -> None:
-        """Append summary and footer, and write the index beside the file."""
+        """Append summary and footer, and write the index beside the file. Once."""
+        if self.finished or self.torn:
+            return
         rows = np.frombuffer(bytes(self._rows), mcap_format.INDEX_ROW)
         closing = mcap_format.closing_records(
             summary_start=self._size,
@@ -137,6 +140,7 @@ class PartWriter:
             link_channel=CHANNELS[CHAIN],
         )
         self._write((closing,))
+        self.finished = True
         write_index(index_path(self.path), bytes(self._rows))
 
     @staticmethod

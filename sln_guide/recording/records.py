@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from sln_guide.guidance import (
     Settings,
 )
 from sln_guide.recording.codec import MAX_PIXEL_BYTES, Codec, compress, decompress_into
-from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.errors import NewerFormatError, RecordingError
 
 FORMAT_VERSION = 1
 PROFILE = "sln-guide-case"
@@ -178,15 +179,16 @@ class CaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     started_monotonic_ns: int
     software: dict[str, str]
     previous_link: str
+    boot_id: str
     continues: str | None = None
 
 
 class PartFile(msgspec.Struct, frozen=True):
-    """A part as closed."""
+    """A part as closed. ``sha256`` is None for one whose writer died over it."""
 
     name: str
     size: int
-    sha256: str
+    sha256: str | None
     records: int
     problem: str | None = None
 
@@ -208,6 +210,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartFile, ...] = ()
     chain_head: str | None = None
     incomplete: tuple[str, ...] = ()
+
+
+class RecoveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """``recovery.json``: what was there when a case cut short was recovered."""
+
+    format: int
+    recovered_wall_ns: int
+    parts: tuple[PartFile, ...]
+    frames: dict[str, int]
+    records: int
+    chain_head: str | None
+    problems: tuple[str, ...]
 
 
 class _FormatProbe(msgspec.Struct):
@@ -243,19 +257,37 @@ def check_format(data: bytes | memoryview, *, what: str) -> None:
 
     Raises
     ------
-    RecordingError
+    NewerFormatError
         Saying which version wrote it, and what to do.
     """
     probe: _FormatProbe = from_json(data, _FormatProbe, what=what)
     if probe.format > FORMAT_VERSION:
-        raise RecordingError(
+        raise NewerFormatError(
             f"{what}: case format {probe.format} is newer than this version reads "
             f"({FORMAT_VERSION}): open it with a newer sln-guide"
         )
 
 
-def pack_frame(frame: Frame, codec: Codec) -> tuple[bytes, memoryview]:
-    """Return a frame's record in two pieces: length-prefixed header, compressed pixels."""
+@dataclass(frozen=True, slots=True)
+class PackedFrame:
+    """A frame ready for the disk: length-prefixed header, compressed pixels, index fields."""
+
+    role: Role
+    header: bytes
+    payload: memoryview
+    sequence: int
+    stream_epoch: int
+    host_time_ns: int
+    mid_exposure_ns: int
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return len(self.header) + self.payload.nbytes
+
+
+def pack_frame(role: Role, frame: Frame, codec: Codec) -> PackedFrame:
+    """Compress ``frame``; the GIL is free meanwhile. Any thread."""
     payload = compress(frame.pixels, codec)
     header = _frame_header_encoder.encode(
         FrameHeader(
@@ -276,7 +308,15 @@ def pack_frame(frame: Frame, codec: Codec) -> tuple[bytes, memoryview]:
             settings_in_flight=frame.settings_in_flight,
         )
     )
-    return len(header).to_bytes(4, "little") + header, payload
+    return PackedFrame(
+        role=role,
+        header=len(header).to_bytes(4, "little") + header,
+        payload=payload,
+        sequence=frame.sequence,
+        stream_epoch=frame.stream_epoch,
+        host_time_ns=frame.host_time_ns,
+        mid_exposure_ns=frame.mid_exposure_ns,
+    )
 
 
 def unpack_frame_header(data: memoryview) -> tuple[FrameHeader, int]:

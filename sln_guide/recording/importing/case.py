@@ -172,9 +172,11 @@ class Steps:
         self._total = 0
 
     def know(self, total: int) -> None:
+        """Set how many steps there are."""
         self._total = total
 
     def step(self) -> None:
+        """Count one step."""
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, max(self._total, self._done))

@@ -1,0 +1,259 @@
+"""The folder of a case: its parts, manifest, lock, and the space set aside for closing it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sln_guide.recording import mcap_format, records
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.part import HEADER_ATTACHMENT, replace_file
+from sln_guide.recording.records import CaseHeader, Manifest, RecoveryRecord
+from sln_guide.recording.scan import PartFileReader
+
+MANIFEST = "manifest.json"
+RECOVERY = "recovery.json"
+LOCK = "lock"
+RESERVE = "reserve"
+RESERVE_BYTES = 1 << 20
+"""Set aside at the start, so that a full disk cannot keep a case from being closed."""
+MAX_JSON_BYTES = 64 << 20
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free space or record elsewhere",
+    errno.EDQUOT: "the disk quota is used up: free space or record elsewhere",
+    errno.EFBIG: "the file size limit is reached: raise it or record elsewhere",
+    errno.EROFS: "the disk is read-only: record elsewhere",
+    errno.EACCES: "no permission to write there: choose another folder",
+    errno.EPERM: "no permission to write there: choose another folder",
+    errno.ENOENT: "the folder is gone: record elsewhere",
+    errno.ENOTDIR: "part of the path is a file: choose another folder",
+    errno.EEXIST: "a file of that name is in the way: choose another name",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+def failure(folder: Path, what: str, error: OSError) -> RecordingError:
+    """Return the one line a failed system call deserves."""
+    reason = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0, f"{reason}: check the disk, or record elsewhere")
+    return RecordingError(f"case {folder}: cannot {what}: {advice}")
+
+
+def part_name(number: int) -> str:
+    """Return the file name of part ``number``."""
+    return f"part-{number:03d}.mcap"
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """Return the parts of a case in order."""
+
+    def number(path: Path) -> int:
+        digits = path.stem.removeprefix("part-")
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else -1
+
+    found = [p for p in folder.glob("part-*.mcap") if number(p) >= 0 and p.is_file()]
+    return sorted(found, key=number)
+
+
+def existing_parts(folder: Path) -> list[Path]:
+    """Return the parts of the case at ``folder``.
+
+    Raises
+    ------
+    RecordingError
+        When there is no case.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise RecordingError(f"case {folder} {what}: give the folder of a case")
+    try:
+        paths = part_paths(folder)
+    except OSError as error:
+        raise RecordingError(f"case {folder}: cannot be read ({error.strerror})") from None
+    if not paths:
+        raise RecordingError(f"{folder} is not a case: it holds no {part_name(0)}")
+    return paths
+
+
+# -- what it says of itself -----------------------------------------------------------------------
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest, None where there is none.
+
+    Raises
+    ------
+    NewerFormatError
+        A newer version wrote it.
+    RecordingError
+        It cannot be read.
+    """
+    manifest: Manifest | None = _read_json(folder / MANIFEST, Manifest)
+    return manifest
+
+
+def read_recovery(folder: Path) -> RecoveryRecord | None:
+    """Return what `recover` noted, None where it was not run. Raises as `read_manifest`."""
+    record: RecoveryRecord | None = _read_json(folder / RECOVERY, RecoveryRecord)
+    return record
+
+
+def _read_json(path: Path, kind: type[Any]) -> Any:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise RecordingError(f"{path}: implausibly large: not part of a case")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+    records.check_format(data, what=str(path))
+    return records.from_json(data, kind, what=str(path))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, durably, whole or not at all. Raises OSError."""
+    replace_file(folder / MANIFEST, records.to_json(manifest))
+
+
+def header_bytes(part: PartFileReader) -> bytes | None:
+    """Return the header as it stands at the start of a part, None where it is damaged."""
+    position = len(mcap_format.MAGIC)
+    for _ in range(2):
+        item = part.record_at(position)
+        if item is None:
+            return None
+        if item.opcode == mcap_format.ATTACHMENT:
+            content = part.attachment(item)
+            if isinstance(content, str) or content[0] != HEADER_ATTACHMENT:
+                return None
+            return content[2]
+        position += item.length
+    return None
+
+
+def read_header(part: PartFileReader) -> CaseHeader | None:
+    """Return the header at the start of a part, None where it is damaged.
+
+    Raises
+    ------
+    NewerFormatError
+        A newer version wrote it.
+    RecordingError
+        It is whole, but not a header.
+    """
+    raw = header_bytes(part)
+    if raw is None:
+        return None
+    records.check_format(raw, what=str(part.path))
+    header: CaseHeader = records.from_json(raw, CaseHeader, what=str(part.path))
+    return header
+
+
+# -- who writes it --------------------------------------------------------------------------------
+
+
+class FolderLock:
+    """One recorder a case: holds the folder from its making to `release`."""
+
+    def __init__(self, folder: Path, fd: int) -> None:
+        self._folder = folder
+        self._fd = fd
+
+    @classmethod
+    def take_new(cls, folder: Path) -> FolderLock:
+        """Make ``folder`` (it may exist, empty) and take it.
+
+        Raises
+        ------
+        RecordingError
+            It holds something, another recorder has it, or it cannot be made.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            refuse_occupied(folder)
+            lock = cls._take(folder)
+        except OSError as error:
+            raise failure(folder, "make the case folder", error) from None
+        try:
+            refuse_occupied(folder)
+        except RecordingError:
+            os.close(lock._fd)
+            raise
+        return lock
+
+    @classmethod
+    def take_existing(cls, folder: Path) -> FolderLock:
+        """Take the folder of a case cut short.
+
+        Raises
+        ------
+        RecordingError
+            Another recorder has it, or it cannot be written.
+        """
+        try:
+            return cls._take(folder)
+        except OSError as error:
+            raise failure(folder, "take the case folder", error) from None
+
+    @classmethod
+    def _take(cls, folder: Path) -> FolderLock:
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(fd)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            raise RecordingError(
+                f"case {folder} is being written by another recorder: choose another name"
+            ) from None
+        return cls(folder, fd)
+
+    def reserve(self) -> None:
+        """Set space aside. Raises OSError."""
+        fd = os.open(self._folder / RESERVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, RESERVE_BYTES)
+        finally:
+            os.close(fd)
+
+    def spend_reserve(self) -> None:
+        """Give the space back, to be written into."""
+        with suppress(OSError):
+            (self._folder / RESERVE).unlink()
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        self.spend_reserve()
+        with suppress(OSError):
+            (self._folder / LOCK).unlink()
+        os.close(self._fd)
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Raise RecordingError where ``folder`` holds anything."""
+    inside = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    if inside:
+        raise RecordingError(f"case {folder} already holds {inside[0]}: choose another name")
+
+
+def being_recorded(folder: Path) -> bool:
+    """Return whether a recorder has this case open at this moment."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)

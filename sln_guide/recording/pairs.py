@@ -1,0 +1,32 @@
+"""Which NIR frame belongs with which white one, in a case."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def nearest_pairs(
+    nir_ns: NDArray[np.int64], white_ns: NDArray[np.int64]
+) -> list[tuple[int, int | None]]:
+    """Return for each NIR frame the white one exposed nearest to it, within one white period.
+
+    Parameters
+    ----------
+    nir_ns, white_ns
+        (N,) and (M,) int64, mid-exposures on one clock, in any order.
+    """
+    if len(white_ns) == 0:
+        return [(index, None) for index in range(len(nir_ns))]
+    order = np.argsort(white_ns, kind="stable")
+    times = white_ns[order]
+    right = np.clip(np.searchsorted(times, nir_ns), 0, len(times) - 1)
+    left = np.maximum(right - 1, 0)
+    nearer_left = np.abs(times[left] - nir_ns) <= np.abs(times[right] - nir_ns)
+    chosen = np.where(nearer_left, left, right)
+    skew_ns = np.abs(times[chosen] - nir_ns)
+    limit_ns = float(np.median(np.diff(times))) if len(times) > 1 else np.inf
+    return [
+        (index, int(order[c]) if skew <= limit_ns else None)
+        for index, (c, skew) in enumerate(zip(chosen.tolist(), skew_ns.tolist(), strict=True))
+    ]

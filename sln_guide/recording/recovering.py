@@ -1,0 +1,108 @@
+"""`recover`: makes a case cut short quick to open again, and puts on record what there is."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sln_guide.recording import records
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.folder import (
+    RECOVERY,
+    FolderLock,
+    existing_parts,
+    failure,
+    read_manifest,
+    read_recovery,
+)
+from sln_guide.recording.part import index_path, replace_file, write_index
+from sln_guide.recording.records import PartFile, RecoveryRecord
+from sln_guide.recording.resuming import CUT_SHORT
+from sln_guide.recording.scan import PartFileReader, build_index, load_index
+from sln_guide.recording.verify import Verification, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What `recover` found and did. ``indexes`` are the files it wrote beside the parts."""
+
+    verification: Verification
+    indexes: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return what there is to say, a few lines for a terminal."""
+        made = ", ".join(self.indexes) or "none needed"
+        return f"{self.verification.text()}\n  indexes made: {made}; the recording is untouched"
+
+
+def recover(folder: Path, *, progress: Callable[[int, int], None] | None = None) -> Recovery:
+    """Make the missing indexes of a case, check all of it, and note what is there.
+
+    The parts themselves are only read. The case stays marked as not closed: nothing makes an
+    incomplete case complete. May be run again at any time.
+
+    Raises
+    ------
+    RecordingError
+        There is no case, it is still being recorded, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    paths = existing_parts(folder)
+    lock = FolderLock.take_existing(folder)
+    try:
+        indexes = tuple(name for path in paths for name in _index(path))
+        manifest = read_manifest(folder)
+        verification = verify(folder, progress=progress, locked=True)
+        if manifest is None or not manifest.closed:
+            _note(folder, paths, verification)
+    except OSError as error:
+        raise failure(folder, "write what was recovered", error) from None
+    finally:
+        lock.release()
+    return Recovery(verification, indexes)
+
+
+def _index(path: Path) -> list[str]:
+    """Write the index of a part that has none that fits; return its name."""
+    part = PartFileReader(path)
+    try:
+        if load_index(part) is not None:
+            return []
+        rows, _, _ = build_index(part)
+    finally:
+        part.close()
+    write_index(index_path(path), rows.tobytes())
+    return [index_path(path).name]
+
+
+def _note(folder: Path, paths: list[Path], verification: Verification) -> None:
+    """Write what is there now, so that damage done later can be told from the crash."""
+    try:
+        before = read_recovery(folder)
+    except RecordingError:
+        before = None  # a damaged note is replaced: `verify` has named it
+    known = {} if before is None else {entry.name: entry for entry in before.parts}
+    parts = tuple(known.get(path.name) or _part_file(path) for path in paths)
+    record = RecoveryRecord(
+        format=records.FORMAT_VERSION,
+        recovered_wall_ns=time.time_ns(),
+        parts=parts,
+        frames={role.value: count for role, count in verification.frames.items()},
+        records=verification.records,
+        chain_head=verification.head,
+        problems=tuple(map(str, verification.problems)),
+    )
+    replace_file(folder / RECOVERY, records.to_json(record))
+
+
+def _part_file(path: Path) -> PartFile:
+    state = hashlib.sha256()
+    size = 0
+    with path.open("rb") as file:
+        while block := file.read(4 << 20):
+            state.update(block)
+            size += len(block)
+    return PartFile(path.name, size, state.hexdigest(), 0, CUT_SHORT)
