@@ -181,13 +181,23 @@ class Recorder:
             except Closed:
                 return
             if write is not None:
-                write(writer)
+                self._write(writer, write)
             self._minutes_left = space.minutes_left(writer.bytes_written)
             if space.nearly_full:
                 self._give_up(
                     "the disk is nearly full: the recording was closed cleanly. "
                     "Free space, then record again"
                 )
+
+    def _write(self, case: CaseWriter, write: Writing) -> None:
+        try:
+            write(case)
+        except RecordingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one record that cannot be written down must
+            # not cost the frames behind it; it is told, and the guidance can be computed again
+            with self._lock:
+                self._error = f"a record was left out: {type(error).__name__}: {error}"
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
         # Counted as waiting until `write_frame` has returned: only then it survives a crash.

@@ -159,3 +159,22 @@ def test_nearly_full_disk_closes_the_case_cleanly(
         assert case.complete
     assert not recorder.put_frame(Role.NIR, make_frame(1))
     assert recorder.health().dropped == 0, "what comes after the end is no loss of this case"
+
+
+def test_a_record_that_cannot_be_written_down_does_not_cost_the_frames(
+    tmp_path: Path, rig: Rig
+) -> None:
+    folder = tmp_path / "odd.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+
+    def odd(case: CaseWriter) -> None:
+        raise TypeError("not a record")
+
+    recorder.put_frame(Role.NIR, make_frame(0))
+    recorder.put(odd)
+    recorder.put_frame(Role.NIR, make_frame(1))
+    recorder.stop()
+    assert recorder.join()
+    assert "not a record" in (recorder.health().error or "")
+    with CaseReader(folder) as case:
+        assert case.count(Role.NIR) == 2

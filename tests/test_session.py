@@ -1,0 +1,238 @@
+"""The main loop under faults: what the screen is told, what is recorded, what goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hardware.camera import CameraNotFoundError
+from hardware.mock import MockCamera
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, Rig, load_rig
+from sln_guide import pipeline
+from sln_guide import session as session_module
+from sln_guide import stream as stream_module
+from sln_guide.guidance import Health, Mode, Role
+from sln_guide.recording.reader import CaseReader
+from sln_guide.recording.verify import verify
+from sln_guide.session import LiveSession
+from tests.scripted import ScriptedCamera
+
+FPS = 50.0
+SIZE = (320, 256)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Rig:
+    demo = load_rig("demo")
+    assert demo.nir is not None
+    assert demo.white is not None
+    return msgspec.structs.replace(
+        demo,
+        nir=msgspec.structs.replace(demo.nir, frame_rate_hz=FPS),
+        white=msgspec.structs.replace(demo.white, frame_rate_hz=FPS),
+        phantom=PhantomSpec(scene="procedure", seed=3, width=SIZE[0], height=SIZE[1]),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+@pytest.fixture(scope="module")
+def recordings(rig: Rig) -> dict[Role, list[Any]]:
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    return {role: [phantom.frame(role, 1500 + i) for i in range(40)] for role in Role}
+
+
+@pytest.fixture
+def cameras(recordings: dict[Role, list[Any]]) -> dict[Role, MockCamera]:
+    return {
+        role: MockCamera(recordings[role], camera_id=str(role), pace=FPS, loop=True)
+        for role in Role
+    }
+
+
+@pytest.fixture
+def session(
+    rig: Rig, cameras: dict[Role, MockCamera], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LiveSession]:
+    monkeypatch.setattr(stream_module, "REATTACH_EVERY_S", 0.02)
+    monkeypatch.setattr(session_module, "RETRY_AFTER_FAULT_S", 0.05)
+    live = LiveSession(rig, cameras, cases=tmp_path)
+    yield live
+    live.close()
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        threading.Event().wait(0.01)
+
+
+def pictures_go_on(session: LiveSession, count: int = 5) -> None:
+    before = session.latest_picture()
+    first = 0 if before is None else before.number
+    wait_until(
+        lambda: (p := session.latest_picture()) is not None and p.number >= first + count,
+        "pictures go on",
+    )
+
+
+def test_guidance_arrives_paired_and_drawn(session: LiveSession) -> None:
+    woken = threading.Event()
+    session.on_picture(woken.set)
+    session.start()
+    assert woken.wait(20.0)
+    wait_until(
+        lambda: (p := session.latest_picture()) is not None and p.guidance is not None,
+        "there is guidance",
+    )
+    pictures_go_on(session, 20)
+    picture = session.latest_picture()
+    assert picture is not None
+    assert picture.guidance is not None
+    pair = picture.guidance.pair
+    assert pair.white is not None
+    assert abs(pair.skew_ns) <= 1e9 / FPS
+    assert picture.rgb32.shape == (SIZE[1], SIZE[0])
+    assert not picture.rgb32.flags.writeable
+    assert picture.overlay_drawn
+    assert session.health().nir.health is Health.LIVE
+
+
+def test_simulated_camera_makes_the_session_simulated(session: LiveSession) -> None:
+    assert session.mode is Mode.SIMULATED
+
+
+def test_camera_that_does_not_open_is_the_callers_error(rig: Rig, tmp_path: Path) -> None:
+    good, bad = ScriptedCamera(), ScriptedCamera()
+    bad.open_errors = [CameraNotFoundError("no camera 4711")]
+    live = LiveSession(rig, {Role.NIR: good, Role.WHITE: bad}, cases=tmp_path)
+    with pytest.raises(CameraNotFoundError, match="4711"):
+        live.start()
+    assert not good.is_open, "what was opened is let go"
+    live.close()
+
+
+def test_recording_accounts_for_every_frame(session: LiveSession) -> None:
+    session.start()
+    pictures_go_on(session, 3)
+    folder = session.start_recording()
+    session.mark("inject", "QD850")
+    pictures_go_on(session, 40)
+    session.stop_recording()
+    wait_until(lambda: not session.health().recorder.recording, "the case is closed")
+    assert session.health().recorder.error is None
+    checked = verify(folder)
+    assert checked.ok, checked.text()
+    assert checked.complete, checked.text()
+    with CaseReader(folder) as case:
+        for role in Role:
+            sequences = [frame.sequence for frame in case.frames(role)]
+            assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+        assert "inject" in [event.name for event in case.events()]
+        assert len(case.guidance_log()) > 20
+        assert case.snapshots(), "a state from which replay can compute the same again"
+
+
+def test_failing_core_leaves_white_light_and_says_so(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.start()
+    session.start_recording()
+    pictures_go_on(session)
+    real_step = pipeline.step
+
+    def broken(*arguments: Any) -> Any:
+        raise ArithmeticError("a fault of the core")
+
+    monkeypatch.setattr(pipeline, "step", broken)
+    wait_until(lambda: session.health().processing_error, "the fault is told")
+    assert "a fault of the core" in (session.health().processing_error or "")
+    recorded = session.health().recorder.frames
+    pictures_go_on(session, 10)
+    picture = session.latest_picture()
+    assert picture is not None
+    assert not picture.overlay_drawn
+    assert picture.guidance is None
+    assert session.health().recorder.frames > recorded
+    monkeypatch.setattr(pipeline, "step", real_step)
+    wait_until(lambda: session.health().processing_error is None, "the core is trusted again")
+    wait_until(
+        lambda: (p := session.latest_picture()) is not None and p.overlay_drawn, "overlay back"
+    )
+
+
+def test_dead_processing_thread_leaves_white_light_and_recording(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.start()
+    session.start_recording()
+    pictures_go_on(session)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+
+    def killed(*arguments: Any) -> Any:
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(pipeline, "step", killed)
+    wait_until(lambda: session.health().processing_error, "the death is told")
+    recorded = session.health().recorder.frames
+    first = session.latest_white()
+    wait_until(lambda: session.latest_white() is not first, "white light goes on")
+    wait_until(lambda: session.health().recorder.frames > recorded + 10, "recording goes on")
+    assert session.health().processing_error
+
+
+def test_nir_unplugged_is_lost_then_live_again_in_a_new_epoch(
+    session: LiveSession, cameras: dict[Role, MockCamera]
+) -> None:
+    session.start()
+    folder = session.start_recording()
+    pictures_go_on(session, 10)
+    cameras[Role.NIR].unplug()
+    wait_until(lambda: session.health().nir.health is Health.LOST, "the loss is told")
+    white = session.health().white
+    assert white is not None
+    assert white.health is Health.LIVE
+    pictures_go_on(session, 5)
+    cameras[Role.NIR].replug()
+    wait_until(lambda: session.health().nir.health is Health.LIVE, "it is back")
+    assert session.health().nir.epoch == 1
+    pictures_go_on(session, 10)
+    session.stop_recording()
+    wait_until(lambda: not session.health().recorder.recording, "the case is closed")
+    assert verify(folder).ok
+    with CaseReader(folder) as case:
+        epochs = {frame.stream_epoch for frame in case.frames(Role.NIR)}
+        assert epochs == {0, 1}
+
+
+def test_close_is_idempotent_and_ends_the_case(session: LiveSession) -> None:
+    session.start()
+    folder = session.start_recording()
+    pictures_go_on(session, 10)
+    session.close()
+    session.close()
+    assert verify(folder).complete
+
+
+def test_settings_reach_the_next_guidance(session: LiveSession) -> None:
+    session.start()
+    pictures_go_on(session)
+    session.change(threshold_sigma=7.5)
+    wait_until(
+        lambda: (
+            (p := session.latest_picture()) is not None
+            and p.guidance is not None
+            and p.guidance.settings.threshold_sigma == 7.5
+        ),
+        "the threshold is used",
+    )
+    with pytest.raises(ValueError, match="threshold_sigma"):
+        session.change(threshold_sigma=-1.0)
