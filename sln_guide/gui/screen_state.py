@@ -127,6 +127,7 @@ def screen_state(
     video_mid_exposure_ns: int | None = None,
     motion: Motion | None = None,
     freeze: Freeze | None = None,
+    alone: bool = False,
     simulated: bool = False,
     health_ns: int | None = None,
     parallax_mm: float = 0.0,
@@ -147,14 +148,16 @@ def screen_state(
     registration
         The rig's; that of ``guidance`` counts as well, and the worse one decides.
     view
-        What the large picture shows. Without white light under it, an overlay needs neither
-        registration nor still tissue.
+        What the large picture shows. The colour view never has an overlay; without white light
+        under it (the NIR view) an overlay needs neither registration nor still tissue.
     video_mid_exposure_ns
         Of the frame that is really displayed (white, or NIR in the NIR view).
     motion
         Of the tissue since the overlay's NIR frame; None where it was not measured.
     freeze
         Set while the operator holds a picture.
+    alone
+        White light is shown by itself, because the picture with the overlay had to be put aside.
     simulated
         Whether the pictures are not light on a sensor, though ``mode`` is REPLAY.
     parallax_mm
@@ -172,12 +175,13 @@ def screen_state(
         video_old = False
     else:
         verdict = _judge_live(
-            now_ns, guidance, health, registration, view, motion, age_ms, video_age_ms
+            now_ns, guidance, health, registration, view, motion, age_ms, video_age_ms, alone
         )
         video_old = video_age_ms is not None and not _fresh(video_age_ms)
 
     banners = [verdict.banner] if verdict.banner else []
-    word, tone, allowed = verdict.word, verdict.tone, verdict.allowed
+    word, tone = verdict.word, verdict.tone
+    allowed = verdict.allowed and view is not View.WHITE and not alone
     if freeze is not None:
         banners.insert(
             0,
@@ -322,11 +326,13 @@ def _judge_live(
     motion: Motion | None,
     age_ms: float | None,
     video_age_ms: float | None,
+    alone: bool,
 ) -> _Verdict:
     if health is None:
         return _starting("Waiting for the cameras")
     nir, white = health.nir, health.white
-    white_live = view is not View.NIR and video_age_ms is not None and _fresh(video_age_ms)
+    white_shown = alone or view is not View.NIR
+    white_live = white_shown and video_age_ms is not None and _fresh(video_age_ms)
     goes_on = " · White light is live" if white_live else ""
     goes_on += " · Recording goes on" if health.recorder.recording else ""
 
@@ -361,13 +367,17 @@ def _judge_live(
             f"{_lag(video_age_ms)} · Guide by direct view; it returns by itself when frames do",
         )
     if guidance is None or age_ms is None:
-        if view is View.WHITE:
-            return _Verdict(Word.LIVE, Tone.LIVE, False)
         return _starting("Waiting for NIR")
     if not _fresh(age_ms):
         return _not_live(age_ms, nir, goes_on)
     if view is View.MERGED and motion is not None and motion.too_far:
         return _alarm(Word.MOVED, *_moved(motion, "Hold still: it returns with the next NIR frame"))
+    if alone:
+        return _alarm(
+            Word.NOT_LIVE,
+            "NOT LIVE: overlay removed",
+            f"No new picture comes; it returns by itself when one does{goes_on}",
+        )
     if age_ms > max(AMBER_MS, AMBER_PERIODS * nir.period_ns / MS):
         return _Verdict(Word.LATE, Tone.STALE, True)
     return _Verdict(Word.LIVE, Tone.LIVE, True)

@@ -274,7 +274,7 @@ def test_stale_until_proven_live(changes: dict[str, Any]) -> None:
 
 
 def test_colour_view_is_live_without_an_overlay() -> None:
-    state = look(view=View.WHITE, guidance=None)
+    state = look(view=View.WHITE)
     assert state.word is Word.LIVE
     assert not state.overlay_allowed
     assert state.readings.age.text == "overlay off"
@@ -479,6 +479,7 @@ situations = st.fixed_dictionaries(
         "video_mid_exposure_ns": st.none() | nanoseconds.map(lambda ns: NOW - ns),
         "motion": motions,
         "freeze": freezes,
+        "alone": st.booleans(),
         "simulated": st.booleans(),
         "parallax_mm": st.floats(0, 5),
         "fault": st.none() | st.just("oops"),
@@ -500,6 +501,8 @@ def test_no_overlay_that_could_mislead(situation: dict[str, Any]) -> None:
     )
     bad = [
         s.guidance is None,
+        s.view is View.WHITE,
+        s.alone,
         s.health is not None and s.health.processing_error is not None,
         s.health is not None and s.health.nir.health is Health.LOST,
         s.view is View.MERGED and unregistered,

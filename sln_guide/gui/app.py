@@ -1,0 +1,200 @@
+"""`run`: an application with one operator's window on one source, from start to clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from hardware.frame import Frame
+from sln_guide.core.draw import draw_white_into
+from sln_guide.gui import theme
+from sln_guide.gui.display import OFFSCREEN, display_available
+from sln_guide.gui.window import OperatorWindow
+from sln_guide.source import PictureSource
+
+FAULT_CODE = 70
+"""Exit code after an error inside the window (EX_SOFTWARE)."""
+SCREENSHOT_AFTER_S = 5.0
+Size = tuple[int, int]
+
+
+class NoDisplayError(RuntimeError):
+    """There is no screen, and nobody asked for a window that ends by itself."""
+
+
+def run(
+    source: PictureSource,
+    *,
+    screenshot: Path | None = None,
+    seconds: float | None = None,
+    record: bool = False,
+    theatre: bool = False,
+    snapshot_folder: Path,
+    size: Size | None = None,
+) -> int:
+    """Show ``source`` until the operator closes the window; return the exit code.
+
+    Without a display the window runs offscreen, which needs ``seconds`` or ``screenshot``.
+
+    Parameters
+    ----------
+    source
+        Started and closed here.
+    screenshot
+        Save a picture of the whole window there, just before it closes by itself.
+    seconds
+        Close after that time.
+    record
+        Begin a recording at once.
+    theatre
+        Open the clean display as well.
+    snapshot_folder
+        Where stills go.
+    size
+        (width, height) of the window; None: as large as the screen allows.
+
+    Raises
+    ------
+    NoDisplayError, NoFontError
+        Nothing could be seen or read: each says what to do.
+    OSError
+        The screenshot cannot be written.
+    Exception
+        Whatever ``source.start`` raises, before any window is shown.
+    """
+    if screenshot is not None and seconds is None:
+        seconds = SCREENSHOT_AFTER_S
+    _choose_platform(ends_by_itself=seconds is not None)
+    app = QApplication.instance() or QApplication(["sln-guide"])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("sln-guide")
+    app.setQuitOnLastWindowClosed(False)
+    theme.dress(app)
+    source.start()
+    try:
+        return _show(app, source, screenshot, seconds, record, theatre, snapshot_folder, size)
+    finally:
+        source.close()
+
+
+def draw_white(white: Frame) -> NDArray[np.uint32]:
+    """Return a new picture of ``white`` alone, (H, W) uint32 0xffRRGGBB."""
+    out = np.empty((white.height, white.width), dtype=np.uint32)
+    draw_white_into(out, white)
+    return out
+
+
+def _show(
+    app: QApplication,
+    source: PictureSource,
+    screenshot: Path | None,
+    seconds: float | None,
+    record: bool,
+    theatre: bool,
+    snapshot_folder: Path,
+    size: Size | None,
+) -> int:
+    window = OperatorWindow(source, draw_white, snapshot_folder=snapshot_folder)
+    window.closed.connect(app.quit)
+    unsaved: list[Path] = []
+
+    def finish() -> None:
+        if screenshot is not None and not save_screenshot(window, screenshot):
+            unsaved.append(screenshot)
+        window.close_now()
+
+    with _faults(window) as faults, _signals(window.close_now):
+        if size is not None:
+            window.resize(*size)
+            window.show()
+        else:
+            window.showMaximized()
+        window.begin()
+        if record:
+            window.commands.start_recording()
+        if theatre:
+            window.toggle_theatre()
+        if seconds is not None:
+            QTimer.singleShot(round(seconds * 1000), window, finish)
+        app.exec()
+        window.end()
+    window.deleteLater()
+    app.processEvents()
+    if unsaved:
+        raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
+    return FAULT_CODE if faults else 0
+
+
+def save_screenshot(window: OperatorWindow, path: Path) -> bool:
+    """Save a picture of the whole window; False if it could not be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return window.grab().save(str(path))
+
+
+def _choose_platform(*, ends_by_itself: bool) -> None:
+    """Run offscreen where there is no display, if that makes sense."""
+    platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
+    if platform in OFFSCREEN or QApplication.instance() is not None or display_available():
+        return
+    if not ends_by_itself:
+        raise NoDisplayError(
+            "no display answers, so no window can be shown: set DISPLAY, "
+            "or give --seconds and --screenshot to run without one"
+        )
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+
+@contextmanager
+def _faults(window: OperatorWindow) -> Iterator[list[str]]:
+    """Have errors in slots and paints printed, said on the screen, and counted."""
+    said: list[str] = []
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close_now()
+            return
+        text = f"{kind.__name__}: {error}".splitlines()[0]
+        if text not in said:  # an error in a paint comes with every picture: once is enough
+            traceback.print_exception(kind, error, trace, file=sys.stderr)
+            said.append(text)
+        window.report_fault(text)
+
+    sys.excepthook = hook
+    try:
+        yield said
+    finally:
+        sys.excepthook = before
+
+
+@contextmanager
+def _signals(close: Callable[[], None]) -> Iterator[None]:
+    """Close the window, and with it the case, at Ctrl-C or when asked to terminate.
+
+    Python sees a signal between two of its own steps; the window's timer makes sure of those.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: close()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,202 @@
+"""`Commands`: what the operator can do, whichever button, key or pedal asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QImage
+
+from sln_guide.gui.health_watch import HealthReading
+from sln_guide.gui.phases import EVENT, phase_detail, phase_events
+from sln_guide.gui.readings import Tone
+from sln_guide.gui.showing import Showing, Shown
+from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, snapshot_facts
+from sln_guide.gui.wake import Wake
+from sln_guide.guidance import ColourMap, SessionHealth, View
+from sln_guide.recording.errors import RecordingError
+from sln_guide.source import PictureSource, Recordable, Replayable
+
+
+class Commands(QObject):
+    """Passes the operator's wishes to the source and says what became of them.
+
+    Parameters
+    ----------
+    source
+        Told.
+    showing
+        Holds the frozen picture.
+    health
+        Returns the newest reading.
+    still
+        Returns what is painted now and its image, for a snapshot.
+    snapshot_folder
+        Where stills go; made when the first is taken.
+    """
+
+    said = Signal(str, str)
+    done = Signal()
+
+    def __init__(
+        self,
+        source: PictureSource,
+        showing: Showing,
+        health: Callable[[], HealthReading],
+        still: Callable[[], tuple[Shown, QImage] | None],
+        snapshot_folder: Path,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._source = source
+        self._showing = showing
+        self._health = health
+        self._still = still
+        self._snapshot_folder = snapshot_folder
+        self.replay = source if isinstance(source, Replayable) else None
+        self.recordable = source if isinstance(source, Recordable) else None
+        self._saving = False
+        self._marks = 0
+        self._results: list[tuple[str, Tone]] = []
+        self._wake = Wake(self._say_results, self)
+        self._saver = SnapshotSaver(
+            lambda path: self._result(f"Snapshot saved: {path}", Tone.PLAIN),
+            lambda reason: self._result(reason, Tone.ALARM),
+        )
+
+    @property
+    def saving(self) -> bool:
+        """Whether a stopped recording is still being written out."""
+        return self._saving
+
+    @property
+    def recording(self) -> bool:
+        """Whether a case is open."""
+        health = self._health().health
+        return health is not None and health.recorder.recording
+
+    def end(self) -> None:
+        """Finish writing snapshots; say nothing more."""
+        self._saver.end()
+        self._wake.end()
+
+    def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
+        """Have a confirmation shown."""
+        self.said.emit(text, str(tone))
+
+    # -- the picture -----------------------------------------------------------------------------
+
+    def change(self, **changes: Any) -> None:
+        """Change settings."""
+        self._source.change(**changes)
+        self.done.emit()
+
+    def choose_view(self, view: View) -> None:
+        """Show this in the large view."""
+        if self._showing.frozen:
+            self.say("Frozen: the view changes when you press Space")
+        self.change(view=view)
+
+    def next_colours(self) -> None:
+        """Take the next of the overlay's colour maps."""
+        maps = list(ColourMap)
+        at = maps.index(self._source.settings.colour_map)
+        self.change(colour_map=maps[(at + 1) % len(maps)])
+
+    def toggle_freeze(self) -> None:
+        """Hold the picture, or let it move; in a replay: pause, or play."""
+        if self.replay is not None:
+            if self.replay.playing:
+                self.replay.pause()
+            else:
+                self.replay.play()
+        elif self._showing.frozen:
+            self._showing.release()
+            self._source.mark("release")
+        elif self._showing.freeze(
+            time.monotonic_ns(), datetime.now().strftime("%H:%M:%S"), self._health()
+        ):
+            self._source.mark("freeze")
+        else:
+            self.say("Nothing to freeze yet")
+        self.done.emit()
+
+    def step(self, pairs: int) -> None:
+        """Step through a replay."""
+        if self.replay is not None:
+            self.replay.step(pairs)
+
+    def take_snapshot(self) -> None:
+        """Save the picture as it is shown, and what made it."""
+        still = self._still()
+        if still is None:
+            self.say("Nothing to save yet")
+            return
+        shown, image = still
+        taken = datetime.now()
+        name = taken.strftime("%Y%m%d-%H%M%S-") + f"{taken.microsecond // 1000:03d}"
+        facts = snapshot_facts(shown, self._source, taken)
+        self._saver.save(Snapshot(image, facts, self._snapshot_folder, name))
+        self._source.mark("snapshot", f"{name}.png")
+
+    # -- the case --------------------------------------------------------------------------------
+
+    def stamp_mark(self) -> None:
+        """Stamp a numbered mark."""
+        if self.replay is not None:
+            return
+        self._marks += 1
+        self._source.mark("mark", str(self._marks))
+        self.say(f"Mark {self._marks} stamped at {datetime.now():%H:%M:%S}")
+        self.done.emit()
+
+    def press_phase(self, index: int) -> None:
+        """Stamp a phase; in a replay go to where it was stamped (again: to the next time)."""
+        if self.replay is None:
+            self._source.mark(EVENT, phase_detail(index))
+        else:
+            times = phase_events(self._source.events()).get(index, [])
+            later = [t for t in times if t > self.replay.position_s + 1e-3]
+            if times:
+                self.replay.seek(min(later, default=times[0]))
+        self.done.emit()
+
+    def start_recording(self) -> None:
+        """Begin a case."""
+        if self.recordable is None:
+            return
+        try:
+            folder = self.recordable.start_recording()
+        except (RecordingError, OSError) as error:
+            self.say(f"Not recording: {error}", Tone.ALARM)
+            return
+        self.say(f"Recording {folder.name}")
+        self.done.emit()
+
+    def stop_recording(self) -> None:
+        """End the case; what waits is still written."""
+        if self.recordable is not None and self.recording:
+            self._saving = True
+            self.recordable.stop_recording()
+            self.done.emit()
+
+    def follow_recorder(self, health: SessionHealth | None) -> None:
+        """Notice when a stopped recording is on disk."""
+        if self._saving and health is not None and not health.recorder.recording:
+            self._saving = False
+            recorder = health.recorder
+            if recorder.error is None:
+                self.say(f"Recording saved: {recorder.case_name}, {recorder.frames} frames")
+
+    def _result(self, text: str, tone: Tone) -> None:
+        """Take a snapshot's outcome from the saver's thread."""
+        self._results.append((text, tone))
+        self._wake()
+
+    def _say_results(self) -> None:
+        while self._results:
+            self.say(*self._results.pop(0))

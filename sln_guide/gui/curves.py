@@ -1,0 +1,171 @@
+"""The curves below the video: signal of each node over time, with the events' marks."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from sln_guide.gui import theme
+from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.nodes import node_ink
+from sln_guide.gui.panel import HEAD_PX, Panel
+from sln_guide.gui.readings import clock_text
+from sln_guide.render import tokens
+from sln_guide.source import EventMark
+
+if TYPE_CHECKING:
+    import pyqtgraph
+
+SPAN_MIN_S = 60.0
+SPAN_MAX_S = 600.0
+MARKS_SHOWN = 12
+
+
+class PlotLibrary:
+    """Imports pyqtgraph on a thread of its own: half a second that no picture waits for."""
+
+    def __init__(self) -> None:
+        self.module: Any = None
+        self.error: str | None = None
+        self._thread = threading.Thread(target=self._load, name="load-plots", daemon=True)
+
+    def start(self) -> None:
+        """Begin loading."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def end(self) -> None:
+        """Wait until the import is over: it cannot be broken off."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _load(self) -> None:
+        try:
+            import pyqtgraph
+
+            self.module = pyqtgraph
+        except Exception as error:  # noqa: BLE001 - said where the curves would be
+            self.error = f"no curves: {type(error).__name__}: {error}"
+
+
+class CurvesPanel(Panel):
+    """Axes and curves once the plotting library is there. Never updated by the video."""
+
+    def __init__(self, library: PlotLibrary, parent: QWidget | None = None) -> None:
+        super().__init__("Signal  counts/(ms·gain)", parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.body.setContentsMargins(6, HEAD_PX - 6, 8, 4)
+        self._library = library
+        self._plot: pyqtgraph.PlotWidget | None = None
+        self._curves: dict[int, tuple[Any, Any]] = {}
+        self._marks: list[tuple[EventMark, Any]] = []
+        self._empty = True
+
+    def refresh(self, history: SignalHistory, events: tuple[EventMark, ...]) -> None:
+        """Draw what is known now; call it a few times a second at most."""
+        if self._plot is None:
+            if self._library.error is not None:
+                self.say(self._library.error)
+            if self._library.module is None:
+                return
+            self._plot = self._made_plot(self._library.module)
+            self.body.addWidget(self._plot)
+        times_s, signals = history.times_s(), history.signals()
+        empty = not signals
+        if empty != self._empty:
+            self._empty = empty
+        self.say("no node followed yet" if empty else "")
+        if times_s.size == 0:
+            return
+        end = float(times_s[-1])
+        span = min(max(end - float(times_s[0]), SPAN_MIN_S), SPAN_MAX_S)
+        first = int(np.searchsorted(times_s, end - span))
+        self._draw_curves(times_s[first:], {k: v[first:] for k, v in signals.items()})
+        self._draw_marks(events, end - span)
+        self._plot.setXRange(end - span, end + 0.06 * span, padding=0)
+
+    def _made_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
+        pg.setConfigOptions(antialias=True)
+        axis = _clock_axis(pg)
+        plot = pg.PlotWidget(background=tokens.PANEL, axisItems={"bottom": axis})
+        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setMouseEnabled(False, False)
+        plot.showGrid(x=False, y=True, alpha=0.25)
+        for name in ("left", "bottom"):
+            shown = plot.getAxis(name)
+            shown.setTickFont(theme.font(13))
+            shown.setPen(pg.mkPen(tokens.LINE))
+            shown.setTextPen(pg.mkPen(tokens.SECONDARY))
+        plot.getAxis("left").setWidth(52)
+        plot.setLimits(yMin=0)
+        plot.enableAutoRange(axis="y")
+        self._pg = pg
+        return plot
+
+    def _draw_curves(self, times_s: Any, signals: dict[int, Any]) -> None:
+        assert self._plot is not None
+        for track_id in self._curves.keys() - signals.keys():
+            for item in self._curves.pop(track_id):
+                self._plot.removeItem(item)
+        for track_id, values in signals.items():
+            if track_id not in self._curves:
+                ink = node_ink(track_id)
+                curve = self._plot.plot(pen=self._pg.mkPen(ink, width=2), connect="finite")
+                name = self._pg.TextItem(f"SLN-{track_id}", color=ink, anchor=(0, 0.5))
+                name.setFont(theme.font(13, bold=True))
+                self._plot.addItem(name, ignoreBounds=True)
+                self._curves[track_id] = (curve, name)
+            curve, name = self._curves[track_id]
+            curve.setData(times_s, values)
+            seen = np.flatnonzero(np.isfinite(values))
+            name.setVisible(seen.size > 0)
+            if seen.size:
+                name.setPos(float(times_s[seen[-1]]), float(values[seen[-1]]))
+
+    def _draw_marks(self, events: tuple[EventMark, ...], since_s: float) -> None:
+        assert self._plot is not None
+        wanted = [e for e in events if e.name == "phase" and e.time_s >= since_s][-MARKS_SHOWN:]
+        if [mark for mark, _ in self._marks] == wanted:
+            return
+        for _, line in self._marks:
+            self._plot.removeItem(line)
+        self._marks = []
+        for event in wanted:
+            line = self._pg.InfiniteLine(
+                event.time_s,
+                pen=self._pg.mkPen(tokens.SECONDARY, style=Qt.PenStyle.DashLine),
+                label=event.detail,
+                labelOpts={
+                    "position": 0.92,
+                    "color": tokens.SECONDARY,
+                    "anchors": [(0, 0), (0, 0)],
+                },
+            )
+            line.label.setFont(theme.font(13))
+            self._plot.addItem(line, ignoreBounds=True)
+            self._marks.append((event, line))
+
+    def paint_body(self, painter: QPainter) -> None:
+        """Paint a base line until there are axes."""
+        if self._plot is None:
+            painter.setPen(QPen(QColor(tokens.LINE), 1))
+            area = QRectF(self.rect()).adjusted(60, HEAD_PX, -16, -24)
+            painter.drawLine(area.bottomLeft(), area.bottomRight())
+
+
+def _clock_axis(pg: Any) -> Any:
+    """Return a bottom axis that counts minutes and seconds."""
+
+    class ClockAxis(pg.AxisItem):  # type: ignore[misc]
+        def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+            del scale, spacing
+            return [clock_text(v).removeprefix("00:") if v >= 0 else "" for v in values]
+
+    return ClockAxis(orientation="bottom")

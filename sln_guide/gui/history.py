@@ -1,0 +1,63 @@
+"""`SignalHistory`: each node's signal over time, for the curves. No Qt."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.guidance import Guidance, Kind
+
+EVERY_S = 0.2
+KEPT_S = 1800.0
+
+
+class SignalHistory:
+    """Signal [counts/(ms*gain)] of each confirmed node, five times a second for half an hour."""
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque()
+        self._signals: dict[int, deque[float]] = {}
+
+    def add(self, time_s: float, guidance: Guidance) -> bool:
+        """Take the guidance in unless the last is too near in time; going back begins anew."""
+        if self._times_s:
+            if time_s < self._times_s[-1]:
+                self._times_s.clear()
+                self._signals.clear()
+            elif time_s - self._times_s[-1] < EVERY_S:
+                return False
+        present = {
+            d.track_id: math.nan if d.coasted or d.signal is None else d.signal
+            for d in guidance.detections
+            if d.kind is Kind.NODE and d.confirmed and d.track_id > 0
+        }
+        before = len(self._times_s)
+        self._times_s.append(time_s)
+        for track_id in present.keys() - self._signals.keys():
+            self._signals[track_id] = deque([math.nan] * before)
+        for track_id, signals in self._signals.items():
+            signals.append(present.get(track_id, math.nan))
+        while time_s - self._times_s[0] > KEPT_S:
+            self._times_s.popleft()
+            for signals in self._signals.values():
+                signals.popleft()
+        self._forget_ended()
+        return True
+
+    def times_s(self) -> NDArray[np.float64]:
+        """Return the times, oldest first."""
+        return np.array(self._times_s, dtype=np.float64)
+
+    def signals(self) -> dict[int, NDArray[np.float64]]:
+        """Return each track's signal at those times, NaN where it was not seen."""
+        return {k: np.array(v, dtype=np.float64) for k, v in sorted(self._signals.items())}
+
+    def _forget_ended(self) -> None:
+        """Drop a track of which nothing is left in the kept time (looked at now and then)."""
+        if len(self._times_s) % 50:
+            return
+        for track_id in [k for k, v in self._signals.items() if all(map(math.isnan, v))]:
+            del self._signals[track_id]

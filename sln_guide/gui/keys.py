@@ -1,0 +1,122 @@
+"""Which key does what. One name an action, so that a foot pedal can be given any of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+)
+
+
+class Action(StrEnum):
+    """What the operator can do by key."""
+
+    FREEZE = "freeze"
+    SNAPSHOT = "snapshot"
+    MARK = "mark"
+    RECORD = "record"
+    MERGED = "merged"
+    COLOUR = "colour"
+    NIR = "nir"
+    THEATRE = "theatre"
+    LEAVE_THEATRE = "leave theatre"
+    FIT = "fit"
+    ACTUAL_SIZE = "actual size"
+    ZOOM_IN = "zoom in"
+    ZOOM_OUT = "zoom out"
+    THRESHOLD_UP = "threshold up"
+    THRESHOLD_DOWN = "threshold down"
+    OPACITY_UP = "opacity up"
+    OPACITY_DOWN = "opacity down"
+    NEXT_COLOURS = "next colours"
+    STEP_ON = "step on"
+    STEP_BACK = "step back"
+    PHASE_1 = "phase 1"
+    PHASE_2 = "phase 2"
+    PHASE_3 = "phase 3"
+    PHASE_4 = "phase 4"
+    PHASE_5 = "phase 5"
+    PHASE_6 = "phase 6"
+    PHASE_7 = "phase 7"
+
+
+PHASE_ACTIONS = tuple(a for a in Action if a.name.startswith("PHASE"))
+
+KEYS: dict[Qt.Key, Action] = {
+    Qt.Key.Key_Space: Action.FREEZE,
+    Qt.Key.Key_S: Action.SNAPSHOT,
+    Qt.Key.Key_M: Action.MARK,
+    Qt.Key.Key_R: Action.RECORD,
+    Qt.Key.Key_F1: Action.MERGED,
+    Qt.Key.Key_F2: Action.COLOUR,
+    Qt.Key.Key_F3: Action.NIR,
+    Qt.Key.Key_F11: Action.THEATRE,
+    Qt.Key.Key_Escape: Action.LEAVE_THEATRE,
+    Qt.Key.Key_F: Action.FIT,
+    Qt.Key.Key_Z: Action.ACTUAL_SIZE,
+    Qt.Key.Key_Plus: Action.ZOOM_IN,
+    Qt.Key.Key_Equal: Action.ZOOM_IN,
+    Qt.Key.Key_Minus: Action.ZOOM_OUT,
+    Qt.Key.Key_BracketRight: Action.THRESHOLD_UP,
+    Qt.Key.Key_BracketLeft: Action.THRESHOLD_DOWN,
+    Qt.Key.Key_BraceRight: Action.OPACITY_UP,
+    Qt.Key.Key_BraceLeft: Action.OPACITY_DOWN,
+    Qt.Key.Key_C: Action.NEXT_COLOURS,
+    Qt.Key.Key_Period: Action.STEP_ON,
+    Qt.Key.Key_Comma: Action.STEP_BACK,
+    Qt.Key.Key_1: Action.PHASE_1,
+    Qt.Key.Key_2: Action.PHASE_2,
+    Qt.Key.Key_3: Action.PHASE_3,
+    Qt.Key.Key_4: Action.PHASE_4,
+    Qt.Key.Key_5: Action.PHASE_5,
+    Qt.Key.Key_6: Action.PHASE_6,
+    Qt.Key.Key_7: Action.PHASE_7,
+}
+
+REPEATING = frozenset(
+    {
+        Action.ZOOM_IN,
+        Action.ZOOM_OUT,
+        Action.THRESHOLD_UP,
+        Action.THRESHOLD_DOWN,
+        Action.OPACITY_UP,
+        Action.OPACITY_DOWN,
+        Action.STEP_ON,
+        Action.STEP_BACK,
+    }
+)
+"""Actions that a held key repeats."""
+
+
+def action_of(event: QKeyEvent) -> Action | None:
+    """Return what a key event asks for: nothing while typing, nor with Ctrl, Alt or Meta."""
+    chords = (
+        Qt.KeyboardModifier.ControlModifier
+        | Qt.KeyboardModifier.AltModifier
+        | Qt.KeyboardModifier.MetaModifier
+    )
+    if event.modifiers() & chords or typing():
+        return None
+    try:
+        action = KEYS.get(Qt.Key(event.key()))
+    except ValueError:  # a key that this Qt has no name for
+        return None
+    if action is not None and event.isAutoRepeat() and action not in REPEATING:
+        return None
+    return action
+
+
+def typing() -> bool:
+    """Whether the keyboard belongs to a field of text."""
+    focus = QApplication.focusWidget()
+    if isinstance(focus, QComboBox):
+        return focus.isEditable()
+    return isinstance(focus, QLineEdit | QTextEdit | QPlainTextEdit | QAbstractSpinBox)

@@ -1,0 +1,160 @@
+"""The list of tracked nodes: which, how sure, and what is the least that would be seen here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from sln_guide.gui import theme
+from sln_guide.gui.panel import HEAD_PX, Panel
+from sln_guide.gui.readings import elapsed_text
+from sln_guide.guidance import Detection, Guidance, Kind
+from sln_guide.render import tokens
+from sln_guide.render.wording import cnr_text, node_name, sbr_text, width_text
+
+ROW_PX = 46
+
+INKS = ("#39D98A", "#4CB3FF", "#F2B8FF", "#FFD479", "#8CF0E8", "#FF9E80")
+"""Colours that tell nodes' curves apart; names stand beside them, so never colour alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One line of the list."""
+
+    track_id: int
+    name: str
+    words: str
+    value: str
+    ink: str
+    seen: bool
+
+
+def node_ink(track_id: int) -> str:
+    """Return the colour of a node's dot and curve."""
+    return INKS[(track_id - 1) % len(INKS)]
+
+
+def node_rows(guidance: Guidance | None) -> tuple[NodeRow, ...]:
+    """Word the nodes of a guidance: confirmed first, then doubtful ones, by track."""
+    if guidance is None:
+        return ()
+    listed = [d for d in guidance.detections if d.kind in (Kind.NODE, Kind.UNCERTAIN)]
+    listed.sort(key=lambda d: (d.kind is Kind.UNCERTAIN, not d.confirmed, d.track_id))
+    return tuple(_row(d) for d in listed)
+
+
+def _row(detection: Detection) -> NodeRow:
+    doubtful = detection.kind is Kind.UNCERTAIN
+    if detection.coasted:
+        words = f"not seen for {elapsed_text(round(detection.age_s * 1e9))}"
+    elif doubtful:
+        words = "uncertain"
+    elif not detection.confirmed:
+        words = "not confirmed yet"
+    else:
+        words = " · ".join(filter(None, (cnr_text(detection), width_text(detection))))
+    return NodeRow(
+        track_id=detection.track_id,
+        name=node_name(detection),
+        words=" · ".join([words, *detection.flags]),
+        value="" if detection.coasted else sbr_text(detection),
+        ink=tokens.STALE if doubtful else node_ink(detection.track_id),
+        seen=not detection.coasted,
+    )
+
+
+class NodesPanel(Panel):
+    """As many rows as fit; the rest is counted."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Nodes", parent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(HEAD_PX + 2 * ROW_PX + 8)
+        self._rows: tuple[NodeRow, ...] = ()
+        self._empty = ""
+
+    @property
+    def rows(self) -> tuple[NodeRow, ...]:
+        """What is listed."""
+        return self._rows
+
+    @property
+    def empty_text(self) -> str:
+        """What it says without rows."""
+        return self._empty
+
+    def sizeHint(self) -> QSize:
+        """Return the size for four rows."""
+        return QSize(388, HEAD_PX + 4 * ROW_PX + 8)
+
+    def show_guidance(self, guidance: Guidance | None, *, overlay_allowed: bool) -> None:
+        """List the guidance's nodes; none when its overlay may not be shown."""
+        if guidance is None or not overlay_allowed:
+            rows: tuple[NodeRow, ...] = ()
+            empty, fact = "not judged now", ""
+        else:
+            rows, empty = node_rows(guidance), "none above the limit"
+            limit = guidance.limit_sbr
+            fact = "limit here unknown" if limit is None else f"limit here: SBR {limit:.2f}"
+        self.say(fact)
+        if (rows, empty) != (self._rows, self._empty):
+            self._rows, self._empty = rows, empty
+            self.update()
+
+    def paint_body(self, painter: QPainter) -> None:
+        """Paint the rows."""
+        if not self._rows:
+            painter.setPen(QColor(tokens.SECONDARY))
+            painter.setFont(theme.font(15))
+            area = QRectF(14, HEAD_PX, self.width() - 28, ROW_PX)
+            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, self._empty)
+            return
+        room = int((self.height() - HEAD_PX - 4) // ROW_PX)
+        shown = self._rows if len(self._rows) <= room else self._rows[: max(room - 1, 1)]
+        top = float(HEAD_PX)
+        for row in shown:
+            self._paint_row(painter, QRectF(10, top, self.width() - 20, ROW_PX), row)
+            top += ROW_PX
+        hidden = len(self._rows) - len(shown)
+        if hidden:
+            painter.setPen(QColor(tokens.SECONDARY))
+            painter.setFont(theme.font(13))
+            area = QRectF(38, top, self.width() - 48, ROW_PX)
+            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, f"and {hidden} more")
+
+    def _paint_row(self, painter: QPainter, area: QRectF, row: NodeRow) -> None:
+        painter.setPen(QPen(QColor(tokens.LINE), 1))
+        painter.drawLine(area.topLeft(), area.topRight())
+        ink = QColor(row.ink)
+        painter.setPen(QPen(ink, 2))
+        painter.setBrush(ink if row.seen else Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(QPointF(area.left() + 14, area.center().y()), 6, 6)
+        value_font = theme.font(15, bold=True)
+        wide = QFontMetricsF(value_font).horizontalAdvance(row.value)
+        painter.setFont(value_font)
+        painter.setPen(QColor(tokens.TEXT))
+        painter.drawText(
+            area.adjusted(0, 0, -4, 0),
+            Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
+            row.value,
+        )
+        words = area.adjusted(34, 3, -wide - 14, -3)
+        half = words.height() / 2
+        painter.setFont(theme.font(15, bold=True))
+        painter.drawText(
+            QRectF(words.left(), words.top(), words.width(), half),
+            Qt.AlignmentFlag.AlignVCenter,
+            row.name,
+        )
+        small = theme.font(13)
+        painter.setFont(small)
+        painter.setPen(QColor(tokens.SECONDARY))
+        painter.drawText(
+            QRectF(words.left(), words.top() + half, words.width(), half),
+            Qt.AlignmentFlag.AlignVCenter,
+            QFontMetricsF(small).elidedText(row.words, Qt.TextElideMode.ElideRight, words.width()),
+        )

@@ -1,0 +1,57 @@
+"""`Panel`: a rounded ground with a heading, and to its right a fact."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from sln_guide.gui import theme
+from sln_guide.render import tokens
+
+HEAD_PX = 34
+
+
+class Panel(QWidget):
+    """Holds widgets in ``body`` below its heading."""
+
+    def __init__(self, heading: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.heading = heading
+        self._fact = ""
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(14, HEAD_PX, 14, 10)
+        self.body.setSpacing(0)
+
+    @property
+    def fact(self) -> str:
+        """What stands to the right of the heading."""
+        return self._fact
+
+    def say(self, fact: str) -> None:
+        """Change it."""
+        if fact != self._fact:
+            self._fact = fact
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint ground, heading and fact."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(tokens.LINE), 1))
+        painter.setBrush(QColor(tokens.PANEL))
+        frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
+        head = QRectF(14, 0, self.width() - 28, HEAD_PX)
+        painter.setPen(QColor(tokens.SECONDARY))
+        painter.setFont(theme.font(15, bold=True))
+        painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, self.heading)
+        painter.setFont(theme.font(13))
+        painter.drawText(
+            head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._fact
+        )
+        self.paint_body(painter)
+        painter.end()
+
+    def paint_body(self, painter: QPainter) -> None:
+        """Paint what a panel without widgets shows."""

@@ -1,0 +1,242 @@
+"""`Showing`: chooses what the window paints, so that an old overlay never stays on the screen.
+
+No Qt here. A picture comes with its overlay drawn in; when the screen may no longer claim that
+overlay, the picture as a whole is put aside and white light is shown by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame
+from hardware.rig import Registration, Rig
+from sln_guide.gui.health_watch import HealthReading
+from sln_guide.gui.screen_state import Freeze, Motion, ScreenState, screen_state
+from sln_guide.guidance import Mode, Picture, View
+from sln_guide.source import PictureSource
+
+UNSCALED_MOTION_FRACTION = 0.01
+"""Of the picture's width: how far tissue may move where the rig knows no scale."""
+UNSCALED_MOTION_MIN_PX = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What the large view paints.
+
+    ``image`` is (H, W) uint32 0xffRRGGBB, read-only; None before anything came. ``picture`` is
+    what it belongs to; ``alone`` says that white light by itself is shown instead of it.
+    ``overlay``: whether rings, tags and legend of the picture's guidance may be painted.
+    ``beat`` counts images: a picture that is painted again does not advance it.
+    """
+
+    image: NDArray[np.uint32] | None
+    picture: Picture | None
+    view: View
+    alone: bool
+    overlay: bool
+    state: ScreenState
+    beat: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    freeze: Freeze
+    shown: Shown
+
+
+class Showing:
+    """The choice for one window. GUI thread only.
+
+    Parameters
+    ----------
+    source
+        Asked for its newest picture and white frame.
+    draw_white
+        Draws a white frame without anything on it: a new (H, W) uint32 array, 0xffRRGGBB.
+    """
+
+    def __init__(
+        self, source: PictureSource, draw_white: Callable[[Frame], NDArray[np.uint32]]
+    ) -> None:
+        self._source = source
+        self._draw_white = draw_white
+        self._white_alone: tuple[Frame, NDArray[np.uint32]] | None = None
+        self._held: _Held | None = None
+        self._last_image: NDArray[np.uint32] | None = None
+        self._beat = 0
+        self._told: tuple[int, bool] | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the operator holds a picture."""
+        return self._held is not None
+
+    def freeze(self, now_ns: int, clock: str, reading: HealthReading) -> bool:
+        """Hold what is shown now; False if there is nothing to hold."""
+        shown = self.look(now_ns, reading)
+        if shown.image is None:
+            return False
+        age_ms = shown.state.overlay_age_ms if shown.overlay else None
+        freeze = Freeze(now_ns, clock, overlay_allowed=shown.overlay, overlay_age_ms=age_ms)
+        self._held = _Held(freeze, shown)
+        return True
+
+    def release(self) -> None:
+        """Let the picture move again."""
+        self._held = None
+
+    def look(self, now_ns: int, reading: HealthReading, fault: str | None = None) -> Shown:
+        """Choose what to paint at ``now_ns``."""
+        picture = self._source.latest_picture()
+        held = self._held
+        if held is not None:
+            state = self._state(now_ns, picture, _displayed_ns(picture), reading, held, fault)
+            return replace(held.shown, state=state)
+        state = self._state(now_ns, picture, _displayed_ns(picture), reading, None, fault)
+        if picture is None:
+            return self._without_picture(now_ns, state, reading, fault)
+        baked = picture.overlay_drawn and not state.overlay_allowed
+        if not baked and not state.video_old:
+            return self._shown(picture.rgb32, picture, picture.view, state, overlay=True)
+        white = self._newest_white(picture)
+        if white is None or not (baked or _newer(white, picture)):
+            if not baked:
+                return self._shown(picture.rgb32, picture, picture.view, state)
+            # An overlay that cannot be taken off, and no white light to show instead: nothing.
+            return self._shown(None, picture, picture.view, state)
+        state = self._state(
+            now_ns, picture, white.mid_exposure_ns, reading, None, fault, alone=True
+        )
+        return self._shown(self._alone(white), picture, View.WHITE, state, alone=True)
+
+    def painted(self, shown: Shown, painted_ns: int) -> None:
+        """Tell the source what really reached the window; a withdrawn overlay is told too."""
+        picture = shown.picture
+        if picture is None or self._held is not None:
+            return
+        visible = shown.overlay and not shown.alone
+        told = self._told
+        if shown.alone and (told is None or told[0] != picture.number):
+            return  # this picture never was on the screen
+        if told != (picture.number, visible):
+            self._told = (picture.number, visible)
+            self._source.painted(picture, painted_ns, visible)
+
+    def _without_picture(
+        self, now_ns: int, state: ScreenState, reading: HealthReading, fault: str | None
+    ) -> Shown:
+        white = self._source.latest_white()
+        if white is None:
+            return self._shown(None, None, View.WHITE, state)
+        state = self._state(now_ns, None, white.mid_exposure_ns, reading, None, fault, alone=True)
+        image = self._alone(white)
+        return self._shown(image, None, View.WHITE, state, alone=True)
+
+    def _shown(
+        self,
+        image: NDArray[np.uint32] | None,
+        picture: Picture | None,
+        view: View,
+        state: ScreenState,
+        *,
+        overlay: bool = False,
+        alone: bool = False,
+    ) -> Shown:
+        if image is not None and image is not self._last_image:
+            self._beat += 1
+            self._last_image = image
+        return Shown(
+            image, picture, view, alone, overlay and state.overlay_allowed, state, self._beat
+        )
+
+    def _state(
+        self,
+        now_ns: int,
+        picture: Picture | None,
+        displayed_ns: int | None,
+        reading: HealthReading,
+        held: _Held | None,
+        fault: str | None,
+        *,
+        alone: bool = False,
+    ) -> ScreenState:
+        rig = self._source.rig
+        return screen_state(
+            now_ns,
+            None if picture is None else picture.guidance,
+            reading.health,
+            self._source.mode,
+            registration=rig.registration,
+            view=View.MERGED if picture is None else picture.view,
+            video_mid_exposure_ns=displayed_ns,
+            motion=None if picture is None else motion_since_guidance(picture, rig),
+            freeze=None if held is None else held.freeze,
+            alone=alone,
+            simulated=rig.simulated,
+            health_ns=reading.asked_ns,
+            parallax_mm=rig.optics.parallax_mm,
+            fault=fault or reading.error,
+        )
+
+    def _newest_white(self, picture: Picture) -> Frame | None:
+        """Return the white frame to show by itself; a replay stays with the pair it stands at."""
+        if self._source.mode is Mode.REPLAY:
+            return picture.white
+        newest = self._source.latest_white()
+        frames = [f for f in (newest, picture.white) if f is not None]
+        return max(frames, key=lambda f: f.mid_exposure_ns, default=None)
+
+    def _alone(self, white: Frame) -> NDArray[np.uint32]:
+        if self._white_alone is None or self._white_alone[0] is not white:
+            image = self._draw_white(white)
+            image.setflags(write=False)
+            self._white_alone = (white, image)
+        return self._white_alone[1]
+
+
+def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:
+    """Return how far tissue has moved in white since the overlay's NIR frame.
+
+    None where nothing was measured: no guidance, or no white frame on one of the two sides.
+    """
+    guidance, white = picture.guidance, picture.white
+    if guidance is None or guidance.pair.white is None or white is None:
+        return None
+    shift_px = math.hypot(*picture.white_shift_px)
+    mm_per_white_px = None
+    if rig.optics.mm_per_px is not None and guidance.registration.kind != "none":
+        nir = guidance.pair.nir
+        scale = white_px_per_nir_px(guidance.registration, (nir.width, nir.height))
+        mm_per_white_px = rig.optics.mm_per_px / scale
+    if mm_per_white_px is None:
+        limit_px = max(UNSCALED_MOTION_MIN_PX, round(UNSCALED_MOTION_FRACTION * white.width))
+        return Motion(shift_px, float(limit_px), "px")
+    return Motion(shift_px * mm_per_white_px, rig.optics.max_tissue_motion_mm, "mm")
+
+
+def white_px_per_nir_px(registration: Registration, nir_size: tuple[int, int]) -> float:
+    """Return the homography's linear scale in the middle of a NIR image of (width, height)."""
+    matrix = registration.matrix()
+    x, y = (nir_size[0] - 1) / 2, (nir_size[1] - 1) / 2
+    # For w = H (x, y, 1), the determinant of the derivative of (w0 / w2, w1 / w2) is det H / w2^3.
+    depth = float(matrix[2] @ np.array([x, y, 1.0]))
+    return math.sqrt(abs(float(np.linalg.det(matrix)) / depth**3))
+
+
+def _displayed_ns(picture: Picture | None) -> int | None:
+    """Mid-exposure of the frame a picture shows."""
+    if picture is None:
+        return None
+    frame = picture.nir if picture.view is View.NIR else picture.white
+    return None if frame is None else frame.mid_exposure_ns
+
+
+def _newer(white: Frame, picture: Picture) -> bool:
+    displayed_ns = _displayed_ns(picture)
+    return displayed_ns is None or white.mid_exposure_ns > displayed_ns

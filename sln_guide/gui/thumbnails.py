@@ -1,0 +1,162 @@
+"""Colour and NIR beside the large view: always running, and a press swaps one into it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+
+from sln_guide.gui import theme
+from sln_guide.gui.video import as_image
+from sln_guide.guidance import Health, Picture, SessionHealth, View
+from sln_guide.render import tokens
+
+LABEL_PX = 26
+OLD_NS = 1_000_000_000
+
+Pixels = NDArray[np.uint32] | None
+
+
+class Thumbnail(QAbstractButton):
+    """A small live picture; checked while the large view shows the same."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText(name)
+        self.setAccessibleName(f"{name}, press to enlarge")
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMinimumSize(tokens.ACTION_PX, tokens.CONTROL_PX)
+        self._image: tuple[NDArray[np.uint32], QImage] | None = None
+        self._note = ""
+
+    @property
+    def aspect(self) -> float:
+        """Width by height of its picture."""
+        if self._image is None:
+            return 1.25
+        height, width = self._image[0].shape
+        return float(width / height)
+
+    def show_now(self, pixels: NDArray[np.uint32] | None, note: str) -> bool:
+        """Show a picture, or ``note`` instead of one; True if its proportions changed."""
+        if pixels is None:
+            changed = self._image is not None
+            self._image = None
+        elif self._image is not None and self._image[0] is pixels and note == self._note:
+            return False
+        else:
+            before = self.aspect
+            self._image = (pixels, as_image(pixels))
+            changed = abs(before - self.aspect) > 1e-6
+        self._note = note
+        self.update()
+        return changed
+
+    def sizeHint(self) -> QSize:
+        """Return a comfortable size."""
+        return QSize(190, 152)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint picture, name and frame."""
+        painter = QPainter(self)
+        area = QRectF(self.rect())
+        painter.fillRect(area, QColor(tokens.PANEL))
+        if self._image is not None:
+            pixels, image = self._image
+            height, width = pixels.shape
+            scale = min(area.width() / width, area.height() / height)
+            target = QRectF(0, 0, width * scale, height * scale)
+            target.moveCenter(area.center())
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(target, image, QRectF(0, 0, width, height))
+            if self._note:
+                painter.fillRect(target, theme.shade(tokens.GROUND, 0.55))
+        if self._note:
+            painter.setPen(QColor(tokens.TEXT))
+            painter.setFont(theme.font(13))
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(area.adjusted(8, LABEL_PX, -8, -4), flags, self._note)
+        words = theme.font(13, bold=True)
+        painter.setFont(words)
+        wide = QFontMetricsF(words).horizontalAdvance(self.text()) + 18
+        painter.fillRect(QRectF(0, 0, wide, LABEL_PX), theme.shade(tokens.PANEL, 0.85))
+        painter.setPen(QColor(tokens.TEXT))
+        painter.drawText(QRectF(9, 0, wide, LABEL_PX), Qt.AlignmentFlag.AlignVCenter, self.text())
+        checked = self.isChecked()
+        painter.setPen(QPen(QColor(tokens.ACTION if checked else tokens.LINE), 3 if checked else 1))
+        edge = 1.5 if checked else 0.5
+        painter.drawRect(area.adjusted(edge, edge, -edge, -edge))
+        painter.end()
+
+
+class Thumbnails(QWidget):
+    """Colour and NIR, beside each other or above, whichever shows them larger."""
+
+    view_wanted = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.white = Thumbnail("Colour", self)
+        self.nir = Thumbnail("NIR", self)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.setMinimumHeight(116)
+        self._view = View.MERGED
+        self.white.clicked.connect(lambda: self._pressed(View.WHITE))
+        self.nir.clicked.connect(lambda: self._pressed(View.NIR))
+
+    def sizeHint(self) -> QSize:
+        """Return the size of two beside each other."""
+        return QSize(388, 156)
+
+    def show_view(self, view: View) -> None:
+        """Mark the one that the large view shows."""
+        self._view = view
+        self.white.setChecked(view is View.WHITE)
+        self.nir.setChecked(view is View.NIR)
+
+    def show_picture(
+        self, picture: Picture | None, health: SessionHealth | None, now_ns: int | None
+    ) -> None:
+        """Show a picture's thumbnails; what is lost or old says so.
+
+        ``now_ns`` is None in a replay, where standing still is no fault.
+        """
+        white, nir = (None, None) if health is None else (health.white, health.nir)
+        notes = ["camera lost" if s and s.health is Health.LOST else "" for s in (white, nir)]
+        if picture is None:
+            pixels: tuple[Pixels, Pixels] = (None, None)
+            notes = [note or "waiting" for note in notes]
+        else:
+            pixels = (picture.white_thumbnail, picture.nir_thumbnail)
+            if now_ns is not None and now_ns - picture.drawn_ns > OLD_NS:
+                notes = [note or "old" for note in notes]
+            frames = (picture.white, picture.nir)
+            notes = [n or ("" if f else "none") for n, f in zip(notes, frames, strict=True)]
+        changed = self.white.show_now(pixels[0], notes[0])
+        if self.nir.show_now(pixels[1], notes[1]) or changed:
+            self._arrange()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Arrange anew."""
+        self._arrange()
+
+    def _pressed(self, view: View) -> None:
+        wanted = View.MERGED if self._view is view else view
+        self.show_view(self._view)
+        self.view_wanted.emit(wanted)
+
+    def _arrange(self) -> None:
+        width, height, gap = self.width(), self.height(), tokens.GAP_PX
+        aspect = self.white.aspect
+        half_w, half_h = (width - gap) // 2, (height - gap) // 2
+        beside, above = min(half_w, height * aspect), min(width, half_h * aspect)
+        if beside >= above:
+            tall = min(height, round(half_w / min(aspect, self.nir.aspect)))
+            self.white.setGeometry(0, 0, half_w, tall)
+            self.nir.setGeometry(width - half_w, 0, half_w, tall)
+        else:
+            self.white.setGeometry(0, 0, width, half_h)
+            self.nir.setGeometry(0, height - half_h, width, half_h)

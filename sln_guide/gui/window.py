@@ -1,0 +1,430 @@
+"""`OperatorWindow`: joins the parts, pulls pictures, and hands on what the operator does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
+
+from hardware.frame import Frame
+from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
+from sln_guide.gui.commands import Commands
+from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.health_watch import HealthWatch
+from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action, action_of
+from sln_guide.gui.nodes import NodesPanel
+from sln_guide.gui.overlay_controls import OverlayControls
+from sln_guide.gui.phases import PhaseRow, injection_text, phase_at, phase_events
+from sln_guide.gui.readings import Tone
+from sln_guide.gui.showing import Showing, Shown
+from sln_guide.gui.theatre import TheatreWindow
+from sln_guide.gui.thumbnails import Thumbnails
+from sln_guide.gui.timeline import TimelinePanel
+from sln_guide.gui.top_strip import TopStrip
+from sln_guide.gui.video import VideoView
+from sln_guide.gui.wake import Wake
+from sln_guide.gui.zoom import WHEEL_STEP
+from sln_guide.guidance import Mode, Picture, View
+from sln_guide.render import tokens
+from sln_guide.source import PictureSource
+
+TICK_MS = 50
+"""For age and state alone: pictures wake the window themselves."""
+WHITE_TICK_MS = 16
+"""While white light is shown by itself nobody wakes the window."""
+CALM_MS = 200
+"""Numbers change five times a second at most, so that they can be read."""
+MESSAGE_S = 5.0
+DOCK_PX = 404
+BELOW_PX = 132
+PHASES_PX = 60
+VIEW_ACTIONS = {Action.MERGED: View.MERGED, Action.COLOUR: View.WHITE, Action.NIR: View.NIR}
+
+
+class OperatorWindow(QWidget):
+    """The operator's window on a source. GUI thread only.
+
+    Parameters
+    ----------
+    source
+        Started by the caller, and closed by it after the window.
+    draw_white
+        Draws a white frame by itself; see `Showing`.
+    snapshot_folder
+        Where stills go; made when the first is taken.
+    """
+
+    closed = Signal()
+
+    def __init__(
+        self,
+        source: PictureSource,
+        draw_white: Callable[[Frame], NDArray[np.uint32]],
+        *,
+        snapshot_folder: Path,
+    ) -> None:
+        super().__init__()
+        self.setWindowTitle("sln-guide")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._source = source
+        self._fault: str | None = None
+        self._ended = False
+        self._asking: QMessageBox | None = None
+        self._seen_generation = 0
+        self._message_until_s = 0.0
+        self._history = SignalHistory()
+        self._library = PlotLibrary()
+        self.showing = Showing(source, draw_white)
+        self.watch = HealthWatch(source.health)
+        self.video = VideoView(self._was_painted)
+        self.commands = Commands(
+            source,
+            self.showing,
+            lambda: self.watch.newest,
+            self.video.still,
+            snapshot_folder,
+            self,
+        )
+        self.commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
+        self.commands.done.connect(self._refresh_all)
+        self._replay = self.commands.replay
+        self._make_panels()
+        self._make_buttons()
+        self._lay_out()
+        self.theatre = TheatreWindow(self)
+        self._wake = Wake(self.refresh, self)
+        self._tick = QTimer(self, interval=TICK_MS)
+        self._tick.timeout.connect(self.refresh)
+        self._calm = QTimer(self, interval=CALM_MS)
+        self._calm.timeout.connect(self.refresh_readings)
+
+    # -- making ----------------------------------------------------------------------------------
+
+    def _make_panels(self) -> None:
+        commands = self.commands
+        self.strip = TopStrip()
+        self.thumbnails = Thumbnails()
+        self.thumbnails.view_wanted.connect(commands.choose_view)
+        self.nodes = NodesPanel()
+        self.overlay = OverlayControls()
+        self.overlay.changed.connect(lambda changes: commands.change(**changes))
+        self.phases = PhaseRow()
+        self.phases.pressed.connect(commands.press_phase)
+        self.timeline: TimelinePanel | None = None
+        self.curves: CurvesPanel | None = None
+        if self._replay is not None:
+            self.timeline = TimelinePanel(self._replay, commands.toggle_freeze)
+        else:
+            self.curves = CurvesPanel(self._library)
+
+    def _make_buttons(self) -> None:
+        commands = self.commands
+        self.freeze = ActionButton("pause", "Freeze", "Space")
+        self.freeze.clicked.connect(commands.toggle_freeze)
+        self.snapshot = ActionButton("camera", "Snapshot", "S")
+        self.snapshot.clicked.connect(commands.take_snapshot)
+        self.actions_row: list[ActionButton] = [self.freeze, self.snapshot]
+        if self._replay is None:
+            mark = ActionButton("flag", "Mark", "M")
+            mark.clicked.connect(commands.stamp_mark)
+            self.actions_row.append(mark)
+        self.record: RecordButton | None = None
+        if commands.recordable is not None:
+            self.record = RecordButton()
+            self.record.start_wanted.connect(commands.start_recording)
+            self.record.stop_wanted.connect(commands.stop_recording)
+            self.record.let_go_early.connect(
+                lambda: self._say("Hold R, or the button, to stop recording", Tone.PLAIN)
+            )
+            self.actions_row.append(self.record)
+        self.views: dict[View, FlatButton] = {}
+        for view, name, key in (
+            (View.MERGED, "Merged", "F1"),
+            (View.WHITE, "Colour", "F2"),
+            (View.NIR, "NIR", "F3"),
+        ):
+            self.views[view] = FlatButton(name, key)
+            self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
+        self.theatre_button = FlatButton("Theatre", "F11")
+        self.theatre_button.clicked.connect(self.toggle_theatre)
+
+    def _lay_out(self) -> None:
+        gap = tokens.GAP_PX
+        below = self.timeline or self.curves
+        assert below is not None
+        below.setFixedHeight(BELOW_PX)
+        self.phases.setFixedHeight(PHASES_PX)
+        actions, views = QHBoxLayout(), QHBoxLayout()
+        for action in self.actions_row:
+            action.setFixedHeight(BELOW_PX)
+            actions.addWidget(action)
+        for button in (*self.views.values(), self.theatre_button):
+            button.setCheckable(True)
+            button.setMinimumWidth(tokens.ACTION_PX)
+            button.setFixedHeight(PHASES_PX)
+            views.addWidget(button)
+        dock = QWidget()
+        dock.setFixedWidth(DOCK_PX)
+        left, right = QVBoxLayout(), QVBoxLayout(dock)
+        for row in (actions, views, left, right):
+            row.setContentsMargins(0, 0, 0, 0)
+            row.setSpacing(gap)
+        left.addWidget(self.video, 1)
+        left.addWidget(below)
+        left.addWidget(self.phases)
+        right.addWidget(self.thumbnails, 3)
+        right.addWidget(self.nodes, 2)
+        right.addWidget(self.overlay)
+        right.addLayout(actions)
+        right.addLayout(views)
+        body = QHBoxLayout()
+        body.setContentsMargins(2 * gap, gap, 2 * gap, 2 * gap)
+        body.setSpacing(gap)
+        body.addLayout(left, 1)
+        body.addWidget(dock)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.strip)
+        whole.addLayout(body, 1)
+
+    # -- living ----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Follow the source from now on."""
+        self.watch.start()
+        self._source.on_picture(self._wake)
+        self._tick.start()
+        self._calm.start()
+        self._refresh_all()
+
+    def end(self) -> None:
+        """Let go of the source and of everything that runs. Idempotent."""
+        if self._ended:
+            return
+        self._ended = True
+        self._source.on_picture(None)
+        self._wake.end()
+        self._tick.stop()
+        self._calm.stop()
+        self.watch.end()
+        self._library.end()
+        self.commands.end()
+        self.theatre.close()
+
+    def report_fault(self, text: str) -> None:
+        """Say on the screen that a part of the window failed; it stays said."""
+        self._fault = text
+
+    def refresh(self) -> None:
+        """Choose what to paint and have it painted."""
+        if self._ended:
+            return
+        shown = self.showing.look(time.monotonic_ns(), self.watch.newest, self._fault)
+        self.video.show_now(shown)
+        self.theatre.video.show_now(shown)
+        if shown.state.pill != self.strip.pill:
+            self.refresh_readings()
+        wanted = WHITE_TICK_MS if shown.alone else TICK_MS
+        if self._tick.interval() != wanted:
+            self._tick.setInterval(wanted)
+        self._take_in(self._source.latest_picture())
+
+    def refresh_readings(self) -> None:
+        """Bring numbers, lists and buttons up to date; calmly, beside the pictures."""
+        shown, reading = self.video.shown, self.watch.newest
+        if shown is None or self._ended:
+            return
+        events, now_s, settings = self._source.events(), self._now_s(), self._source.settings
+        self.commands.follow_recorder(reading.health)
+        if self.record is not None:
+            self.record.tell(recording=self.commands.recording, saving=self.commands.saving)
+        self.strip.show_state(
+            shown.state,
+            self._source.title,
+            injection_text(events, now_s),
+            saving=self.commands.saving,
+        )
+        guidance = None if shown.picture is None else shown.picture.guidance
+        self.nodes.show_guidance(guidance, overlay_allowed=shown.overlay)
+        self.overlay.show_settings(settings, guidance)
+        for view, button in self.views.items():
+            button.setChecked(view is settings.view)
+        self.theatre_button.setChecked(self.theatre.isVisible())
+        self.thumbnails.show_view(settings.view)
+        self.thumbnails.show_picture(
+            self._source.latest_picture(),
+            reading.health,
+            time.monotonic_ns() if self._replay is None else None,
+        )
+        stamped = None if self._replay is None else set(phase_events(events))
+        self.phases.show_phase(phase_at(events, now_s), stamped)
+        if self.timeline is not None and self._replay is not None:
+            self.timeline.refresh(events)
+            self.freeze.say(*(("pause", "Pause") if self._replay.playing else ("play", "Play")))
+        elif self.curves is not None:
+            self.curves.refresh(self._history, events)
+            self.freeze.say(*(("play", "Release") if self.showing.frozen else ("pause", "Freeze")))
+        if self.video.message and time.monotonic() > self._message_until_s:
+            self.video.say("")
+
+    def toggle_theatre(self) -> None:
+        """Open the clean display, or close it."""
+        self.theatre.toggle()
+        self.theatre_button.setChecked(self.theatre.isVisible())
+
+    def _refresh_all(self) -> None:
+        self.refresh()
+        self.refresh_readings()
+
+    def _take_in(self, picture: Picture | None) -> None:
+        """Keep each new guidance's signals for the curves."""
+        guidance = None if picture is None else picture.guidance
+        if guidance is None or guidance.generation == self._seen_generation:
+            return
+        self._seen_generation = guidance.generation
+        if self.curves is not None:
+            self._history.add(self._session_s(guidance.pair.nir.mid_exposure_ns), guidance)
+            self._library.start()
+
+    def _session_s(self, monotonic_ns: int) -> float:
+        health = self.watch.newest.health
+        return (monotonic_ns - (0 if health is None else health.started_ns)) / 1e9
+
+    def _now_s(self) -> float:
+        """Time on the clock of the source's events."""
+        if self._replay is not None:
+            return self._replay.position_s
+        return self._session_s(time.monotonic_ns())
+
+    def _was_painted(self, shown: Shown) -> None:
+        self.showing.painted(shown, time.monotonic_ns())
+
+    def _say(self, text: str, tone: Tone) -> None:
+        self._message_until_s = time.monotonic() + MESSAGE_S
+        self.video.say(text, tone)
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Do what the key means."""
+        action = action_of(event)
+        if action is None:
+            super().keyPressEvent(event)
+        else:
+            self.do(action)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Let the record key go."""
+        if KEYS.get(Qt.Key(event.key())) is Action.RECORD and not event.isAutoRepeat():
+            self._let_record_go()
+        else:
+            super().keyReleaseEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Let go a key that is held while another window takes over."""
+        if event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self._let_record_go()
+        super().changeEvent(event)
+
+    def _let_record_go(self) -> None:
+        if self.record is not None:
+            self.record.let_go()
+
+    def do(self, action: Action) -> None:
+        """Do what the operator asked for by key."""
+        if action in PHASE_ACTIONS:
+            self.commands.press_phase(PHASE_ACTIONS.index(action))
+            return
+        match action:
+            case Action.FREEZE:
+                self.commands.toggle_freeze()
+            case Action.SNAPSHOT:
+                self.commands.take_snapshot()
+            case Action.MARK:
+                self.commands.stamp_mark()
+            case Action.RECORD:
+                if self.record is not None:
+                    self.record.begin()
+            case Action.MERGED | Action.COLOUR | Action.NIR:
+                self.commands.choose_view(VIEW_ACTIONS[action])
+            case Action.THEATRE:
+                self.toggle_theatre()
+            case Action.LEAVE_THEATRE:
+                self.theatre.hide()
+            case Action.FIT:
+                self.video.fit()
+            case Action.ACTUAL_SIZE:
+                self.video.actual_size()
+            case Action.ZOOM_IN:
+                self.video.zoom_by(WHEEL_STEP)
+            case Action.ZOOM_OUT:
+                self.video.zoom_by(1 / WHEEL_STEP)
+            case Action.THRESHOLD_UP | Action.THRESHOLD_DOWN:
+                self.overlay.threshold.step_by(1 if action is Action.THRESHOLD_UP else -1)
+            case Action.OPACITY_UP | Action.OPACITY_DOWN:
+                self.overlay.opacity.step_by(1 if action is Action.OPACITY_UP else -1)
+            case Action.NEXT_COLOURS:
+                self.commands.next_colours()
+            case Action.STEP_ON | Action.STEP_BACK:
+                self.commands.step(1 if action is Action.STEP_ON else -1)
+
+    # -- closing ---------------------------------------------------------------------------------
+
+    def close_now(self) -> None:
+        """Close without asking: whoever calls has already decided."""
+        self.end()
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask before a recording or a live view ends."""
+        asks = self.commands.recording or self._source.mode is Mode.LIVE
+        if asks and not self._ended:
+            event.ignore()
+            self._ask()
+            return
+        self.end()
+        event.accept()
+        self.closed.emit()
+
+    @property
+    def asking(self) -> QMessageBox | None:
+        """The question on show, if any."""
+        return self._asking
+
+    def _ask(self) -> None:
+        if self._asking is not None:
+            return
+        recording = self.commands.recording
+        box = QMessageBox(self)
+        box.setWindowTitle("Close?")
+        box.setText(
+            "A recording is running. Stop it and close?"
+            if recording
+            else "The live view will end. Close?"
+        )
+        accept = box.addButton(
+            "Stop recording and close" if recording else "Close",
+            QMessageBox.ButtonRole.DestructiveRole,
+        )
+        keep = box.addButton("Keep going", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(keep)
+        box.setEscapeButton(keep)
+        box.finished.connect(lambda _: self._answered(close=box.clickedButton() is accept))
+        self._asking = box
+        box.open()
+
+    def _answered(self, *, close: bool) -> None:
+        box, self._asking = self._asking, None
+        if box is not None:
+            box.deleteLater()
+        if close:
+            self.commands.stop_recording()
+            self.close_now()
