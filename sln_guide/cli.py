@@ -93,7 +93,6 @@ def live(options: argparse.Namespace) -> int:
 def demo(options: argparse.Namespace) -> int:
     """Run the simulated procedure; without a display, offscreen into ``--output``."""
     from hardware.cameras import cameras_for
-
     from sln_guide.gui.display import display_available
 
     rig = load_rig("demo")
@@ -107,7 +106,6 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     import shutil
 
     from hardware.cameras import cameras_for
-
     from sln_guide.export.process import process_case
     from sln_guide.recording.reader import CaseReader
 

@@ -74,6 +74,7 @@ class ReplaySession:
             EventMark((event.time_ns - self._origin_ns) / 1e9, event.name, event.detail)
             for event in case.events()
         )
+        self._player = _Player(case, self._pairs)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
 
     # -- PictureSource ---------------------------------------------------------------------------
@@ -163,6 +164,11 @@ class ReplaySession:
     def mark(self, name: str, detail: str = "") -> None:
         """Do nothing: a recorded case is never altered."""
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What could not be read so far, a line a pair."""
+        return tuple(self._player.skipped.copy().values())
+
     # -- Replayable ------------------------------------------------------------------------------
 
     @property
@@ -232,7 +238,7 @@ class ReplaySession:
     # -- replay thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        player = _Player(self._case, self._pairs)
+        player = self._player
         clock: tuple[float, float] | None = None
         while True:
             with self._wish:
@@ -316,6 +322,7 @@ class ReplaySession:
             period_ns=max(period_ns, 0),
             delivered=self._case.count(role),
             lost=sum(gap.count for gap in self._case.gaps(role)),
+            failed=len(self._player.skipped) if role is Role.NIR else 0,
         )
 
 
@@ -332,9 +339,10 @@ class _Player:
         self._state = self._before[0]
         self._states_settings: Settings | None = None
         self.white: Frame | None = None
+        self.skipped: dict[int, str] = {}
 
     def at(self, index: int, settings: Settings) -> Picture | None:
-        """Return the picture of pair ``index`` made with ``settings``."""
+        """Return the picture of pair ``index`` made with ``settings``; None if unreadable."""
         self._forget_other_settings(settings)
         if index != self._next:
             self._rewind(index)
@@ -342,10 +350,16 @@ class _Player:
         pair: Pair | None = None
         decoded_ns = time.monotonic_ns()
         while self._next <= index:
-            pair = self._pair(self._next)
-            decoded_ns = time.monotonic_ns()
             if self._next % REMEMBER_STATE_EVERY == 0:
                 self._before[self._next] = self._state
+            try:
+                pair = self._pair(self._next)
+            except RecordingError as error:
+                self.skipped[self._next] = str(error)
+                pair = guidance = None
+                self._next += 1
+                continue
+            decoded_ns = time.monotonic_ns()
             self._state, guidance = pipeline.step(self._state, pair, settings)
             self._next += 1
         if pair is None or guidance is None:

@@ -1,0 +1,199 @@
+"""A recorded case in the window's hands: play, pause, step, seek, speed, other settings."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, load_rig
+from sln_guide.guidance import Mode, Picture, Role, Settings
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.reader import CaseReader
+from sln_guide.recording.writer import CaseWriter
+from sln_guide.replay import ReplaySession
+
+FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def case_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    demo = load_rig("demo")
+    rig = msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=2, width=160, height=128),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.8),
+    )
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    folder = tmp_path_factory.mktemp("cases") / "p.case"
+    with CaseWriter(folder, rig=rig, settings=Settings(threshold_sigma=5.0), title="P") as case:
+        for index in range(FRAMES):
+            for role in Role:
+                case.write_frame(role, phantom.frame(role, 900 + index))
+        first = phantom.frame("nir", 900)
+        case.write_event("inject", "QD850", first.mid_exposure_ns + 500_000_000)
+    return folder
+
+
+@pytest.fixture
+def replay(case_folder: Path) -> Iterator[ReplaySession]:
+    session = ReplaySession(CaseReader(case_folder))
+    session.start()
+    wait_until(lambda: session.latest_picture() is not None, "the first pair is shown")
+    yield session
+    session.close()
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 20.0
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        threading.Event().wait(0.005)
+
+
+def shown(session: ReplaySession, after: int, action: Callable[[], Any]) -> Picture:
+    """Do ``action`` and return the picture that follows picture number ``after``."""
+    action()
+    wait_until(
+        lambda: (p := session.latest_picture()) is not None and p.number > after, "it is shown"
+    )
+    picture = session.latest_picture()
+    assert picture is not None
+    return picture
+
+
+def sequence(picture: Picture) -> int:
+    assert picture.nir is not None
+    return picture.nir.sequence
+
+
+def test_it_opens_at_the_first_pair_paused_and_says_replay(replay: ReplaySession) -> None:
+    first = replay.latest_picture()
+    assert first is not None
+    assert sequence(first) == 900
+    assert replay.mode is Mode.REPLAY
+    assert not replay.playing
+    assert replay.position_s == 0.0
+    assert replay.duration_s == pytest.approx((FRAMES - 1) / 30, abs=0.01)
+    assert replay.settings.threshold_sigma == 5.0, "begins with the recorded settings"
+    (event,) = replay.events()
+    assert (event.name, event.time_s) == ("inject", pytest.approx(0.5, abs=1e-6))
+
+
+def test_steps_both_ways_and_stops_at_the_ends(replay: ReplaySession) -> None:
+    first = replay.latest_picture()
+    assert first is not None
+    picture = shown(replay, first.number, lambda: replay.step(3))
+    assert sequence(picture) == 903
+    picture = shown(replay, picture.number, lambda: replay.step(-1))
+    assert sequence(picture) == 902
+    picture = shown(replay, picture.number, lambda: replay.step(-50))
+    assert sequence(picture) == 900
+    picture = shown(replay, picture.number, lambda: replay.step(1000))
+    assert sequence(picture) == 900 + FRAMES - 1
+
+
+def test_seek_shows_the_nearest_pair(replay: ReplaySession) -> None:
+    first = replay.latest_picture()
+    assert first is not None
+    picture = shown(replay, first.number, lambda: replay.seek(1.01))
+    assert sequence(picture) == 930
+    assert replay.position_s == pytest.approx(1.0, abs=0.02)
+    picture = shown(replay, picture.number, lambda: replay.seek(1e9))
+    assert sequence(picture) == 900 + FRAMES - 1
+
+
+def test_seeking_back_computes_the_same_guidance(replay: ReplaySession) -> None:
+    first = replay.latest_picture()
+    assert first is not None
+    picture = first
+    for _ in range(20):
+        picture = shown(replay, picture.number, lambda: replay.step(1))
+    once = picture.guidance
+    assert once is not None
+    picture = shown(replay, picture.number, lambda: replay.seek(0.1))
+    picture = shown(replay, picture.number, lambda: replay.seek(20 / 30))
+    again = picture.guidance
+    assert again is not None
+    assert again.generation == once.generation
+    assert [(d.track_id, d.x_px, d.sbr) for d in again.detections] == [
+        (d.track_id, d.x_px, d.sbr) for d in once.detections
+    ]
+
+
+def test_plays_to_the_end_as_fast_as_possible_skipping_nothing(replay: ReplaySession) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        picture = replay.latest_picture()
+        if picture is not None:
+            seen.append(sequence(picture))
+
+    replay.on_picture(look)
+    replay.set_speed(math.inf)
+    replay.play()
+    wait_until(lambda: not replay.playing, "the end is reached")
+    assert seen == list(range(901, 900 + FRAMES))
+    replay.play()
+    wait_until(lambda: seen[-1] == 900 or seen.count(901) == 2, "it begins again")
+
+
+def test_pause_holds_the_picture(replay: ReplaySession) -> None:
+    replay.set_speed(4.0)
+    replay.play()
+    wait_until(lambda: replay.position_s > 0.2, "it plays")
+    replay.pause()
+    assert not replay.playing
+    first = replay.latest_picture()
+    assert first is not None
+    picture = shown(replay, first.number, lambda: replay.step(1))
+    assert sequence(picture) <= sequence(first) + 2
+
+
+def test_other_settings_recompute_the_pair_shown(replay: ReplaySession) -> None:
+    first = replay.latest_picture()
+    assert first is not None
+    picture = shown(replay, first.number, lambda: replay.change(threshold_sigma=9.0))
+    assert sequence(picture) == sequence(first)
+    assert picture.guidance is not None
+    assert picture.guidance.settings.threshold_sigma == 9.0
+
+
+def test_speed_has_a_floor(replay: ReplaySession) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        replay.set_speed(0.0)
+    with pytest.raises(ValueError, match="speed"):
+        replay.set_speed(math.nan)
+
+
+def test_a_case_without_frames_is_refused(tmp_path: Path) -> None:
+    CaseWriter(tmp_path / "e.case", rig=load_rig("demo"), settings=Settings()).close()
+    with CaseReader(tmp_path / "e.case") as case, pytest.raises(RecordingError, match="no NIR"):
+        ReplaySession(case)
+
+
+def test_a_damaged_frame_is_told_and_replay_goes_on(case_folder: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "d.case"
+    damaged.mkdir()
+    for item in case_folder.iterdir():
+        (damaged / item.name).write_bytes(item.read_bytes())
+    part = next(damaged.glob("*.mcap"))
+    data = bytearray(part.read_bytes())
+    for offset in range(len(data) // 2, len(data) // 2 + 64):
+        data[offset] ^= 0xFF
+    part.write_bytes(data)
+    session = ReplaySession(CaseReader(damaged))
+    session.set_speed(math.inf)
+    session.play()
+    session.start()
+    wait_until(lambda: session.position_s == session.duration_s, "the end is reached")
+    assert session.skipped, "what could not be read is named"
+    session.close()
