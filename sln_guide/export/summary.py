@@ -10,7 +10,7 @@ from statistics import median
 import msgspec
 
 from hardware.rig import Rig
-from sln_guide.guidance import Detection, Guidance, Kind, Mode, Settings
+from sln_guide.guidance import Detection, Guidance, Kind, Mode, Role, Settings
 from sln_guide.recording import CaseReader
 
 SCHEMA = 1
@@ -197,19 +197,21 @@ def source_of(case: CaseReader) -> Source:
     )
 
 
-def assumptions(rig: Rig, *, dark: bool) -> tuple[str, ...]:
+def assumptions(case: CaseReader, *, dark: bool) -> tuple[str, ...]:
     """Say what nobody measured, of what the figures rest on."""
-    found = []
-    if rig.registration.kind == "assumed":
-        found.append("NIR and white light show the same place at the same pixel (never measured)")
-    if rig.registration.kind == "none":
-        found.append("nothing about how NIR and white light lie to each other: no overlay")
-    if rig.optics.mm_per_px is None:
-        found.append("no scale: sizes in px only")
-    if not dark:
-        found.append(f"a dark offset of {rig.sensor.dark_counts:g} counts (no dark frame)")
+    rig, events = case.rig, case.events()
+    found = [event.detail for event in events if event.name == "assumed"]
+    if not any(event.name == "imported" for event in events):
+        if rig.registration.kind == "assumed":
+            found.append("registration: never measured: ASSUMED")
+        if rig.registration.kind == "none" and case.count(Role.WHITE):
+            found.append("no registration: views side by side, no overlay")
+        if rig.optics.mm_per_px is None:
+            found.append("scale unknown: sizes in px only")
+        if not dark:
+            found.append(f"black level {rig.sensor.dark_counts:g} counts, without a dark frame")
     if rig.sensor.electron_counts is None:
-        found.append("camera noise as estimated from the frames (no photon transfer)")
+        found.append("camera noise: estimated from the frames, never measured")
     return tuple(found)
 
 
