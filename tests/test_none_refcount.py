@@ -27,4 +27,5 @@ def test_painting_leaves_none_alone() -> None:
     after = sys.getrefcount(None)
     painter.end()
     assert application is not None
-    assert abs(after - before) < CALLS // 10
+    # other objects come and go by the dozen; the fault would take one reference a call
+    assert before - after < CALLS // 2
