@@ -1,1 +1,45 @@
-"""The numba core: pure functions on arrays."""
+"""The numba core: functions on arrays.
+
+Compiled kernels are cached in a folder of their own for each version of the core's source:
+numba notices an edited function but not an edited callee, and would run stale code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numba
+
+
+def _source_digest() -> str:
+    """Return a digest of every source file of the core and of numba's version."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
+    """Return a writable folder for compiled kernels: the user's cache, else a temporary one."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    name = Path("sln-guide") / "kernels" / _source_digest()
+    # os.getuid keeps users of one machine apart in the shared temporary folder
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    for parent in (Path(base), Path(tempfile.gettempdir()) / f"sln-guide-{user}"):
+        folder = parent / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="sln-guide-kernels-"))
+
+
+# A folder the user chose (NUMBA_CACHE_DIR) is respected: then emptying it is the user's task.
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(_cache_folder())

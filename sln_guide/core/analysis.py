@@ -1,0 +1,471 @@
+"""`Analyser`: one pair of frames becomes maps and spots."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame, frozen_pixels
+from hardware.rig import Registration
+from sln_guide.core.field import Field, Geometry
+from sln_guide.core.grid import log_into
+from sln_guide.core.observer import band_templates, respond_into, texture_covariance
+from sln_guide.core.pyramid import Pyramid
+from sln_guide.core.reduction import NirReducer
+from sln_guide.core.spot import Analysis, Spot
+from sln_guide.core.spots import RAYS, find_peaks_into, measure_into, trace_contour_into
+from sln_guide.core.white import WhiteReducer
+from sln_guide.guidance import CannotJudge, Interval, Kind
+
+__all__ = ["Analyser", "Field", "warm_up"]
+
+F32 = np.float32
+_MOST_SPOTS = 64
+
+
+class Analyser:
+    """Analyses frames of one geometry in a preallocated workspace.
+
+    One thread at a time. Nothing carries over from one frame to the next.
+    """
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.geometry = geometry = Geometry.of(field)
+        self._nir = NirReducer(field, geometry)
+        self._white = WhiteReducer(geometry)
+        rows, cols = geometry.rows, geometry.cols
+        shape = (rows, cols)
+        spots = np.array(geometry.spot_sigmas)
+        count = 6
+        low, high = max(0.7 * spots[0], 0.8), 1.8 * spots[-1]
+        blurs = low * (high / low) ** (np.arange(count) / (count - 1))
+        self._pyramid = Pyramid(rows, cols, tuple(float(b) for b in blurs))
+        self._mid = Pyramid(rows, cols, (float(spots[1]), float(spots[-1] * 1.2)))
+        self._templates = band_templates(spots, blurs)
+        self._bands = np.zeros((count, *shape), F32)
+        self._log = np.zeros(shape, F32)
+        self._logs = np.zeros((3, *shape), F32)
+        self._weight = np.zeros(shape, F32)
+        self._best = np.zeros(shape, F32)
+        self._which = np.zeros(shape, np.int32)
+        r, c = np.mgrid[0:rows, 0:cols].astype(np.float64)
+        v, u = r / max(rows - 1, 1) * 2 - 1, c / max(cols - 1, 1) * 2 - 1
+        self._shapes = np.stack([np.ones(shape), u, v, u * u, u * v, v * v])
+        self._thin = (slice(None, None, 3), slice(None, None, 3))
+
+    def fits(self, nir: Frame) -> bool:
+        """Whether ``nir`` has the geometry this analyser was made for."""
+        field = self.field
+        return (nir.height, nir.width, nir.pixel_format, nir.bit_depth) == (
+            field.height,
+            field.width,
+            field.pixel_format,
+            field.bit_depth,
+        )
+
+    def analyse(
+        self,
+        nir: Frame,
+        white: Frame | None,
+        registration: Registration,
+        threshold_sigma: float,
+    ) -> Analysis:
+        """Return maps and spots of one pair; calls need ``threshold_sigma`` [sigma].
+
+        Raises
+        ------
+        ValueError
+            If ``nir`` has another geometry than the field this was made for.
+        """
+        if not self.fits(nir):
+            raise ValueError(
+                f"the frame is {nir.width} x {nir.height} {nir.pixel_format}/{nir.bit_depth}, the "
+                f"analyser was made for {self.field.width} x {self.field.height} "
+                f"{self.field.pixel_format}/{self.field.bit_depth}: make another"
+            )
+        clock = _Stages()
+        flags: list[str] = []
+        self._nir.reduce(nir)
+        clock.mark("reduce")
+        mean, edge, full = self._nir.mean, self._nir.edge, self._nir.full
+        unit = 1.0 / (max(nir.exposure_us, 1e-3) / 1000.0 * nir.gain)
+        noise = self._block_noise(nir, mean)
+        judge = np.zeros(mean.shape, np.uint8)
+        usable = self._usable(mean, edge, full, noise, judge)
+        clock.mark("masks")
+
+        level = float(np.median(mean))
+        if float(mean.max() - mean.min()) <= 0 or usable.sum() < 0.02 * usable.size:
+            if float(full.mean()) > 0.5:
+                flags.append("saturated image")
+            elif float(mean.max()) <= 0:
+                flags.append("no light")
+            elif float(mean.max() - mean.min()) <= 0:
+                flags.append("constant image")
+            else:
+                flags.append("too little of the field can be judged")
+            return self._nothing(mean, judge, unit, clock, flags)
+        floor = F32(max(3 * noise, 0.03 * max(level, 0.0), 1e-3))
+        log_into(self._log, mean, floor)
+        weight = self._weight
+        weight[:] = usable
+        predicted, prediction = False, np.zeros(mean.shape, F32)
+        if white is not None and registration.kind != "none":
+            self._white.reduce(white, registration)
+            clock.mark("white")
+            predicted, prediction = self._predict(weight, judge)
+        trend = self._trend(self._log - prediction, weight)
+        residual = (self._log - prediction - trend).astype(F32)
+        clock.mark("background")
+
+        self._pyramid.weigh(weight)
+        blurs = self._pyramid.blur(residual)
+        bands = self._bands
+        np.subtract(residual, blurs[0], out=bands[0])
+        np.subtract(blurs[:-1], blurs[1:], out=bands[1:])
+        covariance, offset, used = texture_covariance(bands, weight)
+        if used < 4 * len(bands):
+            flags.append("too little of the field can be judged")
+            return self._nothing(mean, judge, unit, clock, flags)
+        inverse = np.linalg.inv(covariance)
+        filters = self._templates @ inverse
+        gain = np.sqrt(np.einsum("sb,sb->s", filters, self._templates))
+        filters = filters / gain[:, None]
+        best, which = self._best, self._which
+        respond_into(best, which, bands, filters.astype(F32), (-filters @ offset).astype(F32))
+        best *= weight
+        scale = self._scale(best, weight)
+        local = best / F32(scale)
+        clock.mark("significance")
+
+        background = np.exp(trend + prediction + blurs[-1]) - floor
+        background = np.maximum(background, 0)
+        extended, ground = self._extended(noise, floor)
+        significance = np.maximum(local, extended)
+        added = mean - background
+        wide = extended > local
+        added[wide] = np.maximum(added, mean - ground)[wide]
+        limit = np.exp(threshold_sigma * scale / gain[1]) - 1
+        limits = np.full(mean.shape, limit, F32)
+        limits[judge > 0] = np.inf
+
+        spots = self._spots(
+            local, which, mean, background, weight, threshold_sigma, noise, unit, judge
+        )
+        clock.mark("spots")
+        tops = added[(significance > threshold_sigma) & (judge == 0)]
+        top = float(np.percentile(tops, 99)) if tops.size else float(6 * noise)
+        return Analysis(
+            grid_px=self.geometry.block_px,
+            signal=_owned(np.maximum(added, 0) * unit),
+            background=_owned(background * unit),
+            significance=_owned(significance),
+            limit_contrast=_owned(limits),
+            cannot_judge=_owned_bytes(judge),
+            limit_sbr=1.0 + float(limit),
+            false_calls_per_field=self._false_calls(threshold_sigma),
+            scene_full_scale=max(top, 1e-6) * unit,
+            colour_predicted=predicted,
+            spots=tuple(spots),
+            stage_ms=clock.stages,
+            flags=tuple(flags),
+        )
+
+    def _block_noise(self, nir: Frame, mean: NDArray[np.float32]) -> float:
+        """Noise of a block's mean [counts] at the field's median level."""
+        field = self.field
+        if field.electron_counts is not None:
+            read = field.read_noise_counts or 0.0
+            k = field.electron_counts * nir.gain
+            variance = (read * nir.gain) ** 2 + k * max(float(np.median(mean)), 0.0)
+            return math.sqrt(variance / self.geometry.block_px**2) + 0.3 / self.geometry.block_px
+        if min(mean.shape) < 3:
+            return 1.0
+        # a second difference both ways removes everything smooth (DOI 10.1006/cviu.1996.0060)
+        d = mean[:, :-2] - 2 * mean[:, 1:-1] + mean[:, 2:]
+        d = d[:-2] - 2 * d[1:-1] + d[2:]
+        return float(np.median(np.abs(d)) / 0.6745 / 6.0) + 0.3 / self.geometry.block_px
+
+    def _usable(
+        self,
+        mean: NDArray[np.float32],
+        edge: NDArray[np.float32],
+        full: NDArray[np.float32],
+        noise: float,
+        judge: NDArray[np.uint8],
+    ) -> NDArray[np.float32]:
+        block = self.geometry.block_px
+        saturated = full > 0.02
+        bad = self._nir.bad_share > 0.5
+        pixel_noise = noise * block
+        excess = edge - 7.0 * pixel_noise
+        sharp = (excess > 0.25 * (np.maximum(mean, 0) + pixel_noise)) & (block >= 3)
+        judge[saturated] |= np.uint8(CannotJudge.SATURATED)
+        judge[bad] |= np.uint8(CannotJudge.BAD_DATA)
+        judge[sharp & ~saturated] |= np.uint8(CannotJudge.INSTRUMENT)
+        blocked = saturated | bad | sharp
+        grown = blocked.copy()
+        grown[1:] |= blocked[:-1]
+        grown[:-1] |= blocked[1:]
+        grown[:, 1:] |= grown[:, :-1].copy()
+        grown[:, :-1] |= grown[:, 1:].copy()
+        return (~grown).astype(F32)
+
+    def _predict(
+        self, weight: NDArray[np.float32], judge: NDArray[np.uint8]
+    ) -> tuple[bool, NDArray[np.float32]]:
+        white = self._white
+        judge[~white.covered] |= np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)
+        good = white.covered & (white.full < 0.02)
+        w = weight * good
+        if w.sum() < 0.1 * w.size:
+            return False, np.zeros(weight.shape, F32)
+        for k in range(3):
+            log_into(self._logs[k], white.colour[k], F32(max(0.02 * white.colour[k].mean(), 1e-3)))
+        self._mid.weigh(np.ascontiguousarray(w, F32))
+        passed = []
+        for image in (self._log, *self._logs):
+            blurs = self._mid.blur(image)
+            passed.append((blurs[0] - blurs[1])[self._thin].ravel().astype(np.float64))
+        use = w[self._thin].ravel() > 0.5
+        y = passed[0][use]
+        x = np.stack(passed[1:], 1)[use]
+        v = np.ones(len(y))
+        beta = np.zeros(3)
+        for _ in range(4):
+            a = (x * v[:, None]).T @ x
+            a[np.diag_indices(3)] *= 1.01
+            a[np.diag_indices(3)] += 1e-9 * len(y)
+            beta = np.linalg.solve(a, (x * v[:, None]).T @ y)
+            e = y - x @ beta
+            s = 1.4826 * np.median(np.abs(e)) + 1e-9
+            v = np.where(
+                e > 0, 1 / np.maximum(1, e / (1.0 * s)) ** 2, 1 / np.maximum(1, -e / (2 * s))
+            )
+        out = np.tensordot(beta, self._logs, axes=1).astype(F32)
+        return True, out
+
+    def _trend(
+        self, image: NDArray[np.float32], weight: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        thin = self._thin
+        y = image[thin].ravel()
+        w = weight[thin].ravel().astype(np.float64)
+        x = self._shapes[(slice(None), *thin)].reshape(6, -1)
+        v = w.copy()
+        beta = np.zeros(6)
+        for _ in range(3):
+            a = (x * v) @ x.T
+            a[np.diag_indices(6)] += 1e-6 * max(v.sum(), 1.0)
+            beta = np.linalg.solve(a, (x * v) @ y)
+            e = y - beta @ x
+            s = 1.4826 * float(np.median(np.abs(e[w > 0]))) + 1e-9
+            v = w / np.maximum(1, np.abs(e) / (1.5 * s))
+        return np.tensordot(beta, self._shapes, axes=1).astype(F32)
+
+    def _scale(self, best: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+        return 1.0
+
+    def _extended(
+        self, noise: float, floor: np.float32
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Significance and ground level of light above the darkest sizeable part of the field."""
+        level = self._pyramid.blurs  # placeholder for shape only
+        del level
+        mean = self._nir.mean
+        values = np.sort(mean, axis=None)
+        n = values.size
+        base = float(values[int(0.3 * n)])
+        spread = max(base - float(values[int(0.08 * n)]), 0.0) / 0.88
+        sigma = math.hypot(max(spread, 0.3 * max(base, 0.0) / 1.0 * 0.5), noise)
+        return ((mean - F32(base)) / F32(max(sigma, 1e-6))).astype(F32), np.full(
+            mean.shape, base, F32
+        )
+
+    def _spots(
+        self,
+        local: NDArray[np.float32],
+        which: NDArray[np.int32],
+        mean: NDArray[np.float32],
+        background: NDArray[np.float32],
+        weight: NDArray[np.float32],
+        threshold: float,
+        noise: float,
+        unit: float,
+        judge: NDArray[np.uint8],
+    ) -> list[Spot]:
+        peak_r = np.zeros(_MOST_SPOTS, np.int64)
+        peak_c = np.zeros(_MOST_SPOTS, np.int64)
+        reach = max(1, round(self.geometry.spot_sigmas[0] * 1.5))
+        found = find_peaks_into(peak_r, peak_c, local, F32(threshold), reach)
+        order = sorted(range(min(found, _MOST_SPOTS)), key=lambda k: -local[peak_r[k], peak_c[k]])
+        taken: list[tuple[float, float, float]] = []
+        spots: list[Spot] = []
+        added = (mean - background).astype(F32)
+        bright = local > F32(threshold)
+        for k in order:
+            r, c = int(peak_r[k]), int(peak_c[k])
+            sigma = self.geometry.spot_sigmas[int(which[r, c])]
+            if any(math.hypot(r - a, c - b) < 1.5 * max(s, sigma) for a, b, s in taken):
+                continue
+            taken.append((r, c, sigma))
+            spot = self._measure(
+                r, c, sigma, local, mean, added, weight, bright, noise, unit, judge
+            )
+            if spot is not None:
+                spots.append(spot)
+        return spots
+
+    def _measure(
+        self,
+        r: int,
+        c: int,
+        sigma: float,
+        local: NDArray[np.float32],
+        mean: NDArray[np.float32],
+        added: NDArray[np.float32],
+        weight: NDArray[np.float32],
+        bright: NDArray[np.bool_],
+        noise: float,
+        unit: float,
+        judge: NDArray[np.uint8],
+    ) -> Spot | None:
+        rows, cols = mean.shape
+        r0, r1 = max(r - 1, 0), min(r + 2, rows)
+        c0, c1 = max(c - 1, 0), min(c + 2, cols)
+        peak = float(added[r0:r1, c0:c1].mean())
+        if peak <= 0:
+            return None
+        radius = np.zeros(RAYS, np.float64)
+        farthest = 4.0 * sigma + 3.0
+        trace_contour_into(radius, added, float(r), float(c), peak / 2, farthest)
+        sums = np.zeros(9)
+        measure_into(sums, mean, added, weight, bright, float(r), float(c), radius, 1.6, 2.6)
+        inside, ring = sums[0], sums[3]
+        y, x = float(r), float(c)
+        if sums[6] > 0:
+            y, x = r + sums[7] / sums[6], c + sums[8] / sums[6]
+        block = self.geometry.block_px
+        ring_mean = sums[4] / ring if ring > 3 else float(mean[r, c]) - peak
+        ring_var = max(sums[5] / ring - ring_mean**2, 0.0) if ring > 3 else noise**2
+        in_mean = sums[1] / max(inside, 1.0)
+        safe = max(ring_mean, noise, 1e-6)
+        sbr = 1 + (in_mean - ring_mean) / safe
+        sd = max(math.sqrt(ring_var), noise, 1e-6)
+        cnr = (in_mean - ring_mean) / sd
+        d_in = noise / math.sqrt(max(inside, 1.0))
+        d_ring = noise / math.sqrt(max(ring, 1.0))
+        d_sbr = 1.96 * math.hypot(d_in / safe, sbr * d_ring / safe)
+        d_cnr = 1.96 * math.hypot(
+            math.hypot(d_in, d_ring) / sd, cnr * noise / sd / math.sqrt(2 * max(ring, 1.0))
+        )
+        turn = 2 * np.pi * np.arange(RAYS) / RAYS
+        area = float(0.5 * np.sin(2 * np.pi / RAYS) * np.sum(radius * np.roll(radius, -1)))
+        contour = np.stack([c + radius * np.cos(turn), r + radius * np.sin(turn)], 1)
+        contour = ((contour + 0.5) * block - 0.5).astype(F32)
+        contour.setflags(write=False)
+        longest = float(np.max(radius + np.roll(radius, RAYS // 2)))
+        shortest = float(np.min(radius + np.roll(radius, RAYS // 2)))
+        kind = Kind.NODE
+        if shortest < 0.3 * longest:
+            kind = Kind.CHANNEL
+        saturated = float(self._nir.full[r0:r1, c0:c1].mean())
+        area_px = area * block**2
+        return Spot(
+            kind=kind,
+            x_px=(x + 0.5) * block - 0.5,
+            y_px=(y + 0.5) * block - 0.5,
+            area_px=area_px,
+            spot_width_px=2 * math.sqrt(area_px / math.pi),
+            signal=peak * unit,
+            sbr=float(sbr),
+            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
+            cnr=float(cnr),
+            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
+            significance=float(local[r, c]),
+            saturated_fraction=saturated,
+            contour_px=contour,
+        )
+
+    def _false_calls(self, threshold: float) -> float:
+        g = self.geometry
+        patch = 2 * g.spot_sigmas[0] ** 2
+        u = threshold
+        return float(g.rows * g.cols / patch * u / (2 * math.pi) ** 1.5 * math.exp(-u * u / 2) * 3)
+
+    def _nothing(
+        self,
+        mean: NDArray[np.float32],
+        judge: NDArray[np.uint8],
+        unit: float,
+        clock: _Stages,
+        flags: list[str],
+    ) -> Analysis:
+        zero = np.zeros(mean.shape, F32)
+        clock.mark("rest")
+        return Analysis(
+            grid_px=self.geometry.block_px,
+            signal=_owned(zero),
+            background=_owned(np.maximum(mean, 0) * unit),
+            significance=_owned(zero),
+            limit_contrast=_owned(np.full(mean.shape, np.inf, F32)),
+            cannot_judge=_owned_bytes(judge),
+            limit_sbr=None,
+            false_calls_per_field=0.0,
+            scene_full_scale=max(float(mean.max()), 1.0) * unit,
+            colour_predicted=False,
+            spots=(),
+            stage_ms=clock.stages,
+            flags=tuple(flags),
+        )
+
+
+class _Stages:
+    """Time since the last mark, per stage [ms]."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, float] = {}
+        self._last = time.perf_counter_ns()
+
+    def mark(self, stage: str) -> None:
+        now = time.perf_counter_ns()
+        self.stages[stage] = self.stages.get(stage, 0.0) + (now - self._last) / 1e6
+        self._last = now
+
+
+def _owned(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    out = np.array(values, dtype=F32, order="C")
+    out.setflags(write=False)
+    return out
+
+
+def _owned_bytes(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    out = values.copy()
+    out.setflags(write=False)
+    return out
+
+
+def warm_up(field: Field, white: Frame | None = None) -> None:
+    """Compile (or load) everything that frames like ``field``'s will need."""
+    rng = np.random.default_rng(1)
+    shape = field.pixel_format.array_shape(field.height, field.width)
+    top = 255 if field.pixel_format.dtype is np.uint8 else 2**field.bit_depth - 1
+    pixels = rng.integers(0, top // 2, shape).astype(field.pixel_format.dtype)
+    nir = Frame(
+        pixels=frozen_pixels(pixels),
+        pixel_format=field.pixel_format,
+        bit_depth=field.bit_depth,
+        sequence=0,
+        stream_epoch=0,
+        device_time_ns=0,
+        host_time_ns=0,
+        mid_exposure_ns=0,
+        exposure_us=10_000.0,
+        gain_db=0.0,
+        camera_id="warm-up",
+    )
+    Analyser(field).analyse(nir, white, Registration(kind="assumed"), 1.0)

@@ -1,0 +1,345 @@
+"""Kernels that read every raw pixel once: unpack, correct, and reduce to a grid of blocks.
+
+Private to `core.analysis`. Sums of integers are exact, and every float sum runs over one block in
+a fixed order, so results do not depend on how rows are shared out.
+
+A block's ``edge`` is the largest step between pixels two apart, across or down: a diffuse light's
+step is a small part of its change across the block, a metal edge's or a glint's is all of it.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+_U32 = nb.uint32
+
+
+@nb.njit(nogil=True, cache=True)
+def _unpack_12p_row_into(out, packed):  # type: ignore[no-untyped-def]
+    """Unpack one row of Mono12p: two pixels in three bytes, least significant bits first."""
+    for i in range(out.shape[0] // 2):
+        a = np.uint16(packed[3 * i])
+        b = np.uint16(packed[3 * i + 1])
+        c = np.uint16(packed[3 * i + 2])
+        out[2 * i] = a | ((b & np.uint16(15)) << np.uint16(8))
+        out[2 * i + 1] = (b >> np.uint16(4)) | (c << np.uint16(4))
+
+
+@nb.njit(nogil=True, cache=True)
+def unpack_12p_into(out, packed):  # type: ignore[no-untyped-def]
+    """Unpack Mono12p (H, W * 3 // 2) uint8 into ``out`` (H, W) uint16."""
+    for y in range(out.shape[0]):
+        _unpack_12p_row_into(out[y], packed[y])
+
+
+@nb.njit(nogil=True, cache=True)
+def _start_columns(row, total, high, low, full, limit):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        v = row[x]
+        total[x] = v
+        high[x] = v
+        low[x] = v
+        full[x] = v >= limit
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_columns(row, total, high, low, full, limit):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        v = row[x]
+        total[x] += v
+        high[x] = max(high[x], v)
+        low[x] = min(low[x], v)
+        full[x] += v >= limit
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_steps(row, above, step):  # type: ignore[no-untyped-def]
+    """Take into ``step`` the largest difference to the row two above and two columns on."""
+    n = row.shape[0]
+    for x in range(n - 2):
+        v = row[x]
+        d = max(v, above[x]) - min(v, above[x])
+        e = max(v, row[x + 2]) - min(v, row[x + 2])
+        step[x] = max(step[x], max(d, e))
+
+
+@nb.njit(nogil=True, cache=True)
+def _mend_row(row, y, bad_start, bad_x, bad_left, bad_right):  # type: ignore[no-untyped-def]
+    """Replace bad pixels by the mean of the nearest good ones left and right."""
+    for k in range(bad_start[y], bad_start[y + 1]):
+        a = np.uint32(row[bad_left[k]])
+        b = np.uint32(row[bad_right[k]])
+        row[bad_x[k]] = (a + b) >> _U32(1)
+
+
+@nb.njit(nogil=True, cache=True)
+def reduce_integers_into(mean, edge, full, raw, packed, limit, block, bad, columns):  # type: ignore[no-untyped-def]
+    """Reduce raw counts to blocks.
+
+    Parameters
+    ----------
+    mean, edge, full
+        Out, (rows, cols) float32: mean counts, without the highest and lowest pixel where a block
+        has 16 or more (one hot pixel does not count); largest step between pixels two apart
+        [counts]; share of pixels at or above ``limit``.
+    raw
+        (H, W) uint8 or uint16, or packed rows.
+    packed
+        Whether ``raw`` is Mono12p.
+    bad
+        (start, x, left, right) of `bad_rows`.
+    columns
+        Workspace: (total int32, high, low, full int32, step, ring (3, W)), of the raw type.
+    """
+    total, high, low, full_count, step, ring = columns
+    height = raw.shape[0]
+    width = total.shape[0]
+    bad_start, bad_x, bad_left, bad_right = bad
+    rows, cols = mean.shape
+    for r in range(rows):
+        y0 = r * block
+        y1 = min(y0 + block, height)
+        step[:] = 0
+        for y in range(y0, y1):
+            mended = bad_start[y + 1] > bad_start[y]
+            line = ring[y % 3]
+            if packed:
+                _unpack_12p_row_into(line, raw[y])
+            elif bad_x.shape[0] > 0:
+                line[:] = raw[y]
+            if mended:
+                _mend_row(line, y, bad_start, bad_x, bad_left, bad_right)
+            row = line if packed or bad_x.shape[0] > 0 else raw[y]
+            if y == y0:
+                _start_columns(row, total, high, low, full_count, limit)
+            else:
+                _add_columns(row, total, high, low, full_count, limit)
+            if y - y0 >= 2:
+                if packed or bad_x.shape[0] > 0:
+                    _add_steps(row, ring[(y - 2) % 3], step)
+                else:
+                    _add_steps(row, raw[y - 2], step)
+        for c in range(cols):
+            x0 = c * block
+            x1 = min(x0 + block, width)
+            t = nb.int64(0)
+            f = nb.int64(0)
+            h = high[x0]
+            l = low[x0]
+            s = step[x0]
+            for x in range(x0, x1):
+                t += total[x]
+                f += full_count[x]
+                h = max(h, high[x])
+                l = min(l, low[x])
+            for x in range(x0, max(x1 - 2, x0 + 1)):
+                s = max(s, step[x])
+            n = (x1 - x0) * (y1 - y0)
+            if n >= 16:
+                mean[r, c] = (t - nb.int64(h) - nb.int64(l)) / (n - 2)
+            else:
+                mean[r, c] = t / n
+            edge[r, c] = s
+            full[r, c] = f / n
+
+
+@nb.njit(nogil=True, cache=True)
+def _correct_row_into(out, row, dark, gain):  # type: ignore[no-untyped-def]
+    for x in range(out.shape[0]):
+        out[x] = (np.float32(row[x]) - dark[x]) * gain[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def _count_full(row, full, limit):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        full[x] += row[x] >= limit
+
+
+@nb.njit(nogil=True, cache=True)
+def _start_floats(row, total, high, low):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        total[x] = row[x]
+        high[x] = row[x]
+        low[x] = row[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_floats(row, total, high, low):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        v = row[x]
+        total[x] += v
+        high[x] = v if v > high[x] else high[x]
+        low[x] = v if v < low[x] else low[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_float_steps(row, above, step):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0] - 2):
+        d = abs(row[x] - above[x])
+        e = abs(row[x] - row[x + 2])
+        d = d if d > e else e
+        step[x] = d if d > step[x] else step[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def reduce_corrected_into(mean, edge, full, raw, packed, limit, block, bad, dark, gain, columns):  # type: ignore[no-untyped-def]
+    """Reduce ``(raw - dark) * gain`` to blocks; as `reduce_integers_into` otherwise.
+
+    ``dark``, ``gain`` (H, W) float32, finite. ``columns`` are (total, high, low, step float32,
+    full int32, ring (3, W) float32, line (W) of the raw type).
+    """
+    total, high, low, step, full_count, ring, line = columns
+    height = raw.shape[0]
+    width = total.shape[0]
+    bad_start, bad_x, bad_left, bad_right = bad
+    rows, cols = mean.shape
+    for r in range(rows):
+        y0 = r * block
+        y1 = min(y0 + block, height)
+        step[:] = np.float32(0)
+        full_count[:] = 0
+        for y in range(y0, y1):
+            row = ring[y % 3]
+            if packed:
+                _unpack_12p_row_into(line, raw[y])
+                _correct_row_into(row, line, dark[y], gain[y])
+                _count_full(line, full_count, limit)
+            else:
+                _correct_row_into(row, raw[y], dark[y], gain[y])
+                _count_full(raw[y], full_count, limit)
+            for k in range(bad_start[y], bad_start[y + 1]):
+                row[bad_x[k]] = np.float32(0.5) * (row[bad_left[k]] + row[bad_right[k]])
+            if y == y0:
+                _start_floats(row, total, high, low)
+            else:
+                _add_floats(row, total, high, low)
+            if y - y0 >= 2:
+                _add_float_steps(row, ring[(y - 2) % 3], step)
+        for c in range(cols):
+            x0 = c * block
+            x1 = min(x0 + block, width)
+            t = np.float32(0)
+            f = nb.int64(0)
+            h = high[x0]
+            l = low[x0]
+            s = step[x0]
+            for x in range(x0, x1):
+                t += total[x]
+                f += full_count[x]
+                h = max(h, high[x])
+                l = min(l, low[x])
+            for x in range(x0, max(x1 - 2, x0 + 1)):
+                s = max(s, step[x])
+            n = (x1 - x0) * (y1 - y0)
+            mean[r, c] = (t - h - l) / np.float32(n - 2) if n >= 16 else t / np.float32(n)
+            edge[r, c] = s
+            full[r, c] = f / n
+
+
+@nb.njit(nogil=True, cache=True)
+def reduce_bayer_into(colour, edge, full, raw, block, phase, limit, columns):  # type: ignore[no-untyped-def]
+    """Reduce a colour mosaic to block means of its three colours.
+
+    Parameters
+    ----------
+    colour
+        Out, (3, rows, cols) float32: mean red, green, blue counts.
+    edge, full
+        Out, (rows, cols) float32: largest step between samples of one colour two apart; share of
+        samples at or above ``limit``.
+    raw
+        (H, W) uint8 or uint16, H and W at least 2.
+    block
+        Edge of a block, even. A last odd row or column belongs to no full cell and is left out.
+    phase
+        (row, column) of red in the 2x2 cell.
+    columns
+        Workspace (even total, odd total, full int32, step of the raw type), each (W).
+    """
+    even, odd, full_count, step = columns
+    height = raw.shape[0] & ~1
+    width = raw.shape[1] & ~1
+    red_row, red_col = phase
+    rows, cols = edge.shape
+    for r in range(rows):
+        y0 = r * block
+        y1 = min(y0 + block, height)
+        even[:] = 0
+        odd[:] = 0
+        full_count[:] = 0
+        step[:] = 0
+        for y in range(y0, y1):
+            row = raw[y]
+            into = even if (y & 1) == red_row else odd
+            for x in range(width):
+                into[x] += row[x]
+                full_count[x] += row[x] >= limit
+            if y - y0 >= 2:
+                _add_steps(row, raw[y - 2], step)
+        for c in range(cols):
+            x0 = c * block
+            x1 = min(x0 + block, width)
+            cells = (x1 - x0) * (y1 - y0) // 4
+            red = nb.int64(0)
+            green = nb.int64(0)
+            blue = nb.int64(0)
+            f = nb.int64(0)
+            s = step[x0]
+            for x in range(x0, x1):
+                f += full_count[x]
+                if (x & 1) == red_col:
+                    red += even[x]
+                    green += odd[x]
+                else:
+                    green += even[x]
+                    blue += odd[x]
+            for x in range(x0, max(x1 - 2, x0 + 1)):
+                s = max(s, step[x])
+            colour[0, r, c] = red / cells
+            colour[1, r, c] = green / (2 * cells)
+            colour[2, r, c] = blue / cells
+            edge[r, c] = s
+            full[r, c] = f / (4 * cells)
+
+
+@nb.njit(nogil=True, cache=True)
+def reduce_rgb_into(colour, edge, full, raw, block, limit, total):  # type: ignore[no-untyped-def]
+    """Reduce (H, W, 3) uint8 to block means; as `reduce_bayer_into`. ``total`` (W * 3) int32."""
+    height, width, _ = raw.shape
+    flat = raw.reshape(height, width * 3)
+    rows, cols = edge.shape
+    for r in range(rows):
+        y0 = r * block
+        y1 = min(y0 + block, height)
+        total[:] = 0
+        for y in range(y0, y1):
+            row = flat[y]
+            for x in range(width * 3):
+                total[x] += row[x]
+        for c in range(cols):
+            x0 = c * block
+            x1 = min(x0 + block, width)
+            red = nb.int64(0)
+            green = nb.int64(0)
+            blue = nb.int64(0)
+            f = nb.int64(0)
+            s = nb.int64(0)
+            for x in range(x0, x1):
+                red += total[3 * x]
+                green += total[3 * x + 1]
+                blue += total[3 * x + 2]
+            for y in range(y0, y1):
+                for x in range(x0, x1):
+                    v = nb.int64(raw[y, x, 1])
+                    f += v >= limit
+                    if y >= 2:
+                        s = max(s, abs(v - nb.int64(raw[y - 2, x, 1])))
+                    if x >= 2:
+                        s = max(s, abs(v - nb.int64(raw[y, x - 2, 1])))
+            n = (x1 - x0) * (y1 - y0)
+            colour[0, r, c] = red / n
+            colour[1, r, c] = green / n
+            colour[2, r, c] = blue / n
+            edge[r, c] = s
+            full[r, c] = f / n

@@ -1,0 +1,119 @@
+"""`NirReducer`: raw NIR counts become blocks of corrected counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame, PixelFormat
+from sln_guide.core.field import Field, Geometry
+from sln_guide.core.reduce import reduce_corrected_into, reduce_integers_into
+
+
+class NirReducer:
+    """Corrects and reduces frames of one geometry into its own arrays.
+
+    Attributes
+    ----------
+    mean, edge, full
+        (rows, cols) float32, overwritten by each `reduce`: mean counts above dark; largest step
+        between pixels two apart [counts]; share of saturated pixels.
+    bad_share
+        (rows, cols) float32: share of pixels without data of their own.
+    """
+
+    def __init__(self, field: Field, geometry: Geometry) -> None:
+        self._field = field
+        self._block = geometry.block_px
+        shape = (geometry.rows, geometry.cols)
+        self.mean = np.zeros(shape, np.float32)
+        self.edge = np.zeros(shape, np.float32)
+        self.full = np.zeros(shape, np.float32)
+        self._packed = field.pixel_format is PixelFormat.MONO12P
+        width = field.width
+        raw_type = np.uint16 if self._packed else field.pixel_format.dtype
+        bad = np.zeros((field.height, width), bool) if field.bad is None else field.bad.copy()
+        self._dark: NDArray[np.float32] | None = None
+        self._gain: NDArray[np.float32] | None = None
+        if field.dark is not None or field.flat is not None:
+            dark = np.full((field.height, width), field.dark_counts, np.float32)
+            if field.dark is not None:
+                dark[:] = field.dark
+            flat = np.ones((field.height, width), np.float32)
+            if field.flat is not None:
+                flat[:] = field.flat
+            bad |= ~np.isfinite(dark) | ~np.isfinite(flat) | (flat <= 0)
+            dark[bad] = field.dark_counts
+            flat[bad] = 1.0
+            good_mean = float(flat[~bad].mean()) if not bad.all() else 1.0
+            self._dark, self._gain = dark, np.float32(good_mean) / flat
+        self._bad = bad_rows(bad)
+        self.bad_share = block_share(bad, self._block)
+
+        def line(kind: type[np.generic], *lead: int) -> NDArray[np.generic]:
+            return np.zeros((*lead, width), kind)
+
+        self._integer_columns = (
+            line(np.int32),
+            line(raw_type),
+            line(raw_type),
+            line(np.int32),
+            line(raw_type),
+            line(raw_type, 3),
+        )
+        self._float_columns = (
+            line(np.float32),
+            line(np.float32),
+            line(np.float32),
+            line(np.float32),
+            line(np.int32),
+            line(np.float32, 3),
+            line(raw_type),
+        )
+
+    def reduce(self, frame: Frame) -> None:
+        """Fill `mean`, `edge` and `full` from ``frame``."""
+        limit = 2**frame.bit_depth - 1
+        head = (self.mean, self.edge, self.full, frame.pixels, self._packed, limit, self._block)
+        if self._dark is None:
+            reduce_integers_into(*head, self._bad, self._integer_columns)
+            self.mean -= np.float32(self._field.dark_counts)
+        else:
+            reduce_corrected_into(*head, self._bad, self._dark, self._gain, self._float_columns)
+
+
+def bad_rows(bad: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
+    """Return (start, x, left, right): bad pixels by row, and their nearest good ones in it.
+
+    Row ``y`` owns entries ``start[y]:start[y + 1]``. Where a row has no good pixel at all, the
+    pixel stands for itself and its block is reported as bad data.
+    """
+    height, width = bad.shape
+    start = np.zeros(height + 1, np.int64)
+    start[1:] = np.cumsum(bad.sum(axis=1))
+    y, x = np.nonzero(bad)
+    columns = np.arange(width)
+    left = np.zeros(len(x), np.int64)
+    right = np.zeros(len(x), np.int64)
+    for row in np.unique(y):
+        good = columns[~bad[row]]
+        mine = slice(start[row], start[row + 1])
+        if len(good) == 0:
+            left[mine] = right[mine] = x[mine]
+            continue
+        after = np.searchsorted(good, x[mine])
+        left[mine] = good[np.maximum(after - 1, 0)]
+        right[mine] = good[np.minimum(after, len(good) - 1)]
+        outside = x[mine] < good[0]
+        left[mine][outside] = good[0]
+    return start, x.astype(np.int64), left, right
+
+
+def block_share(mask: NDArray[np.bool_], block: int) -> NDArray[np.float32]:
+    """Return the share of set pixels in each block."""
+    rows = np.arange(0, mask.shape[0], block)
+    cols = np.arange(0, mask.shape[1], block)
+    ones = np.add.reduceat(np.add.reduceat(mask.astype(np.float64), rows, 0), cols, 1)
+    every = np.add.reduceat(np.add.reduceat(np.ones(mask.shape), rows, 0), cols, 1)
+    share: NDArray[np.float32] = (ones / every).astype(np.float32)
+    return share

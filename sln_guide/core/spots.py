@@ -1,0 +1,135 @@
+"""Kernels for one spot: local maxima, half-maximum contour, annulus. Private to `core.analysis`."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+RAYS = 32
+
+
+@nb.njit(nogil=True, cache=True)
+def find_peaks_into(peak_r, peak_c, image, threshold, reach):  # type: ignore[no-untyped-def]
+    """Write cells at or above ``threshold`` that exceed all others within ``reach`` [cells].
+
+    Ties go to the first in row order. Returns how many there are in all; only as many as fit in
+    ``peak_r`` are written.
+    """
+    rows, cols = image.shape
+    count = 0
+    for r in range(rows):
+        for c in range(cols):
+            v = image[r, c]
+            if v < threshold:
+                continue
+            top = True
+            for dr in range(-reach, reach + 1):
+                i = r + dr
+                if i < 0 or i >= rows:
+                    continue
+                for dc in range(-reach, reach + 1):
+                    j = c + dc
+                    if j < 0 or j >= cols or (dr == 0 and dc == 0):
+                        continue
+                    w = image[i, j]
+                    if w > v or (w == v and (dr < 0 or (dr == 0 and dc < 0))):
+                        top = False
+                        break
+                if not top:
+                    break
+            if top:
+                if count < peak_r.shape[0]:
+                    peak_r[count] = r
+                    peak_c[count] = c
+                count += 1
+    return count
+
+
+@nb.njit(nogil=True, cache=True)
+def _at(image, y, x):  # type: ignore[no-untyped-def]
+    """Interpolate bilinearly; places outside take the nearest cell's value."""
+    rows, cols = image.shape
+    y = min(max(y, 0.0), rows - 1.0)
+    x = min(max(x, 0.0), cols - 1.0)
+    i = min(int(y), max(rows - 2, 0))
+    j = min(int(x), max(cols - 2, 0))
+    i2 = min(i + 1, rows - 1)
+    j2 = min(j + 1, cols - 1)
+    fy = y - i
+    fx = x - j
+    top = image[i, j] * (1 - fx) + image[i, j2] * fx
+    low = image[i2, j] * (1 - fx) + image[i2, j2] * fx
+    return top * (1 - fy) + low * fy
+
+
+@nb.njit(nogil=True, cache=True)
+def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no-untyped-def]
+    """Write, for each ray from (y, x), where ``image`` first falls below ``level`` [cells].
+
+    Returns how many rays found no such place within ``farthest``; their radius is ``farthest``.
+    """
+    lost = 0
+    step = 0.5
+    for k in range(radius.shape[0]):
+        angle = 2.0 * np.pi * k / radius.shape[0]
+        dy = np.sin(angle)
+        dx = np.cos(angle)
+        before = _at(image, y, x)
+        t = 0.0
+        found = False
+        while t < farthest:
+            t += step
+            v = _at(image, y + t * dy, x + t * dx)
+            if v < level:
+                share = (before - level) / max(before - v, 1e-12)
+                radius[k] = t - step + step * min(max(share, 0.0), 1.0)
+                found = True
+                break
+            before = v
+        if not found:
+            radius[k] = farthest
+            lost += 1
+    return lost
+
+
+@nb.njit(nogil=True, cache=True)
+def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
+    """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
+
+    ``out``: inside count, sum, sum of squares; annulus count, sum, sum of squares; sums of
+    ``added`` (clipped at 0) and of it times row and column offset inside. The annulus lies between ``inner`` and
+    ``outer`` times the radius (at least one and three cells away) and leaves out cells that are
+    not ``usable`` or belong to something bright (``other``).
+    """
+    rows, cols = values.shape
+    out[:] = 0.0
+    longest = 0.0
+    for k in range(radius.shape[0]):
+        longest = max(longest, radius[k])
+    reach = int(np.ceil(max(longest * outer, longest + 4.0))) + 1
+    n = radius.shape[0]
+    for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
+        for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
+            dy = i - y
+            dx = j - x
+            d = np.sqrt(dy * dy + dx * dx)
+            turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
+            if turn < 0:
+                turn += n
+            k = int(turn) % n
+            f = turn - int(turn)
+            edge = radius[k] * (1 - f) + radius[(k + 1) % n] * f
+            v = values[i, j]
+            if d <= edge:
+                out[0] += 1
+                out[1] += v
+                out[2] += v * v
+                a = max(added[i, j], 0.0)
+                out[6] += a
+                out[7] += a * dy
+                out[8] += a * dx
+            elif usable[i, j] > 0.5 and not other[i, j]:
+                if d >= max(edge * inner, edge + 1.5) and d <= max(edge * outer, edge + 4.0):
+                    out[3] += 1
+                    out[4] += v
+                    out[5] += v * v

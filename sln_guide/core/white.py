@@ -1,0 +1,108 @@
+"""`WhiteReducer`: a white frame becomes colour on the NIR grid."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame, PixelFormat
+from hardware.rig import Registration
+from sln_guide.core.field import Geometry
+from sln_guide.core.grid import sample_into
+from sln_guide.core.reduce import reduce_bayer_into, reduce_rgb_into
+
+_RED_AT = {"RG": (0, 0), "GR": (0, 1), "GB": (1, 0), "BG": (1, 1)}
+
+
+class WhiteReducer:
+    """Reduces white frames and samples them at the NIR grid's cells.
+
+    Attributes
+    ----------
+    colour
+        (3, rows, cols) float32, overwritten by `reduce`: mean red, green, blue counts.
+    edge, full
+        (rows, cols) float32: largest step between pixels two apart, as a share of full scale;
+        share of samples at full scale.
+    covered
+        (rows, cols) bool: whether the cell lies inside the white frame. Elsewhere the nearest
+        place inside was sampled.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        shape = (geometry.rows, geometry.cols)
+        self._planes = np.zeros((5, shape[0] * shape[1]), np.float32)
+        planes = self._planes.reshape(5, *shape)
+        self.colour, self.edge, self.full = planes[:3], planes[3], planes[4]
+        self.covered = np.zeros(shape, bool)
+        self._key: tuple[object, ...] | None = None
+
+    def reduce(self, frame: Frame, registration: Registration) -> None:
+        """Fill `colour`, `edge`, `full` and `covered` from ``frame``."""
+        key = (frame.pixel_format, frame.height, frame.width, registration.white_from_nir)
+        if key != self._key:
+            self._prepare(frame, registration)
+            self._key = key
+        limit = 2**frame.bit_depth - 1
+        own = self._own
+        if frame.pixel_format is PixelFormat.RGB8:
+            reduce_rgb_into(
+                own[:3], own[3], own[4], frame.pixels, self._block, limit, self._columns[0]
+            )
+        else:
+            phase = _RED_AT[frame.pixel_format.bayer_pattern]
+            reduce_bayer_into(
+                own[:3], own[3], own[4], frame.pixels, self._block, phase, limit, self._columns
+            )
+        sample_into(self._planes, own, self._at, self._weight)
+        self.edge /= np.float32(limit)
+
+    def _prepare(self, frame: Frame, registration: Registration) -> None:
+        """Size the white grid like the NIR grid and tabulate where each NIR cell lies in it."""
+        geometry = self._geometry
+        matrix = registration.matrix()
+        r, c = np.mgrid[0 : geometry.rows, 0 : geometry.cols].astype(np.float64)
+        x = (c + 0.5) * geometry.block_px - 0.5
+        y = (r + 0.5) * geometry.block_px - 0.5
+        u, v, w = np.tensordot(matrix, np.stack([x, y, np.ones_like(x)]), axes=1)
+        front = w > 1e-9
+        u, v = (
+            np.where(front, u / np.where(front, w, 1), -1),
+            np.where(front, v / np.where(front, w, 1), -1),
+        )
+        self.covered[:] = front & (u > -0.5) & (v > -0.5)
+        self.covered &= (u < frame.width - 0.5) & (v < frame.height - 0.5)
+        # px of white a block of NIR covers at the centre of the field
+        middle = (geometry.rows // 2, geometry.cols // 2)
+        near = (geometry.rows // 2, min(geometry.cols // 2 + 1, geometry.cols - 1))
+        pitch = np.hypot(u[near] - u[middle], v[near] - v[middle]) if near != middle else 0.0
+        bayer = frame.pixel_format.is_bayer
+        block = int(max(round(float(pitch)), 1))
+        block = min(block, 64)
+        if bayer:
+            block = max(2, block + (block & 1))
+        self._block = block
+        height, width = frame.height, frame.width
+        if bayer:
+            height, width = height & ~1, width & ~1
+        rows, cols = -(-height // block), -(-width // block)
+        self._own = np.zeros((5, rows, cols), np.float32)
+        samples = frame.width * (1 if bayer else 3)
+        self._columns = (
+            np.zeros(samples, np.int32),
+            np.zeros(samples, np.int32),
+            np.zeros(samples, np.int32),
+            np.zeros(samples, frame.pixels.dtype),
+        )
+        gx = np.clip((u + 0.5) / block - 0.5, 0, cols - 1).ravel()
+        gy = np.clip((v + 0.5) / block - 0.5, 0, rows - 1).ravel()
+        i, j = np.floor(gy).astype(np.int32), np.floor(gx).astype(np.int32)
+        fy, fx = gy - i, gx - j
+        i2, j2 = np.minimum(i + 1, rows - 1), np.minimum(j + 1, cols - 1)
+        self._at = np.stack([i * cols + j, i * cols + j2, i2 * cols + j, i2 * cols + j2], 1)
+        self._at = np.ascontiguousarray(self._at, np.int32)
+        weight: NDArray[np.float64] = np.stack(
+            [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx], 1
+        )
+        self._weight = np.ascontiguousarray(weight, np.float32)
