@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.phantom import kernels
+from hardware.phantom import still_kernels
 from hardware.phantom.fields import lobules, stream, textured_field
 
 
@@ -40,20 +40,20 @@ EVERYWHERE = 20.0
 
 MUSCLE = Organ(
     "peritoneum",
-    (0.27, 0.125, 0.115),
+    (0.30, 0.145, 0.15),
     0.62,
     (0.0, 0.0),
     (EVERYWHERE, EVERYWHERE),
     0.0,
     0.4,
     vessels=4,
-    wet=0.35,
+    wet=0.24,
 )
 ORGANS = (
     MUSCLE,
     Organ(
         "far fat",
-        (0.60, 0.34, 0.12),
+        (0.66, 0.39, 0.14),
         0.9,
         (0.30, -0.44),
         (0.52, 0.17),
@@ -61,12 +61,12 @@ ORGANS = (
         0.12,
         lumps=0.55,
         vessels=3,
-        wet=0.6,
+        wet=0.45,
         warp=0.07,
     ),
     Organ(
         "fat",
-        (0.93, 0.60, 0.24),
+        (1.02, 0.68, 0.27),
         1.25,
         (0.34, 0.66),
         (1.15, 0.52),
@@ -75,24 +75,24 @@ ORGANS = (
         lumps=1.0,
         vessels=9,
         vessel_width_mm=0.55,
-        wet=0.5,
+        wet=0.42,
         warp=0.06,
     ),
     Organ(
         "liver",
-        (0.50, 0.155, 0.125),
+        (0.54, 0.185, 0.15),
         0.85,
         (-0.42, -0.02),
         (0.66, 0.40),
         -24.0,
         0.3,
         vessels=0,
-        wet=0.5,
+        wet=0.26,
         warp=0.03,
     ),
     Organ(
         "gall bladder",
-        (0.80, 0.56, 0.50),
+        (0.84, 0.60, 0.55),
         1.05,
         (-0.02, 0.30),
         (0.21, 0.135),
@@ -142,10 +142,12 @@ def shaped_relief(
     pitch_px: int,
     frame: tuple[float, float, float],
     mm_per_px: float,
+    turn_deg: float,
 ) -> Relief:
     """Lay out ``organs`` on a coarse grid of ``shape``, ``pitch_px`` canvas px a step.
 
-    ``frame`` is (centre x, centre y, shorter side) of the image in canvas px.
+    ``frame`` is (centre x, centre y, shorter side) of the image in canvas px; the layout is turned
+    clockwise about that centre by ``turn_deg``.
     """
     count = len(organs)
     outside = np.empty((count, *shape), np.float32)
@@ -154,16 +156,26 @@ def shaped_relief(
     furrow = np.zeros_like(outside)
     cx, cy, side = frame
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]] * float(pitch_px)
+    way = math.radians(turn_deg)
+    across, down = (x - cx) / side, (y - cy) / side
+    across, down = (
+        across * math.cos(way) + down * math.sin(way),
+        down * math.cos(way) - across * math.sin(way),
+    )
     for k, organ in enumerate(organs):
         rng = stream(seed, 20, k)
         if organ.axes[0] >= EVERYWHERE:
             outside[k] = -1e6
-            height = 0.02 * side * textured_field(rng, shape, pitch_px, (0.12 * side, 0.5 * side))
+            height = (
+                0.02
+                * side
+                * textured_field(rng, shape, pitch_px, (0.12 * side, 0.5 * side), domain=2.5)
+            )
         else:
             shift = rng.normal(0.0, 0.025, 2)
             turn = math.radians(organ.angle_deg + rng.normal(0.0, 4.0))
-            dx = (x - cx) / side - organ.centre[0] - shift[0]
-            dy = (y - cy) / side - organ.centre[1] - shift[1]
+            dx = across - organ.centre[0] - shift[0]
+            dy = down - organ.centre[1] - shift[1]
             u = dx * math.cos(turn) + dy * math.sin(turn)
             v = dy * math.cos(turn) - dx * math.sin(turn)
             a, b = organ.axes
@@ -171,17 +183,17 @@ def shaped_relief(
             q = np.hypot(u / a, v / b)
             gradient = np.hypot(u / a**2, v / b**2) / np.maximum(q, 1e-6)
             distance = (q - 1.0) / np.maximum(gradient, 1e-6) * side
-            warp = textured_field(rng, shape, pitch_px, (0.04 * side, 0.3 * side))
+            warp = textured_field(rng, shape, pitch_px, (0.11 * side, 0.5 * side), domain=2.5)
             outside[k] = distance + organ.warp * side * warp
             depth = np.clip(-outside[k] / (organ.dome * side), 0.0, 1.0)
             height = 0.5 * organ.dome * side * np.sqrt(1.0 - (1.0 - depth) ** 2 + 1e-3)
             height = height + 0.006 * side * textured_field(
-                rng, shape, pitch_px, (0.06 * side, 0.3 * side)
+                rng, shape, pitch_px, (0.06 * side, 0.3 * side), domain=2.5
             )
         if organ.lumps > 0:
-            for size_mm, rise in ((11.0, 0.20), (5.0, 0.10)):
+            for size_mm, rise in ((12.0, 0.13), (5.0, 0.05)):
                 size = size_mm / (mm_per_px * pitch_px)
-                wander = textured_field(rng, shape, 1.0, (0.4 * size, 1.2 * size))
+                wander = textured_field(rng, shape, 1.0, (0.4 * size, 1.2 * size), domain=2.5)
                 lump = lobules(rng, shape, size, np.float32(0.22 * size) * wander)
                 height = height + organ.lumps * rise * size * pitch_px * lump
                 furrow[k] = np.maximum(furrow[k], (1.0 - lump) ** 2)
@@ -228,7 +240,9 @@ def grown_vessels(
                 inside = _on_organ(top, k, qx, qy, pitch_px)
                 taper = wide * np.linspace(1.0, 0.6, steps)
                 strength = 0.9 if order == 0 else 0.75
-                kernels.draw_vessel_into(density, qx[inside], qy[inside], taper[inside], strength)
+                still_kernels.draw_vessel_into(
+                    density, qx[inside], qy[inside], taper[inside], strength
+                )
                 if order < 4 and wide > 0.9:
                     for at in np.flatnonzero(rng.uniform(size=steps) < 0.035):
                         if inside[at]:

@@ -15,7 +15,12 @@ def stream(seed: int, *path: int) -> np.random.Generator:
 
 
 def textured_field(
-    rng: np.random.Generator, shape: tuple[int, int], pitch: float, sizes: tuple[float, float]
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    pitch: float,
+    sizes: tuple[float, float],
+    *,
+    domain: float = 8.0,
 ) -> NDArray[np.float32]:
     """Return a Gaussian random field of ensemble variance 1, shape ``shape``, read by its owner.
 
@@ -23,13 +28,13 @@ def textured_field(
     doi:10.1364/JOSAA.4.002379) between features of ``sizes[0]`` and ``sizes[1]``, a feature being
     half a wavelength, in the unit of ``pitch``; outside it falls off within a third of an octave.
 
-    The field is drawn on a domain of several of its largest features and cropped, so that small
-    pictures are honest pieces of large ones rather than rescaled.
+    The field is drawn on a periodic domain at least ``domain`` of its largest features wide and
+    cropped, so that small pictures are honest pieces of large ones rather than rescaled.
     """
-    need = 8.0 * sizes[1] / pitch
+    need = domain * sizes[1] / pitch
     size = tuple(fft.next_fast_len(math.ceil(max(n, need)), real=True) for n in shape)
-    fy = np.fft.fftfreq(size[0], pitch)[:, None]
-    fx = np.fft.rfftfreq(size[1], pitch)[None, :]
+    fy = np.fft.fftfreq(size[0], pitch).astype(np.float32)[:, None]
+    fx = np.fft.rfftfreq(size[1], pitch).astype(np.float32)[None, :]
     f = np.hypot(fy, fx)
     f[0, 0] = 1.0
     octave = np.log2(f)
@@ -42,9 +47,9 @@ def textured_field(
     twice[0] = 1.0
     if size[1] % 2 == 0:
         twice[-1] = 1.0
-    variance = float(np.sum(transfer**2 * twice)) / (size[0] * size[1])
+    variance = float(np.sum(transfer.astype(np.float64) ** 2 * twice)) / (size[0] * size[1])
     white = rng.standard_normal(size, dtype=np.float32)
-    spectrum = fft.rfft2(white) * (transfer / math.sqrt(variance)).astype(np.float32)
+    spectrum = fft.rfft2(white) * (transfer / np.float32(math.sqrt(variance)))
     field = fft.irfft2(spectrum, size)[: shape[0], : shape[1]]
     return np.ascontiguousarray(field, dtype=np.float32)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hardware.phantom import kernels
 from hardware.phantom.fields import stream
+from hardware.phantom.instrument import PlacedInstrument, metal, placed
 from hardware.phantom.optics import (
     Sprite,
     arc_lengths,
@@ -18,22 +19,22 @@ from hardware.phantom.optics import (
     smooth_curve,
     stained_patch,
 )
-from hardware.phantom.scene import InstrumentPose, Node, Point, Scene
+from hardware.phantom.packed import Light
+from hardware.phantom.scene import Node, Point, Scene
 from hardware.phantom.tissue import NIR_PLANE, Tissue
 
 EXCISION_S = 0.6
 """From the first cut to the empty bed."""
-
-TAPER = 1.6
-"""Length of an instrument's jaws, in its diameters."""
-BLUNT = 0.35
-"""Width of their tip, in its diameters."""
 
 # Share of light taken off by full density: red, green, blue, NIR. Blue dye lets NIR pass;
 # a fatty node is brighter and yellower than what is around it; a wound is dark to both.
 BLUE_DYE = (0.72, 0.42, 0.08, 0.0)
 FATTY = (-0.28, -0.30, 0.18, 0.0)
 WOUND = (0.62, 0.88, 0.86, 0.55)
+
+
+_WHOLE = np.array([1.1, 0.85, 0.75, 1e9], np.float32)
+"""Brighter than tissue ever is in white light; see `Light`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +48,6 @@ class Glow:
     strength: float
     local_background: float
     half_points_px: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameLight:
-    """What changes from frame to frame, in the kernels' order of arguments. Owned by the caller."""
-
-    weights: NDArray[np.float32]
-    fills: NDArray[np.float32]
-    glints: NDArray[np.float64]
-    glint_amps: NDArray[np.float64]
-    instrument: NDArray[np.float64]
-    metal: NDArray[np.float64]
 
 
 def moved(points: NDArray[np.float64], motion: tuple[float, ...]) -> NDArray[np.float64]:
@@ -84,7 +73,7 @@ class LightSources:
         self._glow(tissue)
         self._pack(tissue.margin_px)
         self._throw_glints()
-        self._metal = _metal(scene)
+        self._metal = metal(scene.instrument)
         self._channel_strength = 0.0
         if scene.channel is not None:
             level = tissue.nir_mean(self.channel_px[:, 1], self.channel_px[:, 0])
@@ -168,7 +157,7 @@ class LightSources:
             self._add(spot, kernels.ADD, "injection")
         if scene.channel is not None:
             points = np.array([self._px(*p) for p in scene.channel.points_mm])
-            self.channel_px = smooth_curve(points, max(3.0, 0.3 / mm))
+            self.channel_px = smooth_curve(points, max(4.0, 0.6 / mm))
             self._channel_mm = arc_lengths(self.channel_px) * mm
             sprite = glowing_channel(scene.channel, self.channel_px, mm)
             self._add(sprite, kernels.FILL, "channel")
@@ -177,26 +166,31 @@ class LightSources:
         """Lay all sprites end to end: the kernels see one array and a table of places."""
         table = np.zeros((len(self._sprites), 8), np.int64)
         data, arcs = [np.zeros(1, np.float32)], [np.zeros(1, np.uint8)]
-        at, arc_at = 1, 1
+        spans = [np.zeros((1, 2), np.int64)]
+        at, arc_at, span_at = 1, 1, 1
         for k, sprite in enumerate(self._sprites):
             height, width = sprite.values.shape
-            table[k, :6] = (
+            table[k] = (
                 at,
                 sprite.x0_px + margin_px,
                 sprite.y0_px + margin_px,
                 width,
                 height,
                 self._modes[k],
+                arc_at,
+                span_at,
             )
             data.append(sprite.values.ravel())
             at += sprite.values.size
+            spans.append(_row_spans(sprite.values))
+            span_at += height
             if sprite.arcs is not None:
-                table[k, 6] = arc_at
                 arcs.append(sprite.arcs.ravel())
                 arc_at += sprite.arcs.size
-        self.table = table
-        self.data = np.concatenate(data)
-        self.arcs = np.concatenate(arcs)
+        self._table = table
+        self._data = np.concatenate(data)
+        self._arcs = np.concatenate(arcs)
+        self._spans = np.concatenate(spans)
 
     def _throw_glints(self) -> None:
         scene = self._scene
@@ -212,8 +206,8 @@ class LightSources:
 
     # -- per frame ------------------------------------------------------------------------
 
-    def at(self, scene_time_s: float) -> FrameLight:
-        """Weigh everything for one moment of the scene's own time."""
+    def at(self, scene_time_s: float, tissue: Tissue, factors: NDArray[np.float32]) -> Light:
+        """Return all light at one moment of the scene's own time; ``factors`` of the lamps."""
         t = scene_time_s
         weights = np.zeros((len(self._sprites), 4), np.float32)
         for k, (what, node) in enumerate(self._plan):
@@ -227,8 +221,8 @@ class LightSources:
             elif what == "injection" and self.injection is not None:
                 weights[k, NIR_PLANE] = self.injection.strength * self.injected_share(t)
             elif what == "injection stain" and self._scene.injection is not None:
-                dye = np.array(BLUE_DYE) * self._scene.injection.stain
-                weights[k] = dye * self.injected_share(t)
+                share = self._scene.injection.stain * self.injected_share(t)
+                weights[k] = np.array(BLUE_DYE) * share
             elif what == "channel":
                 weights[k, NIR_PLANE] = self._channel_strength
         amps = self._glint_amps(t)
@@ -237,11 +231,26 @@ class LightSources:
         glints = np.concatenate([places, self._glint_radii], axis=1)[lit]
         glint_amps = np.repeat(amps[lit, None], 4, axis=1)
         glint_amps[:, :NIR_PLANE] = np.minimum(1.6, 3.0 * amps[lit, None])
-        instrument = np.zeros(14)
-        pose = self.pose(t)
-        if pose is not None:
-            instrument = _instrument(self._scene, pose, t)
-        return FrameLight(weights, self._fills(t), glints, glint_amps, instrument, self._metal)
+        tool = self.instrument(t)
+        instrument = np.zeros(14) if tool is None else tool.packed()
+        return Light(
+            planes=tissue.planes,
+            scales=tissue.scales,
+            factors=factors,
+            margin=tissue.margin_px,
+            motion=np.array(self._scene.motion_px(t)),
+            table=self._table,
+            data=self._data,
+            arcs=self._arcs,
+            spans=self._spans,
+            weights=weights,
+            fill=self._fill(t),
+            glints=glints,
+            glint_amps=glint_amps,
+            instrument=instrument,
+            metal=self._metal,
+            whole=_WHOLE,
+        )
 
     def share(self, node: Node, t: float) -> float:
         """Return how much of its full signal a node shows."""
@@ -267,9 +276,10 @@ class LightSources:
         lit = self._glint_amps(t) > 0.05
         return moved(self._glint_px, self._scene.motion_px(t))[lit]
 
-    def pose(self, t: float) -> InstrumentPose | None:
-        """Return where the instrument is."""
-        return None if self._scene.instrument is None else self._scene.instrument.at(t)
+    def instrument(self, t: float) -> PlacedInstrument | None:
+        """Return the instrument where it is."""
+        tool = self._scene.instrument
+        return None if tool is None else placed(tool, t, self._scene.mm_per_px)
 
     def _glint_amps(self, t: float) -> NDArray[np.float64]:
         waves = np.sin(2 * math.pi * self._glint_rate * t + self._glint_phase)
@@ -283,16 +293,29 @@ class LightSources:
             return math.inf
         return (t - channel.start_s) * channel.speed_mm_per_s
 
-    def _fills(self, t: float) -> NDArray[np.float32]:
+    def _fill(self, t: float) -> NDArray[np.float32]:
         channel = self._scene.channel
         if channel is None or self._channel_mm.size == 0:
-            return np.zeros((1, 256), np.float32)
+            return np.zeros(256, np.float32)
         arc = np.linspace(0.0, self._channel_mm[-1], 256)
         front = self._front_mm(t)
         # Tracer thins out over some millimetres at its front.
         filled = np.clip((front - arc) / 4.0, 0.0, 1.0) if math.isfinite(front) else 1.0
         beads = np.interp(arc, self._channel_mm, self._beads)
-        return np.asarray(filled * beads, dtype=np.float32)[None]
+        return np.asarray(filled * beads, dtype=np.float32)
+
+
+def _row_spans(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return (H, 2): columns from, to (past the end) where a blend with the row below is not 0."""
+    width = values.shape[1]
+    lit = values > 0
+    lit[:-1] |= values[1:] > 0
+    lit[:, :-1] |= lit[:, 1:].copy()
+    first = np.argmax(lit, axis=1)
+    last = width - np.argmax(lit[:, ::-1], axis=1)
+    empty = ~lit.any(axis=1)
+    first[empty], last[empty] = 0, 0
+    return np.stack([first, np.minimum(last, width - 1)], axis=1).astype(np.int64)
 
 
 def excised_share(node: Node, t: float) -> float:
@@ -300,93 +323,6 @@ def excised_share(node: Node, t: float) -> float:
     if node.excised_at_s is None:
         return 0.0
     return min(max((t - node.excised_at_s) / EXCISION_S, 0.0), 1.0)
-
-
-def instrument_outline(scene: Scene, pose: InstrumentPose, length_px: float) -> list[Point]:
-    """Return the corners of the instrument, (x, y) NIR px, from the tip round to the tip."""
-    if scene.instrument is None:
-        return []
-    half, axis, tip = _frame_of(scene, pose)
-    normal = np.array([-axis[1], axis[0]])
-    taper = 2.0 * half * TAPER
-    corners = [(0.0, BLUNT), (taper, 1.0), (length_px, 1.0)]
-    left = [tip + u * axis - w * half * normal for u, w in corners]
-    right = [tip + u * axis + w * half * normal for u, w in reversed(corners)]
-    return [(float(p[0]), float(p[1])) for p in left + right]
-
-
-def covered(scene: Scene, pose: InstrumentPose, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which points (N, 2) lie under the instrument, by the shape the kernel draws."""
-    half, axis, tip = _frame_of(scene, pose)
-    d = points - tip
-    along = d @ axis
-    across = np.abs(d[:, 1] * axis[0] - d[:, 0] * axis[1])
-    wide = half * (BLUNT + (1.0 - BLUNT) * np.clip(along / (2.0 * half * TAPER), 0.0, 1.0))
-    return np.asarray((along >= 0.0) & (across <= wide))
-
-
-def _frame_of(
-    scene: Scene, pose: InstrumentPose
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    if scene.instrument is None:
-        raise ValueError("this scene has no instrument")
-    turn = math.radians(pose.angle_deg)
-    axis = np.array([math.cos(turn), math.sin(turn)])
-    tip = np.array([pose.tip_x_mm, pose.tip_y_mm]) / scene.mm_per_px
-    return 0.5 * scene.instrument.diameter_mm / scene.mm_per_px, axis, tip
-
-
-def instrument_glint(scene: Scene, pose: InstrumentPose, t: float) -> tuple[Point, float]:
-    """Return where on the shaft its highlight lies and how bright it is in [0, 1]: unsteady."""
-    half, axis, tip = _frame_of(scene, pose)
-    along = half * (4.4 + 0.8 * math.sin(2.1 * t))
-    level = 0.55 + 0.3 * math.sin(7.3 * t) + 0.15 * math.sin(17.9 * t + 1.0)
-    across = -0.35 * half
-    return (
-        float(tip[0] + along * axis[0] - across * axis[1]),
-        float(tip[1] + along * axis[1] + across * axis[0]),
-    ), max(level, 0.0)
-
-
-def _instrument(scene: Scene, pose: InstrumentPose, t: float) -> NDArray[np.float64]:
-    half, axis, tip = _frame_of(scene, pose)
-    (_, level) = instrument_glint(scene, pose, t)
-    along = half * (4.4 + 0.8 * math.sin(2.1 * t))
-    return np.array(
-        [
-            1.0,
-            tip[0],
-            tip[1],
-            axis[0],
-            axis[1],
-            half,
-            2.0 * half * TAPER,
-            BLUNT,
-            0.55 * half,
-            0.75 * half,
-            0.8 * half,
-            0.5,
-            along,
-            half * (0.2 + 0.8 * level),
-        ]
-    )
-
-
-def _metal(scene: Scene) -> NDArray[np.float64]:
-    """Return (4, 2, 96): brightness across a polished cylinder, diffuse and specular, a plane."""
-    t = np.linspace(-1.0, 1.0, 96)
-    body = (
-        0.10
-        + 0.42 * np.exp(-(((t + 0.35) / 0.30) ** 2))
-        + 0.13 * np.exp(-(((t - 0.70) / 0.14) ** 2))
-    ) * np.sqrt(np.clip(1.0 - 0.85 * t**8, 0.0, None))
-    stripe = np.exp(-(((t + 0.35) / 0.11) ** 2))
-    glint = 0.0 if scene.instrument is None else scene.instrument.glint
-    metal = np.zeros((4, 2, t.size))
-    for c, tint in enumerate((0.96, 1.0, 1.05)):
-        metal[c] = tint * body, 1.3 * stripe
-    metal[NIR_PLANE] = 0.22 * body, glint * stripe
-    return metal
 
 
 def _glow_of(spot: Sprite, contrast: float, tissue: Tissue) -> Glow:

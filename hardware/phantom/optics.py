@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from hardware.phantom import kernels
+from hardware.phantom import still_kernels
 from hardware.phantom.scene import Channel, Point
 
 EFFECTIVE_ATTENUATION_PER_MM = 0.2
-"""mu_eff of fat and muscle near 850 nm: mu_a 0.01-0.02, mu_s' 0.8-1.1 /mm (doi:10.1088/0031-9155/58/11/R37)."""
+"""mu_eff near 850 nm, mu_a about 0.012 and mu_s' about 1 /mm: between fat and muscle
+(doi:10.1088/0031-9155/58/11/R37)."""
 
 ROUND_TRIP_ATTENUATION_PER_MM = 0.35
 """Loss of peak signal a millimetre of depth, excitation in and emission out, blur not counted."""
@@ -221,7 +222,7 @@ def glowing_channel(channel: Channel, curve_px: NDArray[np.float64], mm_per_px: 
     distance = np.full(shape, np.float32(np.inf))
     arcs = np.zeros(shape, np.float32)
     lengths = arc_lengths(curve_px)
-    kernels.nearest_on_curve_into(
+    still_kernels.nearest_on_curve_into(
         distance, arcs, curve_px - low, lengths / max(lengths[-1], 1e-9), reach_px
     )
     values = np.interp(distance * mm_per_px, offsets, profile, right=0.0).astype(np.float32)

@@ -124,7 +124,7 @@ class Phantom:
                 trigger_line=spec.trigger_line or "none",
             )
             if settings.black_level is None:
-                settings = _replaced(settings, black_level=self._black_level(role, settings))
+                settings = replace(settings, black_level=self._black_level(role, settings))
             try:
                 self._defaults[role] = self.checked(role, settings, settings)
             except BadSettingError as error:
@@ -139,7 +139,7 @@ class Phantom:
             self._renderer.pixels(role, 0.0, 0, corner)
 
     def _sensor_size(self, role: str, spec: CameraSpec) -> tuple[int, int]:
-        """The NIR sensor is the scene; the white one is as large, or as its ROI needs."""
+        """Return (width, height): the NIR sensor is the scene, the white one at least its ROI."""
         width, height = self._scene.width_px, self._scene.height_px
         if role == "white" and spec.roi is not None:
             x, y, w, h = spec.roi
@@ -231,7 +231,7 @@ class Phantom:
     def exposed(
         self, role: RoleName, index: int, settings: CameraSettings, *, origin_ns: int
     ) -> Frame:
-        """Return frame ``index`` under ``settings`` (every field set), stamped from ``origin_ns``."""
+        """Return frame ``index`` under ``settings``, every field set; times from ``origin_ns``."""
         exposure = _exposure_of(settings)
         middle_ns = mid_exposure_ns(index, settings)
         pixels = self._renderer.pixels(role, middle_ns * 1e-9, index, exposure)
@@ -277,43 +277,43 @@ class Phantom:
             Naming the setting, what it was and what is possible.
         """
         given = {name: getattr(wish, name) for name in CameraSettings.__dataclass_fields__}
-        new = _replaced(old, **{name: value for name, value in given.items() if value is not None})
+        new = replace(old, **{name: value for name, value in given.items() if value is not None})
 
         def refuse(name: str, why: str) -> BadSettingError:
             return BadSettingError(f"phantom-{role}: {name} = {getattr(new, name)} refused: {why}")
 
         spec: CameraSpec | None = getattr(self._rig, role)
-        if spec is None or new.pixel_format is None or new.roi is None:
+        layout, roi = new.pixel_format, new.roi
+        if spec is None or layout is None or roi is None:
             raise CameraNotFoundError(f"phantom has no {role!r} camera")
         formats = NIR_FORMATS if role == "nir" else tuple(f for f in PixelFormat if f.is_bayer)
-        if new.pixel_format not in formats:
+        if layout not in formats:
             raise refuse("pixel_format", f"choose one of {', '.join(formats)}")
         if wish.pixel_format is not None and wish.black_level is None:
-            scale = 2.0 ** (
-                new.pixel_format.bit_depth - (old.pixel_format or new.pixel_format).bit_depth
-            )
-            new = _replaced(new, black_level=(old.black_level or 0.0) * scale)
+            depth = (old.pixel_format or layout).bit_depth
+            black_level = (old.black_level or 0.0) * 2.0 ** (layout.bit_depth - depth)
+            new = replace(new, black_level=black_level)
         if new.exposure_us is None or not 10.0 <= new.exposure_us <= 1e6:
             raise refuse("exposure_us", "choose 10 to 1000000")
         if new.gain_db is None or not 0.0 <= new.gain_db <= 36.0:
             raise refuse("gain_db", "choose 0 to 36")
         if new.frame_rate_hz is None or not 0.1 <= new.frame_rate_hz <= 1000.0:
             raise refuse("frame_rate_hz", "choose 0.1 to 1000")
-        top = 2**new.pixel_format.bit_depth / 4
+        top = 2**layout.bit_depth / 4
         if new.black_level is None or not 0.0 <= new.black_level <= top:
             raise refuse("black_level", f"choose 0 to {top:g}")
         width, height = self._sensor_size(role, spec)
-        x, y, w, h = new.roi
+        x, y, w, h = roi
         if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
             raise refuse("roi", f"the sensor has {width} x {height} px")
-        if new.pixel_format.is_bayer and (x % 2 or y % 2):
+        if layout.is_bayer and (x % 2 or y % 2):
             raise refuse("roi", "a colour mosaic needs even offsets")
-        if new.pixel_format is PixelFormat.MONO12P and w % 2:
+        if layout is PixelFormat.MONO12P and w % 2:
             raise refuse("roi", "Mono12p needs an even width")
         if new.trigger not in ("free-run", "hardware"):
             raise refuse("trigger", "choose free-run or hardware")
         # As a real camera does, it slows down rather than cut an exposure short.
-        return _replaced(new, frame_rate_hz=min(new.frame_rate_hz, 1e6 / new.exposure_us))
+        return replace(new, frame_rate_hz=min(new.frame_rate_hz, 1e6 / new.exposure_us))
 
     def hold(self, role: RoleName) -> None:
         """Take the role's device for one camera object. Raises CameraInUseError."""
@@ -360,7 +360,3 @@ def _exposure_of(settings: CameraSettings) -> Exposure:
         settings.black_level * 2.0 ** (12 - depth),
         settings.roi,
     )
-
-
-def _replaced(settings: CameraSettings, **changes: object) -> CameraSettings:
-    return replace(settings, **changes)  # type: ignore[arg-type]

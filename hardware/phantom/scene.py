@@ -6,6 +6,7 @@ Positions are (x_mm, y_mm) of tissue at rest, from the centre of the NIR image's
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -128,7 +129,7 @@ class Instrument:
         poses = self.poses
         if time_s <= poses[0].time_s:
             return poses[0]
-        for a, b in zip(poses, poses[1:], strict=False):
+        for a, b in itertools.pairwise(poses):
             if time_s < b.time_s:
                 s = (time_s - a.time_s) / (b.time_s - a.time_s)
                 s = s * s * (3.0 - 2.0 * s)
@@ -157,7 +158,7 @@ class Breathing:
     def at(self, time_s: float) -> float:
         """Return the displacement [mm] at ``time_s``: a long rest, a shorter breath."""
         phase = 0.5 - 0.5 * math.cos(2.0 * math.pi * self.frequency_hz * time_s)
-        return self.amplitude_mm * phase**1.5
+        return float(self.amplitude_mm * phase**1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,8 @@ class Scene:
         How much dimmer than the centre the corners are; each role has its own lamp.
     border
         Several organs with edges and steps in both images; False: one tissue everywhere.
+    turn_deg
+        The organs' layout, turned clockwise about the field's centre.
     vessels, speculars
         Blood vessels (weak in NIR); wet highlights in white light, which leak into NIR a little.
     field_stop
@@ -262,6 +265,7 @@ class Scene:
     fine_rms: float = 0.04
     illumination_falloff: float = 0.45
     border: bool = True
+    turn_deg: float = 0.0
     vessels: bool = True
     speculars: bool = True
     field_stop: bool = False
@@ -289,7 +293,7 @@ class Scene:
             raise ValueError("a channel needs at least two points")
         if self.instrument is not None:
             times = [pose.time_s for pose in self.instrument.poses]
-            if not times or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+            if not times or any(b <= a for a, b in itertools.pairwise(times)):
                 raise ValueError("an instrument needs poses in growing order of time")
 
     def clock(self, time_s: float) -> float:

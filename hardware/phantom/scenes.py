@@ -281,5 +281,7 @@ def _hard(frame: _Frame) -> Scene:
         field_stop=bool(rng.uniform() < 0.5),
         background_counts_per_ms=float(rng.uniform(15.0, 80.0)),
         illumination_falloff=float(rng.uniform(0.3, 0.6)),
+        border=bool(rng.uniform() < 0.8),
+        turn_deg=float(rng.uniform(0.0, 360.0)),
         duration_s=20.0,
     )

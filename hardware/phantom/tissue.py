@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.phantom import kernels
+from hardware.phantom import still_kernels
 from hardware.phantom.anatomy import ONE_TISSUE, ORGANS, grown_vessels, shaped_relief
 from hardware.phantom.fields import stream, textured_field
 from hardware.phantom.scene import Scene
@@ -68,7 +68,7 @@ def grown_tissue(scene: Scene, margin_px: int) -> Tissue:
         margin_px + 0.5 * (scene.height_px - 1),
         side,
     )
-    relief = shaped_relief(organs, scene.seed, shape, pitch, frame, mm)
+    relief = shaped_relief(organs, scene.seed, shape, pitch, frame, mm, scene.turn_deg)
     if not scene.border:
         relief.slope_x[:] *= 0.5
         relief.slope_y[:] *= 0.5
@@ -100,13 +100,13 @@ def grown_tissue(scene: Scene, margin_px: int) -> Tissue:
             COLOUR_OWN_RMS,
             scene.fine_rms,
             VESSELS_IN_NIR,
-            0.35,
+            0.16,
             1.0 if scene.speculars else 0.0,
             SPECULAR_LEAK,
         ]
     )
     lamps = np.array([[-0.30, -0.38, 0.875], [0.22, -0.16, 0.962]])
-    kernels.compose_tissue_into(
+    still_kernels.compose_tissue_into(
         planes,
         pitch,
         relief.outside_px,
