@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import os
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -24,11 +27,11 @@ from hardware.camera import (
     CameraStateError,
     CameraTimeoutError,
 )
-from hardware.frame import Frame, PixelFormat
+from hardware.frame import Frame
 from hardware.genicam import LINEAR, TEST_IMAGES, Features, read_pfs
-from hardware.grabbing import Grabbing
+from hardware.grabbing import Grabbing, block_ids, ns_per_tick
 from hardware.pylon_words import EMULATOR_CLASS, CameraInfo, line_bit, open_error, plain
-from hardware.stream import CALL_GRACE_S, GIGE_BLOCK_IDS, CallWatch
+from hardware.stream import CALL_GRACE_S, CallWatch
 
 BUFFERS = 30
 """Frames the SDK holds for us while our thread is kept waiting: half a second at 60 fps."""
@@ -188,12 +191,16 @@ class BaslerCamera:
             raise
         self._grabbing = None
         self._device = device
-        self._features = Features(device.GetNodeMap(), self._serial, _pylon().GenericException)
         try:
-            self._settings = sfnc.read(self._features)
+            with self._sdk("Open", OPEN_ALLOWED_S):
+                self._features = Features(device.GetNodeMap(), self._serial, _refusals())
+                self._settings = sfnc.read(self._features)
         except BadSettingError:
-            # in a mode we do not know yet: `apply` will change it, or say what is wrong
+            # in a mode we do not know: `apply` will change it, or say what is wrong
             self._settings = CameraSettings()
+        except BaseException:
+            self.close()
+            raise
 
     def apply(self, settings: CameraSettings) -> CameraSettings:
         """Set everything that is not None, then read everything back.
@@ -207,30 +214,32 @@ class BaslerCamera:
             Naming each feature, what was wanted, what it is, what is allowed.
         """
         device, features = self._opened()
-        before = self.settings
+        if self._removed(device):
+            raise self._unplugged()
         with self._sdk("set", OPEN_ALLOWED_S):
-            fixed = self._load_pfs(features, device, settings) if not self._started else ()
-            if self._linear:
-                features.neutral(LINEAR, fixed=fixed, why="NIR must stay linear, but")
-            if not self._emulated:
-                features.neutral(TEST_IMAGES, fixed=fixed, why="it must show light, but")
-            elif self._images is not None:
-                settings = sfnc.play_images(features, self._images, settings, not self._started)
-            sfnc.write(features, settings)
-            if not self._started:
-                self._chunks = sfnc.enable_chunks(features)
-            self._settings = after = sfnc.read(features)
-            if after.pixel_format is PixelFormat.RGB8:
-                raise features.refuse("PixelFormat is RGB8: choose a Bayer format")
-            self._readout_ns = round(sfnc.readout_us(features) * 1e3)
-            if self._started and self._grabbing is not None:
-                if (after.exposure_us, after.gain_db) != (before.exposure_us, before.gain_db):
-                    self._grabbing.settings_changed(device.NumReadyBuffers.Value)
-        return after
+            try:
+                fixed = self._load_pfs(features, device, settings) if not self._started else ()
+                if self._linear:
+                    features.neutral(LINEAR, fixed=fixed, why="NIR must stay linear, but")
+                if not self._emulated:
+                    features.neutral(TEST_IMAGES, fixed=fixed, why="it must show light, but")
+                elif self._images is not None:
+                    settings = sfnc.play_images(
+                        features, self._images, settings, choose=not self._started
+                    )
+                sfnc.write(features, settings)
+                if not self._started:
+                    self._chunks = sfnc.enable_chunks(features)
+            except BadSettingError:
+                # what was set before the refusal is set: frames must say so
+                with contextlib.suppress(BadSettingError):
+                    self._read_back(device, features)
+                raise
+            return self._read_back(device, features)
 
     def start(self) -> None:
         """Begin grabbing: a new epoch, whose counter begins anew."""
-        device, _ = self._opened()
+        device, features = self._opened()
         if self._started:
             return
         if self.settings.pixel_format is None:
@@ -238,6 +247,7 @@ class BaslerCamera:
         with self._sdk("StartGrabbing", OPEN_ALLOWED_S):
             device.MaxNumBuffer.Value = BUFFERS
             device.StartGrabbing(_pylon().GrabStrategy_OneByOne)
+            transport = device.GetDeviceInfo().GetDeviceClass()
             self._epoch += 1
             self._looked_ns = time.monotonic_ns()
             self._grabbing = Grabbing(
@@ -245,8 +255,8 @@ class BaslerCamera:
                 self._epoch,
                 self.counters,
                 started_ns=self._looked_ns,
-                block_ids=self._block_ids(device),
-                ns_per_tick=self._ns_per_tick(device),
+                block_ids=block_ids(transport, features),
+                ns_per_tick=ns_per_tick(transport, features),
                 chunks=self._chunks,
                 light_bit=self._light_bit,
             )
@@ -361,7 +371,7 @@ class BaslerCamera:
         pylon = _pylon()
         try:
             factory = pylon.TlFactory.GetInstance()
-            there = {d.GetSerialNumber(): d for d in factory.EnumerateDevices()}
+            there = self._found(factory)
             info = there.get(self._serial)
             if info is None:
                 others = ", ".join(sorted(there)) or "none"
@@ -380,6 +390,26 @@ class BaslerCamera:
             raise open_error(self._serial, plain(error)) from None
         return device
 
+    def _found(self, factory: Any) -> dict[str, Any]:
+        """Enumerate afresh, by serial number; the emulator alone first, which takes no time."""
+        found: dict[str, Any] = {}
+        if self._emulated:
+            only = _pylon().DeviceInfo()
+            only.SetDeviceClass(EMULATOR_CLASS)
+            found = {d.GetSerialNumber(): d for d in factory.EnumerateDevices([only])}
+        if self._serial not in found:
+            found = {d.GetSerialNumber(): d for d in factory.EnumerateDevices()}
+        return found
+
+    def _read_back(self, device: Any, features: Features) -> CameraSettings:
+        before, after = self.settings, sfnc.read(features)
+        self._settings = after
+        self._readout_ns = round(sfnc.readout_us(features) * 1e3)
+        if self._started and self._grabbing is not None:
+            if (after.exposure_us, after.gain_db) != (before.exposure_us, before.gain_db):
+                self._grabbing.settings_changed(device.NumReadyBuffers.Value)
+        return after
+
     def _load_pfs(
         self, features: Features, device: Any, settings: CameraSettings
     ) -> tuple[str, ...]:
@@ -397,24 +427,6 @@ class BaslerCamera:
         if unlike:
             raise features.refuse(f"{self._pfs} disagrees: {'; '.join(unlike)}")
         return tuple(entry.name for entry in entries)
-
-    def _ns_per_tick(self, device: Any) -> float | None:
-        """Return the length of the device clock's tick; None where it has none we know."""
-        transport = device.GetDeviceInfo().GetDeviceClass()
-        if transport == "BaslerUsb":
-            return 1.0
-        if transport == "BaslerGigE" and self._features is not None:
-            ticks_per_s = self._features.number("GevTimestampTickFrequency")
-            return 1e9 / ticks_per_s if ticks_per_s else None
-        return None
-
-    def _block_ids(self, device: Any) -> int | None:
-        """Return after how many block IDs they begin anew; None: never."""
-        if device.GetDeviceInfo().GetDeviceClass() != "BaslerGigE" or self._features is None:
-            return None
-        name = self._features.first("GevGVSPExtendedIDMode", "BslGevGVSPExtendedIDMode")
-        extended = name is not None and self._features.get(name) == "On"
-        return None if extended else GIGE_BLOCK_IDS
 
     def _removed(self, device: Any) -> bool:
         with self._sdk("IsCameraDeviceRemoved", 0.0):
@@ -456,11 +468,22 @@ class BaslerCamera:
             _held.discard(self._serial)
 
 
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what a well camera raises when it is asked for what it cannot do."""
+    pylon = _pylon()
+    return (pylon.OutOfRangeException, pylon.InvalidArgumentException, pylon.AccessException)
+
+
 def _pylon() -> ModuleType:
     """Import pypylon when it is first needed: it takes a while, and loads every transport."""
-    try:
-        from pypylon import pylon
-    except ImportError as error:
-        raise CameraError(f"pypylon cannot be loaded ({error}): install it again") from None
-    module: ModuleType = pylon
+    module = sys.modules.get("pypylon.pylon")
+    if module is None:
+        try:
+            with warnings.catch_warnings():
+                # SWIG's types warn of themselves while they are made, and where warnings are
+                # errors that takes the interpreter down
+                warnings.simplefilter("ignore", DeprecationWarning)
+                module = importlib.import_module("pypylon.pylon")
+        except ImportError as error:
+            raise CameraError(f"pypylon cannot be loaded ({error}): install it again") from None
     return module

@@ -124,14 +124,15 @@ class Features:
         The camera's node map.
     camera_id
         Named in errors.
-    sdk_error
-        What the SDK raises when it refuses; turned into BadSettingError naming the feature.
+    refusals
+        What the SDK raises when a value or an access is refused: becomes BadSettingError naming
+        the feature. Whatever else it raises passes through: that is the camera failing.
     """
 
-    def __init__(self, nodes: Any, camera_id: str, sdk_error: type[Exception]) -> None:
+    def __init__(self, nodes: Any, camera_id: str, refusals: tuple[type[Exception], ...]) -> None:
         self._nodes = nodes
         self._camera_id = camera_id
-        self._sdk_error = sdk_error
+        self._refusals = refusals
 
     def refuse(self, text: str) -> BadSettingError:
         """Return the error that says ``text`` of this camera."""
@@ -141,7 +142,7 @@ class Features:
     def _named(self, name: str) -> Iterator[None]:
         try:
             yield
-        except self._sdk_error as error:
+        except self._refusals as error:
             reason = str(error).split(" : ")[0].strip()
             raise self.refuse(f"{name}: {reason}") from None
 
@@ -219,7 +220,7 @@ class Features:
             )
         try:
             node.Value = wanted
-        except self._sdk_error as error:
+        except self._refusals as error:
             reason = str(error).split(" : ")[0].strip()
             raise self.refuse(f"{label}: wanted {wanted}, is {before}: {reason}") from None
         got = self.get(name)

@@ -9,9 +9,10 @@ import numpy as np
 
 from hardware.camera import CameraCounters, CameraSettings, IncompleteFrameError
 from hardware.frame import Frame, PixelFormat
+from hardware.genicam import Features
 from hardware.images import Pixels
 from hardware.pylon_words import description
-from hardware.stream import ArrivalClock, BlockNumbers
+from hardware.stream import GIGE_BLOCK_IDS, ArrivalClock, BlockNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,25 @@ class Grabbing:
             light_on=sent.light_on(self._light_bit),
             settings_in_flight=in_flight and not known,
         )
+
+
+def ns_per_tick(transport: str, features: Features) -> float | None:
+    """Return the length of the device clock's tick; None where it has none we know."""
+    if transport == "BaslerUsb":
+        return 1.0
+    if transport == "BaslerGigE":
+        ticks_per_s = features.number("GevTimestampTickFrequency")
+        return 1e9 / ticks_per_s if ticks_per_s else None
+    return None
+
+
+def block_ids(transport: str, features: Features) -> int | None:
+    """Return after how many block IDs they begin anew; None: never."""
+    if transport != "BaslerGigE":
+        return None
+    name = features.first("GevGVSPExtendedIDMode", "BslGevGVSPExtendedIDMode")
+    extended = name is not None and features.get(name) == "On"
+    return None if extended else GIGE_BLOCK_IDS
 
 
 def copied_pixels(result: Any, pixel_format: PixelFormat) -> Pixels:

@@ -91,7 +91,8 @@ def read(features: Features) -> CameraSettings:
         The camera has no such feature, or is in a mode we do not know.
     """
     pixel_format = str(features.get("PixelFormat"))
-    if pixel_format not in PixelFormat.__members__.values():
+    known = [f.value for f in PixelFormat if f is not PixelFormat.RGB8]
+    if pixel_format not in known:
         raise features.refuse(f"PixelFormat is {pixel_format}: choose one in the rig file")
     exposure_us = features.number(*EXPOSURE)
     rate_hz = features.number(*RATE)
@@ -157,7 +158,7 @@ def readout_us(features: Features) -> float:
 
 
 def play_images(
-    features: Features, folder: Path, settings: CameraSettings, choose: bool
+    features: Features, folder: Path, settings: CameraSettings, *, choose: bool
 ) -> CameraSettings:
     """Have Basler's emulator play ``folder``; return ``settings`` with the images' size.
 

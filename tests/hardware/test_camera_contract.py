@@ -1,0 +1,112 @@
+"""The contract, over every camera there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hardware.basler import BaslerCamera
+from hardware.camera import Camera, CameraSettings
+from hardware.frame import PixelFormat
+from hardware.mock import MockCamera, frames_from_arrays
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, load_rig
+from tests.hardware.contract import CameraContract
+
+
+class TestMockCamera(CameraContract):
+    @pytest.fixture
+    def camera(self, mono12_images: np.ndarray) -> Camera:  # type: ignore[type-arg]
+        frames = frames_from_arrays(mono12_images, pixel_format=PixelFormat.MONO12, fps=100.0)
+        return MockCamera(frames, camera_id="mock", pace=100.0, loop=True)
+
+    @pytest.fixture
+    def settings(self) -> CameraSettings:
+        return CameraSettings(
+            pixel_format=PixelFormat.MONO12,
+            exposure_us=10_000.0,
+            gain_db=0.0,
+            frame_rate_hz=100.0,
+            black_level=64.0,
+            trigger="free-run",
+        )
+
+
+class TestRecordedPaceMockCamera(TestMockCamera):
+    @pytest.fixture
+    def camera(self, mono12_images: np.ndarray) -> Camera:  # type: ignore[type-arg]
+        frames = frames_from_arrays(mono12_images, pixel_format=PixelFormat.MONO12, fps=100.0)
+        return MockCamera(frames, camera_id="mock", pace="recorded", loop=True)
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    rig = load_rig("demo")
+    return Phantom(PhantomSpec(scene="static", width=96, height=64), rig)
+
+
+class TestPhantomCamera(CameraContract):
+    @pytest.fixture
+    def camera(self, phantom: Phantom) -> Camera:
+        return phantom.camera("nir")
+
+    @pytest.fixture
+    def settings(self) -> CameraSettings:
+        return CameraSettings(
+            pixel_format=PixelFormat.MONO12,
+            exposure_us=5_000.0,
+            gain_db=6.0,
+            frame_rate_hz=100.0,
+            black_level=32.0,
+            trigger="free-run",
+        )
+
+
+class TestWhitePhantomCamera(CameraContract):
+    @pytest.fixture
+    def camera(self, phantom: Phantom) -> Camera:
+        return phantom.camera("white")
+
+    @pytest.fixture
+    def settings(self) -> CameraSettings:
+        return CameraSettings(
+            pixel_format=PixelFormat.BAYER_RG8, exposure_us=5_000.0, frame_rate_hz=100.0
+        )
+
+
+class TestEmulatedBaslerCamera(CameraContract):
+    @pytest.fixture
+    def camera(self, mono12_folder: Path) -> Camera:
+        return BaslerCamera("0815-0000", emulated=True, linear=True, images=mono12_folder)
+
+    @pytest.fixture
+    def settings(self) -> CameraSettings:
+        return CameraSettings(
+            pixel_format=PixelFormat.MONO12,
+            exposure_us=5_000.0,
+            gain_db=6.0,
+            frame_rate_hz=100.0,
+            black_level=64.0,
+            trigger="free-run",
+        )
+
+
+class TestEmulatedTestPattern(CameraContract):
+    """Without images, with a region of interest, in colour."""
+
+    @pytest.fixture
+    def camera(self) -> Camera:
+        return BaslerCamera("0815-0001", emulated=True)
+
+    @pytest.fixture
+    def settings(self) -> CameraSettings:
+        return CameraSettings(
+            pixel_format=PixelFormat.BAYER_RG8,
+            exposure_us=8_000.0,
+            gain_db=0.0,
+            frame_rate_hz=100.0,
+            roi=(16, 8, 128, 96),
+            black_level=0.0,
+        )
