@@ -242,6 +242,17 @@ def test_measures_are_those_of_this_frame() -> None:
     assert only.flags == ("saturated",)
 
 
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    """A detection is written down by encoders that know Python's numbers only."""
+    place = {"x_px": np.float64(300.5), "y_px": np.float64(200.25)}
+    state = TrackState()
+    for index in range(20):
+        spot = replace(spot_at(0, 0), **place, signal=np.float64(9.0))
+        state, (only,) = run(state, (spot,), index * PERIOD_NS)
+        assert {type(v) for v in (only.x_px, only.y_px, only.x_white_px)} == {float}
+    assert TrackState.from_bytes(state.to_bytes()) == state
+
+
 def test_the_kind_does_not_flicker_but_changes_for_good_reason() -> None:
     rng = random.Random(2)
     state, kinds = TrackState(), []

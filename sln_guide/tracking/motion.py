@@ -91,7 +91,8 @@ def shown_centre(track: Track, spot: Spot) -> tuple[float, float]:
     """Return where to show a seen track: steadied, but never off the measured centre by more
     than its expected error, so that a jump of the tissue is followed in the same frame.
     """  # noqa: D205
-    dx, dy = track.x_px - spot.x_px, track.y_px - spot.y_px
+    x_px, y_px = float(spot.x_px), float(spot.y_px)
+    dx, dy = track.x_px - x_px, track.y_px - y_px
     distance = math.hypot(dx, dy)
     share = min(1.0, centre_error_px(spot) / distance) if distance > 0 else 0.0
-    return spot.x_px + share * dx, spot.y_px + share * dy
+    return x_px + share * dx, y_px + share * dy

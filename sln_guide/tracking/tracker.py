@@ -318,7 +318,7 @@ def _detection(
     one: Track | None, spot: Spot, field: TrackField, registration: Registration
 ) -> Detection:
     """Say what ``spot`` is: the track's identity and steadied centre, this frame's measures."""
-    x_px, y_px = (spot.x_px, spot.y_px) if one is None else shown_centre(one, spot)
+    x_px, y_px = (float(spot.x_px), float(spot.y_px)) if one is None else shown_centre(one, spot)
     x_white_px, y_white_px = _in_white(registration, x_px, y_px)
     track_id = 0 if one is None else one.track_id
     scale = field.mm_per_px
