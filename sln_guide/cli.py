@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware.camera import CameraError
+from hardware.camera import Camera, CameraError
 from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
 from sln_guide import __version__
 from sln_guide.guidance import Settings
@@ -254,10 +254,13 @@ def _live_rig(name: str | None) -> Rig:
     )
 
 
-def _run_live(rig: Rig, cameras_by_role: object, options: argparse.Namespace) -> int:
+def _run_live(rig: Rig, cameras: Mapping[str, Camera], options: argparse.Namespace) -> int:
     from sln_guide.session import LiveSession
+    from sln_guide.warm_up import warm_up
 
-    session = LiveSession(rig, cameras_by_role, cases=options.cases)  # type: ignore[arg-type]
+    if not warm_up(rig):
+        print("Prepared the core for this machine; the next start is quick.", flush=True)
+    session = LiveSession(rig, cameras, cases=options.cases)
     return _show(session, options)
 
 

@@ -201,11 +201,16 @@ class Recorder:
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
         # Counted as waiting until `write_frame` has returned: only then it survives a crash.
-        case.write_frame(role, frame)
-        with self._lock:
-            self._waiting_frames -= 1
-            self._frames += 1
-            self._bytes = case.bytes_written
+        written = False
+        try:
+            case.write_frame(role, frame)
+            written = True
+        finally:
+            with self._lock:
+                self._waiting_frames -= 1
+                self._frames += written
+                self._dropped += not written
+                self._bytes = case.bytes_written
 
     def _give_up(self, message: str) -> None:
         with self._lock:

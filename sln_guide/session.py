@@ -70,7 +70,7 @@ class LiveSession:
     rig
         What the cameras were opened for.
     cameras
-        A camera for each role; at least one.
+        A camera for each role ("nir", "white"); at least one.
     cases
         Folder in which cases are made.
     settings
@@ -80,7 +80,7 @@ class LiveSession:
     def __init__(
         self,
         rig: Rig,
-        cameras: Mapping[Role, Camera],
+        cameras: Mapping[Role, Camera] | Mapping[str, Camera],
         *,
         cases: Path,
         settings: Settings | None = None,
@@ -97,7 +97,8 @@ class LiveSession:
         self._settings = settings or Settings()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
         self._streams: dict[Role, Stream] = {}
-        for role, camera in cameras.items():
+        for name, camera in cameras.items():
+            role = Role(name)
             spec = specs[role]
             if spec is None:
                 raise ValueError(f"rig {rig.name} has no {role} camera")
