@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from hardware.phantom.optics import (
     stained_patch,
 )
 from hardware.phantom.packed import Light
-from hardware.phantom.scene import Node, Point, Scene
+from hardware.phantom.scene import Channel, Node, Point, Scene
 from hardware.phantom.tissue import NIR_PLANE, Tissue
 
 EXCISION_S = 0.6
@@ -68,30 +70,35 @@ class LightSources:
         self.injection: Glow | None = None
         self.channel_px: NDArray[np.float64] = np.zeros((0, 2))
         self._channel_mm: NDArray[np.float64] = np.zeros(0)
-        self._plan: list[tuple[str, Node | None]] = []
-        self._stain_nodes(tissue)
+        self._weights: list[Callable[[float], NDArray[np.float64]]] = []
+        self._arc_mm = np.zeros(256)
+        self._beads = np.zeros(256)
+        self._cuts: list[tuple[Node, NDArray[np.float64]]] = []
+        self._stain()
         self._glow(tissue)
         self._pack(tissue.margin_px)
         self._throw_glints()
         self._metal = metal(scene.instrument)
-        self._channel_strength = 0.0
-        if scene.channel is not None:
-            level = tissue.nir_mean(self.channel_px[:, 1], self.channel_px[:, 0])
-            self._channel_strength = scene.channel.contrast * level
-            beads = self._channel_mm / max(2.5 * scene.channel.diameter_mm, 0.1)
-            self._beads = 0.88 + 0.12 * np.sin(beads + 1.5 * np.sin(0.37 * beads))
 
     # -- construction ---------------------------------------------------------------------
 
-    def _add(self, sprite: Sprite, mode: int, what: str, node: Node | None = None) -> None:
+    def _add(
+        self,
+        sprite: Sprite,
+        mode: int,
+        colour: tuple[float, float, float, float],
+        share: Callable[[float], float],
+    ) -> None:
+        """Keep a sprite, its weight in each plane, and what share of that shows at a time."""
         self._sprites.append(sprite)
         self._modes.append(mode)
-        self._plan.append((what, node))
+        full = np.array(colour)
+        self._weights.append(lambda t: full * share(t))
 
     def _px(self, x_mm: float, y_mm: float) -> Point:
         return x_mm / self._scene.mm_per_px, y_mm / self._scene.mm_per_px
 
-    def _stain_nodes(self, tissue: Tissue) -> None:
+    def _stain(self) -> None:
         """Stains come first: they darken tissue, not the light added later."""
         scene, mm = self._scene, self._scene.mm_per_px
         for k, node in enumerate(scene.nodes):
@@ -107,7 +114,8 @@ class LightSources:
                     ragged=0.05,
                     **shape,
                 )
-                self._add(patch, kernels.MULTIPLY, "stain", node)
+                dye = BLUE_DYE if node.colour == "blue" else FATTY
+                self._add(patch, kernels.MULTIPLY, dye, partial(_kept_share, node))
             if node.excised_at_s is not None:
                 bed = stained_patch(
                     centre,
@@ -115,10 +123,10 @@ class LightSources:
                     stream(scene.seed, 41, k),
                     diameter_mm=1.35 * node.diameter_mm,
                     edge_mm=0.9,
-                    ragged=0.12,
+                    ragged=0.08,
                     **shape,
                 )
-                self._add(bed, kernels.MULTIPLY, "bed", node)
+                self._add(bed, kernels.MULTIPLY, WOUND, partial(excised_share, node))
         if scene.injection is not None and scene.injection.stain > 0:
             site = scene.injection
             patch = stained_patch(
@@ -129,7 +137,8 @@ class LightSources:
                 edge_mm=0.4 * site.diameter_mm,
                 ragged=0.12,
             )
-            self._add(patch, kernels.MULTIPLY, "injection stain")
+            red, green, blue, nir = (site.stain * share for share in BLUE_DYE)
+            self._add(patch, kernels.MULTIPLY, (red, green, blue, nir), self.injected_share)
 
     def _glow(self, tissue: Tissue) -> None:
         scene, mm = self._scene, self._scene.mm_per_px
@@ -143,7 +152,8 @@ class LightSources:
                 angle_deg=node.angle_deg,
             )
             self.nodes[node.node_id] = _glow_of(spot, node.contrast, tissue)
-            self._add(spot, kernels.ADD, "node", node)
+            strength = self.nodes[node.node_id].strength
+            self._add(spot, kernels.ADD, (0, 0, 0, strength), partial(self.share, node))
         if scene.injection is not None:
             site = scene.injection
             spot = glowing_spot(
@@ -154,13 +164,30 @@ class LightSources:
                 floor=min(0.004, 0.02 / max(site.contrast, 1e-6)),
             )
             self.injection = _glow_of(spot, site.contrast, tissue)
-            self._add(spot, kernels.ADD, "injection")
+            self._add(spot, kernels.ADD, (0, 0, 0, self.injection.strength), self.injected_share)
         if scene.channel is not None:
-            points = np.array([self._px(*p) for p in scene.channel.points_mm])
-            self.channel_px = smooth_curve(points, max(4.0, 0.6 / mm))
-            self._channel_mm = arc_lengths(self.channel_px) * mm
-            sprite = glowing_channel(scene.channel, self.channel_px, mm)
-            self._add(sprite, kernels.FILL, "channel")
+            self._lay_channel(scene.channel, tissue)
+
+    def _lay_channel(self, channel: Channel, tissue: Tissue) -> None:
+        scene, mm = self._scene, self._scene.mm_per_px
+        points = np.array([self._px(*p) for p in channel.points_mm])
+        self.channel_px = smooth_curve(points, max(4.0, 0.6 / mm))
+        self._channel_mm = arc_lengths(self.channel_px) * mm
+        level = tissue.nir_mean(self.channel_px[:, 1], self.channel_px[:, 0])
+        sprite = glowing_channel(channel, self.channel_px, mm)
+        self._add(sprite, kernels.FILL, (0, 0, 0, channel.contrast * level), lambda t: 1.0)
+        # Valves every few bores make it beaded; an excision takes its piece of it along.
+        self._arc_mm = np.linspace(0.0, self._channel_mm[-1], 256)
+        beads = self._arc_mm / max(2.5 * channel.diameter_mm, 0.1)
+        self._beads = 0.88 + 0.12 * np.sin(beads + 1.5 * np.sin(0.37 * beads))
+        places = np.stack(
+            [np.interp(self._arc_mm, self._channel_mm, axis) for axis in self.channel_px.T], axis=1
+        )
+        for node in scene.nodes:
+            if node.excised_at_s is not None:
+                away = np.hypot(*(places - self._px(node.x_mm, node.y_mm)).T) * mm
+                near = np.clip(2.0 - away / (0.6 * node.diameter_mm), 0.0, 1.0)
+                self._cuts.append((node, near))
 
     def _pack(self, margin_px: int) -> None:
         """Lay all sprites end to end: the kernels see one array and a table of places."""
@@ -209,22 +236,7 @@ class LightSources:
     def at(self, scene_time_s: float, tissue: Tissue, factors: NDArray[np.float32]) -> Light:
         """Return all light at one moment of the scene's own time; ``factors`` of the lamps."""
         t = scene_time_s
-        weights = np.zeros((len(self._sprites), 4), np.float32)
-        for k, (what, node) in enumerate(self._plan):
-            if what == "node" and node is not None:
-                weights[k, NIR_PLANE] = self.nodes[node.node_id].strength * self.share(node, t)
-            elif what == "stain" and node is not None:
-                dye = BLUE_DYE if node.colour == "blue" else FATTY
-                weights[k] = np.array(dye) * (1.0 - excised_share(node, t))
-            elif what == "bed" and node is not None:
-                weights[k] = np.array(WOUND) * excised_share(node, t)
-            elif what == "injection" and self.injection is not None:
-                weights[k, NIR_PLANE] = self.injection.strength * self.injected_share(t)
-            elif what == "injection stain" and self._scene.injection is not None:
-                share = self._scene.injection.stain * self.injected_share(t)
-                weights[k] = np.array(BLUE_DYE) * share
-            elif what == "channel":
-                weights[k, NIR_PLANE] = self._channel_strength
+        weights = np.array([weigh(t) for weigh in self._weights]).reshape(-1, 4)
         amps = self._glint_amps(t)
         lit = amps > 0.05
         places = moved(self._glint_px, self._scene.motion_px(t))
@@ -243,7 +255,7 @@ class LightSources:
             data=self._data,
             arcs=self._arcs,
             spans=self._spans,
-            weights=weights,
+            weights=weights.astype(np.float32),
             fill=self._fill(t),
             glints=glints,
             glint_amps=glint_amps,
@@ -290,19 +302,15 @@ class LightSources:
         if channel is None:
             return -1.0
         if channel.start_s is None:
-            return math.inf
+            return math.inf  # filled from the beginning
         return (t - channel.start_s) * channel.speed_mm_per_s
 
     def _fill(self, t: float) -> NDArray[np.float32]:
-        channel = self._scene.channel
-        if channel is None or self._channel_mm.size == 0:
-            return np.zeros(256, np.float32)
-        arc = np.linspace(0.0, self._channel_mm[-1], 256)
-        front = self._front_mm(t)
-        # Tracer thins out over some millimetres at its front.
-        filled = np.clip((front - arc) / 4.0, 0.0, 1.0) if math.isfinite(front) else 1.0
-        beads = np.interp(arc, self._channel_mm, self._beads)
-        return np.asarray(filled * beads, dtype=np.float32)
+        """Return how brightly each 256th of the channel glows; tracer thins out at its front."""
+        filled = np.clip((self._front_mm(t) - self._arc_mm) / 4.0, 0.0, 1.0) * self._beads
+        for node, near in self._cuts:
+            filled = filled * (1.0 - excised_share(node, t) * near)
+        return np.asarray(filled, dtype=np.float32)
 
 
 def _row_spans(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -316,6 +324,10 @@ def _row_spans(values: NDArray[np.float32]) -> NDArray[np.int64]:
     empty = ~lit.any(axis=1)
     first[empty], last[empty] = 0, 0
     return np.stack([first, np.minimum(last, width - 1)], axis=1).astype(np.int64)
+
+
+def _kept_share(node: Node, t: float) -> float:
+    return 1.0 - excised_share(node, t)
 
 
 def excised_share(node: Node, t: float) -> float:

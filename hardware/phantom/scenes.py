@@ -103,14 +103,14 @@ def _sweeping_instrument(frame: _Frame) -> Instrument:
     poses = (
         (0.0, 1.05, 0.55, 24.0),
         (30.0, 1.05, 0.55, 24.0),
-        (33.0, 0.42, 0.30, 20.0),
-        (35.5, 0.10, 0.17, 14.0),
-        (38.0, 0.22, 0.02, 8.0),
+        (33.0, 0.46, 0.40, 30.0),
+        (35.5, 0.17, 0.25, 24.0),
+        (38.0, 0.26, 0.12, 14.0),
         (41.0, 1.10, 0.10, 8.0),
         (52.0, 1.05, 0.60, 30.0),
-        (55.0, 0.26, 0.25, 22.0),
-        (57.5, 0.155, 0.185, 24.0),
-        (59.5, 0.165, 0.195, 20.0),
+        (55.0, 0.34, 0.36, 34.0),
+        (57.5, 0.235, 0.295, 38.0),
+        (59.5, 0.245, 0.30, 34.0),
         (63.0, 1.05, 0.55, 24.0),
     )
     return Instrument(
@@ -124,8 +124,8 @@ def _sweeping_instrument(frame: _Frame) -> Instrument:
 def _procedure(frame: _Frame) -> Scene:
     s = frame.share
     injection = frame.at(-0.34, -0.27)
-    first = frame.at(0.155, 0.185)
-    second = frame.at(0.43, 0.33)
+    first = frame.at(0.23, 0.29)
+    second = frame.at(0.46, 0.26)
     third = frame.at(0.33, -0.33)
     return frame.scene(
         nodes=(
@@ -134,7 +134,7 @@ def _procedure(frame: _Frame) -> Scene:
                 *first,
                 diameter_mm=7.5 * s,
                 depth_mm=3.0 * s,
-                contrast=2.1,
+                contrast=2.8,
                 aspect=0.75,
                 angle_deg=-25.0,
                 uptake=Uptake(17.0, 5.0),
@@ -144,8 +144,8 @@ def _procedure(frame: _Frame) -> Scene:
                 2,
                 *second,
                 diameter_mm=6.0 * s,
-                depth_mm=5.0 * s,
-                contrast=1.1,
+                depth_mm=4.0 * s,
+                contrast=1.5,
                 aspect=0.85,
                 angle_deg=40.0,
                 uptake=Uptake(24.0, 8.0),
@@ -156,7 +156,7 @@ def _procedure(frame: _Frame) -> Scene:
                 *third,
                 diameter_mm=7.0 * s,
                 depth_mm=7.0 * s,
-                contrast=0.45,
+                contrast=0.55,
                 uptake=Uptake(30.0, 12.0),
             ),
         ),
@@ -169,15 +169,15 @@ def _procedure(frame: _Frame) -> Scene:
                 frame.at(-0.22, -0.13),
                 frame.at(-0.11, -0.09),
                 frame.at(-0.03, 0.05),
-                frame.at(0.07, 0.10),
+                frame.at(0.12, 0.15),
                 first,
-                frame.at(0.25, 0.24),
-                frame.at(0.33, 0.25),
+                frame.at(0.32, 0.25),
+                frame.at(0.39, 0.28),
                 second,
             ),
             diameter_mm=1.2 * s,
             depth_mm=1.5 * s,
-            contrast=0.9,
+            contrast=0.65,
             start_s=6.0,
             speed_mm_per_s=5.5 * s,
         ),
