@@ -2,7 +2,7 @@
 
 from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import Codec, prepare
-from sln_guide.recording.errors import DamagedError, Problem, RecordingError
+from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
 from sln_guide.recording.gaps import Gap
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.records import (
@@ -29,6 +29,7 @@ __all__ = [
     "Gap",
     "GuidanceRecord",
     "Manifest",
+    "NewerFormatError",
     "Problem",
     "RecordingError",
     "ShownRecord",

@@ -15,7 +15,7 @@ from sln_guide.recording import chain, mcap_format, records
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import MANIFEST, header_bytes, read_header
 from sln_guide.recording.gaps import Gap, find_gaps
-from sln_guide.recording.part import HEADER_ATTACHMENT, definitions, index_path
+from sln_guide.recording.part import HEADER_ATTACHMENT, definitions, index_path, opening
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -142,8 +142,7 @@ class Examination:
                 finished = 1
                 self._closing(part, item)
             self._step(item.length)
-        if header is not None:
-            self._definitions(part, header)
+        self._opening(part, header, first=rows[0][0] if rows else part.size)
         if entry is not None and entry.sha256 is not None:
             self._whole_file(part, entry, named=len(self._problems) > before)
             if not finished and entry.problem is None:
@@ -181,14 +180,11 @@ class Examination:
             self._problem(part.path.name, None, str(error))
         first = part.path == self._paths[0]
         if raw is None or header is None:
-            end = min(part.size, 1 << 12)
-            self._problem(part.path.name, (0, end), "the header of this part is damaged")
-            if first:
-                self.link = None
+            self.link = None if first else self.link
             return None
         if first:
             self.link = chain.first_link(raw)
-            if self._manifest is not None and header.case_id != self._manifest.case_id:
+            if self._manifest is not None and header.case_id != self._manifest.header.case_id:
                 self._problem(MANIFEST, None, "belongs to another case")
             if header.part != 0:
                 self._problem(part.path.name, None, f"is part {header.part}, not the first")
@@ -296,18 +292,24 @@ class Examination:
         if not whole:
             self._problem(part.path.name, where, "its closing records are damaged")
 
-    def _definitions(self, part: PartFileReader, header: CaseHeader) -> None:
-        """Schemas and channels have no checksum, but only one right content."""
-        opening = part.record_at(len(mcap_format.MAGIC))
-        attachment = None if opening is None else part.record_at(opening.offset + opening.length)
+    def _opening(self, part: PartFileReader, header: CaseHeader | None, first: int) -> None:
+        """Check what stands before the first record: but for the header it has no checksum."""
+        name = part.path.name
+        if header is None:
+            self._problem(name, (0, first), "the header of this part is damaged")
+            return
+        before = opening(header)
+        if part.read(0, len(before)) != before:
+            self._problem(name, (0, len(before)), "its first bytes were changed")
+        attachment = part.record_at(len(before))
         if attachment is None:
             return
         begin = attachment.offset + attachment.length
         expected = b"".join(definitions(header.codec.value))
         found = part.read(begin, len(expected))
-        if found != expected and len(found) == len(expected):
+        if found != expected[: len(found)] or (len(found) < len(expected) and self._closed):
             where = (begin, begin + len(expected))
-            self._problem(part.path.name, where, "its definitions were changed")
+            self._problem(name, where, "its definitions were changed")
 
     def _whole_file(self, part: PartFileReader, entry: PartFile, *, named: bool) -> None:
         state = hashlib.sha256()

@@ -22,6 +22,9 @@ RESERVE = "reserve"
 RESERVE_BYTES = 1 << 20
 """Set aside at the start, so that a full disk cannot keep a case from being closed."""
 MAX_JSON_BYTES = 64 << 20
+HEADER_WITHIN = 4096
+ATTACHMENT_NAME_AT = 29
+"""Bytes of an attachment record before its name."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free space or record elsewhere",
@@ -122,19 +125,19 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def header_bytes(part: PartFileReader) -> bytes | None:
-    """Return the header as it stands at the start of a part, None where it is damaged."""
-    position = len(mcap_format.MAGIC)
-    for _ in range(2):
-        item = part.record_at(position)
-        if item is None:
-            return None
-        if item.opcode == mcap_format.ATTACHMENT:
-            content = part.attachment(item)
-            if isinstance(content, str) or content[0] != HEADER_ATTACHMENT:
-                return None
-            return content[2]
-        position += item.length
-    return None
+    """Return the header as it stands at the start of a part, None where it is damaged.
+
+    It is looked for by its name, so that damage before it does not hide it.
+    """
+    lead = part.read(0, HEADER_WITHIN)
+    at = lead.find(HEADER_ATTACHMENT.encode()) - ATTACHMENT_NAME_AT
+    item = part.record_at(at) if at >= 0 else None
+    if item is None or item.opcode != mcap_format.ATTACHMENT:
+        return None
+    content = part.attachment(item)
+    if isinstance(content, str) or content[0] != HEADER_ATTACHMENT:
+        return None
+    return content[2]
 
 
 def read_header(part: PartFileReader) -> CaseHeader | None:

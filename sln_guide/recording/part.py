@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from sln_guide.recording import mcap_format
-from sln_guide.recording.records import CHAIN, CHANNELS, PROFILE, SNAPSHOTS, PartFile
+from sln_guide.recording.records import (
+    CHAIN,
+    CHANNELS,
+    PROFILE,
+    SNAPSHOTS,
+    CaseHeader,
+    PartFile,
+    to_json,
+)
 
 INDEX_MAGIC = b"SLNIDX1\n"
 HEADER_ATTACHMENT = "case.json"
@@ -26,6 +34,12 @@ def _encoding(topic: str) -> str:
     if topic == CHAIN:
         return "sha256"
     return "sln-snapshot-1" if topic == SNAPSHOTS else "json"
+
+
+def opening(header: CaseHeader) -> bytes:
+    """Return how every part of this case begins, up to its header attachment."""
+    library = f"sln-guide {header.software.get('sln-guide', '')}".strip()
+    return mcap_format.MAGIC + mcap_format.header_record(PROFILE, library)
 
 
 def definitions(codec: str) -> tuple[bytes, bytes]:
@@ -56,7 +70,7 @@ class PartWriter:
         From every method that writes.
     """
 
-    def __init__(self, path: Path, header: bytes, codec: str, library: str, time_ns: int) -> None:
+    def __init__(self, path: Path, header: CaseHeader, time_ns: int) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._size = 0
@@ -64,14 +78,13 @@ class PartWriter:
         self._rows = bytearray()
         self._log_times = bytearray()
         self._attachments: list[mcap_format.AttachmentPlace] = []
-        self._definitions = definitions(codec)
+        self._definitions = definitions(header.codec.value)
         self.problem: str | None = None
         self.torn = False
         self.finished = False
         try:
-            opening = mcap_format.MAGIC + mcap_format.header_record(PROFILE, library)
-            self._write((opening,))
-            self.attach(HEADER_ATTACHMENT, "application/json", header, time_ns)
+            self._write((opening(header),))
+            self.attach(HEADER_ATTACHMENT, "application/json", to_json(header), time_ns)
             self._write(self._definitions)
         except OSError:
             os.close(self._fd)

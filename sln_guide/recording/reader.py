@@ -109,7 +109,12 @@ class CaseReader:
 
     def _first_header(self) -> CaseHeader:
         for part in self._parts:
-            header = read_header(part)
+            try:
+                header = read_header(part)
+            except NewerFormatError:
+                raise
+            except RecordingError:
+                header = None
             if header is not None:
                 return header
             self._problems.append(
@@ -122,8 +127,11 @@ class CaseReader:
                     "the header of this part is damaged",
                 )
             )
+        if self.manifest is not None:
+            return self.manifest.header
         raise RecordingError(
-            f"case {self.folder} is damaged beyond reading: no part has a whole header"
+            f"case {self.folder} is damaged beyond reading: no part has a whole header, "
+            "nor has its manifest"
         )
 
     def _table(self, part: PartFileReader) -> Rows:

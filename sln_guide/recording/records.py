@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -54,19 +54,25 @@ CHANNELS: dict[str, int] = {
 TOPICS = {number: topic for topic, number in CHANNELS.items()}
 
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Edge = Annotated[int, msgspec.Meta(ge=0, le=2**20)]
+
+
 class FrameHeader(msgspec.Struct, frozen=True):
     """Everything of a `Frame` but its pixels (MessagePack, so that floats stay exact)."""
 
     codec: Codec
     pixel_format: PixelFormat
     bit_depth: int
-    height: int
-    width: int
-    sequence: int
-    stream_epoch: int
+    height: Edge
+    width: Edge
+    sequence: Count
+    stream_epoch: Epoch
     device_time_ns: int
-    host_time_ns: int
-    mid_exposure_ns: int
+    host_time_ns: Int64
+    mid_exposure_ns: Int64
     exposure_us: float
     gain_db: float
     camera_id: str
@@ -77,9 +83,9 @@ class FrameHeader(msgspec.Struct, frozen=True):
 class FrameRef(msgspec.Struct, frozen=True):
     """Which frame of a stream: the device counter may wrap, so the time comes along."""
 
-    epoch: int
-    sequence: int
-    mid_exposure_ns: int
+    epoch: Epoch
+    sequence: Count
+    mid_exposure_ns: Int64
 
 
 class DetectionRecord(msgspec.Struct, frozen=True):
@@ -142,16 +148,16 @@ class EventRecord(msgspec.Struct, frozen=True):
 
     name: str
     detail: str
-    time_ns: int
+    time_ns: Int64
 
 
 class GapRecord(msgspec.Struct, frozen=True):
     """Frames that reached the application and not the disk."""
 
     role: Role
-    first_sequence: int
-    count: int
-    epoch: int
+    first_sequence: Count
+    count: Count
+    epoch: Epoch
     reason: str
 
 
@@ -194,17 +200,14 @@ class PartFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``manifest.json``: written at the start (``closed`` false) and again at the end."""
+    """``manifest.json``: written at the start (``closed`` false) and again at the end.
+
+    ``header`` is that of the first part, a second time: rig and settings survive its damage.
+    """
 
     format: int
-    case_id: str
-    title: str
-    mode: Mode
     closed: bool
-    started_wall_ns: int
-    started_monotonic_ns: int
-    software: dict[str, str]
-    continues: str | None = None
+    header: CaseHeader
     frames: dict[str, int] = {}
     records: int = 0
     parts: tuple[PartFile, ...] = ()
@@ -346,8 +349,6 @@ def unpack_frame(data: memoryview) -> Frame:
         When the record is damaged; nothing larger than the declared picture is allocated.
     """
     header, begin = unpack_frame_header(data)
-    if header.height < 0 or header.width < 0:
-        raise RecordingError(f"picture of {header.width}x{header.height} px")
     try:
         shape = header.pixel_format.array_shape(header.height, header.width)
     except ValueError as error:

@@ -32,8 +32,11 @@ _MIN_CHUNK = mcap.CHUNK_LEAD + mcap.MESSAGE_LEAD + LINK_RECORD_BYTES
 _PEEK = 1024
 _MAX_FRAME_HEADER = 1 << 20
 _SEARCH = 4 << 20
-_CHUNK_PATTERN = re.compile(rb"\x06.{5}\x00{3}.{28}\x00{4}.{8}\x05", re.DOTALL)
-"""A chunk's opcode and length, its unnamed compression, its first message's opcode."""
+_PATTERN = re.compile(
+    rb"\x06.{5}\x00{3}.{28}\x00{4}.{8}\x05|\x09.{5}\x00{3}.{16}[^\x00]\x00{3}", re.DOTALL
+)
+"""A chunk: opcode, length, no compression named, a message inside; or an attachment: opcode,
+length, times, a short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +152,23 @@ class PartFileReader:
         return bool(plain and whole and opcode == mcap.MESSAGE)
 
     def _search(self, begin: int) -> int:
-        """Return the offset of the next whole chunk at or after ``begin``, or the file's size."""
+        """Return the offset of the next whole chunk or attachment, or the file's size."""
         overlap = 64
         while begin < self.size:
             block = self.read(begin, _SEARCH)
-            for match in _CHUNK_PATTERN.finditer(block):
-                offset = begin + match.start()
-                found = self.record_at(offset)
-                if found is not None and isinstance(self.record(found), Record):
-                    return offset
+            for match in _PATTERN.finditer(block):
+                found = self.record_at(begin + match.start())
+                if found is not None and self._whole(found):
+                    return found.offset
             if begin + len(block) >= self.size:
                 break
             begin += len(block) - overlap
         return self.size
+
+    def _whole(self, found: Found) -> bool:
+        if found.opcode == mcap.CHUNK:
+            return isinstance(self.record(found), Record)
+        return not isinstance(self.attachment(found), str)
 
     # -- reading one record -----------------------------------------------------------------------
 
@@ -239,9 +246,8 @@ class PartFileReader:
                 header, _ = unpack_frame_header(data)
             except RecordingError:
                 return None
-            time_ns = max(-(2**63), min(header.mid_exposure_ns, 2**63 - 1))
-            sequence = header.sequence & (2**64 - 1)
-            epoch = header.stream_epoch & 0xFFFFFFFF
+            time_ns, sequence = header.mid_exposure_ns, header.sequence
+            epoch = header.stream_epoch
         return (place.offset, time_ns, sequence, place.length, number, epoch, channel, 0)
 
     # -- attachments ------------------------------------------------------------------------------

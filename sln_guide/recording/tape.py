@@ -92,22 +92,8 @@ class Tape:
         RecordingError
             It is not on the tape; what was there before still is.
         """
-
-        def put() -> None:
-            body_lead = mcap_format.message_body_lead(CHANNELS[topic], self.number, log_time_ns)
-            link = chain.next_link(self.link, body_lead, *pieces)
-            self._part.append(
-                body_lead=body_lead,
-                pieces=pieces,
-                link=link,
-                time_ns=log_time_ns if time_ns is None else time_ns,
-                sequence=sequence,
-                epoch=epoch,
-            )
-            self.link = link
-            self.number += 1
-
-        self._guarded(put)
+        when = log_time_ns if time_ns is None else time_ns
+        self._guarded(lambda: self._put(topic, log_time_ns, pieces, when, sequence, epoch))
 
     def append_json(self, topic: str, record: object, time_ns: int | None = None) -> None:
         """Append ``record`` as JSON, at ``time_ns`` or now. Raises as `append`."""
@@ -170,6 +156,28 @@ class Tape:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _put(
+        self,
+        topic: str,
+        log_time_ns: int,
+        pieces: tuple[bytes | memoryview, ...],
+        time_ns: int,
+        sequence: int,
+        epoch: int,
+    ) -> None:
+        body_lead = mcap_format.message_body_lead(CHANNELS[topic], self.number, log_time_ns)
+        link = chain.next_link(self.link, body_lead, *pieces)
+        self._part.append(
+            body_lead=body_lead,
+            pieces=pieces,
+            link=link,
+            time_ns=time_ns,
+            sequence=sequence,
+            epoch=epoch,
+        )
+        self.link = link
+        self.number += 1
+
     def _guarded(self, write: Callable[[], None]) -> None:
         """Run ``write`` on the current part; begin another part where that can help."""
         if self._closed:
@@ -209,7 +217,8 @@ class Tape:
         self._finish(overdue)
         if because is not None:
             now = time.monotonic_ns()
-            self.append_json(records.EVENTS, records.EventRecord("new-part", because, now), now)
+            event = records.to_json(records.EventRecord("new-part", because, now))
+            self._put(records.EVENTS, now, (event,), now, 0, 0)
 
     def _open_part(self) -> PartWriter:
         number = self._next_part
@@ -218,13 +227,8 @@ class Tape:
             header = msgspec.structs.replace(
                 header, part=number, codec=self.codec, previous_link=self.link.hex()
             )
-        part = PartWriter(
-            self._folder / part_name(number),
-            records.to_json(header),
-            self.codec.value,
-            f"sln-guide {header.software.get('sln-guide', '')}".strip(),
-            time.monotonic_ns(),
-        )
+        path = self._folder / part_name(number)
+        part = PartWriter(path, header, time.monotonic_ns())
         self._next_part = number + 1
         sync_folder(self._folder)
         self._part_opened_ns = time.monotonic_ns()

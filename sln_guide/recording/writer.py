@@ -403,17 +403,10 @@ class CaseWriter:
                 write_manifest(self.folder, self._manifest(closed))
 
     def _manifest(self, closed: bool) -> Manifest:
-        header = self._header
         return Manifest(
             format=records.FORMAT_VERSION,
-            case_id=header.case_id,
-            title=header.title,
-            mode=header.mode,
             closed=closed,
-            started_wall_ns=header.started_wall_ns,
-            started_monotonic_ns=header.started_monotonic_ns,
-            software=header.software,
-            continues=header.continues,
+            header=self._header,
             frames={role.value: count for role, count in self._frames.items()},
             records=self._tape.number,
             parts=self._parts(),

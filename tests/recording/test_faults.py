@@ -1,0 +1,329 @@
+"""Disks that fill up, fail, or vanish; two recorders on one case."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hardware.frame import PixelFormat
+from sln_guide.guidance import Role, Settings
+from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import writer as writer_module
+from sln_guide.recording.folder import MANIFEST, RESERVE, part_paths
+from sln_guide.recording.verify import verify
+from tests.recording.making import assert_same_frame, fill, frame, record, rig, white
+
+PROJECT = Path(__file__).resolve().parents[2]
+BIG = (256, 320)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return the mount point of a disk of 4 MiB."""
+    point = tmp_path / "disk"
+    point.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
+    if shutil.which("mount") is None or subprocess.call(command, stderr=subprocess.DEVNULL):
+        pytest.skip("a small disk needs the right to mount a tmpfs")
+    yield point
+    subprocess.run(["umount", str(point)], check=True)
+
+
+def record_until_refused(case: CaseWriter) -> int:
+    """Write large frames until one is refused; return how many were taken."""
+    for sequence in range(10_000):
+        each = frame(sequence, PixelFormat.MONO16, size=BIG)
+        if shutil.disk_usage(case.folder).free < each.pixels.nbytes:
+            with pytest.raises(RecordingError, match="disk is full: free space"):
+                for _ in range(5):
+                    case.write_frame(Role.NIR, each)
+                    sequence += 1
+            return sequence
+        case.write_frame(Role.NIR, each)
+    raise AssertionError("the disk never got full")
+
+
+def test_a_full_disk_loses_nothing_and_the_case_can_be_closed(small_disk: Path) -> None:
+    case = CaseWriter(small_disk / "full.case", rig=rig(), settings=Settings())
+    taken = record_until_refused(case)
+    assert taken > 10
+    with pytest.raises(RecordingError, match="full"):
+        case.write_frame(Role.NIR, frame(taken, PixelFormat.MONO16, size=BIG))
+    summary = case.close()
+    assert summary.frames[Role.NIR] == taken
+    result = verify(small_disk / "full.case")
+    assert result.ok, result.text()
+    assert result.frames[Role.NIR] == taken
+
+
+def test_a_full_disk_that_is_freed_is_recorded_on_again(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(1 << 20))
+    case = CaseWriter(small_disk / "again.case", rig=rig(), settings=Settings())
+    taken = record_until_refused(case)
+    ballast.unlink()
+    case.write_gap(Role.NIR, taken, 1, 0, "the disk was full")
+    case.write_frame(Role.NIR, frame(taken + 1, PixelFormat.MONO16, size=BIG))
+    case.close()
+    result = verify(small_disk / "again.case")
+    assert result.ok, result.text()
+    assert not result.complete
+    (gap,) = result.gaps[Role.NIR]
+    assert (gap.first_sequence, gap.count, gap.reason) == (taken, 1, "the disk was full")
+
+
+def test_no_room_to_begin_with_is_said(small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes((4 << 20) - (600 << 10)))
+    with pytest.raises(RecordingError, match="cannot start the case: the disk is full"):
+        CaseWriter(small_disk / "none.case", rig=rig(), settings=Settings())
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from sln_guide.guidance import Role, Settings
+from sln_guide.recording import CaseWriter, RecordingError
+from tests.recording.making import frame, rig
+case = CaseWriter(Path(sys.argv[1]), rig=rig(), settings=Settings())
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    for sequence in range(200):
+        case.write_frame(Role.NIR, frame(sequence, size=(64, 80)))
+except RecordingError as error:
+    print(sequence, error)
+else:
+    print(200, "all")
+try:
+    case.close()
+except RecordingError as error:
+    print("close:", error)
+"""
+
+
+@pytest.mark.parametrize("limit", [3_000, 40_000, 150_000])
+def test_a_file_size_limit_means_more_parts_or_one_line(tmp_path: Path, limit: int) -> None:
+    folder = tmp_path / "limited.case"
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder), str(limit)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stderr == ""
+    taken = int(run.stdout.split()[0])
+    assert taken == 200 or "file size limit is reached" in run.stdout
+    assert (taken == 200) == (limit > 3_000)
+    with CaseReader(folder) as case:
+        assert case.count(Role.NIR) == taken
+        for sequence, each in enumerate(case.frames(Role.NIR)):
+            assert_same_frame(each, frame(sequence, size=(64, 80)))
+    assert len(part_paths(folder)) > (1 if taken == 200 else 0)
+    assert verify(folder).ok, verify(folder).text()
+
+
+def fail_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, number: int, *, after: int = 0, partial: int = 0
+) -> None:
+    """Let the system call fail once, after so many calls, perhaps having written a little."""
+    real = getattr(os, name)
+    calls = iter(range(10**9))
+
+    def failing(fd: int, *rest: object) -> object:
+        if next(calls) == after:
+            if partial:
+                os.write(fd, b"x" * partial)
+            raise OSError(number, os.strerror(number))
+        return real(fd, *rest)
+
+    monkeypatch.setattr(os, name, failing)
+
+
+@pytest.mark.parametrize("partial", [0, 50])
+def test_an_input_output_error_costs_a_part_not_a_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partial: int
+) -> None:
+    folder = tmp_path / "eio.case"
+    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+        fill(case, 3)
+        with monkeypatch.context() as patch:
+            fail_once(patch, "writev", errno.EIO, partial=partial)
+            case.write_frame(Role.NIR, frame(3))
+        fill(case, 2, first=4)
+    assert len(part_paths(folder)) == 2
+    result = verify(folder)
+    assert result.ok, result.text()
+    with CaseReader(folder) as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(6))
+        assert "Input/output error" in next(e.detail for e in read.events() if e.name == "new-part")
+
+
+def test_a_torn_write_that_cannot_be_taken_back_ends_the_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "torn.case"
+    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+        fill(case, 3)
+        with monkeypatch.context() as patch:
+            fail_once(patch, "writev", errno.ENOSPC, partial=70)
+            fail_once(patch, "ftruncate", errno.EIO)
+            case.write_frame(Role.NIR, frame(3))
+        fill(case, 2, first=4)
+    result = verify(folder)
+    assert not any(p.topic for p in result.problems), result.text()
+    with CaseReader(folder) as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(6))
+
+
+def test_a_failed_sync_closes_the_file_and_begins_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sync.case"
+    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    fill(case, 2)
+    case.sync()
+    with monkeypatch.context() as patch:
+        fail_once(patch, "fdatasync", errno.EIO)
+        with pytest.raises(RecordingError, match="cannot make the recording durable"):
+            case.sync()
+    fill(case, 2, first=2)
+    case.sync()
+    assert "not safely on the disk" in case.incomplete[0]
+    assert not case.close().complete
+    assert len(part_paths(folder)) == 2
+    result = verify(folder)
+    assert result.ok, result.text()
+    assert not result.complete
+    with CaseReader(folder) as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(4))
+
+
+def test_a_removed_folder_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "gone.case"
+    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    fill(case, 1)
+    shutil.rmtree(folder)
+    with pytest.raises(RecordingError, match="cannot make the recording durable"):
+        case.sync()
+    with pytest.raises(RecordingError, match="folder is gone"):
+        case.write_frame(Role.NIR, frame(1))
+    with pytest.raises(RecordingError, match="cannot close the case cleanly"):
+        case.close()
+    case.close()
+
+
+def test_a_read_only_place_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecordingError, match="cannot make the case folder"):
+        CaseWriter(Path("/proc/x.case"), rig=rig(), settings=Settings())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="part of the path is a file"):
+        CaseWriter(tmp_path / "file" / "x.case", rig=rig(), settings=Settings())
+    fail_once(monkeypatch, "writev", errno.EROFS)
+    with pytest.raises(RecordingError, match="read-only: record elsewhere"):
+        CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+
+
+def test_one_recorder_a_case(tmp_path: Path) -> None:
+    folder = tmp_path / "one.case"
+    folder.mkdir()
+    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+        fill(case, 1)
+        with pytest.raises(RecordingError, match="choose another name"):
+            CaseWriter(folder, rig=rig(), settings=Settings())
+        fill(case, 1, first=1)
+    with pytest.raises(RecordingError, match="already holds"):
+        CaseWriter(folder, rig=rig(), settings=Settings())
+    assert verify(folder).complete
+    assert sorted(p.name for p in folder.iterdir()) == [
+        MANIFEST,
+        "part-000.index",
+        "part-000.mcap",
+    ]
+
+
+def test_a_folder_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RecordingError, match=r"already holds notes\.txt"):
+        CaseWriter(tmp_path, rig=rig(), settings=Settings())
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_closed_case_takes_nothing_more(tmp_path: Path) -> None:
+    case = CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+    summary = case.close()
+    assert case.close() is summary
+    case.sync()
+    with pytest.raises(RecordingError, match="is closed"):
+        case.write_frame(Role.NIR, frame(0))
+    with pytest.raises(RecordingError, match="is closed"):
+        case.attach("x", b"", "text/plain")
+
+
+def test_an_error_in_the_recorder_closes_the_case_as_incomplete(tmp_path: Path) -> None:
+    def work() -> None:
+        with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
+            fill(case, 1)
+            raise ZeroDivisionError("boom")
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    result = verify(tmp_path / "x.case")
+    assert result.ok
+    assert not result.complete
+    assert "boom" in result.incomplete[0]
+
+
+def test_told_gaps_make_a_case_incomplete_even_with_no_room_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+    with monkeypatch.context() as patch:
+        fail_once(patch, "writev", errno.ENOSPC)
+        with pytest.raises(RecordingError, match="full"):
+            case.write_gap(Role.NIR, 3, 2, 0, "backlog full")
+    assert not case.close().complete
+    with CaseReader(tmp_path / "x.case") as read:
+        assert not read.complete
+        assert "backlog full" in read.incomplete[0]
+
+
+def test_the_disk_is_watched(tmp_path: Path) -> None:
+    with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
+        fill(case, 1)
+        assert (tmp_path / "x.case" / RESERVE).stat().st_size > 0
+        slow, fast = case.minutes_left(1e3), case.minutes_left(1e6)
+        assert slow is not None
+        assert fast is not None
+        assert slow == pytest.approx(1000 * fast, rel=0.1)
+        assert case.minutes_left() is not None
+        assert case.bytes_written > 0
+        assert case.frames == 2
+        assert case.head
+
+
+def test_memory_and_file_handles_stay_bounded_over_many_parts(tmp_path: Path) -> None:
+    def handles() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings(), roll_s=0.0) as case:
+        before = handles()
+        for sequence in range(40):
+            case.write_frame(Role.WHITE, white(sequence))
+        assert handles() <= before + 5
+        case.sync()
+        assert handles() <= before
+    assert verify(tmp_path / "x.case").complete
+
+
+def test_software_versions_are_in_every_case(tmp_path: Path) -> None:
+    record(tmp_path / "x.case", 1)
+    with CaseReader(tmp_path / "x.case") as case:
+        assert case.software == writer_module.software_versions()
+        assert {"sln-guide", "numpy", "blosc2", "python"} <= set(case.software)
