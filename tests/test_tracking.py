@@ -139,6 +139,37 @@ def test_a_coasting_node_shows_no_measure_and_moves_with_the_tissue() -> None:
     assert (only.x_px, only.y_px) == pytest.approx((260, 170), abs=1.0)
 
 
+def test_what_was_in_sight_briefly_is_soon_told_no_more_but_known_again() -> None:
+    state, time_ns = confirmed_at(200, 200, seconds=0.35)
+    told = 0
+    for index in range(1, 100):
+        state, detections = run(state, (), time_ns + index * PERIOD_NS)
+        told += len(detections)
+    assert 20 < told < 60
+    time_ns += 100 * PERIOD_NS
+    for index in range(15):
+        state, detections = run(state, (spot_at(200, 200),), time_ns + index * PERIOD_NS)
+    assert [d.track_id for d in detections] == [1]
+
+
+def test_a_place_taken_by_another_is_not_told_twice() -> None:
+    """Two nodes found as one: the other is behind it, and told again when they part."""
+    left, right = spot_at(400, 400), spot_at(460, 400, signal=30.0)
+    state, time_ns = TrackState(), 0
+    for time_ns in range(0, 30 * PERIOD_NS, PERIOD_NS):
+        state, _ = run(state, (left, right), time_ns)
+    for index in range(1, 20):
+        state, detections = run(
+            state, (spot_at(440, 400, signal=30.0),), time_ns + index * PERIOD_NS
+        )
+        assert [d.coasted for d in detections if math.hypot(d.x_px - 440, d.y_px - 400) < 30] == [
+            False
+        ]
+    time_ns += 20 * PERIOD_NS
+    state, detections = run(state, (left, right), time_ns)
+    assert [(d.track_id, d.coasted) for d in detections] == [(1, False), (2, False)]
+
+
 def test_outside_the_field_nothing_is_shown_but_the_identity_is_kept() -> None:
     state, time_ns = confirmed_at(30, 200)
     state, gone = run(state, (), time_ns + PERIOD_NS, motion_px=(-100.0, 0.0))

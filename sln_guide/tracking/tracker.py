@@ -11,7 +11,8 @@ from hardware.rig import Registration
 from sln_guide.core.spot import Spot
 from sln_guide.guidance import Detection, Kind
 from sln_guide.tracking.assignment import assign
-from sln_guide.tracking.motion import centre_error_px, corrected, predicted, shown_centre
+from sln_guide.tracking.detections import told
+from sln_guide.tracking.motion import centre_error_px, corrected, predicted
 from sln_guide.tracking.state import KINDS, Track, TrackField, TrackState
 
 CONFIRM_WINDOW_NS = 400_000_000
@@ -78,8 +79,8 @@ def track(
     state
         For the next call.
     detections
-        One for every spot, with its measures as they are; one, coasted, for every confirmed
-        track not seen whose predicted place lies in the frame. Confirmed ones first, by
+        One for every spot, with its measures as they are; one, coasted, for a confirmed track
+        not seen (see `sln_guide.tracking.detections.told` for which). Confirmed ones first, by
         ``track_id``, then the others by significance.
 
     Raises
@@ -132,14 +133,8 @@ def track(
         looks_ns=looks_ns,
         tracks=_best_proved([one for one, _ in seen] + unseen),
     )
-    detections = [_detection(one, spot, field, registration) for one, spot in seen]
-    detections += [_detection(None, spot, field, registration) for spot in ranked[MOST_SPOTS:]]
-    detections += [
-        _last_seen(one, clock_ns, field, registration)
-        for one in unseen
-        if one.track_id and not field.outside(one.x_px, one.y_px)
-    ]
-    return after, tuple(sorted(detections, key=_order))
+    untracked = ranked[MOST_SPOTS:]
+    return after, told(seen, untracked, unseen, clock_ns, field, registration)
 
 
 def _name(
@@ -291,88 +286,3 @@ def _best_proved(tracks: list[Track]) -> tuple[Track, ...]:
         tracks.sort(key=lambda t: (t.track_id == 0, -t.watched_ns, -t.seen_ns, t.born_ns))
         del tracks[MOST_TRACKS:]
     return tuple(sorted(tracks, key=lambda t: (t.track_id == 0, t.track_id, t.born_ns)))
-
-
-def _order(detection: Detection) -> tuple[bool, int, float, float, float]:
-    return (
-        not detection.confirmed,
-        detection.track_id,
-        -detection.significance,
-        detection.x_px,
-        detection.y_px,
-    )
-
-
-def _in_white(
-    registration: Registration, x_px: float, y_px: float
-) -> tuple[float, float] | tuple[None, None]:
-    if registration.kind == "none":
-        return None, None
-    x, y, w = (row[0] * x_px + row[1] * y_px + row[2] for row in registration.white_from_nir)
-    if w == 0.0:
-        return None, None  # on the horizon of the plane
-    return x / w, y / w
-
-
-def _detection(
-    one: Track | None, spot: Spot, field: TrackField, registration: Registration
-) -> Detection:
-    """Say what ``spot`` is: the track's identity and steadied centre, this frame's measures."""
-    x_px, y_px = (float(spot.x_px), float(spot.y_px)) if one is None else shown_centre(one, spot)
-    x_white_px, y_white_px = _in_white(registration, x_px, y_px)
-    track_id = 0 if one is None else one.track_id
-    scale = field.mm_per_px
-    return Detection(
-        track_id=track_id,
-        kind=spot.kind if one is None else one.kind,
-        confirmed=track_id > 0,
-        coasted=False,
-        x_px=x_px,
-        y_px=y_px,
-        x_white_px=x_white_px,
-        y_white_px=y_white_px,
-        area_px=spot.area_px,
-        area_mm2=None if scale is None else spot.area_px * scale * scale,
-        spot_width_px=spot.spot_width_px,
-        spot_width_mm=None if scale is None else spot.spot_width_px * scale,
-        signal=spot.signal,
-        sbr=spot.sbr,
-        sbr_interval=spot.sbr_interval,
-        cnr=spot.cnr,
-        cnr_interval=spot.cnr_interval,
-        significance=spot.significance,
-        saturated_fraction=spot.saturated_fraction,
-        contour_px=spot.contour_px,
-        flags=spot.flags,
-    )
-
-
-def _last_seen(
-    one: Track, clock_ns: int, field: TrackField, registration: Registration
-) -> Detection:
-    """Say where ``one`` is expected. Nothing in it was measured in this frame."""
-    x_white_px, y_white_px = _in_white(registration, one.x_px, one.y_px)
-    hidden = field.hidden(one.x_px, one.y_px, one.width_px)
-    return Detection(
-        track_id=one.track_id,
-        kind=one.kind,
-        confirmed=True,
-        coasted=True,
-        x_px=one.x_px,
-        y_px=one.y_px,
-        x_white_px=x_white_px,
-        y_white_px=y_white_px,
-        area_px=one.area_px,
-        area_mm2=None,
-        spot_width_px=one.width_px,
-        spot_width_mm=None,
-        signal=None,
-        sbr=None,
-        sbr_interval=None,
-        cnr=None,
-        cnr_interval=None,
-        significance=0.0,
-        saturated_fraction=0.0,
-        age_s=(clock_ns - one.seen_ns) / 1e9,
-        flags=("hidden",) if hidden else (),
-    )
