@@ -12,8 +12,9 @@ from sln_guide.guidance import ColourMap, Guidance, Settings
 LEVELS = 256
 """Entries of a table: level 0 is no signal, the last is the display's full scale."""
 
-OPAQUE_LEVEL = 0.5
-"""Share of full scale from which the colour is as opaque as it gets (times the opacity chosen)."""
+_OPACITY_EXPONENT = 0.6
+_PALE_FROM = 0.5
+"""Share of full scale from which the colour runs to the pale one."""
 
 _RAMPS: dict[ColourMap, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     ColourMap.GREEN: ((0x5A, 0xFF, 0x3C), (0xFF, 0xFA, 0x78)),
@@ -27,14 +28,14 @@ def colour_table(colour_map: ColourMap) -> NDArray[np.uint32]:
     """Return the (256,) uint32 0xAARRGGBB table of ``colour_map``, read-only, shared.
 
     The body colour holds up to half of full scale and then runs to the pale one. Opacity AA grows
-    with the square root of the level, so that a faint but significant node is not lost on the
-    tissue beneath, and is full at half scale; the colours are not premultiplied.
+    as a power of the level, below one, so that a faint but significant node is not lost on the
+    tissue beneath while tissue shows through all but the brightest; colours are not premultiplied.
     """
     body, top = (np.array(c, dtype=np.float64) for c in _RAMPS[colour_map])
     level = np.linspace(0.0, 1.0, LEVELS)
-    towards_top = np.clip((level - OPAQUE_LEVEL) / (1.0 - OPAQUE_LEVEL), 0.0, 1.0)[:, None]
+    towards_top = np.clip((level - _PALE_FROM) / (1.0 - _PALE_FROM), 0.0, 1.0)[:, None]
     rgb = np.rint(body + (top - body) * towards_top).astype(np.uint32)
-    alpha = np.rint(255.0 * np.sqrt(np.clip(level / OPAQUE_LEVEL, 0.0, 1.0))).astype(np.uint32)
+    alpha = np.rint(255.0 * level**_OPACITY_EXPONENT).astype(np.uint32)
     table = np.array((alpha << 24) | (rgb[:, 0] << 16) | (rgb[:, 1] << 8) | rgb[:, 2], np.uint32)
     table.setflags(write=False)
     return table

@@ -18,6 +18,7 @@ from hardware.rig import Registration
 from sln_guide.core import draw_demosaic as demosaic
 from sln_guide.core import draw_overlay as overlay
 from sln_guide.core.colour import colour_table, full_scale
+from sln_guide.core.draw_geometry import grid_from_white, lattice_step
 from sln_guide.core.draw_mask import draw_mask
 from sln_guide.core.draw_overlay import spread_labels
 from sln_guide.guidance import CannotJudge, Guidance, Pair, Settings, View
@@ -93,17 +94,25 @@ def thumbnail_nir_into(out: Picture32, nir: Frame, low: float, high: float) -> N
 
 
 def nir_window(nir: Frame) -> tuple[float, float]:
-    """Return (low, high) [counts] that shows ``nir`` well: its 1st and 99.5th percentile.
+    """Return (low, high) [counts] that shows ``nir`` well, whatever glares in it.
 
-    Taken from a fixed sparse sample of the frame, so the cost does not grow with its size. For
-    display only: the overlay's scale is the calibrated one.
+    From the 1st to the 99.5th percentile, but where most of the frame lies far below that, up to
+    three times narrower: an injection site must not leave all else black. Taken from a fixed
+    sparse sample, so the cost does not grow with the frame. For display only: the overlay's scale
+    is the calibrated one.
+
+    Raises
+    ------
+    ValueError
+        A frame that is not monochrome.
     """
     if not nir.pixel_format.is_mono:
         raise ValueError(f"{nir.pixel_format} is not monochrome: it has no NIR window")
     step = max(min(nir.height, nir.width) // 64, 1)
     sample = np.asarray(_unpacked_sample(nir, step), dtype=np.float32)
-    low, high = np.percentile(sample, (1.0, 99.5))
-    return float(low), float(max(high, low + _MIN_WINDOW_COUNTS))
+    low, most, top = (float(p) for p in np.percentile(sample, (1.0, 75.0, 99.5)))
+    high = min(top, max(low + 4.0 * (most - low), low + (top - low) / 3.0))
+    return low, max(high, low + _MIN_WINDOW_COUNTS)
 
 
 class Drawer:
@@ -178,7 +187,7 @@ class Drawer:
             return False
         _check_out(out, (white.height, white.width))
         _check_maps(guidance)
-        h = _grid_from_white(guidance)
+        h = grid_from_white(guidance)
         nir, grid_px = guidance.pair.nir, guidance.grid_px
         rows, cols = guidance.signal.shape
         mask = draw_mask(guidance, settings)
@@ -222,7 +231,7 @@ class Drawer:
             flags,
             h,
             field_edge,
-            _lattice_step(h, white),
+            lattice_step(h, white),
             colour_table(settings.colour_map),
             # colour tables count opacity to 255, blending to 256
             np.float32(settings.opacity * 256.0 / 255.0),
@@ -378,47 +387,6 @@ def _check_maps(guidance: Guidance) -> None:
                 f"guidance.{name} must be C-contiguous {expected} {np.dtype(kind)}, "
                 f"not {grid.shape} {grid.dtype}"
             )
-
-
-def _grid_from_white(guidance: Guidance) -> NDArray[np.float64]:
-    """Return the homography from white px (x, y, 1) to grid (column, row, 1), as 9 numbers.
-
-    Block (r, c) has its centre at NIR px ((c + 0.5) * grid_px - 0.5, likewise y). Scaled so that
-    the third coordinate is positive over the registered field.
-    """
-    white_from_nir = guidance.registration.matrix()
-    determinant = float(np.linalg.det(white_from_nir))
-    if not np.isfinite(white_from_nir).all() or abs(determinant) < 1e-12:
-        raise ValueError("registration.white_from_nir cannot be inverted: calibrate again")
-    grid_px = float(guidance.grid_px)
-    offset = 0.5 / grid_px - 0.5
-    grid_from_nir = np.array([[1 / grid_px, 0, offset], [0, 1 / grid_px, offset], [0, 0, 1]])
-    matrix = grid_from_nir @ np.linalg.inv(white_from_nir)
-    nir = guidance.pair.nir
-    centre = white_from_nir @ np.array([(nir.width - 1) / 2, (nir.height - 1) / 2, 1.0])
-    towards = float(matrix[2] @ centre) * float(np.sign(centre[2]) or 1.0)
-    scaled = matrix / (np.abs(matrix[2]).max() * (1.0 if towards >= 0 else -1.0))
-    return np.ascontiguousarray(scaled.ravel())
-
-
-def _lattice_step(h: NDArray[np.float64], white: Frame) -> int:
-    """Return how coarsely the maps may be sampled: at least two steps a block, in white px."""
-    h00, h01, h02, h10, h11, h12, h20, h21, h22 = (float(value) for value in h)
-    blocks_per_px = 0.0
-    for x in (0.0, white.width - 1.0):
-        for y in (0.0, white.height - 1.0):
-            w = h20 * x + h21 * y + h22
-            if w <= 0.0:
-                return 1
-            u, v = (h00 * x + h01 * y + h02) / w, (h10 * x + h11 * y + h12) / w
-            along_x = math.hypot(h00 - h20 * u, h10 - h20 * v) / w
-            along_y = math.hypot(h01 - h21 * u, h11 - h21 * v) / w
-            blocks_per_px = max(blocks_per_px, along_x, along_y)
-    step = overlay.LATTICE_PX
-    # a rotated or slightly shrunken registration still counts as 8 px a block
-    while step > 1 and 1.94 * step * blocks_per_px > 1.0:
-        step //= 2
-    return step
 
 
 def _unpacked_sample(nir: Frame, step: int) -> NDArray[Any]:

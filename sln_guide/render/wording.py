@@ -88,4 +88,6 @@ def _figure(
         return f"{name} ≥ {value:.{digits}f}"
     if interval is None:
         return f"{name} {value:.{digits}f}"
-    return f"{name} {value:.{digits}f} ± {(interval.high - interval.low) / 2:.{digits}f}"
+    # a lopsided interval is stated by its longer side
+    margin = max(interval.high - value, value - interval.low, 0.0)
+    return f"{name} {value:.{digits}f} ± {margin:.{digits}f}"

@@ -217,7 +217,7 @@ def test_the_sampling_agrees_with_opencvs_warp():
     drawn = channels(merged(white, guidance, Settings(opacity=1.0)))[..., 1] / 255.0
     warped = cv2.warpPerspective(signal, ROTATED, (cols, rows), flags=cv2.INTER_LINEAR)
     inside = cv2.warpPerspective(np.ones_like(signal), ROTATED, (cols, rows)) > 0.999
-    expected = np.sqrt(warped / 10.0 / 0.5)  # black below: green is the opacity itself
+    expected = (warped / 10.0) ** 0.6  # black below: green is the opacity itself
     assert np.abs(drawn - expected)[inside].max() < 0.02
 
 
@@ -489,7 +489,7 @@ def test_colour_tables_run_from_transparent_to_the_pale_end():
         assert table[255] == 0xFF000000 | top
         alpha = (table >> 24).astype(int)
         assert (np.diff(alpha) >= 0).all()
-        assert alpha[13] > 70  # 5 % of full scale can still be seen
+        assert alpha[26] > 60  # a tenth of full scale can still be seen
 
 
 def test_warming_up_any_formats():

@@ -1,0 +1,142 @@
+"""`Look`: how a picture is to be painted, and where its coordinates come to lie."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QTransform
+
+from hardware.rig import Registration
+from sln_guide.guidance import Detection, Mode, Picture, Settings, View
+
+_REFERENCE_ROWS = 1080
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What to paint beside the picture itself. Frozen; one for as long as nothing changes.
+
+    Attributes
+    ----------
+    mm_per_px
+        Scale of the NIR image (the rig's); None: unknown, then there is no scale bar.
+    registration
+        The rig's: gives the colour picture its scale where no guidance came with it.
+    settings
+        The operator's newest, None: those that travelled with the guidance.
+    text_scale
+        Multiplies type and line sizes. None: 1 up to 1080 rows, in proportion above.
+    tags, legend, scale_bar, heartbeat
+        Whether to paint them.
+    mode, simulated
+        What is burned in: a frame round the picture and the word. A replay of a simulation has
+        both.
+    clock
+        Time to burn in, such as "14:03:22"; empty: none.
+    research_note
+        Whether to burn in "RESEARCH USE ONLY".
+    """
+
+    mm_per_px: float | None = None
+    registration: Registration = Registration()
+    settings: Settings | None = None
+    text_scale: float | None = None
+    tags: bool = True
+    legend: bool = True
+    scale_bar: bool = True
+    heartbeat: bool = True
+    mode: Mode = Mode.LIVE
+    simulated: bool = False
+    clock: str = ""
+    research_note: bool = False
+
+
+def text_scale(look: Look, rows: float) -> float:
+    """Return what type and lines are multiplied with."""
+    if look.text_scale is not None:
+        return look.text_scale
+    return max(1.0, rows / _REFERENCE_ROWS)
+
+
+def fitted(picture_width: int, picture_height: int, target: QRectF) -> QTransform:
+    """Return the placement that shows the whole picture, as large as it can be, in the middle."""
+    scale = min(target.width() / picture_width, target.height() / picture_height)
+    left = target.center().x() - picture_width * scale / 2
+    top = target.center().y() - picture_height * scale / 2
+    return placement(scale, left, top)
+
+
+def placement(scale: float, left: float, top: float) -> QTransform:
+    """Return the placement of a picture whose top-left corner lies at view (left, top).
+
+    A placement maps picture coordinates that begin at the picture's corner: the centre of pixel
+    (x, y) is (x + 0.5, y + 0.5). It may turn and mirror, too.
+    """
+    return QTransform(scale, 0.0, 0.0, scale, left, top)
+
+
+def view_scale(placed: QTransform) -> float:
+    """Return view px per picture px."""
+    return math.sqrt(abs(placed.determinant()))
+
+
+def centre_in_picture(detection: Detection, picture: Picture) -> tuple[float, float] | None:
+    """Return the detection's centre in px of the picture; None without registration."""
+    if picture.view is View.NIR:
+        return detection.x_px, detection.y_px
+    if detection.x_white_px is None or detection.y_white_px is None:
+        return None
+    return detection.x_white_px, detection.y_white_px
+
+
+def nir_to_picture(points: NDArray[np.floating], picture: Picture) -> NDArray[np.float64]:
+    """Map (N, 2) NIR px (x, y) to px of the picture; (N, 2) float64."""
+    mapped: NDArray[np.float64] = np.asarray(points, dtype=np.float64)
+    if picture.view is View.NIR or picture.guidance is None:
+        return mapped
+    matrix = picture.guidance.registration.matrix()
+    homogeneous = mapped @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:], dtype=np.float64)
+
+
+def local_scale(registration: Registration, x_px: float, y_px: float) -> float:
+    """Return white px per NIR px at NIR (x, y): the root of the homography's area factor."""
+    matrix = registration.matrix()
+    depth = float(matrix[2] @ (x_px, y_px, 1.0))
+    if depth == 0.0:
+        return math.inf
+    # for w = H (x, y, 1) the derivative of (w0 / w2, w1 / w2) has the determinant det H / w2^3
+    return math.sqrt(abs(float(np.linalg.det(matrix)) / depth**3))
+
+
+def px_per_nir_px(detection: Detection, picture: Picture) -> float:
+    """Return picture px per NIR px where the detection is."""
+    if picture.view is View.NIR or picture.guidance is None:
+        return 1.0
+    return local_scale(picture.guidance.registration, detection.x_px, detection.y_px)
+
+
+def mm_per_picture_px(picture: Picture, look: Look) -> float | None:
+    """Return the picture's scale in its middle; None where it is not known."""
+    registration = look.registration if picture.guidance is None else picture.guidance.registration
+    if look.mm_per_px is None:
+        return None
+    if picture.view is View.NIR:
+        return look.mm_per_px
+    if registration.kind == "none":
+        return None
+    height, width = picture.rgb32.shape
+    x, y, w = np.linalg.inv(registration.matrix()) @ ((width - 1) / 2, (height - 1) / 2, 1.0)
+    if w == 0.0:
+        return None
+    scale = local_scale(registration, x / w, y / w)
+    return look.mm_per_px / scale if 0.0 < scale < math.inf else None
+
+
+def to_view(placed: QTransform, x_px: float, y_px: float) -> QPointF:
+    """Return the view point of the centre of picture px (x, y)."""
+    return placed.map(QPointF(x_px + 0.5, y_px + 0.5))

@@ -1,0 +1,297 @@
+"""What is drawn with a painter: rings, outlines, tags, scale bar, legend, frames, heartbeat.
+
+Every function leaves the painter as it found it. Lengths are view px times ``scale`` (the text
+scale), so that marks keep their size on the screen however far the picture is zoomed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
+
+from sln_guide.core.colour import LEVELS, colour_table
+from sln_guide.guidance import ColourMap
+from sln_guide.render import tokens
+from sln_guide.render.layout import Box, Ring
+from sln_guide.render.text import font
+
+HEARTBEAT_STEPS = 24
+HEARTBEAT_RADIUS_PX = 15.0
+_TAG_OPACITY = 0.82
+_HATCH_PX = 14.0
+
+
+def shade(value: str, alpha: float) -> QColor:
+    """Return a token's colour at an opacity in [0, 1]."""
+    chosen = QColor(value)
+    chosen.setAlphaF(alpha)
+    return chosen
+
+
+def paint_ring(
+    painter: QPainter, ring: Ring, scale: float, *, thin: bool = False, dashed: bool = False
+) -> None:
+    """Paint a thin double ring, white on dark: it shows on any tissue and any overlay.
+
+    Opaque, because Qt draws wide translucent lines several times slower.
+    """
+    width = (1.2 if thin else 2.0) * scale
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, pen_width in (
+        (QColor(tokens.GROUND), width + 2.0 * scale),
+        (QColor(tokens.TEXT), width),
+    ):
+        pen = QPen(colour, pen_width)
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        if dashed:
+            # dash lengths count in pen widths: both rings must break at the same places
+            pen.setDashPattern([9.0 * scale / pen_width, 7.0 * scale / pen_width])
+        painter.setPen(pen)
+        painter.drawEllipse(QPointF(ring.x, ring.y), ring.radius, ring.radius)
+    painter.restore()
+
+
+def paint_outline(
+    painter: QPainter, outline: QPolygonF, scale: float, *, dashed: bool = False
+) -> None:
+    """Paint a closed thin line, white on dark."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in (
+        (QColor(tokens.GROUND), 2.8 * scale),
+        (QColor(tokens.TEXT), 1.2 * scale),
+    ):
+        pen = QPen(colour, width)
+        pen.setJoinStyle(Qt.PenJoinStyle.BevelJoin)
+        if dashed:
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+            pen.setDashPattern([7.0 * scale / width, 5.0 * scale / width])
+        painter.setPen(pen)
+        painter.drawPolygon(outline)
+    painter.restore()
+
+
+def paint_leader(painter: QPainter, ring: Ring, box: Box, scale: float) -> None:
+    """Paint a hairline from a ring to its tag, when that lies some way off."""
+    x = min(max(ring.x, box.left), box.right)
+    y = min(max(ring.y, box.top), box.bottom)
+    line = QLineF(ring.x, ring.y, x, y)
+    if line.length() < ring.radius + 16.0 * scale:
+        return
+    start = line.pointAt(ring.radius / line.length())
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for colour, width in ((QColor(tokens.GROUND), 3.0), (QColor(tokens.TEXT), 1.0)):
+        painter.setPen(QPen(colour, width * scale))
+        painter.drawLine(QLineF(start, QPointF(x, y)))
+    painter.restore()
+
+
+def tag_size(lines: tuple[str, str], scale: float) -> tuple[float, float]:
+    """Return (width, height) of a tag of a bold line and, where not empty, a smaller one."""
+    first = QFontMetricsF(font(tokens.LARGE_PX * scale, bold=True))
+    second = QFontMetricsF(font(tokens.BODY_PX * scale))
+    width = max(
+        first.horizontalAdvance(lines[0]), second.horizontalAdvance(lines[1]) if lines[1] else 0.0
+    )
+    height = first.height() + (second.height() if lines[1] else 0.0)
+    return width + 20.0 * scale, height + 10.0 * scale
+
+
+def paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float) -> None:
+    """Paint a tag of `tag_size` into ``box``."""
+    painter.save()
+    _paint_panel(painter, box, scale)
+    inner = QRectF(
+        box.left + 10.0 * scale, box.top + 5.0 * scale, box.width, box.height - 10.0 * scale
+    )
+    bold = font(tokens.LARGE_PX * scale, bold=True)
+    painter.setFont(bold)
+    painter.setPen(QColor(tokens.TEXT))
+    first_height = QFontMetricsF(bold).height()
+    _paint_line(painter, inner.left(), inner.top(), first_height, lines[0])
+    if lines[1]:
+        painter.setFont(font(tokens.BODY_PX * scale))
+        painter.setPen(QColor(tokens.SECONDARY))
+        top = inner.top() + first_height
+        _paint_line(painter, inner.left(), top, inner.bottom() - top, lines[1])
+    painter.restore()
+
+
+def scale_bar_size(text: str, length_px: float, scale: float) -> tuple[float, float]:
+    """Return (width, height) of a scale bar with its words."""
+    metrics = QFontMetricsF(font(tokens.BODY_PX * scale, bold=True))
+    return max(length_px, metrics.horizontalAdvance(text)), metrics.height() + 10.0 * scale
+
+
+def paint_scale_bar(painter: QPainter, box: Box, text: str, length_px: float, scale: float) -> None:
+    """Paint a bar of ``length_px`` along the bottom of ``box``, its words above it."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    bar = QRectF(box.left, box.bottom - 4.0 * scale, length_px, 3.0 * scale)
+    painter.fillRect(
+        bar.adjusted(-1.5 * scale, -1.5 * scale, 1.5 * scale, 1.5 * scale),
+        shade(tokens.GROUND, 0.65),
+    )
+    painter.fillRect(bar, QColor(tokens.TEXT))
+    painter.setFont(font(tokens.BODY_PX * scale, bold=True))
+    _paint_cased(painter, box.left, box.top, box.height - 10.0 * scale, text, scale)
+    painter.restore()
+
+
+@cache
+def _gradient(colour_map: ColourMap) -> QImage:
+    """Return a colour table as an upright image, the brightest on top."""
+    table = np.repeat(colour_table(colour_map)[::-1, None], 16, axis=1)
+    view = QImage(table.data.cast("B"), 16, LEVELS, 16 * 4, QImage.Format.Format_ARGB32)
+    return view.copy()
+
+
+_LEGEND_BAR_PX = (14.0, 150.0)
+
+
+def legend_size(title: str, labels: tuple[str, str, str], scale: float) -> tuple[float, float]:
+    """Return (width, height) of a legend."""
+    small = QFontMetricsF(font(tokens.SMALL_PX * scale))
+    body = QFontMetricsF(font(tokens.BODY_PX * scale, bold=True))
+    beside = max(body.horizontalAdvance(label) for label in labels)
+    width = max(_LEGEND_BAR_PX[0] * scale + 10.0 * scale + beside, small.horizontalAdvance(title))
+    height = body.height() + _LEGEND_BAR_PX[1] * scale + small.height()
+    return width + 24.0 * scale, height + 18.0 * scale
+
+
+def paint_legend(
+    painter: QPainter,
+    box: Box,
+    title: str,
+    labels: tuple[str, str, str],
+    colour_map: ColourMap,
+    scale: float,
+) -> None:
+    """Paint the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
+    painter.save()
+    _paint_panel(painter, box, scale)
+    bold = font(tokens.BODY_PX * scale, bold=True)
+    line = QFontMetricsF(bold).height()
+    left, top = box.left + 12.0 * scale, box.top + 6.0 * scale + line / 2
+    width, height = (length * scale for length in _LEGEND_BAR_PX)
+    bar = QRectF(left, top, width, height)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+    painter.drawImage(bar, _gradient(colour_map))
+    painter.setPen(QPen(QColor(tokens.LINE), scale))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRect(bar)
+    painter.setFont(bold)
+    painter.setPen(QColor(tokens.TEXT))
+    for label, share in zip(labels, (0.0, 0.5, 1.0), strict=True):
+        middle = top + share * height
+        _paint_line(painter, bar.right() + 10.0 * scale, middle - line / 2, line, label)
+    painter.setFont(font(tokens.SMALL_PX * scale))
+    painter.setPen(QColor(tokens.SECONDARY))
+    below = bar.bottom() + line / 2 + 2.0 * scale
+    _paint_line(painter, left, below, box.bottom - 6.0 * scale - below, title)
+    painter.restore()
+
+
+def chip_size(text: str, px: float, scale: float) -> tuple[float, float]:
+    """Return (width, height) of a chip."""
+    metrics = QFontMetricsF(font(px * scale, bold=True))
+    return metrics.horizontalAdvance(text) + 20.0 * scale, metrics.height() + 8.0 * scale
+
+
+def paint_chip(painter: QPainter, box: Box, text: str, ink: str, px: float, scale: float) -> None:
+    """Paint a few words on a dark ground."""
+    painter.save()
+    _paint_panel(painter, box, scale)
+    painter.setFont(font(px * scale, bold=True))
+    painter.setPen(QColor(ink))
+    _paint_line(painter, box.left + 10.0 * scale, box.top, box.height, text)
+    painter.restore()
+
+
+def paint_heartbeat(painter: QPainter, x: float, y: float, beat: int, scale: float) -> None:
+    """Paint an arc that runs round a small ring about (x, y), one step each ``beat``.
+
+    It stands still when nothing new is painted: that is what it is for.
+    """
+    radius = (HEARTBEAT_RADIUS_PX - 4.0) * scale
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(shade(tokens.GROUND, 0.6))
+    painter.drawEllipse(QPointF(x, y), radius + 4.0 * scale, radius + 4.0 * scale)
+    ring = QRectF(x - radius, y - radius, 2.0 * radius, 2.0 * radius)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(shade(tokens.TEXT, 0.35), 2.0 * scale))
+    painter.drawEllipse(ring)
+    arc = QPen(QColor(tokens.TEXT), 4.0 * scale)
+    arc.setCapStyle(Qt.PenCapStyle.RoundCap)
+    painter.setPen(arc)
+    step = beat % HEARTBEAT_STEPS
+    painter.drawArc(ring, 90 * 16 - round(step * 360 * 16 / HEARTBEAT_STEPS), -60 * 16)
+    painter.restore()
+
+
+def paint_border(
+    painter: QPainter, area: QRectF, ink: str, scale: float, *, hatched: bool
+) -> QRectF:
+    """Paint a frame along the inside of ``area``; return what is left inside it."""
+    width = tokens.BORDER_PX * scale
+    inner = area.adjusted(width, width, -width, -width)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    sides = (
+        QRectF(area.left(), area.top(), area.width(), width),
+        QRectF(area.left(), area.bottom() - width, area.width(), width),
+        QRectF(area.left(), area.top(), width, area.height()),
+        QRectF(area.right() - width, area.top(), width, area.height()),
+    )
+    for side in sides:
+        painter.fillRect(side, QColor(tokens.GROUND) if hatched else QColor(ink))
+    if hatched:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(ink), _HATCH_PX * scale / 2.8))
+        reach = area.height()
+        for side in sides:
+            painter.setClipRect(side, Qt.ClipOperation.ReplaceClip)
+            begin = area.left() if side.width() > side.height() else side.left() - reach
+            end = side.right() + (width if side.width() > side.height() else 0.0)
+            begin -= (begin - area.left()) % (_HATCH_PX * scale)
+            x = begin - (width if side.width() > side.height() else 0.0)
+            while x < end:
+                # 45 degree lines through the side, all of one family so that corners meet
+                drop = side.height()
+                painter.drawLine(QLineF(x, side.bottom(), x + drop, side.bottom() - drop))
+                x += _HATCH_PX * scale
+    painter.restore()
+    return inner
+
+
+def _paint_panel(painter: QPainter, box: Box, scale: float) -> None:
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(shade(tokens.PANEL, _TAG_OPACITY))
+    radius = 6.0 * scale
+    painter.drawRoundedRect(QRectF(box.left, box.top, box.width, box.height), radius, radius)
+
+
+def _paint_line(painter: QPainter, left: float, top: float, height: float, text: str) -> None:
+    room = QRectF(left, top, 1e5, height)
+    painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+
+def _paint_cased(
+    painter: QPainter, left: float, top: float, height: float, text: str, scale: float
+) -> None:
+    """Paint words with a dark casing, for use without a panel."""
+    painter.setPen(shade(tokens.GROUND, 0.55))
+    for x, y in ((-1, -1), (1, -1), (-1, 1), (1, 1), (0, 1.6)):
+        _paint_line(painter, left + x * scale, top + y * scale, height, text)
+    painter.setPen(QColor(tokens.TEXT))
+    _paint_line(painter, left, top, height, text)

@@ -1,0 +1,289 @@
+"""`Renderer`: paints pictures with their guidance, the same for window, video and report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF, QTransform
+
+from sln_guide.core.draw_mask import is_shown
+from sln_guide.guidance import Detection, Guidance, Kind, Picture, Settings, View
+from sln_guide.render import look as geometry
+from sln_guide.render import margin, marks, tokens
+from sln_guide.render.layout import Box, Placed, Ring, Wanted, place_tags
+from sln_guide.render.look import Look
+from sln_guide.render.text import ensure_gui_application
+from sln_guide.render.wording import node_name, tag_lines
+
+RING_OVER_SPOT = 0.75
+"""Ring radius per spot width: the ring stands clear of the light it marks."""
+MIN_RING_PX = 16.0
+MOST_MARKED = 16
+"""More detections than this are counted, not marked: painting must stay bounded."""
+MIN_RENDERED_PX = 960
+"""Smaller pictures are enlarged before words are put on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """A detection on its way to the screen."""
+
+    detection: Detection
+    ring: Ring
+    outline: QPolygonF | None
+    name: str
+    lines: tuple[str, str]
+
+
+class Renderer:
+    """Paints. Remembers only where it last put each tag, so that tags do not jump. One thread."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}
+
+    def paint(
+        self,
+        painter: QPainter,
+        target: QRectF,
+        picture: Picture,
+        look: Look,
+        *,
+        placed: QTransform | None = None,
+    ) -> None:
+        """Paint the picture into ``target`` with all that belongs on it.
+
+        Parameters
+        ----------
+        painter
+            Active; its state is kept.
+        target
+            Is filled; what the picture leaves free takes the ground's colour.
+        picture
+            Its overlay is already in its pixels.
+        look
+            What to add.
+        placed
+            From picture to painter coordinates (see `render.look.placement`); None: the whole
+            picture, as large as ``target`` allows.
+        """
+        height, width = picture.rgb32.shape
+        placed = geometry.fitted(width, height, target) if placed is None else placed
+        painter.save()
+        painter.setClipRect(target, Qt.ClipOperation.IntersectClip)
+        painter.fillRect(target, QColor(tokens.GROUND))
+        paint_pixels(painter, picture.rgb32, placed)
+        painter.restore()
+        inner, words = margin.paint_burned(painter, target, picture.number, look)
+        self.paint_guidance(painter, inner, picture, look, placed, keep_clear=words)
+
+    def paint_guidance(
+        self,
+        painter: QPainter,
+        area: QRectF,
+        picture: Picture,
+        look: Look,
+        placed: QTransform,
+        *,
+        keep_clear: tuple[QRectF, ...] = (),
+    ) -> None:
+        """Paint rings, outlines, tags, legend and scale bar over a picture already painted.
+
+        Rings and tags need a guidance, and in the merged view an overlay that was drawn; plain
+        colour gets a scale bar only. Nothing is painted outside ``area``, no tag on
+        ``keep_clear``.
+        """
+        scale = geometry.text_scale(look, area.height())
+        bounds = margin.box_of(area).grown(-margin.MARGIN_PX * scale)
+        taken = [margin.box_of(rect) for rect in keep_clear]
+        painter.save()
+        painter.setClipRect(area, Qt.ClipOperation.IntersectClip)
+        if look.scale_bar:
+            taken += margin.paint_scale_bar(painter, bounds, picture, look, placed, scale)
+        guidance = picture.guidance
+        if guidance is not None and _shows_guidance(picture):
+            settings = look.settings or guidance.settings
+            if picture.view is View.MERGED:
+                legend = None
+                if look.legend:
+                    legend = margin.paint_legend(painter, bounds, guidance, settings, scale)
+                    taken.append(legend)
+                if guidance.registration.kind == "assumed":
+                    taken.append(margin.paint_assumed(painter, bounds, legend, scale))
+            self._paint_detections(
+                painter, area, bounds, taken, picture, guidance, settings, look, placed, scale
+            )
+        painter.restore()
+
+    def render_to_image(
+        self, picture: Picture, look: Look, size: tuple[int, int] | None = None
+    ) -> NDArray[np.uint32]:
+        """Return the painted picture as a new array, (H, W) uint32 0xffRRGGBB.
+
+        Parameters
+        ----------
+        picture, look
+            As for `paint`.
+        size
+            (width, height); None: `rendered_size`.
+
+        Raises
+        ------
+        RuntimeError
+            Without an application object, from a thread that may not make one.
+        """
+        ensure_gui_application()
+        width, height = rendered_size(picture) if size is None else size
+        image = QImage(width, height, QImage.Format.Format_RGB32)
+        painter = QPainter(image)
+        try:
+            self.paint(painter, QRectF(0, 0, width, height), picture, look)
+        finally:
+            painter.end()
+        # 32-bit rows are never padded
+        return np.frombuffer(image.constBits(), np.uint32).reshape(height, width).copy()
+
+    def _paint_detections(
+        self,
+        painter: QPainter,
+        area: QRectF,
+        bounds: Box,
+        taken: list[Box],
+        picture: Picture,
+        guidance: Guidance,
+        settings: Settings,
+        look: Look,
+        placed: QTransform,
+        scale: float,
+    ) -> None:
+        found = [d for d in guidance.detections if _is_marked(d, settings)]
+        found.sort(key=_importance)
+        marked = [
+            m
+            for m in (_located(d, picture, settings, placed, scale) for d in found[:MOST_MARKED])
+            if m is not None and m.ring.covers(margin.box_of(area))
+        ]
+        for each in marked:
+            _paint_mark(painter, each, settings, scale)
+        unmarked = len(found) - MOST_MARKED
+        if unmarked > 0:
+            taken.append(margin.paint_unmarked(painter, bounds, unmarked, scale))
+        if not look.tags:
+            return
+        by_key = {_key(m.detection, i): m for i, m in enumerate(marked) if m.lines[0]}
+        nodes = [m.ring for m in marked if m.detection.kind in (Kind.NODE, Kind.UNCERTAIN)]
+        tags: tuple[Placed, ...] = ()
+        # where there is no room for two lines there may be for the name
+        for full in (True, False):
+            shown = {
+                key: each.lines if full else (each.name, "")
+                for key, each in by_key.items()
+                if key not in {tag.key for tag in tags}
+            }
+            wanted = [
+                Wanted(key, by_key[key].ring, *marks.tag_size(lines, scale))
+                for key, lines in shown.items()
+            ]
+            new = place_tags(wanted, bounds, obstacles=taken, rings=nodes, previous=self._places)
+            taken += [tag.box for tag in new]
+            tags += new
+            for tag in new:
+                marks.paint_leader(painter, by_key[tag.key].ring, tag.box, scale)
+                marks.paint_tag(painter, tag.box, shown[tag.key], scale)
+        self._places = {tag.key: tag.place for tag in tags}
+
+
+def rendered_size(picture: Picture) -> tuple[int, int]:
+    """Return (width, height) to render at: the picture's, small ones enlarged a whole number."""
+    height, width = picture.rgb32.shape
+    factor = max(-(-MIN_RENDERED_PX // width), 1)
+    return width * factor, height * factor
+
+
+def paint_pixels(painter: QPainter, rgb32: NDArray[np.uint32], placed: QTransform) -> None:
+    """Paint (H, W) uint32 0xffRRGGBB; smoothly, unless px meet px or are seen one by one."""
+    height, width = rgb32.shape
+    image = QImage(rgb32.data.cast("B"), width, height, 4 * width, QImage.Format.Format_RGB32)
+    scale = geometry.view_scale(placed)
+    painter.save()
+    painter.setRenderHint(
+        QPainter.RenderHint.SmoothPixmapTransform, abs(scale - 1.0) > 1e-6 and scale < 8.0
+    )
+    painter.setTransform(placed, combine=True)
+    painter.drawImage(QPointF(0.0, 0.0), image)
+    painter.restore()
+
+
+def _shows_guidance(picture: Picture) -> bool:
+    """Whether rings and tags belong on this view: never on plain colour."""
+    if picture.view is View.MERGED:
+        return picture.overlay_drawn
+    return picture.view is View.NIR
+
+
+def _is_marked(detection: Detection, settings: Settings) -> bool:
+    """Whether a detection gets a mark. A masked injection site keeps its outline: it is there."""
+    if detection.kind is Kind.INJECTION:
+        return not detection.coasted
+    if detection.kind in (Kind.CHANNEL, Kind.UNCERTAIN) and detection.coasted:
+        return False
+    return is_shown(detection.kind, settings)
+
+
+_ORDER = {Kind.NODE: 0, Kind.UNCERTAIN: 2, Kind.INJECTION: 3, Kind.CHANNEL: 4, Kind.GLINT: 5}
+
+
+def _importance(detection: Detection) -> tuple[int, int, float]:
+    """Sort key: numbered nodes by number, then the others by significance."""
+    if detection.kind is Kind.NODE and detection.confirmed:
+        return 0, detection.track_id, -detection.significance
+    return max(_ORDER[detection.kind], 1), 0, -detection.significance
+
+
+def _key(detection: Detection, index: int) -> int:
+    """Tell tags apart; what is not tracked goes by its place in the list."""
+    return detection.track_id if detection.track_id > 0 else -1 - index
+
+
+def _located(
+    detection: Detection, picture: Picture, settings: Settings, placed: QTransform, scale: float
+) -> _Marked | None:
+    """Find the detection's place in the view; None where the registration gives it none."""
+    centre = geometry.centre_in_picture(detection, picture)
+    if centre is None:
+        return None
+    middle = geometry.to_view(placed, *centre)
+    enlarged = geometry.px_per_nir_px(detection, picture) * geometry.view_scale(placed)
+    radius = max(RING_OVER_SPOT * detection.spot_width_px * enlarged, MIN_RING_PX * scale)
+    ring = Ring(middle.x(), middle.y(), radius)
+    if not all(map(math.isfinite, (ring.x, ring.y, ring.radius))):
+        return None
+    outline = None
+    traced = detection.kind in (Kind.CHANNEL, Kind.INJECTION)
+    if traced and detection.contour_px is not None and len(detection.contour_px) > 2:
+        points = geometry.nir_to_picture(detection.contour_px, picture)
+        if not np.isfinite(points).all():
+            return None
+        outline = placed.map(QPolygonF([QPointF(x + 0.5, y + 0.5) for x, y in points.tolist()]))
+        # the tag goes beside the outline, wherever in it the centre lies
+        farthest = float(np.hypot(*(points - centre).T).max()) * geometry.view_scale(placed)
+        ring = Ring(ring.x, ring.y, max(farthest, MIN_RING_PX * scale))
+    # a channel is told by its outline
+    lines = ("", "") if detection.kind is Kind.CHANNEL else tag_lines(detection, settings)
+    return _Marked(detection, ring, outline, node_name(detection), lines)
+
+
+def _paint_mark(painter: QPainter, marked: _Marked, settings: Settings, scale: float) -> None:
+    """Paint ring or outline, by kind and by how sure."""
+    detection = marked.detection
+    if marked.outline is not None:
+        masked = detection.kind is Kind.INJECTION and not settings.show_injection
+        marks.paint_outline(painter, marked.outline, scale, dashed=masked)
+        return
+    sure = detection.kind is Kind.NODE and detection.confirmed
+    marks.paint_ring(
+        painter, marked.ring, scale, thin=not sure, dashed=not sure or detection.coasted
+    )
