@@ -26,12 +26,14 @@ CASE = 5
 INPUT = 6
 OUTPUT = 7
 NOT_SOUND = 8
+DISPLAY = 9
 INTERRUPTED = 130
 
 DEMO_OFFSCREEN_S = 8.0
 
 EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
-recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 130 interrupted"""
+recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
+display or no font; 130 interrupted"""
 
 
 class OutputError(Exception):
@@ -58,17 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
-    from sln_guide.export.process import ProcessError
+    from sln_guide.export.folder import ExportError
+    from sln_guide.gui.app import NoDisplayError
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
+    from sln_guide.render.text import NoFontError
 
     causes: tuple[tuple[type[Exception], int], ...] = (
         (CameraError, CAMERA),
         (RigError, RIG),
         (ImportProblem, INPUT),
         (RecordingError, CASE),
-        (ProcessError, OUTPUT),
+        (ExportError, OUTPUT),
         (OutputError, OUTPUT),
+        (NoDisplayError, DISPLAY),
+        (NoFontError, DISPLAY),
     )
     for cause, code in causes:
         if isinstance(error, cause):

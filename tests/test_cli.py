@@ -1,0 +1,190 @@
+"""The commands: what a user types wrong gets one line and an exit code by cause."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sln_guide import cli
+
+Run = Callable[..., "Result"]
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: str | Path) -> Result:
+        try:
+            code = cli.main([str(word) for word in words])
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return call
+
+
+def images(folder: Path, count: int, *, colour: bool = False, size: int = 64) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for index in range(count):
+        shape = (size, size, 3) if colour else (size, size)
+        cv2.imwrite(str(folder / f"{index:03}.png"), rng.integers(40, 60, shape, np.uint8))
+    return folder
+
+
+@pytest.fixture
+def case(tmp_path: Path, run: Run) -> Path:
+    nir = images(tmp_path / "nir", 6)
+    white = images(tmp_path / "white", 6, colour=True)
+    result = run(
+        "import", "--nir", nir, "--white", white, "--fps", "15", "--out", tmp_path / "c.case"
+    )
+    assert result.code == cli.OK, result.err
+    return tmp_path / "c.case"
+
+
+def refused(result: Result, code: int, *words: str) -> None:
+    """One line on standard error, the right exit code, no traceback."""
+    assert result.code == code, (result.code, result.out, result.err)
+    assert "Traceback" not in result.err
+    assert len(result.err.strip().splitlines()) == 1, result.err
+    for word in words:
+        assert word in result.err, result.err
+
+
+def test_import_says_what_it_assumed(tmp_path: Path, run: Run) -> None:
+    nir = images(tmp_path / "nir", 3)
+    result = run("import", "--nir", nir, "--fps", "15", "--out", tmp_path / "n.case")
+    assert result.code == cli.OK
+    assert "assumed" in result.out
+    assert "exposure" in result.out
+
+
+def test_verify_process_and_replay_agree_that_a_case_is_one(
+    case: Path, tmp_path: Path, run: Run
+) -> None:
+    assert run("verify", case).code == cli.OK
+    out = tmp_path / "out"
+    assert run("process", case, "--out", out).code == cli.OK
+    names = {path.name for path in out.iterdir()}
+    assert {"detections.csv", "frames.csv", "overlay.mp4", "summary.json"} <= names
+    header = (out / "detections.csv").read_text().splitlines()[0]
+    assert header.startswith("frame,time_s,track_id,kind,confirmed,coasted,x_px,y_px,")
+    assert len((out / "frames.csv").read_text().splitlines()) == 7
+    assert json.loads((out / "summary.json").read_text())
+
+
+def test_process_does_not_overwrite_without_being_told(
+    case: Path, tmp_path: Path, run: Run
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep me")
+    refused(run("process", case, "--out", out, "--no-video"), cli.OUTPUT, "out")
+    assert run("process", case, "--out", out, "--no-video", "--force").code == cli.OK
+    assert (out / "mine.txt").read_text() == "keep me"
+
+
+def test_verify_of_a_damaged_case(case: Path, run: Run) -> None:
+    part = next(case.glob("*.mcap"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    result = run("verify", case)
+    assert result.code == cli.NOT_SOUND
+    assert part.name in result.out
+
+
+def test_no_such_case(tmp_path: Path, run: Run) -> None:
+    for verb in ("verify", "replay", "process"):
+        extra = ["--out", tmp_path / "o"] if verb == "process" else []
+        result = run(verb, tmp_path / "nowhere.case", *extra)
+        refused(result, cli.CASE, "nowhere.case")
+
+
+def test_a_case_of_a_newer_version(case: Path, run: Run) -> None:
+    manifest = case / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["format"] = 999
+    manifest.write_text(json.dumps(told))
+    refused(run("replay", case), cli.CASE, "newer")
+
+
+def test_unknown_rig(run: Run) -> None:
+    refused(run("live", "--rig", "nonesuch"), cli.RIG, "nonesuch", "demo")
+
+
+def test_bad_rig_file_names_the_key(tmp_path: Path, run: Run) -> None:
+    rig = tmp_path / "r.toml"
+    rig.write_text('name="x"\n[nir]\nsource="basler"\nserial="1"\npixel_format="Mono12"\n')
+    refused(run("live", "--rig", rig), cli.RIG, "exposure_us")
+
+
+def test_no_rig_at_all(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    refused(run(), cli.RIG, "--rig", "demo")
+
+
+@pytest.mark.parametrize("nir", ["empty", "missing", "truncated"])
+def test_bad_import_sources(tmp_path: Path, run: Run, nir: str) -> None:
+    folder = tmp_path / nir
+    if nir != "missing":
+        images(folder, 0 if nir == "empty" else 3)
+    if nir == "truncated":
+        whole = (folder / "001.png").read_bytes()
+        (folder / "001.png").write_bytes(whole[: len(whole) // 2])
+    result = run("import", "--nir", folder, "--fps", "15", "--out", tmp_path / "x.case")
+    refused(result, cli.INPUT, "001.png" if nir == "truncated" else nir)
+
+
+def test_import_does_not_overwrite_a_case(case: Path, tmp_path: Path, run: Run) -> None:
+    before = sorted((p.name, p.stat().st_size) for p in case.iterdir())
+    result = run("import", "--nir", tmp_path / "nir", "--fps", "15", "--out", case)
+    assert result.code in (cli.CASE, cli.INPUT)
+    assert sorted((p.name, p.stat().st_size) for p in case.iterdir()) == before
+
+
+def test_wrong_use_is_argparses(run: Run) -> None:
+    assert run("fly").code == cli.USAGE
+    assert run("replay", "x", "--speed", "0.01").code == cli.USAGE
+    assert run("import", "--nir", "x", "--out", "y", "--fps", "-3").code == cli.USAGE
+
+
+def test_unknown_serial_is_a_camera_error(tmp_path: Path) -> None:
+    rig = tmp_path / "r.toml"
+    rig.write_text(
+        'name="x"\n[nir]\nsource="basler"\nserial="4711"\npixel_format="Mono12"\n'
+        "exposure_us=1000.0\n"
+    )
+    # in a process of its own: the SDK's emulator must be off, and it is chosen at import
+    done = subprocess.run(
+        [sys.executable, "-m", "sln_guide.cli", "live", "--rig", str(rig), "--seconds", "1"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={k: v for k, v in os.environ.items() if k != "PYLON_CAMEMU"},
+        check=False,
+    )
+    assert done.returncode == cli.CAMERA, done.stderr
+    assert "4711" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_exit_code_is_told_in_the_help(run: Run) -> None:
+    text = run("--help").out
+    for code in (cli.PARTIAL, cli.CAMERA, cli.RIG, cli.CASE, cli.INPUT, cli.OUTPUT, cli.DISPLAY):
+        assert f"{code} " in text
+    assert "RESEARCH USE ONLY" in text
