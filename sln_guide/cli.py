@@ -73,6 +73,7 @@ def _exit_code(error: Exception) -> int | None:
         (RecordingError, CASE),
         (ExportError, OUTPUT),
         (OutputError, OUTPUT),
+        (OSError, OUTPUT),
         (NoDisplayError, DISPLAY),
         (NoFontError, DISPLAY),
     )
@@ -280,6 +281,7 @@ def _show(source: PictureSource, options: argparse.Namespace) -> int:
         record=getattr(options, "record", False),
         theatre=getattr(options, "theatre", False),
         snapshot_folder=options.snapshots,
+        size=options.size,
     )
 
 
@@ -308,6 +310,13 @@ def _positive(text: str) -> float:
     return value
 
 
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"must look like 1920x1080, not {text}")
+    return int(width), int(height)
+
+
 def _speed(text: str) -> float:
     value = float("inf") if text == "max" else float(text)
     if not value >= 0.1:
@@ -331,6 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     window.add_argument(
         "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
     )
+    window.add_argument("--size", type=_size, metavar="WxH", help="window size, such as 1920x1080")
     grabbing = argparse.ArgumentParser(add_help=False)
     grabbing.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")
     grabbing.add_argument("--record", action="store_true", help="record from the first frame")
