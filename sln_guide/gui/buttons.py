@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 from sln_guide.gui import theme
 from sln_guide.gui.readings import Tone
 from sln_guide.render import tokens
+from sln_guide.render.marks import shade
+from sln_guide.render.text import font
 
 HOLD_S = 0.8
 
@@ -36,27 +38,29 @@ class FlatButton(QAbstractButton):
         """Paint the panel, the word and the key."""
         painter = QPainter(self)
         self._paint_panel(painter)
-        words = QRectF(self.rect()).adjusted(6, 4, -6, -4)
+        words = QRectF(self.rect()).adjusted(3, 4, -3, -4)
         painter.setPen(self._ink())
         if self.key and self.height() >= 52:
-            painter.setFont(theme.font(15, bold=True))
+            painter.setFont(font(15, bold=True))
             painter.drawText(
-                words.adjusted(0, 0, 0, -words.height() * 0.34),
+                words.adjusted(0, 0, 0, -words.height() * 0.44),
                 Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom,
                 self.text(),
             )
             painter.setPen(self._ink(faint=True))
-            painter.setFont(theme.font(13))
+            painter.setFont(font(13))
             painter.drawText(
-                words.adjusted(0, words.height() * 0.66, 0, 0),
+                words.adjusted(0, words.height() * 0.60, 0, 0),
                 Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop,
                 self.key,
             )
         else:
-            painter.setFont(theme.font(15, bold=self.isChecked()))
+            painter.setFont(font(15, bold=self.isChecked()))
             shown = f"{self.text()}  {self.key}" if self.key else self.text()
             if painter.fontMetrics().horizontalAdvance(shown) > words.width():
                 shown = self.text()
+            if painter.fontMetrics().horizontalAdvance(shown) > words.width():
+                painter.setFont(font(tokens.SMALL_PX, bold=self.isChecked()))
             painter.drawText(words, Qt.AlignmentFlag.AlignCenter, shown)
         painter.end()
 
@@ -74,7 +78,7 @@ class FlatButton(QAbstractButton):
 
     def _ink(self, *, faint: bool = False) -> QColor:
         if not self.isEnabled():
-            return theme.shade(tokens.SECONDARY, 0.45)
+            return shade(tokens.SECONDARY, 0.45)
         if self.isChecked():
             return QColor(tokens.GROUND)
         return QColor(tokens.SECONDARY if faint else tokens.TEXT)
@@ -88,10 +92,10 @@ class ActionButton(FlatButton):
         self.sign = sign
         self.setMinimumSize(tokens.ACTION_PX, tokens.ACTION_PX)
 
-    def say(self, sign: str, text: str) -> None:
-        """Change sign and word."""
-        if (sign, text) != (self.sign, self.text()):
-            self.sign = sign
+    def say(self, sign: str, text: str, key: str) -> None:
+        """Change sign, word and key."""
+        if (sign, text, key) != (self.sign, self.text(), self.key):
+            self.sign, self.key = sign, key
             self.setText(text)
             self.update()
 
@@ -104,14 +108,14 @@ class ActionButton(FlatButton):
         middle = QPointF(width / 2, height * 0.30)
         paint_sign(painter, self.sign, middle, min(width, height) * 0.15, self._sign_ink())
         painter.setPen(ink)
-        painter.setFont(theme.font(15, bold=True))
+        painter.setFont(font(15, bold=True))
         painter.drawText(
             QRectF(2, height * 0.50, width - 4, height * 0.24),
             Qt.AlignmentFlag.AlignCenter,
             self.text(),
         )
         painter.setPen(self._ink(faint=True))
-        painter.setFont(theme.font(13))
+        painter.setFont(font(13))
         painter.drawText(
             QRectF(2, height * 0.73, width - 4, height * 0.20),
             Qt.AlignmentFlag.AlignCenter,
@@ -165,9 +169,9 @@ class RecordButton(ActionButton):
         if not recording or saving:
             self._stop_hold()
         if saving:
-            self.say("saving", "Saving")
+            self.say("saving", "Saving", "")
         else:
-            self.say(*(("stop", "Hold: stop") if recording else ("record", "Record")))
+            self.say(*(("stop", "Stop", "hold R") if recording else ("record", "Record", "R")))
         self.update()
 
     def begin(self) -> None:

@@ -10,12 +10,12 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sln_guide.gui import theme
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import clock_text
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 from sln_guide.source import EventMark
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class CurvesPanel(Panel):
         plot.showGrid(x=False, y=True, alpha=0.25)
         for name in ("left", "bottom"):
             shown = plot.getAxis(name)
-            shown.setTickFont(theme.font(13))
+            shown.setTickFont(font(13))
             shown.setPen(pg.mkPen(tokens.LINE))
             shown.setTextPen(pg.mkPen(tokens.SECONDARY))
         plot.getAxis("left").setWidth(52)
@@ -119,7 +119,7 @@ class CurvesPanel(Panel):
                 ink = node_ink(track_id)
                 curve = self._plot.plot(pen=self._pg.mkPen(ink, width=2), connect="finite")
                 name = self._pg.TextItem(f"SLN-{track_id}", color=ink, anchor=(0, 0.5))
-                name.setFont(theme.font(13, bold=True))
+                name.setFont(font(13, bold=True))
                 self._plot.addItem(name, ignoreBounds=True)
                 self._curves[track_id] = (curve, name)
             curve, name = self._curves[track_id]
@@ -148,7 +148,7 @@ class CurvesPanel(Panel):
                     "anchors": [(0, 0), (0, 0)],
                 },
             )
-            line.label.setFont(theme.font(13))
+            line.label.setFont(font(13))
             self._plot.addItem(line, ignoreBounds=True)
             self._marks.append((event, line))
 

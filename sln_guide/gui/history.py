@@ -22,13 +22,9 @@ class SignalHistory:
         self._signals: dict[int, deque[float]] = {}
 
     def add(self, time_s: float, guidance: Guidance) -> bool:
-        """Take the guidance in unless the last is too near in time; going back begins anew."""
-        if self._times_s:
-            if time_s < self._times_s[-1]:
-                self._times_s.clear()
-                self._signals.clear()
-            elif time_s - self._times_s[-1] < EVERY_S:
-                return False
+        """Take the guidance in unless the last is too near in time, or it comes late."""
+        if self._times_s and time_s - self._times_s[-1] < EVERY_S:
+            return False
         present = {
             d.track_id: math.nan if d.coasted or d.signal is None else d.signal
             for d in guidance.detections

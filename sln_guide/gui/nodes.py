@@ -8,14 +8,15 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sln_guide.gui import theme
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import elapsed_text
 from sln_guide.guidance import Detection, Guidance, Kind
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 from sln_guide.render.wording import cnr_text, node_name, sbr_text, width_text
 
 ROW_PX = 46
+SHORT_ROW_PX = 28
 
 INKS = ("#39D98A", "#4CB3FF", "#F2B8FF", "#FFD479", "#8CF0E8", "#FF9E80")
 """Colours that tell nodes' curves apart; names stand beside them, so never colour alone."""
@@ -73,7 +74,7 @@ class NodesPanel(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Nodes", parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(HEAD_PX + 2 * ROW_PX + 8)
+        self.setMinimumHeight(HEAD_PX + 3 * ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()
         self._empty = ""
 
@@ -91,9 +92,9 @@ class NodesPanel(Panel):
         """Return the size for four rows."""
         return QSize(388, HEAD_PX + 4 * ROW_PX + 8)
 
-    def show_guidance(self, guidance: Guidance | None, *, overlay_allowed: bool) -> None:
-        """List the guidance's nodes; none when its overlay may not be shown."""
-        if guidance is None or not overlay_allowed:
+    def show_guidance(self, guidance: Guidance | None, *, judged: bool) -> None:
+        """List the guidance's nodes; none when its measures do not hold now."""
+        if guidance is None or not judged:
             rows: tuple[NodeRow, ...] = ()
             empty, fact = "not judged now", ""
         else:
@@ -109,21 +110,23 @@ class NodesPanel(Panel):
         """Paint the rows."""
         if not self._rows:
             painter.setPen(QColor(tokens.SECONDARY))
-            painter.setFont(theme.font(15))
+            painter.setFont(font(15))
             area = QRectF(14, HEAD_PX, self.width() - 28, ROW_PX)
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, self._empty)
             return
-        room = int((self.height() - HEAD_PX - 4) // ROW_PX)
+        high = self.height() - HEAD_PX - 4
+        tall = ROW_PX if len(self._rows) * ROW_PX <= high else SHORT_ROW_PX
+        room = int(high // tall)
         shown = self._rows if len(self._rows) <= room else self._rows[: max(room - 1, 1)]
         top = float(HEAD_PX)
         for row in shown:
-            self._paint_row(painter, QRectF(10, top, self.width() - 20, ROW_PX), row)
-            top += ROW_PX
+            self._paint_row(painter, QRectF(10, top, self.width() - 20, tall), row)
+            top += tall
         hidden = len(self._rows) - len(shown)
         if hidden:
             painter.setPen(QColor(tokens.SECONDARY))
-            painter.setFont(theme.font(13))
-            area = QRectF(38, top, self.width() - 48, ROW_PX)
+            painter.setFont(font(tokens.SMALL_PX))
+            area = QRectF(44, top, self.width() - 54, tall)
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, f"and {hidden} more")
 
     def _paint_row(self, painter: QPainter, area: QRectF, row: NodeRow) -> None:
@@ -133,7 +136,7 @@ class NodesPanel(Panel):
         painter.setPen(QPen(ink, 2))
         painter.setBrush(ink if row.seen else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(QPointF(area.left() + 14, area.center().y()), 6, 6)
-        value_font = theme.font(15, bold=True)
+        value_font = font(15, bold=True)
         wide = QFontMetricsF(value_font).horizontalAdvance(row.value)
         painter.setFont(value_font)
         painter.setPen(QColor(tokens.TEXT))
@@ -143,18 +146,20 @@ class NodesPanel(Panel):
             row.value,
         )
         words = area.adjusted(34, 3, -wide - 14, -3)
-        half = words.height() / 2
-        painter.setFont(theme.font(15, bold=True))
-        painter.drawText(
-            QRectF(words.left(), words.top(), words.width(), half),
-            Qt.AlignmentFlag.AlignVCenter,
-            row.name,
-        )
-        small = theme.font(13)
+        bold, small = font(tokens.BODY_PX, bold=True), font(tokens.SMALL_PX)
+        if area.height() < ROW_PX:  # name and words beside each other
+            name = QRectF(words)
+            said = words.adjusted(QFontMetricsF(bold).horizontalAdvance(row.name) + 10, 0, 0, 0)
+        else:
+            half = words.height() / 2
+            name = words.adjusted(0, 0, 0, -half)
+            said = words.adjusted(0, half, 0, 0)
+        painter.setFont(bold)
+        painter.drawText(name, Qt.AlignmentFlag.AlignVCenter, row.name)
         painter.setFont(small)
         painter.setPen(QColor(tokens.SECONDARY))
         painter.drawText(
-            QRectF(words.left(), words.top() + half, words.width(), half),
+            said,
             Qt.AlignmentFlag.AlignVCenter,
-            QFontMetricsF(small).elidedText(row.words, Qt.TextElideMode.ElideRight, words.width()),
+            QFontMetricsF(small).elidedText(row.words, Qt.TextElideMode.ElideRight, said.width()),
         )

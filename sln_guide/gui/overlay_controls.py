@@ -23,11 +23,11 @@ from PySide6.QtWidgets import (
 )
 
 from sln_guide.core.colour import colour_table
-from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import Panel
 from sln_guide.guidance import ColourMap, Guidance, Settings
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 
 THRESHOLD_MIN, THRESHOLD_MAX, THRESHOLD_STEP = 2.0, 10.0, 0.1
 OPACITY_MIN, OPACITY_MAX, OPACITY_STEP = 0.1, 1.0, 0.05
@@ -147,12 +147,12 @@ def false_calls_text(per_field: float) -> str:
         return "false calls unknown"
     if per_field >= 0.95:
         return f"≈ {per_field:.0f} false a field"
-    fields = 1.0 / per_field if per_field > 1e-4 else float("inf")
-    if fields > 1000:
+    if per_field < 1e-3:
         return "< 1 false in 1000 fields"
-    # Two digits are all that is known of it.
-    rounded = round(fields) if fields < 20 else round(fields, -1)
-    return f"≈ 1 false in {max(rounded, 1)} field" + ("s" if rounded > 1 else "")
+    fields = round(1.0 / per_field)
+    if fields > 20:
+        fields = round(fields, -1)  # two digits are all that is known of it
+    return f"≈ 1 false in {fields} field" + ("s" if fields > 1 else "")
 
 
 class OverlayControls(Panel):
@@ -234,7 +234,7 @@ class MapButton(FlatButton):
         painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
         self._paint_run(painter, QRectF(10, 8, self.width() - 20, 8))
         painter.setPen(QColor(tokens.TEXT if checked else tokens.SECONDARY))
-        painter.setFont(theme.font(13, bold=checked))
+        painter.setFont(font(13, bold=checked))
         painter.drawText(
             QRectF(0, 18, self.width(), self.height() - 20),
             Qt.AlignmentFlag.AlignCenter,
@@ -256,5 +256,5 @@ class MapButton(FlatButton):
 
 def _label(text: str = "", *, bold: bool = False) -> QLabel:
     label = QLabel(text)
-    label.setFont(theme.font(15, bold=bold))
+    label.setFont(font(15, bold=bold))
     return label

@@ -6,8 +6,8 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from sln_guide.gui import theme
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 
 HEAD_PX = 34
 
@@ -44,9 +44,9 @@ class Panel(QWidget):
         painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
         head = QRectF(14, 0, self.width() - 28, HEAD_PX)
         painter.setPen(QColor(tokens.SECONDARY))
-        painter.setFont(theme.font(15, bold=True))
+        painter.setFont(font(15, bold=True))
         painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, self.heading)
-        painter.setFont(theme.font(13))
+        painter.setFont(font(13))
         painter.drawText(
             head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._fact
         )

@@ -22,6 +22,7 @@ class Tone(StrEnum):
     LIVE = "live"
     STALE = "stale"
     ALARM = "alarm"
+    RECORDING = "recording"
     REPLAY = "replay"
     SIMULATED = "simulated"
 
@@ -76,6 +77,7 @@ def readings(
     health: SessionHealth | None,
     *,
     replay: bool,
+    frozen: bool,
     age_ms: float | None,
     age_tone: Tone,
     registration: Registration,
@@ -87,7 +89,7 @@ def readings(
     """Word the top strip. ``age_ms`` is None when no overlay is let through."""
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
-        age=_age(age_ms, age_tone, replay=replay, view=view),
+        age=_age(age_ms, age_tone, replay=replay, frozen=frozen, view=view),
         latency=_latency(health),
         rates=_rates(health),
         losses=_losses(health),
@@ -99,12 +101,14 @@ def readings(
     )
 
 
-def _age(age_ms: float | None, tone: Tone, *, replay: bool, view: View) -> Reading:
+def _age(age_ms: float | None, tone: Tone, *, replay: bool, frozen: bool, view: View) -> Reading:
     if age_ms is None:
         return Reading("overlay off" if view is View.WHITE else "no overlay", Tone.PLAIN)
     text = f"{age_ms:.0f} ms" if age_ms < 10_000 else elapsed_text(round(age_ms * 1e6))
     if replay:
         return Reading(f"NIR to white {text}", Tone.PLAIN)
+    if frozen:
+        return Reading(f"overlay was {text}", Tone.PLAIN)
     return Reading(f"overlay {text}", Tone.STALE if tone is Tone.STALE else Tone.PLAIN)
 
 
@@ -145,7 +149,7 @@ def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool) -> Readin
     if not recorder.recording:
         return Reading("not recording")
     began = now_ns if recorder.started_ns is None else recorder.started_ns
-    return Reading(f"REC {clock_text((now_ns - began) / SECOND)}", Tone.ALARM)
+    return Reading(f"REC {clock_text((now_ns - began) / SECOND)}", Tone.RECORDING)
 
 
 def _backlog(recorder: RecorderHealth) -> Reading:

@@ -48,20 +48,23 @@ class Word(StrEnum):
 
 
 class Border(StrEnum):
-    """What runs all round the video."""
+    """A frame all round the video."""
 
-    NONE = "none"
     REPLAY = "replay"
     SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """Plain words over the top of the video: what happened; since when and what to do."""
+    """Plain words over the top of the video: what happened; since when and what to do.
+
+    ``slim``: in one line, because it says nothing about the picture beneath.
+    """
 
     tone: Tone
     headline: str
     detail: str
+    slim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class ScreenState:
     ``pill`` is all the state pill says. ``overlay_age_ms`` is the age of the NIR frame behind
     the overlay (None: there is none; in replay its distance from the white frame it lies on).
     ``banners``: most urgent first. ``video_old``: the picture itself is old and is desaturated.
+    ``borders``: outermost first. ``judged``: whether the guidance's measures hold now, drawn or
+    not (the colour view draws none).
     """
 
     word: Word
@@ -102,9 +107,10 @@ class ScreenState:
     pill: str
     overlay_allowed: bool
     overlay_age_ms: float | None
+    judged: bool
     banners: tuple[Banner, ...]
     video_old: bool
-    border: Border
+    borders: tuple[Border, ...]
     readings: Readings
 
 
@@ -166,6 +172,7 @@ def screen_state(
         An error inside the window itself, in one line.
     """
     replay = mode is Mode.REPLAY
+    simulated = simulated or mode is Mode.SIMULATED
     age_ms = _age_ms(now_ns, guidance, mode, video_mid_exposure_ns)
     video_age_ms = None
     if video_mid_exposure_ns is not None and not replay:
@@ -181,7 +188,8 @@ def screen_state(
 
     banners = [verdict.banner] if verdict.banner else []
     word, tone = verdict.word, verdict.tone
-    allowed = verdict.allowed and view is not View.WHITE and not alone
+    judged = verdict.allowed and not alone
+    allowed = judged and view is not View.WHITE
     if freeze is not None:
         banners.insert(
             0,
@@ -193,6 +201,7 @@ def screen_state(
             ),
         )
         word, tone, allowed = Word.FROZEN, Tone.STALE, freeze.overlay_allowed
+        judged = freeze.overlay_allowed
         age_ms, video_old = freeze.overlay_age_ms, False
     if fault is not None:
         banners.append(
@@ -209,16 +218,18 @@ def screen_state(
     return ScreenState(
         word=word,
         tone=_pill_tone(mode, word, tone),
-        pill=_pill(mode, word, freeze, simulated=simulated or mode is Mode.SIMULATED),
+        pill=_pill(mode, word, freeze, simulated=simulated),
         overlay_allowed=allowed,
         overlay_age_ms=age_ms,
+        judged=judged,
         banners=tuple(banners),
         video_old=video_old,
-        border=_BORDERS[mode],
+        borders=_borders(mode, simulated=simulated),
         readings=readings(
             now_ns,
             health,
             replay=replay,
+            frozen=freeze is not None,
             age_ms=age_ms if allowed else None,
             age_tone=tone,
             registration=_worse(registration, guidance),
@@ -230,11 +241,10 @@ def screen_state(
     )
 
 
-_BORDERS = {
-    Mode.LIVE: Border.NONE,
-    Mode.SIMULATED: Border.SIMULATED,
-    Mode.REPLAY: Border.REPLAY,
-}
+def _borders(mode: Mode, *, simulated: bool) -> tuple[Border, ...]:
+    borders = [Border.REPLAY] if mode is Mode.REPLAY else []
+    borders += [Border.SIMULATED] if simulated else []
+    return tuple(borders)
 
 
 def _pill(mode: Mode, word: Word, freeze: Freeze | None, *, simulated: bool) -> str:
@@ -444,6 +454,7 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
             Tone.ALARM,
             "Recording failed" if recorder.recording else "Recording stopped",
             f"{recorder.error} · The live picture is not affected",
+            slim=True,
         )
     if recorder.recording and recorder.dropped:
         return Banner(
@@ -451,6 +462,7 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
             f"Recording incomplete: {_frames(recorder.dropped)} not recorded",
             "The disk is too slow; the gap is written into the case · The live picture is not "
             "affected",
+            slim=True,
         )
     return None
 

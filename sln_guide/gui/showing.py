@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame
-from hardware.rig import Registration, Rig
+from hardware.rig import Rig
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.screen_state import Freeze, Motion, ScreenState, screen_state
 from sln_guide.guidance import Mode, Picture, View
+from sln_guide.render.look import local_scale
 from sln_guide.source import PictureSource
 
 UNSCALED_MOTION_FRACTION = 0.01
@@ -212,21 +213,12 @@ def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:
     mm_per_white_px = None
     if rig.optics.mm_per_px is not None and guidance.registration.kind != "none":
         nir = guidance.pair.nir
-        scale = white_px_per_nir_px(guidance.registration, (nir.width, nir.height))
+        scale = local_scale(guidance.registration, (nir.width - 1) / 2, (nir.height - 1) / 2)
         mm_per_white_px = rig.optics.mm_per_px / scale
     if mm_per_white_px is None:
         limit_px = max(UNSCALED_MOTION_MIN_PX, round(UNSCALED_MOTION_FRACTION * white.width))
         return Motion(shift_px, float(limit_px), "px")
     return Motion(shift_px * mm_per_white_px, rig.optics.max_tissue_motion_mm, "mm")
-
-
-def white_px_per_nir_px(registration: Registration, nir_size: tuple[int, int]) -> float:
-    """Return the homography's linear scale in the middle of a NIR image of (width, height)."""
-    matrix = registration.matrix()
-    x, y = (nir_size[0] - 1) / 2, (nir_size[1] - 1) / 2
-    # For w = H (x, y, 1), the determinant of the derivative of (w0 / w2, w1 / w2) is det H / w2^3.
-    depth = float(matrix[2] @ np.array([x, y, 1.0]))
-    return math.sqrt(abs(float(np.linalg.det(matrix)) / depth**3))
 
 
 def _displayed_ns(picture: Picture | None) -> int | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QImageWriter
 
 from hardware.frame import Frame
 from sln_guide.gui.showing import Shown
@@ -133,10 +133,11 @@ def write_snapshot(snapshot: Snapshot) -> Path:
     """
     snapshot.folder.mkdir(parents=True, exist_ok=True)
     picture, facts = (snapshot.folder / f"{snapshot.name}{end}" for end in (".png", ".json"))
-    part = picture.with_suffix(".png.part")
-    if not snapshot.image.save(str(part), b"PNG"):
+    part = picture.with_suffix(".part.png")
+    writer = QImageWriter(str(part))
+    if not writer.write(snapshot.image):
         part.unlink(missing_ok=True)
-        raise OSError("the picture could not be written")
+        raise OSError(f"the picture could not be written ({writer.errorString()})")
     facts_part = facts.with_suffix(".json.part")
     facts_part.write_text(json.dumps(_storable(snapshot.facts), indent=2), encoding="utf-8")
     os.replace(facts_part, facts)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent, QScreen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sln_guide.gui.video import VideoView
+from sln_guide.render.look import Look
 
 
 class TheatreWindow(QWidget):
@@ -15,11 +16,11 @@ class TheatreWindow(QWidget):
     Keys pressed here do what they do in the operator's window.
     """
 
-    def __init__(self, operator: QWidget) -> None:
+    def __init__(self, operator: QWidget, look: Look) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self._operator = operator
         self.setWindowTitle("sln-guide · theatre")
-        self.video = VideoView(clean=True)
+        self.video = VideoView(look=look, clean=True)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.video)

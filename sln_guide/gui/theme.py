@@ -1,12 +1,14 @@
-"""How the windows look: palette, fonts and style sheet, all from the render tokens."""
+"""How the windows look: palette, font and style sheet, all from the render tokens."""
 
 from __future__ import annotations
 
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from sln_guide.gui.readings import Tone
 from sln_guide.render import tokens
+from sln_guide.render.marks import shade
+from sln_guide.render.text import font
 
 TONES: dict[Tone, str] = {
     Tone.NEUTRAL: tokens.SECONDARY,
@@ -14,35 +16,15 @@ TONES: dict[Tone, str] = {
     Tone.LIVE: tokens.LIVE,
     Tone.STALE: tokens.STALE,
     Tone.ALARM: tokens.ALARM,
+    Tone.RECORDING: tokens.ALARM,
     Tone.REPLAY: tokens.REPLAY,
     Tone.SIMULATED: tokens.SIMULATED,
 }
-
-_family = tokens.FAMILIES[-1]
-
-
-class NoFontError(RuntimeError):
-    """The machine has no font at all: nothing could be read."""
 
 
 def colour(tone: Tone, alpha: float = 1.0) -> QColor:
     """Return a tone's colour."""
     return shade(TONES[tone], alpha)
-
-
-def shade(value: str, alpha: float = 1.0) -> QColor:
-    """Return a token's colour at an opacity in [0, 1]."""
-    chosen = QColor(value)
-    chosen.setAlphaF(alpha)
-    return chosen
-
-
-def font(px: int, *, bold: bool = False) -> QFont:
-    """Return the one family at a size in logical px."""
-    chosen = QFont(_family)
-    chosen.setPixelSize(px)
-    chosen.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
-    return chosen
 
 
 def dress(app: QApplication) -> None:
@@ -53,14 +35,6 @@ def dress(app: QApplication) -> None:
     NoFontError
         If Qt finds no font: says what to install.
     """
-    global _family
-    found = set(QFontDatabase.families())
-    if not found:
-        raise NoFontError(
-            "no font is installed, so no text could be shown: install one, such as fonts-dejavu"
-        )
-    general = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
-    _family = next((name for name in tokens.FAMILIES if name in found), general)
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setFont(font(tokens.BODY_PX))
     palette = QPalette()

@@ -8,10 +8,11 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
-from sln_guide.gui import theme
 from sln_guide.gui.video import as_image
 from sln_guide.guidance import Health, Picture, SessionHealth, View
 from sln_guide.render import tokens
+from sln_guide.render.marks import shade
+from sln_guide.render.text import font
 
 LABEL_PX = 26
 OLD_NS = 1_000_000_000
@@ -73,16 +74,16 @@ class Thumbnail(QAbstractButton):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, image, QRectF(0, 0, width, height))
             if self._note:
-                painter.fillRect(target, theme.shade(tokens.GROUND, 0.55))
+                painter.fillRect(target, shade(tokens.GROUND, 0.55))
         if self._note:
             painter.setPen(QColor(tokens.TEXT))
-            painter.setFont(theme.font(13))
+            painter.setFont(font(13))
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(area.adjusted(8, LABEL_PX, -8, -4), flags, self._note)
-        words = theme.font(13, bold=True)
+        words = font(13, bold=True)
         painter.setFont(words)
         wide = QFontMetricsF(words).horizontalAdvance(self.text()) + 18
-        painter.fillRect(QRectF(0, 0, wide, LABEL_PX), theme.shade(tokens.PANEL, 0.85))
+        painter.fillRect(QRectF(0, 0, wide, LABEL_PX), shade(tokens.PANEL, 0.85))
         painter.setPen(QColor(tokens.TEXT))
         painter.drawText(QRectF(9, 0, wide, LABEL_PX), Qt.AlignmentFlag.AlignVCenter, self.text())
         checked = self.isChecked()
@@ -93,7 +94,7 @@ class Thumbnail(QAbstractButton):
 
 
 class Thumbnails(QWidget):
-    """Colour and NIR, beside each other or above, whichever shows them larger."""
+    """Colour and NIR beside each other."""
 
     view_wanted = Signal(object)
 
@@ -101,15 +102,17 @@ class Thumbnails(QWidget):
         super().__init__(parent)
         self.white = Thumbnail("Colour", self)
         self.nir = Thumbnail("NIR", self)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.setMinimumHeight(116)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        self.setMinimumHeight(108)
         self._view = View.MERGED
         self.white.clicked.connect(lambda: self._pressed(View.WHITE))
         self.nir.clicked.connect(lambda: self._pressed(View.NIR))
 
     def sizeHint(self) -> QSize:
-        """Return the size of two beside each other."""
-        return QSize(388, 156)
+        """Return the size of two beside each other: no more height than that is of use."""
+        width = max(self.width(), 388)
+        beside = round((width - tokens.GAP_PX) / 2 / min(self.white.aspect, self.nir.aspect))
+        return QSize(388, max(beside, self.minimumHeight()))
 
     def show_view(self, view: View) -> None:
         """Mark the one that the large view shows."""
@@ -137,10 +140,13 @@ class Thumbnails(QWidget):
             notes = [n or ("" if f else "none") for n, f in zip(notes, frames, strict=True)]
         changed = self.white.show_now(pixels[0], notes[0])
         if self.nir.show_now(pixels[1], notes[1]) or changed:
+            self.updateGeometry()
             self._arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Arrange anew."""
+        if event.oldSize().width() != event.size().width():
+            self.updateGeometry()
         self._arrange()
 
     def _pressed(self, view: View) -> None:
@@ -150,13 +156,7 @@ class Thumbnails(QWidget):
 
     def _arrange(self) -> None:
         width, height, gap = self.width(), self.height(), tokens.GAP_PX
-        aspect = self.white.aspect
-        half_w, half_h = (width - gap) // 2, (height - gap) // 2
-        beside, above = min(half_w, height * aspect), min(width, half_h * aspect)
-        if beside >= above:
-            tall = min(height, round(half_w / min(aspect, self.nir.aspect)))
-            self.white.setGeometry(0, 0, half_w, tall)
-            self.nir.setGeometry(width - half_w, 0, half_w, tall)
-        else:
-            self.white.setGeometry(0, 0, width, half_h)
-            self.nir.setGeometry(0, height - half_h, width, half_h)
+        half = (width - gap) // 2
+        tall = min(height, round(half / min(self.white.aspect, self.nir.aspect)))
+        self.white.setGeometry(0, 0, half, tall)
+        self.nir.setGeometry(width - half, 0, half, tall)

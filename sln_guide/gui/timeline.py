@@ -16,6 +16,7 @@ from sln_guide.gui.panel import Panel
 from sln_guide.gui.phases import EVENT
 from sln_guide.gui.readings import Tone, clock_text
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 from sln_guide.source import EventMark, Replayable
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, math.inf)
@@ -26,10 +27,11 @@ def speed_text(speed: float) -> str:
     return "max" if math.isinf(speed) else f"{speed:g}×"
 
 
-def precise_clock(seconds: float) -> str:
-    """Return hh:mm:ss.t."""
+def precise_clock(seconds: float, *, hours: bool) -> str:
+    """Return hh:mm:ss.t, or mm:ss.t."""
     tenths = int(max(seconds, 0.0) * 10 + 1e-6)
-    return f"{clock_text(tenths / 10)}.{tenths % 10}"
+    text = f"{clock_text(tenths / 10)}.{tenths % 10}"
+    return text if hours else text.removeprefix("00:")
 
 
 class TimelineBar(QWidget):
@@ -84,7 +86,7 @@ class TimelineBar(QWidget):
 
     def _paint_marks(self, painter: QPainter, middle: float) -> None:
         """Paint a tick for each mark, and the names that do not touch one another."""
-        small = theme.font(13)
+        small = font(13)
         metrics = QFontMetricsF(small)
         painter.setFont(small)
         free_from = 0.0
@@ -138,14 +140,14 @@ class TimelinePanel(Panel):
         self.body.addWidget(self.bar)
         row = QHBoxLayout()
         row.setSpacing(tokens.GAP_PX)
-        self.back = FlatButton("Back", ",")
+        self.back = FlatButton("Back", "←")
         self.play = FlatButton("Play", "Space")
-        self.on = FlatButton("On", ".")
+        self.on = FlatButton("On", "→")
         self.back.clicked.connect(lambda: replay.step(-1))
         self.on.clicked.connect(lambda: replay.step(1))
         self.play.clicked.connect(toggle)
         self.position = QLabel()
-        self.position.setFont(theme.font(18, bold=True))
+        self.position.setFont(font(18, bold=True))
         row.addWidget(self.back)
         row.addWidget(self.play)
         row.addWidget(self.on)
@@ -157,14 +159,14 @@ class TimelinePanel(Panel):
         for speed in SPEEDS:
             button = FlatButton(speed_text(speed))
             button.setCheckable(True)
-            button.setFixedWidth(52)
+            button.setFixedWidth(48)
             button.setAccessibleName(f"Speed {speed_text(speed)}")
             button.clicked.connect(lambda _=False, s=speed: replay.set_speed(s))
             group.addButton(button)
             row.addWidget(button)
             self.speeds[speed] = button
         for button in (self.back, self.play, self.on):
-            button.setFixedWidth(92)
+            button.setFixedWidth(80)
         self.body.addLayout(row)
 
     def recorded_clock(self) -> str:
@@ -179,7 +181,10 @@ class TimelinePanel(Panel):
             self._events = events
         self.bar.show_position(replay.position_s, replay.duration_s, self._events)
         self.play.setText("Pause" if replay.playing else "Play")
-        text = f"{precise_clock(replay.position_s)} / {precise_clock(replay.duration_s)}"
+        hours = replay.duration_s >= 3600
+        text = " / ".join(
+            precise_clock(s, hours=hours) for s in (replay.position_s, replay.duration_s)
+        )
         if self.position.text() != text:
             self.position.setText(text)
         self.say(f"recorded {self.recorded_clock()}")

@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui import signs, theme
-from sln_guide.gui.readings import NOTHING, Reading, Tone
+from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.screen_state import ScreenState
 from sln_guide.render import tokens
+from sln_guide.render.text import font
 
 RESEARCH = Reading("RESEARCH USE ONLY", Tone.STALE)
 GAP = 20.0
 EDGE = 16.0
 HEIGHT_PX = 60
+PILL_PX = 44.0
+WIDE_PX = 1700
+"""From this width on the state pill is written as large as can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """One to two readings above each other."""
+    """One or two readings, above each other."""
 
     slot: str
     lines: tuple[Reading, ...]
@@ -50,18 +54,9 @@ class TopStrip(QWidget):
     def show_state(
         self, state: ScreenState, title: str, timer: str, *, saving: bool = False
     ) -> None:
-        """Show these; repaints only on a difference."""
-        new = (state.pill, state.tone, state.readings, title, timer, saving)
-        old = self._state
-        if old is not None and new == (
-            old.pill,
-            old.tone,
-            old.readings,
-            self._title,
-            self._timer,
-            self._saving,
-        ):
-            return
+        """Show these."""
+        if state.pill != self.pill:
+            self._widest.clear()
         self._state, self._title, self._timer, self._saving = state, title, timer, saving
         self.update()
 
@@ -79,9 +74,10 @@ class TopStrip(QWidget):
         lines += [r.text for cell in self._right(two=False) for r in cell.lines]
         return (self._state.pill, *(text for text in lines if text))
 
-    def resizeEvent(self, event: object) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Forget remembered widths."""
         self._widest.clear()
+        super().resizeEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint in one line if all fits, else the smaller readings in two."""
@@ -89,8 +85,7 @@ class TopStrip(QWidget):
         painter.fillRect(self.rect(), QColor(tokens.PANEL))
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(tokens.LINE))
         if self._state is not None:
-            two = self._needed(two=False) > self.width()
-            self._paint_cells(painter, two=two)
+            self._paint_all(painter)
         painter.end()
 
     # -- what it says ----------------------------------------------------------------------------
@@ -98,29 +93,34 @@ class TopStrip(QWidget):
     def _left(self, *, two: bool) -> list[_Cell]:
         assert self._state is not None
         r = self._state.readings
-        age = _Cell("age", (r.age,), 18, bold=True)
+        age = _Cell("age", (r.age,), tokens.LARGE_PX, bold=True)
         if two:
             return [
                 age,
-                _Cell("latency", (r.latency, r.losses), 13),
-                _Cell("rates", (r.rates, r.status), 13),
+                _Cell("rates", (r.rates, r.losses), tokens.SMALL_PX),
+                _Cell("latency", (r.latency, r.status), tokens.SMALL_PX),
             ]
-        small = (("latency", r.latency), ("rates", r.rates), ("losses", r.losses))
-        return [age, *(_Cell(n, (v,), 15) for n, v in small), _Cell("status", (r.status,), 15)]
+        rest = (
+            ("latency", r.latency),
+            ("rates", r.rates),
+            ("losses", r.losses),
+            ("status", r.status),
+        )
+        return [age, *(_Cell(slot, (reading,), tokens.BODY_PX) for slot, reading in rest)]
 
     def _right(self, *, two: bool) -> list[_Cell]:
         assert self._state is not None
         r = self._state.readings
         if two:
             return [
-                _Cell("disk", (r.disk, r.backlog), 13),
-                _Cell("research", (RESEARCH, r.registration), 13),
+                _Cell("disk", (r.disk, r.backlog), tokens.SMALL_PX),
+                _Cell("research", (RESEARCH, r.registration), tokens.SMALL_PX),
             ]
         return [
-            _Cell("backlog", (r.backlog,), 15),
-            _Cell("disk", (r.disk,), 15),
-            _Cell("registration", (r.registration,), 15),
-            _Cell("research", (RESEARCH,), 15, bold=True),
+            _Cell("backlog", (r.backlog,), tokens.BODY_PX),
+            _Cell("disk", (r.disk,), tokens.BODY_PX),
+            _Cell("registration", (r.registration,), tokens.BODY_PX),
+            _Cell("research", (RESEARCH,), tokens.BODY_PX, bold=True),
         ]
 
     def _recording(self) -> Reading:
@@ -131,65 +131,88 @@ class TopStrip(QWidget):
 
     # -- where it says it ------------------------------------------------------------------------
 
-    def _needed(self, *, two: bool) -> float:
-        total = EDGE + self._pill_width() + GAP + EDGE + self._recording_width() + GAP
-        total += sum(self._width(c) + GAP for c in (*self._left(two=two), *self._right(two=two)))
-        head = QFontMetricsF(theme.font(18, bold=True)).horizontalAdvance(self._heading())
-        return total + head + GAP
-
-    def _heading(self) -> str:
-        return f"{self._title}   ·   {self._timer}" if self._timer else self._title
-
-    def _pill_width(self) -> float:
-        assert self._state is not None
-        return signs.pill_width(self._state.pill, 18, 40)
-
-    def _recording_width(self) -> float:
-        said = self._recording()
-        if said is NOTHING or not said.text:
-            return 0.0
-        if said.tone is Tone.NEUTRAL:
-            return QFontMetricsF(theme.font(15)).horizontalAdvance(said.text)
-        return signs.pill_width(said.text, 18, 40)
-
-    def _width(self, cell: _Cell) -> float:
-        """Width of a cell; never shrinks while digits change, so that nothing dances."""
-        metrics = QFontMetricsF(theme.font(cell.px, bold=cell.bold))
-        now = max((metrics.horizontalAdvance(r.text) for r in cell.lines), default=0.0)
-        if now == 0.0:
-            return -GAP
-        key = f"{cell.slot}{cell.px}"
-        self._widest[key] = max(self._widest.get(key, 0.0), now)
-        return self._widest[key]
-
-    def _paint_cells(self, painter: QPainter, *, two: bool) -> None:
-        assert self._state is not None
-        middle = self.height() / 2
-        x = signs.paint_pill(painter, EDGE, middle, 40, self._state.pill, self._state.tone, 18)
-        for cell in self._left(two=two):
+    def _paint_all(self, painter: QPainter) -> None:
+        two = self._needed(two=False) > self.width()
+        left, right = self._left(two=two), self._right(two=two)
+        # The banner says at length what the age would; the case's timer must stay readable.
+        while len(left) > 1 and self._needed(two=two, left=left) > self.width():
+            left.pop(0 if left[0].slot == "age" and not self._has_age() else -1)
+        x = self._paint_pill(painter)
+        for cell in left:
             width = self._width(cell)
             if width > 0:
                 self._paint_cell(painter, x + GAP, width, cell)
                 x += GAP + width
-        right = self.width() - EDGE
-        for cell in reversed(self._right(two=two)):
+        end = self.width() - EDGE
+        for cell in reversed(right):
             width = self._width(cell)
             if width > 0:
-                self._paint_cell(painter, right - width, width, cell)
-                right -= width + GAP
-        right = self._paint_recording(painter, right)
-        self._paint_heading(painter, x + GAP, right - GAP, two=two)
+                self._paint_cell(painter, end - width, width, cell)
+                end -= width + GAP
+        end = self._paint_recording(painter, end)
+        self._paint_heading(painter, x + GAP, end, two=two)
+
+    def _has_age(self) -> bool:
+        return self._state is not None and self._state.overlay_allowed
+
+    def _needed(self, *, two: bool, left: list[_Cell] | None = None) -> float:
+        cells = [*(self._left(two=two) if left is None else left), *self._right(two=two)]
+        widths = [self._width(c) for c in cells] + [self._recording_width()]
+        total = EDGE + self._pill_width() + sum(GAP + w for w in widths if w > 0) + GAP + EDGE
+        if two:
+            timer = QFontMetricsF(font(tokens.BODY_PX, bold=True))
+            return total + (timer.horizontalAdvance(self._timer) or 120.0)
+        heading = QFontMetricsF(font(tokens.LARGE_PX, bold=True))
+        return total + heading.horizontalAdvance(self._heading())
+
+    def _heading(self) -> str:
+        return f"{self._title}   ·   {self._timer}" if self._timer else self._title
+
+    def _pill_font_px(self) -> int:
+        return tokens.HUGE_PX if self.width() >= WIDE_PX else tokens.LARGE_PX
+
+    def _pill_width(self) -> float:
+        return signs.pill_width(self.pill, self._pill_font_px(), PILL_PX)
+
+    def _recording_width(self) -> float:
+        said = self._recording()
+        if not said.text:
+            return 0.0
+        if said.tone is Tone.NEUTRAL:
+            return QFontMetricsF(font(tokens.BODY_PX)).horizontalAdvance(said.text)
+        return signs.pill_width(said.text, tokens.LARGE_PX, PILL_PX)
+
+    def _width(self, cell: _Cell) -> float:
+        """Width of a cell; never shrinks while digits change, so that nothing dances."""
+        metrics = QFontMetricsF(font(cell.px, bold=cell.bold))
+        now = max((metrics.horizontalAdvance(r.text) for r in cell.lines), default=0.0)
+        if now == 0.0:
+            return 0.0
+        key = f"{cell.slot} {cell.px}"
+        self._widest[key] = max(self._widest.get(key, 0.0), now)
+        return self._widest[key]
+
+    def _paint_pill(self, painter: QPainter) -> float:
+        assert self._state is not None
+        return signs.paint_pill(
+            painter,
+            EDGE,
+            self.height() / 2,
+            PILL_PX,
+            self._state.pill,
+            self._state.tone,
+            self._pill_font_px(),
+        )
 
     def _paint_cell(self, painter: QPainter, left: float, width: float, cell: _Cell) -> None:
-        painter.setFont(theme.font(cell.px, bold=cell.bold))
+        painter.setFont(font(cell.px, bold=cell.bold))
         lines = [r for r in cell.lines if r.text]
         tall = (cell.px + 8) if len(lines) > 1 else self.height()
         top = (self.height() - tall * len(lines)) / 2
         for reading in lines:
             painter.setPen(theme.colour(reading.tone))
-            painter.drawText(
-                QRectF(left, top, width + 2, tall), Qt.AlignmentFlag.AlignVCenter, reading.text
-            )
+            box = QRectF(left, top, width + 2, tall)
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, reading.text)
             top += tall
 
     def _paint_recording(self, painter: QPainter, right: float) -> float:
@@ -198,33 +221,32 @@ class TopStrip(QWidget):
             return right
         left = right - width
         if said.tone is Tone.NEUTRAL:
-            self._paint_cell(painter, left, width, _Cell("recording", (said,), 15))
+            self._paint_cell(painter, left, width, _Cell("recording", (said,), tokens.BODY_PX))
         else:
-            signs.paint_pill(painter, left, self.height() / 2, 40, said.text, said.tone, 18)
+            middle = self.height() / 2
+            signs.paint_pill(painter, left, middle, PILL_PX, said.text, said.tone, tokens.LARGE_PX)
         return left - GAP
 
     def _paint_heading(self, painter: QPainter, left: float, right: float, *, two: bool) -> None:
         room = right - left
-        if room < 40:
+        if room < 24:
             return
+        lines = [(self._heading(), tokens.LARGE_PX, tokens.TEXT, True)]
         if two and self._timer:
-            lines: tuple[tuple[str, int, str, bool], ...] = (
-                (self._timer, 15, tokens.TEXT, True),
-                (self._title, 13, tokens.SECONDARY, False),
-            )
-        else:
-            lines = ((self._heading(), 18, tokens.TEXT, True),)
+            lines = [
+                (self._timer, tokens.BODY_PX, tokens.TEXT, True),
+                (self._title, tokens.SMALL_PX, tokens.SECONDARY, False),
+            ]
         top = (self.height() - sum(px + 8 for _, px, _, _ in lines)) / 2
         for text, px, ink, bold in lines:
-            words = theme.font(px, bold=bold)
-            painter.setFont(words)
-            painter.setPen(QColor(ink))
+            words = font(px, bold=bold)
             metrics = QFontMetricsF(words)
             shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room)
             wide = metrics.horizontalAdvance(shown)
             # In the window's middle where there is room for it, else in the gap's.
-            centred = min(max(self.width() / 2 - wide / 2, left), right - wide)
-            painter.drawText(
-                QRectF(centred, top, wide + 2, px + 8), Qt.AlignmentFlag.AlignVCenter, shown
-            )
+            start = min(max(self.width() / 2 - wide / 2, left), right - wide)
+            painter.setFont(words)
+            painter.setPen(QColor(ink))
+            box = QRectF(start, top, wide + 2, px + 8)
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, shown)
             top += px + 8

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFontMetricsF,
     QImage,
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QTransform,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui import signs, theme
 from sln_guide.gui.readings import Tone
-from sln_guide.gui.screen_state import Border
 from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import Placement, Size, Zoom
 from sln_guide.guidance import View
-from sln_guide.render import tokens
+from sln_guide.render import marks, tokens
+from sln_guide.render.layout import Box
+from sln_guide.render.look import Look
+from sln_guide.render.marks import shade
+from sln_guide.render.renderer import Renderer
 
+HEARTBEAT_PX = 48.0
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
 
@@ -49,6 +54,7 @@ class VideoView(QWidget):
         self,
         painted: Callable[[Shown], None] | None = None,
         *,
+        look: Look | None = None,
         clean: bool = False,
         parent: QWidget | None = None,
     ) -> None:
@@ -59,6 +65,8 @@ class VideoView(QWidget):
         self.setAccessibleName("Video")
         self._painted = painted
         self._clean = clean
+        self._look = look
+        self._renderer = Renderer()
         self._shown: Shown | None = None
         self._image: tuple[NDArray[np.uint32], QImage] | None = None
         self._grey: tuple[NDArray[np.uint32], QImage] | None = None
@@ -173,20 +181,17 @@ class VideoView(QWidget):
         placement = self.placement()
         if placement is not None and self._image is not None and shown.image is not None:
             self._paint_picture(painter, shown, placement)
-        banner_px = 0.0
-        if shown.overlay and placement is not None:
-            self._paint_guidance(painter, shown, placement)
-        signs.paint_border(painter, area, shown.state.border)
-        inner = area
-        if shown.state.border is not Border.NONE:
-            edge = tokens.BORDER_PX
-            inner = area.adjusted(edge, edge, -edge, -edge)
+        inner = signs.paint_borders(painter, area, shown.state)
         banner_px = signs.paint_banners(painter, inner, shown.state)
-        if clean:
-            self._paint_state(painter, inner, banner_px, shown)
-        elif shown.view is not View.MERGED and shown.image is not None:
-            self._paint_view_name(painter, inner, banner_px, shown)
-        signs.paint_heartbeat(painter, inner.bottomRight() - QPointF(16, 16), shown.beat)
+        inner = inner.adjusted(0, banner_px, 0, 0)
+        chips = self._paint_chips(painter, inner, shown, clean=clean)
+        beat = inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX)
+        if placement is not None and shown.picture is not None:
+            self._paint_guidance(
+                painter, inner, shown, placement, (chips, QRectF(beat, inner.bottomRight()))
+            )
+        middle = beat + QPointF(HEARTBEAT_PX, HEARTBEAT_PX) / 2
+        marks.paint_heartbeat(painter, middle.x(), middle.y(), shown.beat, 1.0)
         if self._message is not None and not clean:
             signs.paint_message(painter, inner, *self._message)
 
@@ -207,35 +212,49 @@ class VideoView(QWidget):
         )
         painter.drawImage(target, image, QRectF(0, 0, width, height))
         if old:
-            painter.fillRect(target, theme.shade(tokens.GROUND, OLD_DIMMED))
+            painter.fillRect(target, shade(tokens.GROUND, OLD_DIMMED))
 
-    def _paint_guidance(self, painter: QPainter, shown: Shown, placement: Placement) -> None:
-        pass
-
-    def _paint_state(
-        self, painter: QPainter, inner: QRectF, banner_px: float, shown: Shown
+    def _paint_guidance(
+        self,
+        painter: QPainter,
+        area: QRectF,
+        shown: Shown,
+        placement: Placement,
+        keep_clear: tuple[QRectF, ...],
     ) -> None:
-        """Paint the pill and the overlay's age, for the display without a strip."""
-        middle = inner.top() + banner_px + 16 + 22
-        state = shown.state
-        right = signs.paint_pill(painter, inner.left() + 16, middle, 44, state.pill, state.tone, 24)
-        age = state.readings.age
-        words = theme.font(18, bold=True)
-        width = QFontMetricsF(words).horizontalAdvance(age.text) + 28
-        box = QRectF(right + 8, middle - 22, width, 44)
-        _paint_box(painter, box, age.text, theme.colour(age.tone), 18)
+        """Paint rings, tags and legend if they may be; the scale bar in any case."""
+        picture = shown.picture
+        if picture is None or shown.image is None or self._look is None:
+            return
+        if not shown.overlay:
+            picture = replace(
+                picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
+            )
+        placed = QTransform(placement.scale, 0, 0, placement.scale, placement.left, placement.top)
+        self._renderer.paint_guidance(
+            painter, area, picture, self._look, placed, keep_clear=keep_clear
+        )
 
-    def _paint_view_name(
-        self, painter: QPainter, inner: QRectF, banner_px: float, shown: Shown
-    ) -> None:
-        """Say what the large picture is when it is not the merged view."""
-        if shown.alone:
-            text = "White light by itself"
+    def _paint_chips(
+        self, painter: QPainter, inner: QRectF, shown: Shown, *, clean: bool
+    ) -> QRectF:
+        """Say what the strip says where there is none, and what is shown if not all of it."""
+        left, top = inner.left() + 16, inner.top() + 16
+        bottom = top
+        if clean:
+            state = shown.state
+            right = signs.paint_pill(painter, left, top + 22, 44, state.pill, state.tone, 24)
+            age = state.readings.age
+            right = _paint_chip(painter, right + 8, top, age.text, theme.TONES[age.tone], 18, 44)
+            bottom = top + 44
         else:
-            text = "NIR" if shown.view is View.NIR else "Colour"
-        width = QFontMetricsF(theme.font(15, bold=True)).horizontalAdvance(text) + 24
-        box = QRectF(inner.left() + 16, inner.top() + banner_px + 16, width, 32)
-        _paint_box(painter, box, text, QColor(tokens.TEXT), 15)
+            right = left
+            if shown.image is not None and shown.view is not View.MERGED:
+                name = "NIR" if shown.view is View.NIR else "Colour"
+                text = "White light by itself" if shown.alone else name
+                right = _paint_chip(painter, left, top, text, tokens.TEXT, 15, 32)
+                bottom = top + 32
+        return QRectF(left, top, right - left, bottom - top)
 
     # -- hands -----------------------------------------------------------------------------------
 
@@ -273,11 +292,10 @@ class VideoView(QWidget):
             self.fit()
 
 
-def _paint_box(painter: QPainter, box: QRectF, text: str, ink: QColor, px: int) -> None:
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(theme.shade(tokens.PANEL, 0.85))
-    painter.drawRoundedRect(box, tokens.RADIUS_PX, tokens.RADIUS_PX)
-    painter.setPen(ink)
-    painter.setFont(theme.font(px, bold=True))
-    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+def _paint_chip(
+    painter: QPainter, left: float, top: float, text: str, ink: str, px: int, height: float
+) -> float:
+    """Paint a few words on a dark ground; return its right edge."""
+    width, _ = marks.chip_size(text, px, 1.0)
+    marks.paint_chip(painter, Box(left, top, left + width, top + height), text, ink, px, 1.0)
+    return left + width

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from hardware.frame import Frame
@@ -33,6 +33,7 @@ from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
 from sln_guide.guidance import Mode, Picture, View
 from sln_guide.render import tokens
+from sln_guide.render.look import Look
 from sln_guide.source import PictureSource
 
 TICK_MS = 50
@@ -42,9 +43,10 @@ WHITE_TICK_MS = 16
 CALM_MS = 200
 """Numbers change five times a second at most, so that they can be read."""
 MESSAGE_S = 5.0
-DOCK_PX = 404
-BELOW_PX = 132
-PHASES_PX = 60
+DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
+LOW_PX = 900
+"""Windows lower than this have rows of less height."""
+BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
 VIEW_ACTIONS = {Action.MERGED: View.MERGED, Action.COLOUR: View.WHITE, Action.NIR: View.NIR}
 
 
@@ -83,7 +85,8 @@ class OperatorWindow(QWidget):
         self._library = PlotLibrary()
         self.showing = Showing(source, draw_white)
         self.watch = HealthWatch(source.health)
-        self.video = VideoView(self._was_painted)
+        look = Look(mm_per_px=source.rig.optics.mm_per_px, registration=source.rig.registration)
+        self.video = VideoView(self._was_painted, look=look)
         self.commands = Commands(
             source,
             self.showing,
@@ -98,7 +101,7 @@ class OperatorWindow(QWidget):
         self._make_panels()
         self._make_buttons()
         self._lay_out()
-        self.theatre = TheatreWindow(self)
+        self.theatre = TheatreWindow(self, look)
         self._wake = Wake(self.refresh, self)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
@@ -159,28 +162,25 @@ class OperatorWindow(QWidget):
         gap = tokens.GAP_PX
         below = self.timeline or self.curves
         assert below is not None
-        below.setFixedHeight(BELOW_PX)
-        self.phases.setFixedHeight(PHASES_PX)
+        self._below: list[QWidget] = [below, *self.actions_row]
+        self._bottom: list[QWidget] = [self.phases, *self.views.values(), self.theatre_button]
         actions, views = QHBoxLayout(), QHBoxLayout()
         for action in self.actions_row:
-            action.setFixedHeight(BELOW_PX)
             actions.addWidget(action)
         for button in (*self.views.values(), self.theatre_button):
             button.setCheckable(True)
             button.setMinimumWidth(tokens.ACTION_PX)
-            button.setFixedHeight(PHASES_PX)
             views.addWidget(button)
-        dock = QWidget()
-        dock.setFixedWidth(DOCK_PX)
-        left, right = QVBoxLayout(), QVBoxLayout(dock)
+        self._dock = QWidget()
+        left, right = QVBoxLayout(), QVBoxLayout(self._dock)
         for row in (actions, views, left, right):
             row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(gap)
         left.addWidget(self.video, 1)
         left.addWidget(below)
         left.addWidget(self.phases)
-        right.addWidget(self.thumbnails, 3)
-        right.addWidget(self.nodes, 2)
+        right.addWidget(self.thumbnails)
+        right.addWidget(self.nodes, 1)
         right.addWidget(self.overlay)
         right.addLayout(actions)
         right.addLayout(views)
@@ -188,12 +188,23 @@ class OperatorWindow(QWidget):
         body.setContentsMargins(2 * gap, gap, 2 * gap, 2 * gap)
         body.setSpacing(gap)
         body.addLayout(left, 1)
-        body.addWidget(dock)
+        body.addWidget(self._dock)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addWidget(self.strip)
         whole.addLayout(body, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the dock its share of the width, and the rows their heights."""
+        share = round(self.width() * DOCK_FRACTION)
+        self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
+        low = self.height() < LOW_PX
+        for part in self._below:
+            part.setFixedHeight(BELOW_LOW_PX if low and self.timeline is None else BELOW_PX)
+        for part in self._bottom:
+            part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
+        super().resizeEvent(event)
 
     # -- living ----------------------------------------------------------------------------------
 
@@ -203,6 +214,7 @@ class OperatorWindow(QWidget):
         self._source.on_picture(self._wake)
         self._tick.start()
         self._calm.start()
+        self.setFocus()
         self._refresh_all()
 
     def end(self) -> None:
@@ -253,7 +265,7 @@ class OperatorWindow(QWidget):
             saving=self.commands.saving,
         )
         guidance = None if shown.picture is None else shown.picture.guidance
-        self.nodes.show_guidance(guidance, overlay_allowed=shown.overlay)
+        self.nodes.show_guidance(guidance, judged=shown.state.judged)
         self.overlay.show_settings(settings, guidance)
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
@@ -268,10 +280,22 @@ class OperatorWindow(QWidget):
         self.phases.show_phase(phase_at(events, now_s), stamped)
         if self.timeline is not None and self._replay is not None:
             self.timeline.refresh(events)
-            self.freeze.say(*(("pause", "Pause") if self._replay.playing else ("play", "Play")))
+            self.freeze.say(
+                *(
+                    ("pause", "Pause", "Space")
+                    if self._replay.playing
+                    else ("play", "Play", "Space")
+                )
+            )
         elif self.curves is not None:
             self.curves.refresh(self._history, events)
-            self.freeze.say(*(("play", "Release") if self.showing.frozen else ("pause", "Freeze")))
+            self.freeze.say(
+                *(
+                    ("play", "Release", "Space")
+                    if self.showing.frozen
+                    else ("pause", "Freeze", "Space")
+                )
+            )
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
 

@@ -114,7 +114,7 @@ def test_all_well_is_live_calm_and_shows_its_age() -> None:
     assert state.overlay_age_ms == pytest.approx(20)
     assert state.banners == ()
     assert not state.video_old
-    assert state.border is Border.NONE
+    assert state.borders == ()
     assert state.readings.age.text == "overlay 20 ms"
 
 
@@ -308,14 +308,16 @@ def test_replay_judges_the_recording_not_the_clock_on_the_wall() -> None:
     old = guidance(9e6)
     nir_ns = old.pair.nir.mid_exposure_ns
     state = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 4 * MS)
-    assert (state.pill, state.tone, state.border) == ("REPLAY", Tone.REPLAY, Border.REPLAY)
+    assert (state.pill, state.tone, state.borders) == ("REPLAY", Tone.REPLAY, (Border.REPLAY,))
     assert state.overlay_allowed
     assert state.readings.age.text == "NIR to white 4 ms"
     apart = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 400 * MS)
     assert not apart.overlay_allowed
     assert apart.tone is Tone.ALARM
     assert apart.pill == "REPLAY"
-    assert look(mode=Mode.REPLAY, simulated=True).pill == "REPLAY · SIMULATED"
+    both = look(mode=Mode.REPLAY, simulated=True)
+    assert both.pill == "REPLAY · SIMULATED"
+    assert both.borders == (Border.REPLAY, Border.SIMULATED)
 
 
 @pytest.mark.parametrize(
@@ -336,11 +338,8 @@ def test_replay_removes_the_overlay_for_the_same_faults(changes: dict[str, Any])
 
 def test_simulated_says_so_beside_whatever_else_is_true() -> None:
     state = look(mode=Mode.SIMULATED)
-    assert (state.pill, state.tone, state.border) == (
-        "SIMULATED",
-        Tone.SIMULATED,
-        Border.SIMULATED,
-    )
+    assert (state.pill, state.tone) == ("SIMULATED", Tone.SIMULATED)
+    assert state.borders == (Border.SIMULATED,)
     late = look(mode=Mode.SIMULATED, guidance=guidance(200))
     assert (late.pill, late.tone) == ("SIMULATED · LATE", Tone.STALE)
 
@@ -357,25 +356,25 @@ def test_a_fault_of_the_window_is_said() -> None:
         (RecorderHealth(), ("not recording", Tone.NEUTRAL), ("", Tone.NEUTRAL), None),
         (
             RecorderHealth(recording=True, started_ns=NOW - 753_000 * MS, minutes_left=214.9),
-            ("REC 00:12:33", Tone.ALARM),
+            ("REC 00:12:33", Tone.RECORDING),
             ("disk 214 min", Tone.NEUTRAL),
             None,
         ),
         (
             RecorderHealth(recording=True, started_ns=NOW, minutes_left=9.99),
-            ("REC 00:00:00", Tone.ALARM),
+            ("REC 00:00:00", Tone.RECORDING),
             ("disk 9 min", Tone.STALE),
             None,
         ),
         (
             RecorderHealth(recording=True, minutes_left=1.5),
-            ("REC 00:00:00", Tone.ALARM),
+            ("REC 00:00:00", Tone.RECORDING),
             ("disk 1 min", Tone.ALARM),
             None,
         ),
         (
             RecorderHealth(recording=True, minutes_left=90000.0),
-            ("REC 00:00:00", Tone.ALARM),
+            ("REC 00:00:00", Tone.RECORDING),
             ("disk > 24 h", Tone.NEUTRAL),
             None,
         ),
@@ -387,7 +386,7 @@ def test_a_fault_of_the_window_is_said() -> None:
         ),
         (
             RecorderHealth(recording=True, dropped=1),
-            ("REC 00:00:00", Tone.ALARM),
+            ("REC 00:00:00", Tone.RECORDING),
             ("", Tone.NEUTRAL),
             "Recording incomplete: 1 frame not recorded",
         ),
@@ -533,11 +532,11 @@ def test_what_is_claimed_is_true(situation: dict[str, Any]) -> None:
     if s.mode is Mode.REPLAY:
         assert "LIVE" not in state.pill
         assert state.pill.startswith("REPLAY")
-        assert state.border is Border.REPLAY
+        assert Border.REPLAY in state.borders
         assert state.tone is not Tone.LIVE
     if s.mode is Mode.SIMULATED:
         assert "SIMULATED" in state.pill
-        assert state.border is Border.SIMULATED
+        assert state.borders == (Border.SIMULATED,)
         assert state.tone is not Tone.LIVE
     if s.simulated:
         assert "SIMULATED" in state.pill
