@@ -1,24 +1,26 @@
 """Tracking on synthetic truths: IDF1, identity switches, false tracks, and time.
 
 The spots are drawn from stated distributions, not found in pictures, so that tracking is measured
-by itself. Run: ``python -m benchmarks.tracking [--seeds N]``.
+by itself; a last line has the whole pipeline follow the phantom's procedure (instrument, breathing,
+drift, an excision). Run: ``python -m benchmarks.tracking [--quick]``.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from hardware.rig import Registration
+from hardware.rig import Registration, load_rig
 from sln_guide.core.spot import Spot
-from sln_guide.guidance import CannotJudge, Detection, Interval, Kind
+from sln_guide.guidance import CannotJudge, Detection, Interval, Kind, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
 WIDTH, HEIGHT, GRID_PX = 1280, 1024, 8
@@ -256,6 +258,47 @@ def follow(scene: Scene, seed: int, score: Score | None = None) -> Score:
     return score
 
 
+PHANTOM_RATE_HZ = 10.0
+LEAST_CONTRAST = 0.3
+LEAST_VISIBLE = 0.5
+
+
+def follow_phantom(seconds: float) -> Score:
+    """Score the confirmed nodes of the whole pipeline on the phantom's procedure.
+
+    A true node counts while its contrast is at least 0.3 and half of it is in sight.
+    """
+    from hardware.phantom import Phantom
+    from sln_guide import pipeline
+
+    shipped = load_rig("demo")
+    assert shipped.nir is not None
+    assert shipped.white is not None
+    assert shipped.phantom is not None
+    rig = msgspec.structs.replace(
+        shipped,
+        nir=msgspec.structs.replace(shipped.nir, frame_rate_hz=PHANTOM_RATE_HZ),
+        white=msgspec.structs.replace(shipped.white, frame_rate_hz=PHANTOM_RATE_HZ),
+    )
+    phantom = Phantom(shipped.phantom, rig)
+    score = Score()
+    state = pipeline.initial_state(pipeline.Setup.from_rig(rig))
+    for index in range(int(seconds * PHANTOM_RATE_HZ)):
+        nir, white = phantom.frame("nir", index), phantom.frame("white", index)
+        pair = Pair(nir, white, white.mid_exposure_ns - nir.mid_exposure_ns)
+        state, guidance = pipeline.step(state, pair, Settings())
+        truth = {
+            node.node_id: (node.x_px, node.y_px, node.width_px)
+            for node in phantom.truth(index).nodes
+            if node.contrast >= LEAST_CONTRAST and node.visible_fraction >= LEAST_VISIBLE
+        }
+        found = [
+            d for d in guidance.detections if d.confirmed and not d.coasted and d.kind is Kind.NODE
+        ]
+        score.add(truth, found)
+    return score
+
+
 THREE = (
     Node(500, 400, 60, 12, 14),
     Node(700, 600, 90, 6, 9),
@@ -310,11 +353,9 @@ SCENES = {
 }
 
 
-def main() -> None:
+def main(*, quick: bool = False) -> None:
     """Print a line a scene, then what a step costs against the number of spots."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=8, help="repetitions of each scene")
-    seeds = range(parser.parse_args().seeds)
+    seeds = range(2 if quick else 8)
     print(f"{'scene':44} {'IDF1':>6} {'least':>6} {'switches':>9} {'false tracks':>13}")
     for name, scene in SCENES.items():
         scores = [follow(scene, seed) for seed in seeds]
@@ -323,6 +364,11 @@ def main() -> None:
             f"{name:44} {np.mean(idf1):6.3f} {min(idf1):6.3f} "
             f"{sum(s.switches for s in scores):9d} {sum(s.false_tracks for s in scores):13d}"
         )
+    score = follow_phantom(30.0 if quick else 72.0)
+    print(
+        f"{'whole pipeline, phantom procedure':44} {score.idf1:6.3f} {'':6} "
+        f"{score.switches:9d} {score.false_tracks:13d}"
+    )
     rng = np.random.default_rng(0)
     for count in (0, 3, 10, 30, 100, 300, 3_000, 100_000):
         nodes = tuple(
@@ -346,4 +392,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv[1:])
