@@ -105,12 +105,12 @@ def nir_to_picture(points: NDArray[np.floating], picture: Picture) -> NDArray[np
 
 def local_scale(registration: Registration, x_px: float, y_px: float) -> float:
     """Return white px per NIR px at NIR (x, y): the root of the homography's area factor."""
-    matrix = registration.matrix()
-    depth = float(matrix[2] @ (x_px, y_px, 1.0))
+    m20, m21, m22 = registration.white_from_nir[2]
+    depth = m20 * x_px + m21 * y_px + m22
     if depth == 0.0:
         return math.inf
     # for w = H (x, y, 1) the derivative of (w0 / w2, w1 / w2) has the determinant det H / w2^3
-    return math.sqrt(abs(float(np.linalg.det(matrix)) / depth**3))
+    return math.sqrt(abs(float(np.linalg.det(registration.matrix())) / depth**3))
 
 
 def px_per_nir_px(detection: Detection, picture: Picture) -> float:

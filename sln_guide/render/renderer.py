@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF, QTransform
 
 from sln_guide.core.draw_mask import is_shown
@@ -24,6 +24,8 @@ RING_OVER_SPOT = 0.75
 MIN_RING_PX = 16.0
 MOST_MARKED = 16
 """More detections than this are counted, not marked: painting must stay bounded."""
+_FAR_PX = 1e6
+"""Beyond this no place is meant to be seen."""
 MIN_RENDERED_PX = 960
 """Smaller pictures are enlarged before words are put on them."""
 
@@ -259,21 +261,33 @@ def _located(
     enlarged = geometry.px_per_nir_px(detection, picture) * geometry.view_scale(placed)
     radius = max(RING_OVER_SPOT * detection.spot_width_px * enlarged, MIN_RING_PX * scale)
     ring = Ring(middle.x(), middle.y(), radius)
-    if not all(map(math.isfinite, (ring.x, ring.y, ring.radius))):
+    if not all(abs(value) < _FAR_PX for value in (ring.x, ring.y, ring.radius)):
         return None
     outline = None
-    traced = detection.kind in (Kind.CHANNEL, Kind.INJECTION)
-    if traced and detection.contour_px is not None and len(detection.contour_px) > 2:
-        points = geometry.nir_to_picture(detection.contour_px, picture)
-        if not np.isfinite(points).all():
-            return None
-        outline = placed.map(QPolygonF([QPointF(x + 0.5, y + 0.5) for x, y in points.tolist()]))
+    if detection.kind in (Kind.CHANNEL, Kind.INJECTION) and detection.contour_px is not None:
+        outline = _outline(detection.contour_px, picture, placed)
+    if outline is not None:
         # the tag goes beside the outline, wherever in it the centre lies
-        farthest = float(np.hypot(*(points - centre).T).max()) * geometry.view_scale(placed)
-        ring = Ring(ring.x, ring.y, max(farthest, MIN_RING_PX * scale))
+        bounds = outline.boundingRect()
+        corners = (bounds.topLeft(), bounds.topRight(), bounds.bottomLeft(), bounds.bottomRight())
+        farthest = max(QLineF(middle, corner).length() for corner in corners)
+        ring = Ring(ring.x, ring.y, max(farthest / math.sqrt(2.0), MIN_RING_PX * scale))
     # a channel is told by its outline
     lines = ("", "") if detection.kind is Kind.CHANNEL else tag_lines(detection, settings)
     return _Marked(detection, ring, outline, node_name(detection), lines)
+
+
+def _outline(
+    contour_px: NDArray[np.float32], picture: Picture, placed: QTransform
+) -> QPolygonF | None:
+    """Return a contour in view px; None where there is no such thing."""
+    if len(contour_px) < 3 or not np.isfinite(contour_px).all():
+        return None
+    with np.errstate(all="ignore"):  # beyond the registration's horizon: caught below
+        points = geometry.nir_to_picture(contour_px, picture)
+    if not (np.abs(points) < _FAR_PX).all():
+        return None
+    return placed.map(QPolygonF([QPointF(x + 0.5, y + 0.5) for x, y in points.tolist()]))
 
 
 def _paint_mark(painter: QPainter, marked: _Marked, settings: Settings, scale: float) -> None:

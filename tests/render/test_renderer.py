@@ -1,0 +1,468 @@
+"""Rendered pictures: what is painted, where, and what must never be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QRectF, qInstallMessageHandler
+from PySide6.QtGui import QGuiApplication, QImage, QPainter, QTransform
+
+from hardware.rig import Registration
+from sln_guide.core.colour import colour_table
+from sln_guide.guidance import ColourMap, Kind, Mode, Settings, View
+from sln_guide.render import tokens
+from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
+from sln_guide.render.renderer import MOST_MARKED, Renderer, paint_pixels, rendered_size
+from sln_guide.render.text import ensure_gui_application
+from tests.render.scenes import (
+    GREY,
+    HEIGHT,
+    WIDTH,
+    make_detection,
+    make_picture,
+    with_guidance,
+)
+
+SIZE = (WIDTH, HEIGHT)
+BARE = Look(tags=False, legend=False, scale_bar=False, heartbeat=False)
+TEXT_RGB = 0xFF000000 | int(tokens.TEXT[1:], 16)
+
+
+@pytest.fixture(autouse=True)
+def _qt_is_quiet() -> Iterator[None]:
+    """Qt says in words what it does not raise: any word fails the test."""
+    ensure_gui_application()
+    said: list[str] = []
+    before = qInstallMessageHandler(lambda _kind, _context, message: said.append(message))
+    yield
+    qInstallMessageHandler(before)
+    assert said == []
+
+
+def rendered(picture, look=BARE, size=SIZE):
+    return Renderer().render_to_image(picture, look, size)
+
+
+def changed(picture, look=BARE, size=SIZE):
+    """Where the annotations are."""
+    return rendered(picture, look, size) != rendered(replace(picture, guidance=None), look, size)
+
+
+def distance_from(x, y, size=SIZE):
+    rows, cols = np.mgrid[: size[1], : size[0]]
+    return np.hypot(cols - x, rows - y)
+
+
+def test_the_picture_itself_is_untouched_where_nothing_is_painted():
+    pixels = np.random.default_rng(1).integers(0, 1 << 24, (HEIGHT, WIDTH)).astype(np.uint32)
+    pixels |= np.uint32(0xFF000000)
+    picture = make_picture(rgb32=pixels)
+    assert (rendered(picture) == pixels).all()
+
+
+def test_a_confirmed_node_has_a_ring_and_nothing_inside_or_outside_it():
+    painted = changed(make_picture(make_detection(200.0, 180.0)))
+    distance = distance_from(200.0, 180.0)
+    radius = 0.75 * 60.0
+    assert painted[np.abs(distance - radius) < 1.0].all()
+    assert not painted[np.abs(distance - radius) > 4.0].any()
+
+
+def test_the_ring_is_white_on_dark():
+    picture = rendered(make_picture(make_detection(200.0, 180.0)))
+    across = picture[180, 200 + 41 : 200 + 50]
+    brightness = (across >> 8 & 0xFF).astype(int)
+    assert brightness.max() > 200
+    assert brightness.min() < 60
+    assert brightness.argmax() in (3, 4)  # bright in the middle, dark on both sides
+
+
+@pytest.mark.parametrize(
+    "doubt", [{"confirmed": False}, {"coasted": True}, {"kind": Kind.UNCERTAIN}]
+)
+def test_what_is_not_sure_has_a_broken_ring(doubt):
+    painted = changed(make_picture(make_detection(200.0, 180.0, **doubt)))
+    share = painted[np.abs(distance_from(200.0, 180.0) - 45.0) < 0.7].mean()
+    assert 0.35 < share < 0.85
+
+
+def test_a_coasted_node_is_told_apart_and_shows_no_figure():
+    look = replace(BARE, tags=True)
+    seen = changed(make_picture(make_detection()), look)
+    gone = changed(make_picture(make_detection(coasted=True)), look)
+    outside = distance_from(200.0, 180.0) > 55.0
+    assert 0 < (gone & outside).sum() < 0.6 * (seen & outside).sum()
+
+
+def test_glints_are_hidden():
+    assert not changed(
+        make_picture(make_detection(kind=Kind.GLINT)), replace(BARE, tags=True)
+    ).any()
+
+
+def test_kinds_the_operator_hides_are_hidden():
+    for kind, name in ((Kind.CHANNEL, "show_channel"), (Kind.UNCERTAIN, "show_uncertain")):
+        picture = make_picture(make_detection(kind=kind))
+        assert changed(picture).any()
+        assert not changed(picture, replace(BARE, settings=Settings(**{name: False}))).any()
+
+
+def test_a_masked_injection_site_keeps_its_outline_and_says_so():
+    contour = np.array([[150, 130], [250, 130], [250, 230], [150, 230]], np.float32)
+    picture = make_picture(make_detection(kind=Kind.INJECTION, contour_px=contour))
+    masked = replace(BARE, settings=Settings(show_injection=False), tags=True)
+    assert changed(picture, masked)[129:132, 150:250].any()
+    assert changed(picture, masked).sum() > changed(picture, replace(BARE, tags=True)).sum()
+
+
+def test_a_channel_is_traced_along_its_contour():
+    contour = np.array([[100, 200], [400, 240], [400, 260], [100, 220]], np.float32)
+    painted = changed(make_picture(make_detection(kind=Kind.CHANNEL, contour_px=contour)))
+    for x, y in ((100, 210), (250, 220), (400, 250), (250, 240)):
+        assert painted[y - 1 : y + 2, x - 1 : x + 2].any()
+    assert not painted[230, 250]
+    assert not painted[:190].any()
+
+
+def test_contours_go_through_the_registration():
+    moved = Registration(kind="calibrated", white_from_nir=((1, 0, 30), (0, 1, -20), (0, 0, 1)))
+    contour = np.array([[100, 200], [300, 200], [300, 220], [100, 220]], np.float32)
+    picture = make_picture(make_detection(kind=Kind.CHANNEL, contour_px=contour))
+    painted = changed(with_guidance(picture, registration=moved))
+    assert painted[180, 140:320].all()
+    assert not painted[203:, :].any()
+
+
+def test_rings_grow_with_the_registrations_scale():
+    doubled = Registration(kind="calibrated", white_from_nir=((2, 0, 0), (0, 2, 0), (0, 0, 1)))
+    node = make_detection(100.0, 90.0, x_white_px=200.0, y_white_px=180.0)
+    painted = changed(with_guidance(make_picture(node), registration=doubled))
+    assert painted[np.abs(distance_from(200.0, 180.0) - 90.0) < 1.0].all()
+
+
+def test_in_the_nir_view_marks_use_nir_coordinates():
+    node = make_detection(100.0, 90.0, x_white_px=400.0, y_white_px=380.0)
+    painted = changed(make_picture(node, view=View.NIR, overlay_drawn=False))
+    assert painted[np.abs(distance_from(100.0, 90.0) - 45.0) < 1.0].all()
+    assert not painted[300:, 300:].any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"view": View.WHITE}, {"overlay_drawn": False}, {"guidance": None}],
+)
+def test_plain_colour_carries_no_marks(changes):
+    look = replace(BARE, tags=True, legend=True)
+    picture = make_picture(make_detection(), **changes)
+    assert (rendered(picture, look) == GREY).all()
+
+
+def test_without_registration_a_detection_has_no_place_in_white():
+    lost = make_detection(x_white_px=None, y_white_px=None)
+    assert not changed(make_picture(lost), replace(BARE, tags=True)).any()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30, -1e12])
+def test_impossible_places_are_harmless(bad):
+    contour = np.array([[bad, 0], [10, bad], [5, 5]], np.float32)
+    for kind in (Kind.NODE, Kind.CHANNEL, Kind.INJECTION):
+        wild = make_detection(bad, bad, kind=kind, contour_px=contour)
+        assert not changed(make_picture(wild), replace(BARE, tags=True)).any()
+
+
+def test_zoom_moves_and_widens_the_ring_but_not_the_words():
+    picture = make_picture(make_detection(200.0, 180.0))
+    renderer, look = Renderer(), replace(BARE, tags=True)
+    boxes = []
+    for scale in (1.0, 3.0):
+        image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+        before = image.copy()
+        placed = placement(scale, 150.0 - 200.5 * scale, 150.0 - 180.5 * scale)
+        for target, shown in ((before, replace(picture, guidance=None)), (image, picture)):
+            painter = QPainter(target)
+            renderer.paint(painter, QRectF(0, 0, WIDTH, HEIGHT), shown, look, placed=placed)
+            painter.end()
+        difference = as_array(image) != as_array(before)
+        distance = distance_from(150.0 - 0.5, 150.0 - 0.5)
+        assert difference[np.abs(distance - 45.0 * scale) < 1.0].all()
+        rows, cols = np.nonzero(difference & (distance > 45.0 * scale + 5.0))
+        boxes.append((np.ptp(rows), np.ptp(cols)))
+    assert boxes[0] == boxes[1]
+
+
+def test_a_mirrored_mounting_mirrors_the_places_not_the_words():
+    picture = make_picture(make_detection(100.0, 180.0))
+    mirrored = QTransform(-1.0, 0.0, 0.0, 1.0, float(WIDTH), 0.0)
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    Renderer().paint(painter, QRectF(0, 0, WIDTH, HEIGHT), picture, BARE, placed=mirrored)
+    painter.end()
+    painted = as_array(image) != GREY
+    assert painted[np.abs(distance_from(WIDTH - 1 - 100.0, 180.0) - 45.0) < 1.0].all()
+
+
+def as_array(image):
+    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), image.width()).copy()
+
+
+def test_type_grows_with_the_rows_of_a_large_screen():
+    picture, look = make_picture(make_detection()), replace(BARE, tags=True)
+    small = changed(picture, look, (1280, 1024))
+    large = changed(picture, look, (2560, 2048))
+    assert large.sum() > 2.0 * small.sum()
+
+
+def test_tags_do_not_touch_each_other_the_nodes_or_the_edge():
+    rng = np.random.default_rng(3)
+    nodes = [
+        make_detection(float(x), float(y), track_id=i + 1, spot_width_px=30.0)
+        for i, (x, y) in enumerate(rng.uniform((20, 20), (620, 490), (8, 2)))
+    ]
+    picture = make_picture(*nodes)
+    rings = changed(picture, BARE)
+    tags = rendered(picture, replace(BARE, tags=True)) != rendered(picture, BARE)
+    for node in nodes:
+        inside = distance_from(node.x_px, node.y_px) < 0.75 * 30.0 - 3.0
+        assert not tags[inside].any()
+    assert not tags[:16].any()
+    assert not tags[-16:].any()
+    assert not tags[:, :16].any()
+    assert not tags[:, -16:].any()
+    assert rings.any()
+
+
+def test_tags_stay_put_from_picture_to_picture():
+    renderer, look = Renderer(), replace(BARE, tags=True)
+    first = renderer.render_to_image(make_picture(make_detection()), look, SIZE)
+    second = renderer.render_to_image(make_picture(make_detection()), look, SIZE)
+    assert (first == second).all()
+
+
+def test_more_detections_than_can_be_read_are_counted():
+    crowd = [
+        make_detection(20.0 + 6.0 * i, 250.0, track_id=i + 1, spot_width_px=8.0) for i in range(100)
+    ]
+    few = changed(make_picture(*crowd[:MOST_MARKED]), replace(BARE, tags=True))
+    many = changed(make_picture(*crowd), replace(BARE, tags=True))
+    assert many[-60:, 200:440].any()
+    assert not few[-60:, 200:440].any()
+
+
+def nearly(picture, colour):
+    """Where a picture has a colour, give or take a few steps."""
+    off = [
+        np.abs((picture >> s & 0xFF).astype(int) - (int(colour) >> s & 0xFF)) for s in (0, 8, 16)
+    ]
+    return np.max(off, axis=0) <= 16
+
+
+def test_the_legend_shows_the_colours_from_nothing_to_full_scale():
+    look = replace(BARE, legend=True)
+    picture = rendered(make_picture(), look)
+    table = colour_table(ColourMap.GREEN)
+    assert nearly(picture, table[255]).sum() > 10
+    assert nearly(picture, table[128]).sum() == 0  # seen through: on dark it is darker
+    cyan = rendered(make_picture(), replace(look, settings=Settings(colour_map=ColourMap.CYAN)))
+    assert not nearly(cyan, table[255]).any()
+    assert nearly(cyan, 0xFFFFFFFF).sum() > 10
+    assert (rendered(make_picture(view=View.NIR), look) == GREY).all()
+
+
+def test_the_legends_figures_follow_the_scale_in_use():
+    look = replace(BARE, legend=True)
+    followed = rendered(make_picture(), look)
+    same = rendered(make_picture(), replace(look, settings=Settings(display_full_scale=12.5)))
+    locked = rendered(make_picture(), replace(look, settings=Settings(display_full_scale=40.0)))
+    assert (followed == same).all()
+    assert (followed != locked).any()
+
+
+def bar_length(picture, look, placed=None):
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    area = QRectF(0, 0, WIDTH, HEIGHT)
+    Renderer().paint(painter, area, picture, look, placed=placed)
+    painter.end()
+    row = as_array(image)[HEIGHT - 16 - 3]
+    return int((row == TEXT_RGB).sum())
+
+
+def test_the_scale_bar_measures_what_it_says():
+    look = replace(BARE, scale_bar=True, mm_per_px=0.1)
+    picture = make_picture()
+    assert bar_length(picture, look) == 100  # 10 mm
+    assert bar_length(picture, look, placement(2.0, 0.0, 0.0)) == 200
+    assert bar_length(picture, look, placement(4.0, 0.0, 0.0)) == 200  # 5 mm
+    assert bar_length(picture, look, placement(0.25, 0.0, 0.0)) == 125  # 50 mm
+    doubled = Registration(kind="calibrated", white_from_nir=((2, 0, 0), (0, 2, 0), (0, 0, 1)))
+    assert bar_length(with_guidance(picture, registration=doubled), look) == 200
+
+
+def test_the_scale_of_plain_colour_is_the_rigs():
+    look = Look(mm_per_px=0.1, registration=Registration(kind="calibrated"))
+    assert mm_per_picture_px(make_picture(guidance=None, view=View.WHITE), look) == 0.1
+    unregistered = replace(look, registration=Registration(kind="none"))
+    assert mm_per_picture_px(make_picture(guidance=None, view=View.WHITE), unregistered) is None
+    assert mm_per_picture_px(make_picture(guidance=None, view=View.NIR), unregistered) == 0.1
+
+
+def test_without_a_scale_there_is_no_bar():
+    assert (rendered(make_picture(), replace(BARE, scale_bar=True)) == GREY).all()
+
+
+def test_the_heartbeat_moves_with_the_pictures_number():
+    look = replace(BARE, heartbeat=True)
+    first = rendered(make_picture(number=1), look)
+    again = rendered(make_picture(number=1), look)
+    second = rendered(make_picture(number=2), look)
+    assert (first == again).all()
+    assert (first != second).any()
+    rows, cols = np.nonzero(first != second)
+    assert rows.min() > HEIGHT - 64
+    assert cols.min() > WIDTH - 64
+
+
+def test_a_replay_has_its_frame_and_word():
+    picture = rendered(make_picture(), replace(BARE, mode=Mode.REPLAY))
+    violet = 0xFF000000 | int(tokens.REPLAY[1:], 16)
+    for edge in (picture[:6], picture[-6:], picture[:, :6], picture[:, -6:]):
+        assert (edge == violet).all()
+    assert (picture[10:60, 10:120] == violet).any()  # the word
+    assert (picture[100:400, 100:500] == GREY).all()
+
+
+def test_a_simulation_is_hatched_all_round():
+    picture = rendered(make_picture(), replace(BARE, simulated=True))
+    cyan, ground = (0xFF000000 | int(c[1:], 16) for c in (tokens.SIMULATED, tokens.GROUND))
+    for edge in (picture[:6], picture[-6:], picture[:, :6].T, picture[:, -6:].T):
+        for part in np.array_split(edge, 10, axis=1):
+            assert (part == cyan).any()
+            assert (part == ground).any()
+    same = rendered(make_picture(), replace(BARE, mode=Mode.SIMULATED))
+    assert (picture == same).all()
+
+
+def test_clock_and_research_note_are_burned_in_when_asked():
+    plain = rendered(make_picture())
+    for look in (replace(BARE, clock="14:03:22"), replace(BARE, research_note=True)):
+        assert (rendered(make_picture(), look) != plain)[16:48].any()
+
+
+def test_an_assumed_registration_cannot_be_kept_quiet():
+    picture = make_picture()
+    assumed = with_guidance(picture, registration=Registration(kind="assumed"))
+    assert (rendered(assumed) != rendered(picture)).any()
+    in_nir = replace(assumed, view=View.NIR)
+    assert (rendered(in_nir) == GREY).all()
+
+
+def test_words_keep_clear_of_what_the_window_puts_there():
+    picture, look = make_picture(make_detection(200.0, 180.0)), replace(BARE, tags=True)
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    image.fill(GREY)
+    painter = QPainter(image)
+    clear = QRectF(245.0, 100.0, 300.0, 160.0)
+    area = QRectF(0, 0, WIDTH, HEIGHT)
+    placed = fitted(WIDTH, HEIGHT, area)
+    Renderer().paint_guidance(painter, area, picture, look, placed, keep_clear=(clear,))
+    painter.end()
+    assert (as_array(image)[102:258, 250:543] == GREY).all()
+
+
+def test_painting_leaves_the_painter_as_it_was():
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    painter.setClipRect(QRectF(0, 0, 600, 500))
+    before = (painter.transform(), painter.clipBoundingRect(), painter.pen(), painter.brush())
+    contour = np.array([[100, 200], [400, 240], [400, 260]], np.float32)
+    everything = [
+        make_detection(kind=k, track_id=i, contour_px=contour) for i, k in enumerate(Kind)
+    ]
+    look = Look(mm_per_px=0.1, mode=Mode.REPLAY, simulated=True, clock="14:03", research_note=True)
+    Renderer().paint(painter, QRectF(0, 0, WIDTH, HEIGHT), make_picture(*everything), look)
+    after = (painter.transform(), painter.clipBoundingRect(), painter.pen(), painter.brush())
+    painter.end()
+    assert before == after
+
+
+def test_small_pictures_are_enlarged_before_words_are_put_on_them():
+    pixels = np.full((126, 161), GREY, np.uint32)
+    small = make_picture(rgb32=pixels)
+    assert rendered_size(small) == (966, 756)
+    assert Renderer().render_to_image(small, Look()).shape == (756, 966)
+    assert rendered_size(make_picture(rgb32=np.zeros((1024, 1280), np.uint32))) == (1280, 1024)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 500), (500, 1)])
+def test_degenerate_pictures(shape):
+    picture = make_picture(make_detection(0.0, 0.0), rgb32=np.full(shape, GREY, np.uint32))
+    out = Renderer().render_to_image(picture, Look(mm_per_px=0.1), (64, 48))
+    assert out.shape == (48, 64)
+
+
+def test_pixels_stay_sharp_one_to_one():
+    pixels = np.random.default_rng(2).integers(0, 1 << 24, (40, 60)).astype(np.uint32)
+    pixels |= np.uint32(0xFF000000)
+    image = QImage(60, 40, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    paint_pixels(painter, pixels, placement(1.0, 0.0, 0.0))
+    painter.end()
+    assert (as_array(image) == pixels).all()
+
+
+def test_rendering_from_another_thread_is_the_same():
+    picture, look = make_picture(make_detection()), Look(mm_per_px=0.1)
+    expected = rendered(picture, look)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(rendered(picture, look)))
+    thread.start()
+    thread.join()
+    assert (found[0] == expected).all()
+
+
+def test_a_result_is_the_callers_own():
+    picture = make_picture()
+    first, second = rendered(picture), rendered(picture)
+    assert first.flags.writeable
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, picture.rgb32)
+
+
+def test_the_application_object_is_made_once_and_headless():
+    application = ensure_gui_application()
+    assert ensure_gui_application() is application
+    assert QGuiApplication.instance() is application
+
+
+def run(code):
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False,
+        timeout=120, env={"PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+
+
+def test_without_a_display_rendering_works():
+    done = run(
+        "from sln_guide.render.text import ensure_gui_application as e; print(e().platformName())"
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "offscreen"), done.stderr
+
+
+def test_the_application_object_must_be_made_by_the_main_thread():
+    done = run(
+        "import threading\n"
+        "from sln_guide.render.text import ensure_gui_application\n"
+        "def work():\n"
+        "    try: ensure_gui_application()\n"
+        "    except RuntimeError as error: print(error)\n"
+        "t = threading.Thread(target=work); t.start(); t.join()"
+    )
+    assert "from the main thread" in done.stdout, done.stderr
