@@ -87,7 +87,9 @@ class OutputFolder:
     def failure(self, what: str, error: OSError) -> ExportError:
         """Return ``error`` as one line that says what to do."""
         why = error.strerror or str(error)
-        return ExportError(f"{self.folder}: cannot {what} ({why}): free space or choose another")
+        return ExportError(
+            f"{self.folder}: cannot {what} ({why}): free space or choose another folder"
+        )
 
     def __enter__(self) -> Self:
         return self
