@@ -43,6 +43,9 @@ _KINDS: dict[str, type] = {
 }
 
 
+_DATA = (mcap_format.CHUNK, mcap_format.MESSAGE_INDEX, mcap_format.ATTACHMENT)
+
+
 class Examination:
     """One walk over a case. After `run`: what is readable, what is wrong, where the chain ends.
 
@@ -130,7 +133,8 @@ class Examination:
             if isinstance(item, Lost):
                 self._lost(name, item, died=died)
                 continue
-            end = item.offset + item.length
+            if item.opcode in _DATA:
+                end = item.offset + item.length
             if item.opcode == mcap_format.CHUNK:
                 row = part.describe(item)
                 if row is not None:
@@ -202,7 +206,9 @@ class Examination:
             topic = "" if row is None else TOPICS[row[6]]
             index = self.counts[topic] if topic else None
             sequence = row[2] if row is not None and topic in FRAME_TOPICS else None
-            self._problem(part.path.name, where, record, topic, index, sequence)
+            # Without the record, what its index should be cannot be told either.
+            end = min(where[1] + mcap_format.MESSAGE_INDEXES_BYTES, part.size)
+            self._problem(part.path.name, (where[0], end), record, topic, index, sequence)
             if topic:
                 self.counts[topic] += 1
             self._lost_here = True
@@ -268,10 +274,7 @@ class Examination:
 
     def _attachment(self, part: PartFileReader, place: Found) -> None:
         content = part.attachment(place)
-        where = (place.offset, place.offset + place.length)
-        if isinstance(content, str):
-            self._problem(part.path.name, where, f"attachment: {content}")
-        elif content[0] != HEADER_ATTACHMENT:
+        if not isinstance(content, str) and content[0] != HEADER_ATTACHMENT:
             self._attachments[content[0]] = hashlib.sha256(content[2]).hexdigest()
 
     # -- what surrounds the records --------------------------------------------------------------

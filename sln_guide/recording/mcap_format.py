@@ -158,6 +158,9 @@ _CHUNK_INDEX = np.dtype(
 )
 
 
+CHUNK_INDEX_BYTES = _CHUNK_INDEX.itemsize
+
+
 def _chunk_indexes(
     rows: NDArray[np.void], log_times: NDArray[np.uint64], link_channel: int
 ) -> bytes:

@@ -32,6 +32,13 @@ _MIN_CHUNK = mcap.CHUNK_LEAD + mcap.MESSAGE_LEAD + LINK_RECORD_BYTES
 _PEEK = 1024
 _MAX_FRAME_HEADER = 1 << 20
 _SEARCH = 4 << 20
+_MAX_SMALL_RECORD = 1024
+_FIXED_LENGTHS = {
+    mcap.MESSAGE_INDEX: mcap.MESSAGE_INDEXES_BYTES // 2,
+    mcap.CHUNK_INDEX: mcap.CHUNK_INDEX_BYTES,
+    mcap.DATA_END: 4 + mcap.RECORD_PREFIX.size,
+    mcap.FOOTER: 20 + mcap.RECORD_PREFIX.size,
+}
 _PATTERN = re.compile(
     rb"\x06.{5}\x00{3}.{28}\x00{4}.{8}\x05|\x09.{5}\x00{3}.{16}[^\x00]\x00{3}", re.DOTALL
 )
@@ -136,9 +143,17 @@ class PartFileReader:
         length = mcap.RECORD_PREFIX.size + body
         if not mcap.HEADER <= opcode <= mcap.DATA_END or position + length > self.size:
             return None
-        if opcode == mcap.CHUNK and not self._plausible_chunk(position, length):
-            return None
-        return Found(opcode, position, length)
+        found = Found(opcode, position, length)
+        return found if self._plausible(found) else None
+
+    def _plausible(self, found: Found) -> bool:
+        """Whether the length can be believed: a wrong one would hide what follows."""
+        if found.opcode == mcap.CHUNK:
+            return self._plausible_chunk(found.offset, found.length)
+        if found.opcode == mcap.ATTACHMENT:
+            return not isinstance(self.attachment(found), str)
+        fixed = _FIXED_LENGTHS.get(found.opcode)
+        return found.length == fixed if fixed else found.length <= _MAX_SMALL_RECORD
 
     def _plausible_chunk(self, offset: int, length: int) -> bool:
         if not _MIN_CHUNK <= length <= MAX_RECORD_BYTES:
@@ -182,7 +197,9 @@ class PartFileReader:
         if chunk.nbytes < place.length:
             return "cut off: the file ends inside it"
         opcode, body_length = mcap.RECORD_PREFIX.unpack_from(chunk)
-        _, _, plain, crc, named, size = mcap.CHUNK_FIXED.unpack_from(chunk, mcap.RECORD_PREFIX.size)
+        start, end_time, plain, crc, named, size = mcap.CHUNK_FIXED.unpack_from(
+            chunk, mcap.RECORD_PREFIX.size
+        )
         inside = chunk[mcap.CHUNK_LEAD :]
         if (
             opcode != mcap.CHUNK
@@ -210,6 +227,8 @@ class PartFileReader:
             or link_lead[1] != number
         ):
             return "its chain link is missing"
+        if not start == end_time == log_time:
+            return "its times are damaged"
         if channel not in TOPICS or channel == CHANNELS[CHAIN]:
             return f"unknown channel {channel}"
         return Record(
