@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.core.field import Field, Geometry
+from sln_guide.core.finding import Seen, SpotFinder
 from sln_guide.core.grid import log_into
+from sln_guide.core.masks import Masks
 from sln_guide.core.observer import band_templates, respond_into, texture_covariance
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.reduction import NirReducer
-from sln_guide.core.spot import Analysis, Spot
-from sln_guide.core.spots import RAYS, find_peaks_into, measure_into, trace_contour_into
+from sln_guide.core.spot import Analysis
 from sln_guide.core.white import WhiteReducer
-from sln_guide.guidance import CannotJudge, Interval, Kind
+from sln_guide.guidance import CannotJudge
 
 __all__ = ["Analyser", "Field", "warm_up"]
 
@@ -45,6 +46,11 @@ class Analyser:
         blurs = low * (high / low) ** (np.arange(count) / (count - 1))
         self._pyramid = Pyramid(rows, cols, tuple(float(b) for b in blurs))
         self._mid = Pyramid(rows, cols, (float(spots[1]), float(spots[-1] * 1.2)))
+        self._masks = Masks(geometry)
+        self._finder = SpotFinder(geometry)
+        # the blur that smooths a spot without flattening it
+        self._smooth_of = [int(np.argmin(np.abs(np.log(blurs / (0.6 * s))))) for s in spots]
+        self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, 1.5 * spots[-1])))
         self._templates = band_templates(spots, blurs)
         self._bands = np.zeros((count, *shape), F32)
         self._log = np.zeros(shape, F32)
@@ -94,8 +100,10 @@ class Analyser:
         mean, edge, full = self._nir.mean, self._nir.edge, self._nir.full
         unit = 1.0 / (max(nir.exposure_us, 1e-3) / 1000.0 * nir.gain)
         noise = self._block_noise(nir, mean)
-        judge = np.zeros(mean.shape, np.uint8)
-        usable = self._usable(mean, edge, full, noise, judge)
+        tissue = float(np.percentile(mean, 60))
+        around = self._around(mean, full)
+        self._masks.update(mean, edge, full, self._nir.bad_share, around, tissue, noise)
+        judge, usable = self._masks.judge, self._masks.usable
         clock.mark("masks")
 
         level = float(np.median(mean))
@@ -153,9 +161,21 @@ class Analyser:
         limits = np.full(mean.shape, limit, F32)
         limits[judge > 0] = np.inf
 
-        spots = self._spots(
-            local, which, mean, background, weight, threshold_sigma, noise, unit, judge
+        seen = Seen(
+            local,
+            which,
+            residual,
+            tuple(blurs[k] for k in self._smooth_of),
+            mean,
+            weight,
+            judge,
+            full,
+            noise,
+            unit,
         )
+        spots, more = self._finder.find(seen, threshold_sigma, self._masks.injections)
+        if more:
+            flags.append("more bright places than can be told apart")
         clock.mark("spots")
         tops = added[(significance > threshold_sigma) & (judge == 0)]
         top = float(np.percentile(tops, 99)) if tops.size else float(6 * noise)
@@ -190,37 +210,19 @@ class Analyser:
         d = d[:-2] - 2 * d[1:-1] + d[2:]
         return float(np.median(np.abs(d)) / 0.6745 / 6.0) + 0.3 / self.geometry.block_px
 
-    def _usable(
-        self,
-        mean: NDArray[np.float32],
-        edge: NDArray[np.float32],
-        full: NDArray[np.float32],
-        noise: float,
-        judge: NDArray[np.uint8],
-    ) -> NDArray[np.float32]:
-        block = self.geometry.block_px
-        saturated = full > 0.02
-        bad = self._nir.bad_share > 0.5
-        pixel_noise = noise * block
-        excess = edge - 7.0 * pixel_noise
-        sharp = (excess > 0.25 * (np.maximum(mean, 0) + pixel_noise)) & (block >= 3)
-        judge[saturated] |= np.uint8(CannotJudge.SATURATED)
-        judge[bad] |= np.uint8(CannotJudge.BAD_DATA)
-        judge[sharp & ~saturated] |= np.uint8(CannotJudge.INSTRUMENT)
-        blocked = saturated | bad | sharp
-        grown = blocked.copy()
-        grown[1:] |= blocked[:-1]
-        grown[:-1] |= blocked[1:]
-        grown[:, 1:] |= grown[:, :-1].copy()
-        grown[:, :-1] |= grown[:, 1:].copy()
-        return (~grown).astype(F32)
+    def _around(self, mean: NDArray[np.float32], full: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Level of the wider surroundings [counts]: geometric, so that brightness hardly counts."""
+        floor = F32(max(0.02 * float(np.median(mean)), 1e-3))
+        log_into(self._log, mean, floor)
+        self._wide.weigh((full <= 0.02).astype(F32))
+        return np.exp(self._wide.blur(self._log)[-1])
 
     def _predict(
         self, weight: NDArray[np.float32], judge: NDArray[np.uint8]
     ) -> tuple[bool, NDArray[np.float32]]:
         white = self._white
         judge[~white.covered] |= np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)
-        good = white.covered & (white.full < 0.02)
+        good = white.covered & (white.full < 0.004) & (white.edge < 0.35)
         w = weight * good
         if w.sum() < 0.1 * w.size:
             return False, np.zeros(weight.shape, F32)
@@ -284,111 +286,6 @@ class Analyser:
         sigma = math.hypot(max(spread, 0.3 * max(base, 0.0) / 1.0 * 0.5), noise)
         return ((mean - F32(base)) / F32(max(sigma, 1e-6))).astype(F32), np.full(
             mean.shape, base, F32
-        )
-
-    def _spots(
-        self,
-        local: NDArray[np.float32],
-        which: NDArray[np.int32],
-        mean: NDArray[np.float32],
-        background: NDArray[np.float32],
-        weight: NDArray[np.float32],
-        threshold: float,
-        noise: float,
-        unit: float,
-        judge: NDArray[np.uint8],
-    ) -> list[Spot]:
-        peak_r = np.zeros(_MOST_SPOTS, np.int64)
-        peak_c = np.zeros(_MOST_SPOTS, np.int64)
-        reach = max(1, round(self.geometry.spot_sigmas[0] * 1.5))
-        found = find_peaks_into(peak_r, peak_c, local, F32(threshold), reach)
-        order = sorted(range(min(found, _MOST_SPOTS)), key=lambda k: -local[peak_r[k], peak_c[k]])
-        taken: list[tuple[float, float, float]] = []
-        spots: list[Spot] = []
-        added = (mean - background).astype(F32)
-        bright = local > F32(threshold)
-        for k in order:
-            r, c = int(peak_r[k]), int(peak_c[k])
-            sigma = self.geometry.spot_sigmas[int(which[r, c])]
-            if any(math.hypot(r - a, c - b) < 1.5 * max(s, sigma) for a, b, s in taken):
-                continue
-            taken.append((r, c, sigma))
-            spot = self._measure(
-                r, c, sigma, local, mean, added, weight, bright, noise, unit, judge
-            )
-            if spot is not None:
-                spots.append(spot)
-        return spots
-
-    def _measure(
-        self,
-        r: int,
-        c: int,
-        sigma: float,
-        local: NDArray[np.float32],
-        mean: NDArray[np.float32],
-        added: NDArray[np.float32],
-        weight: NDArray[np.float32],
-        bright: NDArray[np.bool_],
-        noise: float,
-        unit: float,
-        judge: NDArray[np.uint8],
-    ) -> Spot | None:
-        rows, cols = mean.shape
-        r0, r1 = max(r - 1, 0), min(r + 2, rows)
-        c0, c1 = max(c - 1, 0), min(c + 2, cols)
-        peak = float(added[r0:r1, c0:c1].mean())
-        if peak <= 0:
-            return None
-        radius = np.zeros(RAYS, np.float64)
-        farthest = 4.0 * sigma + 3.0
-        trace_contour_into(radius, added, float(r), float(c), peak / 2, farthest)
-        sums = np.zeros(9)
-        measure_into(sums, mean, added, weight, bright, float(r), float(c), radius, 1.6, 2.6)
-        inside, ring = sums[0], sums[3]
-        y, x = float(r), float(c)
-        if sums[6] > 0:
-            y, x = r + sums[7] / sums[6], c + sums[8] / sums[6]
-        block = self.geometry.block_px
-        ring_mean = sums[4] / ring if ring > 3 else float(mean[r, c]) - peak
-        ring_var = max(sums[5] / ring - ring_mean**2, 0.0) if ring > 3 else noise**2
-        in_mean = sums[1] / max(inside, 1.0)
-        safe = max(ring_mean, noise, 1e-6)
-        sbr = 1 + (in_mean - ring_mean) / safe
-        sd = max(math.sqrt(ring_var), noise, 1e-6)
-        cnr = (in_mean - ring_mean) / sd
-        d_in = noise / math.sqrt(max(inside, 1.0))
-        d_ring = noise / math.sqrt(max(ring, 1.0))
-        d_sbr = 1.96 * math.hypot(d_in / safe, sbr * d_ring / safe)
-        d_cnr = 1.96 * math.hypot(
-            math.hypot(d_in, d_ring) / sd, cnr * noise / sd / math.sqrt(2 * max(ring, 1.0))
-        )
-        turn = 2 * np.pi * np.arange(RAYS) / RAYS
-        area = float(0.5 * np.sin(2 * np.pi / RAYS) * np.sum(radius * np.roll(radius, -1)))
-        contour = np.stack([c + radius * np.cos(turn), r + radius * np.sin(turn)], 1)
-        contour = ((contour + 0.5) * block - 0.5).astype(F32)
-        contour.setflags(write=False)
-        longest = float(np.max(radius + np.roll(radius, RAYS // 2)))
-        shortest = float(np.min(radius + np.roll(radius, RAYS // 2)))
-        kind = Kind.NODE
-        if shortest < 0.3 * longest:
-            kind = Kind.CHANNEL
-        saturated = float(self._nir.full[r0:r1, c0:c1].mean())
-        area_px = area * block**2
-        return Spot(
-            kind=kind,
-            x_px=(x + 0.5) * block - 0.5,
-            y_px=(y + 0.5) * block - 0.5,
-            area_px=area_px,
-            spot_width_px=2 * math.sqrt(area_px / math.pi),
-            signal=peak * unit,
-            sbr=float(sbr),
-            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
-            cnr=float(cnr),
-            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
-            significance=float(local[r, c]),
-            saturated_fraction=saturated,
-            contour_px=contour,
         )
 
     def _false_calls(self, threshold: float) -> float:

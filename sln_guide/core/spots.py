@@ -133,3 +133,31 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
                     out[3] += 1
                     out[4] += v
                     out[5] += v * v
+
+
+@nb.njit(nogil=True, cache=True)
+def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[no-untyped-def]
+    """Average ``image`` over each sector of an annulus; ``seen`` is each one's usable share.
+
+    Sectors start at +x and turn towards +y; ``inner`` and ``outer`` radii in cells.
+    """
+    sectors = ring.shape[0]
+    rows, cols = image.shape
+    steps = 5
+    turns = 4
+    for k in range(sectors):
+        total = 0.0
+        weight = 0.0
+        for i in range(steps):
+            d = inner + (outer - inner) * i / (steps - 1)
+            for t in range(turns):
+                angle = 2.0 * np.pi * (k + (t + 0.5) / turns) / sectors
+                yy = y + d * np.sin(angle)
+                xx = x + d * np.cos(angle)
+                if yy < 0 or xx < 0 or yy > rows - 1 or xx > cols - 1:
+                    continue
+                w = usable[int(yy + 0.5), int(xx + 0.5)]
+                total += w * _at(image, yy, xx)
+                weight += w
+        seen[k] = weight / (steps * turns)
+        ring[k] = total / weight if weight > 0 else 0.0

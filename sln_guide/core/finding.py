@@ -1,0 +1,313 @@
+"""`SpotFinder`: peaks of significance become spots: measured, and taken for what they look like."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.core.field import Geometry
+from sln_guide.core.label import label_into
+from sln_guide.core.spot import Spot
+from sln_guide.core.spots import (
+    RAYS,
+    find_peaks_into,
+    measure_into,
+    survey_into,
+    trace_contour_into,
+)
+from sln_guide.guidance import CannotJudge, Interval, Kind
+
+_MOST_PEAKS = 256
+_MOST_SPOTS = 48
+_SECTORS = 8
+_Z95 = 1.96
+
+_ISOLATED = 0.45
+"""A node falls off on every side: to its highest neighbour sector by this share of its height."""
+_DOUBTFUL = 0.3
+_CHANNEL_ELONGATION = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
+
+    ``local``: significance; ``scale``: int32, index of the spot size that gave it; ``residual``:
+    log NIR without trend and colour; ``smooth``: one blur of it for each spot size (S, rows,
+    cols); ``mean``: counts; ``usable``; ``judge``: uint8; ``full``: saturated share; ``noise``: of
+    a block's mean [counts]; ``unit``: counts to counts/(ms*gain).
+    """
+
+    local: NDArray[np.float32]
+    scale: NDArray[np.int32]
+    residual: NDArray[np.float32]
+    smooth: tuple[NDArray[np.float32], ...]
+    mean: NDArray[np.float32]
+    usable: NDArray[np.float32]
+    judge: NDArray[np.uint8]
+    full: NDArray[np.float32]
+    noise: float
+    unit: float
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How a peak stands in its surroundings; ``height`` is log(1 + contrast)."""
+
+    height: float
+    level: float
+    isolation: float
+    sectors_seen: int
+
+
+class SpotFinder:
+    """Finds and measures spots of one geometry; keeps nothing from frame to frame."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        shape = (geometry.rows, geometry.cols)
+        self._peak_r = np.zeros(_MOST_PEAKS, np.int64)
+        self._peak_c = np.zeros(_MOST_PEAKS, np.int64)
+        self._ring = np.zeros(_SECTORS)
+        self._ring_seen = np.zeros(_SECTORS)
+        self._radius = np.zeros(RAYS)
+        self._sums = np.zeros(9)
+        self._labels = np.zeros(shape, np.int32)
+        self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
+
+    def find(
+        self, seen: Seen, threshold_sigma: float, injections: list[NDArray[np.bool_]]
+    ) -> tuple[list[Spot], bool]:
+        """Return spots, most significant first, and whether there were more than can be told."""
+        local = seen.local
+        reach = max(1, round(self._geometry.spot_sigmas[0]))
+        found = find_peaks_into(
+            self._peak_r, self._peak_c, local, np.float32(threshold_sigma), reach
+        )
+        count = min(found, _MOST_PEAKS)
+        order = sorted(range(count), key=lambda k: -local[self._peak_r[k], self._peak_c[k]])
+        bright = local > np.float32(threshold_sigma)
+        label_into(self._labels, bright, self._parent)
+        spots = [self._injection(seen, region) for region in injections]
+        taken = np.zeros(local.shape, np.bool_)
+        channels: set[int] = set()
+        for k in order:
+            if len(spots) >= _MOST_SPOTS:
+                break
+            r, c = int(self._peak_r[k]), int(self._peak_c[k])
+            if taken[r, c] or seen.judge[r, c] & CannotJudge.NEAR_INJECTION:
+                continue
+            shape = self._survey(seen, r, c)
+            region = int(self._labels[r, c])
+            isolated = shape.isolation >= _ISOLATED and shape.sectors_seen >= 6
+            if not isolated and region not in channels and self._is_channel(region):
+                channels.add(region)
+                spots.append(self._channel(seen, region, r, c))
+                continue
+            if not isolated:
+                continue
+            spot = self._node(seen, r, c, shape, bright, taken)
+            if spot is not None:
+                spots.append(spot)
+        return spots, found > _MOST_PEAKS
+
+    def _survey(self, seen: Seen, r: int, c: int) -> _Shape:
+        k = int(seen.scale[r, c])
+        sigma = self._geometry.spot_sigmas[k]
+        smooth = seen.smooth[k]
+        survey_into(
+            self._ring,
+            self._ring_seen,
+            smooth,
+            seen.usable,
+            float(r),
+            float(c),
+            1.8 * sigma,
+            2.6 * sigma,
+        )
+        there = self._ring_seen > 0.5
+        if not there.any():
+            return _Shape(0.0, float(smooth[r, c]), -1.0, 0)
+        level = float(np.median(self._ring[there]))
+        height = float(smooth[r, c]) - level
+        if height <= 0:
+            return _Shape(height, level, -1.0, int(there.sum()))
+        highest = float(self._ring[there].max())
+        return _Shape(height, level, (float(smooth[r, c]) - highest) / height, int(there.sum()))
+
+    def _is_channel(self, region: int) -> bool:
+        """Whether a region is long and thin: by the moments of its cells."""
+        r, c = np.nonzero(self._labels == region)
+        if len(r) < 12:
+            return False
+        spread = np.cov(np.stack([r, c]).astype(np.float64))
+        low, high = np.linalg.eigvalsh(spread)
+        return bool(high > 0 and math.sqrt(high / max(low, 0.08)) >= _CHANNEL_ELONGATION)
+
+    def _node(
+        self,
+        seen: Seen,
+        r: int,
+        c: int,
+        shape: _Shape,
+        bright: NDArray[np.bool_],
+        taken: NDArray[np.bool_],
+    ) -> Spot | None:
+        sigma = self._geometry.spot_sigmas[int(seen.scale[r, c])]
+        reach = math.ceil(4.0 * sigma) + 4
+        rows, cols = seen.mean.shape
+        r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)
+        c0, c1 = max(c - reach, 0), min(c + reach + 1, cols)
+        window = (slice(r0, r1), slice(c0, c1))
+        added = np.exp(np.clip(seen.residual[window] - np.float32(shape.level), -10, 10)) - 1
+        added = np.ascontiguousarray(added, np.float32)
+        y, x = r - r0, c - c0
+        near = added[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        peak = float(near.mean())
+        if peak <= 0:
+            return None
+        lost = trace_contour_into(
+            self._radius, added, float(y), float(x), peak / 2, 3.0 * sigma + 2.0
+        )
+        return self._spot(
+            seen, window, y, x, added, peak, lost, float(seen.local[r, c]), bright, taken, shape
+        )
+
+    def _spot(
+        self,
+        seen: Seen,
+        window: tuple[slice, slice],
+        y: int,
+        x: int,
+        added: NDArray[np.float32],
+        peak: float,
+        lost: int,
+        significance: float,
+        bright: NDArray[np.bool_],
+        taken: NDArray[np.bool_],
+        shape: _Shape,
+    ) -> Spot:
+        mean = seen.mean[window]
+        radius, sums = self._radius, self._sums
+        measure_into(
+            sums,
+            mean,
+            added,
+            seen.usable[window],
+            bright[window],
+            float(y),
+            float(x),
+            radius,
+            1.5,
+            2.5,
+        )
+        inside, ring = sums[0], sums[3]
+        dy, dx = (sums[7] / sums[6], sums[8] / sums[6]) if sums[6] > 0 else (0.0, 0.0)
+        noise = seen.noise
+        in_mean = sums[1] / max(inside, 1.0)
+        base = float(mean[y, x]) / (1.0 + peak)
+        ring_mean = sums[4] / ring if ring >= 4 else base
+        ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
+        ring_sd = max(ring_sd, noise)
+        safe = max(ring_mean, noise)
+        sbr = 1 + (in_mean - ring_mean) / safe
+        cnr = (in_mean - ring_mean) / ring_sd
+        d_in = noise / math.sqrt(max(inside, 1.0))
+        d_ring = noise / math.sqrt(max(ring, 1.0))
+        d_sbr = _Z95 * math.hypot(d_in, sbr * d_ring) / safe
+        d_sd = noise / math.sqrt(2 * max(ring, 1.0))
+        d_cnr = _Z95 * math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
+        turn = 2 * np.pi * np.arange(RAYS) / RAYS
+        top, left = window[0].start, window[1].start
+        block = self._geometry.block_px
+        contour = np.stack(
+            [left + x + radius * np.cos(turn), top + y + radius * np.sin(turn)], axis=1
+        )
+        self._take(taken, top + y, left + x, radius)
+        contour = ((contour + 0.5) * block - 0.5).astype(np.float32)
+        contour.setflags(write=False)
+        area = 0.5 * math.sin(2 * math.pi / RAYS) * float(np.sum(radius * np.roll(radius, -1)))
+        area_px = area * block**2
+        saturated = float(np.mean(seen.full[window][added > peak / 2])) if peak > 0 else 0.0
+        flags = []
+        if saturated > 0:
+            flags.append("saturated")
+        if shape.sectors_seen < _SECTORS:
+            flags.append("partly hidden")
+        if lost > 0:
+            flags.append("contour open")
+        return Spot(
+            kind=Kind.NODE,
+            x_px=(left + x + dx + 0.5) * block - 0.5,
+            y_px=(top + y + dy + 0.5) * block - 0.5,
+            area_px=area_px,
+            spot_width_px=2 * math.sqrt(area_px / math.pi),
+            signal=peak * max(base, 0.0) * seen.unit,
+            sbr=float(sbr),
+            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
+            cnr=float(cnr),
+            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
+            significance=significance,
+            saturated_fraction=saturated,
+            contour_px=contour,
+            flags=tuple(flags),
+        )
+
+    @staticmethod
+    def _take(taken: NDArray[np.bool_], r: int, c: int, radius: NDArray[np.float64]) -> None:
+        """Mark what a spot covers: no second one is called within one and a half half-maxima."""
+        reach = 1.6 * float(np.median(radius)) + 1.0
+        n = math.ceil(reach)
+        rows, cols = taken.shape
+        r0, r1, c0, c1 = max(r - n, 0), min(r + n + 1, rows), max(c - n, 0), min(c + n + 1, cols)
+        i, j = np.mgrid[r0:r1, c0:c1]
+        taken[r0:r1, c0:c1] |= (i - r) ** 2 + (j - c) ** 2 <= reach**2
+
+    def _channel(self, seen: Seen, region: int, r: int, c: int) -> Spot:
+        cells = self._labels == region
+        return self._region_spot(seen, cells, Kind.CHANNEL, float(seen.local[r, c]))
+
+    def _injection(self, seen: Seen, region: NDArray[np.bool_]) -> Spot:
+        return self._region_spot(seen, region, Kind.INJECTION, 99.0)
+
+    def _region_spot(
+        self, seen: Seen, cells: NDArray[np.bool_], kind: Kind, significance: float
+    ) -> Spot:
+        """Measure a whole region against the level around it."""
+        block = self._geometry.block_px
+        r, c = np.nonzero(cells)
+        r0, r1 = max(int(r.min()) - 4, 0), int(r.max()) + 5
+        c0, c1 = max(int(c.min()) - 4, 0), int(c.max()) + 5
+        window = (slice(r0, r1), slice(c0, c1))
+        outside = ~cells[window] & (seen.usable[window] > 0.5)
+        mean = seen.mean[window]
+        values = seen.mean[cells]
+        ring = mean[outside] if outside.sum() >= 4 else np.array([values.min()])
+        ring_mean = max(float(np.mean(ring)), seen.noise)
+        ring_sd = max(float(np.std(ring)), seen.noise)
+        in_mean = float(np.mean(values))
+        sbr, cnr = in_mean / ring_mean, (in_mean - ring_mean) / ring_sd
+        area_px = float(len(r)) * block**2
+        d_sbr = _Z95 * seen.noise / ring_mean * math.sqrt(1 / len(r) + sbr**2 / len(ring))
+        d_cnr = _Z95 * math.hypot(
+            seen.noise / ring_sd, cnr * seen.noise / ring_sd / math.sqrt(2 * len(ring))
+        )
+        saturated = float(np.mean(seen.full[cells]))
+        return Spot(
+            kind=kind,
+            x_px=(float(np.mean(c)) + 0.5) * block - 0.5,
+            y_px=(float(np.mean(r)) + 0.5) * block - 0.5,
+            area_px=area_px,
+            spot_width_px=2 * math.sqrt(area_px / math.pi),
+            signal=max(float(np.max(values)) - ring_mean, 0.0) * seen.unit,
+            sbr=sbr,
+            sbr_interval=Interval(sbr - d_sbr, sbr + d_sbr),
+            cnr=cnr,
+            cnr_interval=Interval(cnr - d_cnr, cnr + d_cnr),
+            significance=significance,
+            saturated_fraction=saturated,
+            flags=("saturated",) if saturated > 0 else (),
+        )

@@ -1,0 +1,153 @@
+"""`Masks`: which cells show tissue, and why the others cannot be judged.
+
+What light in tissue cannot do gives it away: diffuse light has no edge sharper than scatter
+allows, so sharp edges are metal, specular reflections or the rim of the optics, and a dark or
+grey area inside sharp edges is an instrument.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.core.field import Geometry
+from sln_guide.core.label import count_into, grow_into, keep_into, label_into
+from sln_guide.guidance import CannotJudge
+
+_SHARP = np.float32(0.22)
+"""Step between pixels two apart, relative to the level, that diffuse light does not reach."""
+_DARK_OF_TISSUE = np.float32(0.08)
+_SHADE = np.float32(0.62)
+"""An instrument is darker than this share of the tissue around it."""
+
+
+@nb.njit(nogil=True, cache=True)
+def _judge_into(
+    judge, sharp, dark, shade, mean, edge, full, bad_share, around, level, noise, dark_level, block
+):  # type: ignore[no-untyped-def]
+    """Set the reasons that one cell tells by itself."""
+    pixel_noise = noise * np.float32(block)
+    for r in range(mean.shape[0]):
+        for c in range(mean.shape[1]):
+            bits = 0
+            m = max(mean[r, c], np.float32(0))
+            if full[r, c] > np.float32(0.02):
+                bits |= 1
+            if bad_share[r, c] > np.float32(0.5):
+                bits |= 32
+            if m < dark_level:
+                bits |= 2
+            step = edge[r, c] - np.float32(7.0) * pixel_noise
+            limit = _SHARP * (m + np.float32(2.0) * pixel_noise + np.float32(0.1) * level)
+            sharp[r, c] = block >= 3 and bits & 1 == 0 and step > limit
+            shade[r, c] = m < _SHADE * around[r, c]
+            dark[r, c] = bits & 2 != 0
+            judge[r, c] = bits
+
+
+class Masks:
+    """Workspace for one grid.
+
+    Attributes
+    ----------
+    judge
+        (rows, cols) uint8, bits of `CannotJudge`.
+    usable
+        (rows, cols) float32, 1 where tissue can be filtered, else 0.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        shape = (geometry.rows, geometry.cols)
+        self._geometry = geometry
+        self.judge = np.zeros(shape, np.uint8)
+        self.usable = np.zeros(shape, np.float32)
+        self._sharp = np.zeros(shape, np.bool_)
+        self._dark = np.zeros(shape, np.bool_)
+        self._shade = np.zeros(shape, np.bool_)
+        self._grown = np.zeros(shape, np.bool_)
+        self._labels = np.zeros(shape, np.int32)
+        self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
+        self.injections: list[NDArray[np.bool_]] = []
+
+    def _regions(self, mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
+        count = label_into(self._labels, mask, self._parent)
+        sizes = np.zeros(count + 1, np.int64)
+        count_into(sizes, self._labels, mask)
+        return count, sizes
+
+    def update(
+        self,
+        mean: NDArray[np.float32],
+        edge: NDArray[np.float32],
+        full: NDArray[np.float32],
+        bad_share: NDArray[np.float32],
+        around: NDArray[np.float32],
+        tissue: float,
+        noise: float,
+    ) -> None:
+        """Fill `judge` and `usable`.
+
+        ``around`` (rows, cols) is the level of the wider surroundings [counts], ``tissue`` the
+        level of the brighter half of the field, ``noise`` a block's [counts].
+        """
+        geometry = self._geometry
+        judge, sharp = self.judge, self._sharp
+        dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
+        _judge_into(
+            judge,
+            sharp,
+            self._dark,
+            self._shade,
+            mean,
+            edge,
+            full,
+            bad_share,
+            around,
+            np.float32(tissue),
+            np.float32(noise),
+            np.float32(dark_level),
+            geometry.block_px,
+        )
+        # glints are small; longer sharp edges, with the shade they enclose, are instruments
+        smallest = geometry.spot_sigmas[0] * 2.355
+        glint_cells = max(4, round(smallest**2))
+        joined = sharp | (self._shade & ~self._dark)
+        grow_into(self._grown, sharp)
+        count, sizes = self._regions(joined)
+        edges = np.zeros(count + 1, np.int64)
+        count_into(edges, self._labels, sharp)
+        metal = (edges > glint_cells) & (edges > 0.06 * sizes)
+        metal[0] = False
+        keep_into(self._grown, self._labels, metal)
+        judge[self._grown] |= np.uint8(CannotJudge.INSTRUMENT)
+        judge[sharp & ~self._grown] |= np.uint8(CannotJudge.GLINT)
+        self._mark_injections(mean, full, around)
+        blocked = judge != 0
+        grow_into(self._grown, blocked)
+        np.subtract(1.0, self._grown, out=self.usable, casting="unsafe")
+
+    def _mark_injections(
+        self, mean: NDArray[np.float32], full: NDArray[np.float32], around: NDArray[np.float32]
+    ) -> None:
+        """Tell saturated nodes from injection sites by size, and mask the site with its glare.
+
+        A saturated node keeps its place, with a flat top; a site is masked as far as its light is
+        more than three times its surroundings'.
+        """
+        self.injections = []
+        judge = self.judge
+        saturated = full > 0.02
+        glare = saturated | (mean > 3.0 * around)
+        if not glare.any():
+            return
+        count, sizes = self._regions(glare)
+        hearts = np.zeros(count + 1, np.int64)
+        count_into(hearts, self._labels, saturated | (mean > 9.0 * around))
+        largest = self._geometry.spot_sigmas[-1] / 0.4  # the largest node's diameter in cells
+        for k in range(1, count + 1):
+            wide = sizes[k] >= 0.25 * np.pi * (0.5 * largest) ** 2
+            if wide and hearts[k] >= 0.25 * np.pi * (0.2 * largest) ** 2:
+                region = self._labels == k
+                judge[region] |= np.uint8(CannotJudge.NEAR_INJECTION)
+                self.injections.append(region)
