@@ -38,7 +38,16 @@ _FIXED_LENGTHS = {
     mcap.CHUNK_INDEX: mcap.CHUNK_INDEX_BYTES,
     mcap.DATA_END: 4 + mcap.RECORD_PREFIX.size,
     mcap.FOOTER: 20 + mcap.RECORD_PREFIX.size,
+    mcap.SUMMARY_OFFSET: 17 + mcap.RECORD_PREFIX.size,
 }
+_LAYOUTS = {
+    mcap.HEADER: (0, 2),
+    mcap.SCHEMA: (2, 3),
+    mcap.CHANNEL: (4, 3),
+    mcap.STATISTICS: (42, 1),
+    mcap.ATTACHMENT_INDEX: (40, 2),
+}
+"""Bytes before, and number of, the fields that carry their own lengths."""
 _PATTERN = re.compile(
     rb"\x06.{5}\x00{3}.{28}\x00{4}.{8}\x05|\x09.{5}\x00{3}.{16}[^\x00]\x00{3}", re.DOTALL
 )
@@ -152,8 +161,15 @@ class PartFileReader:
             return self._plausible_chunk(found.offset, found.length)
         if found.opcode == mcap.ATTACHMENT:
             return not isinstance(self.attachment(found), str)
-        fixed = _FIXED_LENGTHS.get(found.opcode)
-        return found.length == fixed if fixed else found.length <= _MAX_SMALL_RECORD
+        if found.opcode in _FIXED_LENGTHS:
+            return found.length == _FIXED_LENGTHS[found.opcode]
+        if found.opcode not in _LAYOUTS or found.length > _MAX_SMALL_RECORD:
+            return False
+        body = self.read(found.offset, found.length)[mcap.RECORD_PREFIX.size :]
+        position, fields = _LAYOUTS[found.opcode]
+        for _ in range(fields):
+            position += 4 + int.from_bytes(body[position : position + 4], "little")
+        return position == len(body)
 
     def _plausible_chunk(self, offset: int, length: int) -> bool:
         if not _MIN_CHUNK <= length <= MAX_RECORD_BYTES:
