@@ -270,13 +270,12 @@ def thumbnail_shape(frame: Frame, width_px: int) -> tuple[int, int]:
     return max(round(width_px * frame.height / frame.width), 1), width_px
 
 
-def warm_up(white: PixelFormat | None, nir: PixelFormat | None) -> None:
+def warm_up(white: PixelFormat | None, nir: PixelFormat | None, gains: Gains = NEUTRAL) -> None:
     """Compile every kernel that frames of these formats need, or load it from numba's cache.
 
     Call before live work starts: a kernel met for the first time takes about half a second.
     """
-    drawer = Drawer()
-    drawer_with_gains = Drawer((1.0, 1.25, 1.5))
+    drawer = Drawer(gains)
     settings = Settings()
     dark = _blank(nir or PixelFormat.MONO8)
     if nir is not None:
@@ -303,10 +302,9 @@ def warm_up(white: PixelFormat | None, nir: PixelFormat | None) -> None:
             settings=settings,
         )
         spread_labels(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.bool_), np.zeros(4, np.int32))
-        for each in (drawer, drawer_with_gains):
-            each.draw(View.WHITE, colour, None, None, settings)
-            each.draw(View.MERGED, colour, dark, guidance, settings)
-            each.white_thumbnail(colour, 8)
+        drawer.draw(View.WHITE, colour, None, None, settings)
+        drawer.draw(View.MERGED, colour, dark, guidance, settings)
+        drawer.white_thumbnail(colour, 8)
 
 
 _BLANK_PX = 16

@@ -305,13 +305,23 @@ def _solve_block_into(solved, sums, block):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _weighted_median(values, weights):  # type: ignore[no-untyped-def]
-    order = np.argsort(values)
-    half, total = 0.5 * weights.sum(), 0.0
-    for i in order:
-        total += weights[i]
-        if total >= half:
+    """Return the value below which half of the weight lies. Sorts both in place, together."""
+    n = values.shape[0]
+    total = 0.0
+    for i in range(n):
+        value, weight = values[i], weights[i]
+        total += weight
+        j = i
+        while j > 0 and values[j - 1] > value:
+            values[j], weights[j] = values[j - 1], weights[j - 1]
+            j -= 1
+        values[j], weights[j] = value, weight
+    below = 0.0
+    for i in range(n):
+        below += weights[i]
+        if below >= 0.5 * total:
             return values[i]
-    return values[order[-1]]
+    return values[n - 1]
 
 
 @nb.njit(nogil=True, cache=True)
@@ -333,7 +343,7 @@ def _follow_majority(sums, first, slopes, second, block, dx, dy):  # type: ignor
             return nothing
         # Blocks whose texture does not stand out from what could not be explained say nothing.
         # In pictures of different things that is all of them.
-        noise = np.median(all_solved[:n, 10])
+        noise = _weighted_median(all_solved[:n, 10].copy(), np.ones(n))
         kept = 0
         for i in range(n):
             if all_solved[i, 9] > _TEXTURE_OVER_NOISE * noise:
