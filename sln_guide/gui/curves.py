@@ -89,12 +89,17 @@ class CurvesPanel(Panel):
         self._draw_marks(events, end - span)
         self._plot.setXRange(end - span, end + 0.06 * span, padding=0)
 
+    def end(self) -> None:
+        """Take the plot apart: it would leave its hidden menus behind."""
+        if self._plot is not None:
+            self._plot.close()
+            self._plot = None
+
     def _made_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
         pg.setConfigOptions(antialias=True)
         axis = _clock_axis(pg)
-        plot = pg.PlotWidget(background=tokens.PANEL, axisItems={"bottom": axis})
+        plot = pg.PlotWidget(background=tokens.PANEL, axisItems={"bottom": axis}, enableMenu=False)
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setMouseEnabled(False, False)
         plot.showGrid(x=False, y=True, alpha=0.25)

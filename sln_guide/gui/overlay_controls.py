@@ -158,7 +158,8 @@ def false_calls_text(per_field: float) -> str:
 class OverlayControls(Panel):
     """The panel. Emits the fields of `Settings` that the operator changed."""
 
-    changed = Signal(dict)
+    # `object`, not `dict`: Qt would make a map of its own of it, and strings of our enums.
+    changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Overlay", parent)

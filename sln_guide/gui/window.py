@@ -228,6 +228,8 @@ class OperatorWindow(QWidget):
         self._calm.stop()
         self.watch.end()
         self._library.end()
+        if self.curves is not None:
+            self.curves.end()
         self.commands.end()
         self.theatre.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Optics, Registration, Rig
@@ -363,6 +365,9 @@ class ReplaySource(FakeSource):
         self.speed = speed
 
 
+SAID_BY_OFFSCREEN = ("This plugin does not support propagateSizeHints()",)
+
+
 # -- fixtures ----------------------------------------------------------------------------------
 
 
@@ -376,42 +381,60 @@ def qt() -> QApplication:
 
 
 @pytest.fixture(autouse=True)
-def _qt_is_silent_and_tidy(qt: QApplication, request: pytest.FixtureRequest) -> Iterator[None]:
+def _qt_is_silent_and_tidy(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail on Qt's warnings, on errors in slots, and on windows and timers left behind."""
+    if "qt" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("qt")
     said: list[str] = []
 
     def listen(kind: QtMsgType, context: object, message: str) -> None:
         del context
-        if kind is not QtMsgType.QtDebugMsg and kind is not QtMsgType.QtInfoMsg:
+        harmless = (QtMsgType.QtDebugMsg, QtMsgType.QtInfoMsg)
+        if kind not in harmless and message not in SAID_BY_OFFSCREEN:
             said.append(message)
 
     windows = set(map(id, QApplication.topLevelWidgets()))
-    before = qInstallMessageHandler(listen)
+
+    def raised(kind: type[BaseException], error: BaseException, trace: object) -> None:
+        del trace
+        said.append(f"{kind.__name__} in a slot: {error}")
+
+    before, hook = qInstallMessageHandler(listen), sys.excepthook
+    sys.excepthook = raised
     try:
         yield
         _delete_deferred()
         left = [w for w in QApplication.topLevelWidgets() if id(w) not in windows]
-        timers = [t for o in gc.get_objects() if isinstance(o, QTimer) and _alive(o) for t in (o,)]
-        running = [t.objectName() or repr(t.parent()) for t in timers if t.isActive()]
+        timers = [o for o in gc.get_objects() if isinstance(o, QTimer)]
+        running = [repr(t.parent()) for t in timers if isValid(t) and t.isActive()]
     finally:
         qInstallMessageHandler(before)
+        sys.excepthook = hook
     assert not said, f"Qt said: {said}"
     assert not left, f"{request.node.nodeid} left windows: {left}"
     assert not running, f"{request.node.nodeid} left timers running: {running}"
-
-
-def _alive(timer: QTimer) -> bool:
-    try:
-        timer.isActive()
-    except RuntimeError:  # its C++ part is gone
-        return False
-    return True
 
 
 def _delete_deferred() -> None:
     QApplication.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     gc.collect()
+
+
+@pytest.fixture
+def wait_for(qt: QApplication) -> Callable[[Callable[[], object]], None]:
+    """Let the application run until a condition holds; fail if it never does."""
+    del qt
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 10.0
+        while not condition():
+            assert time.monotonic() < deadline, "what was waited for did not come"
+            QTest.qWait(2)
+
+    return wait
 
 
 @pytest.fixture

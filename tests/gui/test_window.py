@@ -1,0 +1,457 @@
+"""The operator's window, worked by hand: every key, button and slider."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QWidget
+
+from sln_guide.gui.buttons import HOLD_S
+from sln_guide.guidance import ColourMap, Mode, View
+
+Open = Callable[..., Any]
+Wait = Callable[[Callable[[], object]], None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+def click(widget: QWidget) -> None:
+    QTest.mouseClick(widget, LEFT)
+
+
+def names(source: Any) -> list[str]:
+    return [f"{m.name} {m.detail}".strip() for m in source.marks]
+
+
+@pytest.fixture
+def source(fakes: Any) -> Any:
+    source = fakes.Recording()
+    source.push()
+    return source
+
+
+@pytest.fixture
+def window(open_window: Open, source: Any) -> Any:
+    return open_window(source)
+
+
+# -- views and overlay -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "view"),
+    [(Qt.Key.Key_F1, View.MERGED), (Qt.Key.Key_F2, View.WHITE), (Qt.Key.Key_F3, View.NIR)],
+)
+def test_view_keys_and_buttons(window: Any, source: Any, key: Qt.Key, view: View) -> None:
+    source.change(view=View.NIR if view is View.MERGED else View.MERGED)
+    QTest.keyClick(window, key)
+    assert source.settings.view is view
+    assert [v for v, b in window.views.items() if b.isChecked()] == [view]
+    source.change(view=View.NIR if view is View.MERGED else View.MERGED)
+    click(window.views[view])
+    assert source.settings.view is view
+
+
+def test_thumbnails_swap_into_the_large_view_and_back(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    click(window.thumbnails.nir)
+    assert source.settings.view is View.NIR
+    assert window.thumbnails.nir.isChecked()
+    source.push()
+    wait_for(lambda: window.video.shown.view is View.NIR)
+    click(window.thumbnails.white)
+    assert source.settings.view is View.WHITE
+    assert not window.thumbnails.nir.isChecked()
+    click(window.thumbnails.white)
+    assert source.settings.view is View.MERGED
+
+
+def test_threshold_slider_says_what_it_implies(window: Any, source: Any) -> None:
+    slider = window.overlay.threshold
+    window.refresh_readings()
+    assert window.overlay.implied.text() == "4.5 σ · ≈ 1 false in 20 fields"
+    QTest.mouseClick(slider, LEFT, pos=QPoint(round(slider.position_of(6.0)), 22))
+    assert source.settings.threshold_sigma == pytest.approx(6.0, abs=0.11)
+    assert "false" not in window.overlay.implied.text(), "of the old threshold it says nothing"
+    before = source.settings.threshold_sigma
+    slider.setFocus()
+    QTest.keyClick(slider, Qt.Key.Key_Right)
+    assert source.settings.threshold_sigma == pytest.approx(before + 0.1)
+    QTest.keyClick(window, Qt.Key.Key_BracketLeft)
+    assert source.settings.threshold_sigma == pytest.approx(before)
+    QTest.keyClick(window, Qt.Key.Key_BracketRight)
+    assert source.settings.threshold_sigma == pytest.approx(before + 0.1)
+
+
+def test_opacity_by_drag_and_key(wait_for: Wait, window: Any, source: Any) -> None:
+    slider = window.overlay.opacity
+    middle = QPoint(round(slider.position_of(0.4)), 22)
+    QTest.mousePress(slider, LEFT, pos=middle)
+    assert source.settings.opacity == pytest.approx(0.4, abs=0.03)
+    QTest.mouseMove(slider, QPoint(round(slider.position_of(0.8)), 22))
+    wait_for(lambda: source.settings.opacity == pytest.approx(0.8, abs=0.03))
+    QTest.mouseRelease(slider, LEFT, pos=QPoint(round(slider.position_of(0.8)), 22))
+    QTest.keyClick(window, Qt.Key.Key_BraceLeft)
+    assert source.settings.opacity == pytest.approx(0.75, abs=0.03)
+
+
+def test_sliders_stop_at_their_ends(window: Any, source: Any) -> None:
+    for _ in range(100):
+        QTest.keyClick(window, Qt.Key.Key_BraceRight)
+    assert source.settings.opacity == 1.0
+    slider = window.overlay.threshold
+    QTest.mouseClick(slider, LEFT, pos=QPoint(slider.width() - 1, 22))
+    assert source.settings.threshold_sigma == 10.0
+
+
+def test_colour_maps(window: Any, source: Any) -> None:
+    click(window.overlay.maps[ColourMap.MAGENTA])
+    assert source.settings.colour_map is ColourMap.MAGENTA
+    assert window.overlay.maps[ColourMap.MAGENTA].isChecked()
+    QTest.keyClick(window, Qt.Key.Key_C)
+    assert source.settings.colour_map is ColourMap.GREEN
+
+
+def test_zoom_by_wheel_key_and_drag(wait_for: Wait, window: Any, source: Any) -> None:
+    video = window.video
+    assert video.zoom.fits
+    QTest.keyClick(window, Qt.Key.Key_Plus)
+    QTest.keyClick(window, Qt.Key.Key_Plus)
+    wide = video.placement()
+    assert not video.zoom.fits
+    middle = video.rect().center()
+    QTest.mousePress(video, LEFT, pos=middle)
+    QTest.mouseMove(video, middle + QPoint(0, 40))
+    wait_for(lambda: video.placement().top == pytest.approx(wide.top + 40, abs=1))
+    QTest.mouseRelease(video, LEFT, pos=middle)
+    QTest.keyClick(window, Qt.Key.Key_F)
+    assert video.zoom.fits
+    QTest.keyClick(window, Qt.Key.Key_Z)
+    assert video.placement().scale * video.devicePixelRatioF() == pytest.approx(1.0)
+    QTest.mouseDClick(video, LEFT)
+    QTest.keyClick(window, Qt.Key.Key_Minus)
+    assert video.zoom.fits
+    over = video.mapTo(window, middle)
+    QTest.wheelEvent(window.windowHandle(), over, QPoint(0, 240))
+    wait_for(lambda: not video.zoom.fits)
+
+
+# -- stamping ----------------------------------------------------------------------------------
+
+
+def test_phases_by_key_and_button_stamp_and_start_the_timer(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    QTest.keyClick(window, Qt.Key.Key_1)
+    click(window.phases.buttons[3])
+    assert names(source) == ["phase 1 Inject", "phase 4 Excise"]
+    assert [b.isChecked() for b in window.phases.buttons] == [i == 3 for i in range(7)]
+    wait_for(lambda: any(t.startswith("injection + 00:00:0") for t in window.strip.texts()))
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_every_phase_has_its_key(window: Any, source: Any, index: int) -> None:
+    QTest.keyClick(window, Qt.Key(int(Qt.Key.Key_1) + index))
+    assert window.phases.buttons[index].isChecked()
+    assert len(source.marks) == 1
+
+
+def test_mark(window: Any, source: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_M)
+    click(window.actions_row[2])
+    assert names(source) == ["mark 1", "mark 2"]
+    assert window.video.message.startswith("Mark 2 stamped at ")
+
+
+def test_a_held_key_stamps_once(window: Any, source: Any) -> None:
+    for repeated in (False, True, True):
+        event = QKeyEvent(
+            QEvent.Type.KeyPress, Qt.Key.Key_M, Qt.KeyboardModifier.NoModifier, "m", repeated
+        )
+        QApplication.sendEvent(window, event)
+    assert names(source) == ["mark 1"]
+
+
+def test_no_shortcut_fires_while_typing(wait_for: Wait, window: Any, source: Any) -> None:
+    field = QLineEdit(window)
+    field.show()
+    window.activateWindow()
+    field.setFocus()
+    wait_for(field.hasFocus)
+    QTest.keyClicks(field, "smr1 f[]")
+    QTest.keyClick(field, Qt.Key.Key_F2)
+    assert field.text() == "smr1 f[]"
+    assert source.marks == []
+    assert source.settings.view is View.MERGED
+    assert not source.now_health.recorder.recording
+    field.deleteLater()
+
+
+def test_chords_are_no_shortcuts(window: Any, source: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    assert source.marks == []
+
+
+def test_snapshot_saves_the_view_and_what_made_it(
+    wait_for: Wait, window: Any, source: Any, tmp_path: Path
+) -> None:
+    import json
+
+    QTest.keyClick(window, Qt.Key.Key_S)
+    wait_for(lambda: window.video.message.startswith("Snapshot saved: "))
+    (still,) = (tmp_path / "snapshots").glob("*.png")
+    facts = json.loads(still.with_suffix(".json").read_text())
+    assert facts["state"] == "LIVE"
+    assert facts["overlay_shown"] is True
+    assert facts["settings_now"]["threshold_sigma"] == 4.5
+    assert facts["guidance"]["detections"][0]["sbr"] == 2.17
+    assert facts["white"]["sequence"] == 1
+    assert names(source) == [f"snapshot {still.name}"]
+    assert list((tmp_path / "snapshots").iterdir()) != []
+    assert not list((tmp_path / "snapshots").glob("*.part*"))
+
+
+def test_snapshot_that_cannot_be_saved_says_why(
+    wait_for: Wait, window: Any, tmp_path: Path, source: Any
+) -> None:
+    (tmp_path / "snapshots").write_text("a file is in the way")
+    click(window.snapshot)
+    wait_for(lambda: window.video.message.startswith("Snapshot not saved: "))
+
+
+# -- freezing ----------------------------------------------------------------------------------
+
+
+def test_freeze_holds_the_picture_and_thumbnails_go_on(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    held = window.video.shown.image
+    assert window.strip.pill.startswith("FROZEN ")
+    before = window.thumbnails.white._image
+    source.push()
+    wait_for(lambda: window.thumbnails.white._image is not before)
+    assert window.video.shown.image is held
+    assert window.freeze.text() == "Release"
+    source.push()
+    click(window.freeze)
+    assert window.video.shown.image is source.picture.rgb32
+    assert window.strip.pill == "LIVE"
+    assert names(source) == ["freeze", "release"]
+
+
+def test_view_chosen_while_frozen_explains_itself(window: Any, source: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    QTest.keyClick(window, Qt.Key.Key_F2)
+    assert "Frozen" in window.video.message
+
+
+# -- recording ---------------------------------------------------------------------------------
+
+
+def start(window: Any, wait_for: Wait) -> None:
+    QTest.keyClick(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.recording)
+
+
+def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any) -> None:
+    start(window, wait_for)
+    assert any(t.startswith("REC 00:00:0") for t in window.strip.texts())
+    QTest.keyClick(window, Qt.Key.Key_R)
+    click(window.record)
+    assert source.stopped == 0
+    assert "Hold" in window.video.message
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_holding_stops_and_shows_how_far_it_is(
+    wait_for: Wait, window: Any, source: Any, by_key: bool
+) -> None:
+    start(window, wait_for)
+    began = time.monotonic()
+    if by_key:
+        QTest.keyPress(window, Qt.Key.Key_R)
+    else:
+        QTest.mousePress(window.record, LEFT)
+    wait_for(lambda: 0.3 < window.record.held_fraction < 1.0)
+    assert source.stopped == 0
+    wait_for(lambda: source.stopped == 1)
+    assert time.monotonic() - began >= HOLD_S
+    if by_key:
+        QTest.keyRelease(window, Qt.Key.Key_R)
+    else:
+        QTest.mouseRelease(window.record, LEFT)
+    assert source.stopped == 1
+    assert window.record.text() == "Saving"
+    assert "SAVING" in window.strip.texts()
+    source.finish_recording()
+    wait_for(lambda: window.video.message.startswith("Recording saved: 20260302-124107.case, 120"))
+    assert window.record.text() == "Record"
+
+
+def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    start(window, wait_for)
+    QTest.keyPress(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction > 0.1)
+    QTest.keyRelease(window, Qt.Key.Key_R)
+    assert window.record.held_fraction == 0.0
+    QTest.keyPress(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction > 0.1)
+    window.theatre.show()
+    window.theatre.activateWindow()
+    wait_for(lambda: window.record.held_fraction == 0.0)
+    assert source.stopped == 0
+
+
+def test_a_recording_that_cannot_begin_says_why(window: Any, source: Any) -> None:
+    source.refuse = "the disk is full: free space"
+    click(window.record)
+    assert window.video.message == "Not recording: the disk is full: free space"
+    assert not window.record.recording
+
+
+# -- theatre -----------------------------------------------------------------------------------
+
+
+def test_theatre_shows_the_same_and_hands_keys_on(wait_for: Wait, window: Any, source: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_F11)
+    assert window.theatre.isVisible()
+    source.push()
+    wait_for(lambda: window.theatre.video.shown.image is source.picture.rgb32)
+    QTest.keyClick(window.theatre, Qt.Key.Key_M)
+    assert names(source) == ["mark 1"]
+    QTest.keyClick(window.theatre, Qt.Key.Key_Escape)
+    assert not window.theatre.isVisible()
+    click(window.theatre_button)
+    assert window.theatre.isVisible()
+    QTest.keyClick(window.theatre, Qt.Key.Key_F11)
+    assert not window.theatre.isVisible()
+    assert not window.theatre_button.isChecked()
+
+
+# -- closing -----------------------------------------------------------------------------------
+
+
+def answer(window: Any, text: str) -> None:
+    box: QMessageBox = window.asking
+    assert box is not None
+    (button,) = [b for b in box.buttons() if b.text() == text]
+    click(button)
+
+
+def test_closing_while_recording_asks(wait_for: Wait, window: Any, source: Any) -> None:
+    start(window, wait_for)
+    window.close()
+    assert window.isVisible()
+    answer(window, "Keep going")
+    wait_for(lambda: window.asking is None)
+    assert window.isVisible()
+    window.close()
+    window.close()  # asks once
+    answer(window, "Stop recording and close")
+    wait_for(lambda: not window.isVisible())
+    assert source.stopped == 1
+
+
+def test_closing_a_live_view_asks_and_a_simulated_one_does_not(
+    wait_for: Wait, open_window: Open, fakes: Any
+) -> None:
+    live = open_window(fakes.Source(mode=Mode.LIVE))
+    live.close()
+    assert live.isVisible()
+    answer(live, "Close")
+    wait_for(lambda: not live.isVisible())
+    simulated = open_window(fakes.Source(mode=Mode.SIMULATED))
+    simulated.close()
+    assert not simulated.isVisible()
+
+
+def test_after_closing_the_source_is_let_go(window: Any, source: Any) -> None:
+    window.close_now()
+    assert source.wake is None
+    window.close_now()
+
+
+# -- time --------------------------------------------------------------------------------------
+
+
+def test_many_wakes_from_another_thread_become_few_looks(
+    window: Any, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look = window.showing.look
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return look(*arguments)
+
+    monkeypatch.setattr(window.showing, "look", counted)
+    window._tick.stop()
+    window._calm.stop()
+    waker = threading.Thread(target=lambda: [source.wake() for _ in range(2000)])
+    waker.start()
+    waker.join()
+    QApplication.processEvents()
+    assert looks == 1
+
+
+def test_a_source_whose_health_hangs_does_not_hold_up_the_picture(
+    wait_for: Wait, open_window: Open, fakes: Any
+) -> None:
+    source = fakes.Source()
+    source.push()
+    release, asked = threading.Event(), threading.Event()
+    answered = source.now_health
+
+    def hang() -> Any:
+        if asked.is_set():
+            release.wait(10)
+        asked.set()
+        return answered
+
+    source.ask_health = hang
+    window = open_window(source)
+    try:
+        wait_for(lambda: window.watch.newest.health is not None)
+        for _ in range(5):
+            number = source.push().number
+            wait_for(lambda n=number: any(c[0] == n for c in source.painted_calls))
+        wait_for(lambda: source.push() and any("readings" in t for t in window.strip.texts()))
+    finally:
+        release.set()
+
+
+def test_health_that_raises_is_said(wait_for: Wait, open_window: Open, fakes: Any) -> None:
+    source = fakes.Source()
+    source.push()
+
+    def fail() -> Any:
+        raise RuntimeError("no idea")
+
+    source.ask_health = fail
+    window = open_window(source)
+    wait_for(
+        lambda: any("no idea" in b.detail for b in window.video.shown.state.banners),
+    )
+
+
+def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any, fakes: Any) -> None:
+    window.refresh_readings()
+    assert window.nodes.rows[0].name == "SLN-1"
+    assert window.nodes.rows[0].value == "SBR 2.17 ± 0.05"
+    assert window.nodes.fact == "limit here: SBR 1.22"
+    wait_for(lambda: source.push() and bool(window.curves._curves))
+    source.push(age_ms=600)
+    wait_for(lambda: window.nodes.rows == ())
+    assert window.nodes.empty_text == "not judged now"
