@@ -75,6 +75,7 @@ class PfsEntry:
         return f"{self.name}[{', '.join(f'{k}={v}' for k, v in self.selectors)}]"
 
 
+_NO_TEXT = "GENICAM_EMPTY_STRING"
 _SELECTORS = re.compile(r"^\{(.*)\}$")
 
 
@@ -103,7 +104,8 @@ def read_pfs(path: Path) -> tuple[PfsEntry, ...]:
             )
         pairs = [p.partition("=") for p in braces.group(1).split(",")] if braces else []
         selectors = tuple((k.strip(), v.strip()) for k, _, v in pairs)
-        entries.append(PfsEntry(fields[0].strip(), selectors, fields[-1].strip()))
+        value = fields[-1].strip()
+        entries.append(PfsEntry(fields[0].strip(), selectors, "" if value == _NO_TEXT else value))
     return tuple(entries)
 
 

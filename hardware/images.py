@@ -117,7 +117,7 @@ class FolderFrames:
             pixels = np.right_shift(pixels, pixels.dtype.type(self._shift_bits))
         if kind.dtype is np.uint16 and pixels.dtype == np.uint8:
             pixels = pixels.astype(np.uint16)
-        if pixels.ndim == 2 and pixels.dtype == np.uint16:
+        if pixels.ndim == 2 and kind.dtype is np.uint16:
             brightest = int(pixels.max())
             if brightest >> kind.bit_depth:
                 raise IncompleteFrameError(
