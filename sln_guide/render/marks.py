@@ -20,7 +20,8 @@ from sln_guide.render.text import font
 
 HEARTBEAT_STEPS = 24
 HEARTBEAT_RADIUS_PX = 15.0
-_TAG_OPACITY = 0.82
+TAG_OPACITY = 0.85
+"""Of the panel behind words: enough for contrast 4.5 over the whitest tissue."""
 _HATCH_PX = 14.0
 
 
@@ -276,7 +277,7 @@ def paint_border(
 def _paint_panel(painter: QPainter, box: Box, scale: float) -> None:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(shade(tokens.PANEL, _TAG_OPACITY))
+    painter.setBrush(shade(tokens.PANEL, TAG_OPACITY))
     radius = 6.0 * scale
     painter.drawRoundedRect(QRectF(box.left, box.top, box.width, box.height), radius, radius)
 

@@ -6,6 +6,7 @@ import pytest
 
 from sln_guide.guidance import Interval, Kind, Settings
 from sln_guide.render import tokens
+from sln_guide.render.marks import TAG_OPACITY
 from sln_guide.render.wording import (
     cnr_text,
     node_name,
@@ -105,3 +106,12 @@ def luminance(colour):
 @pytest.mark.parametrize("ground", [tokens.GROUND, tokens.PANEL])
 def test_every_ink_can_be_read_on_every_ground(ink, ground):
     assert (luminance(ink) + 0.05) / (luminance(ground) + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("ink", [tokens.TEXT, tokens.SECONDARY, tokens.STALE])
+def test_tags_can_be_read_over_the_brightest_tissue(ink):
+    shares = [int(tokens.PANEL[i : i + 2], 16) for i in (1, 3, 5)]
+    seen = "#" + "".join(
+        f"{round(TAG_OPACITY * share + (1 - TAG_OPACITY) * 255):02X}" for share in shares
+    )
+    assert (luminance(ink) + 0.05) / (luminance(seen) + 0.05) >= 4.5
