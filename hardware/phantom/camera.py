@@ -46,7 +46,6 @@ class PhantomCamera:
         self._before: CameraSettings | None = None
         self._applied_ns = 0
         self._next = 0
-        self._started = 0
         self._drawn: Frame | None = None
         self._counters = CameraCounters()
 
@@ -77,7 +76,6 @@ class PhantomCamera:
                 return
             self._phantom.hold(self._role)
             self._open = True
-            self._epoch += 1
             self._settings = self._phantom.settings(self._role)
             self._before = None
             self._counters = CameraCounters()
@@ -107,9 +105,11 @@ class PhantomCamera:
             if self._grabbing:
                 return
             since_ns = time.monotonic_ns() - self._phantom.origin_ns()
-            self._next = self._started = max(0, math.ceil(since_ns / self._period_ns() - 0.5))
+            self._next = max(0, math.ceil(since_ns / self._period_ns() - 0.5))
             self._before = None
             self._drawn = None
+            # Exposures between streams were nobody's: a new epoch, so the gap is no loss.
+            self._epoch += 1
             self._grabbing = True
 
     def read(self, timeout_s: float) -> Frame:
@@ -135,7 +135,7 @@ class PhantomCamera:
                 due_ns = frame.host_time_ns
                 now_ns = time.monotonic_ns()
                 if now_ns >= due_ns:
-                    return self._hand_over(frame, now_ns)
+                    return self._hand_over(frame, settings, now_ns)
                 if now_ns >= deadline_ns:
                     raise CameraTimeoutError(
                         f"{self.camera_id}: no frame within {timeout_s:g} s; its next is due in "
@@ -205,16 +205,15 @@ class PhantomCamera:
             self._role, index, settings, origin_ns=self._phantom.origin_ns()
         )
 
-    def _hand_over(self, frame: Frame, now_ns: int) -> Frame:
+    def _hand_over(self, frame: Frame, settings: CameraSettings, now_ns: int) -> Frame:
         self._drawn = None
         self._next = frame.sequence + 1
         self._counters = replace(self._counters, delivered=self._counters.delivered + 1)
         begun_ns = frame.mid_exposure_ns - round(0.5e3 * frame.exposure_us)
+        straddles = self._before is not None and begun_ns < self._applied_ns
         return replace(
             frame,
             stream_epoch=self._epoch,
             host_time_ns=now_ns,
-            settings_in_flight=self._before is not None
-            and begun_ns < self._applied_ns
-            and frame.exposure_us == self._settings.exposure_us,
+            settings_in_flight=straddles and settings is not self._before,
         )

@@ -22,11 +22,12 @@ def textured_field(
     *,
     domain: float = 8.0,
 ) -> NDArray[np.float32]:
-    """Return a Gaussian random field of ensemble variance 1, shape ``shape``, read by its owner.
+    """Return a Gaussian random field of ensemble variance 1 between two sizes of feature.
 
     Its power falls as 1/f**2 (equal variance an octave, as natural pictures have it:
     doi:10.1364/JOSAA.4.002379) between features of ``sizes[0]`` and ``sizes[1]``, a feature being
-    half a wavelength, in the unit of ``pitch``; outside it falls off within a third of an octave.
+    half a wavelength, in the unit of ``pitch``; outside it falls off within a third of an octave,
+    which adds about a quarter to the variance.
 
     The field is drawn on a periodic domain at least ``domain`` of its largest features wide and
     cropped, so that small pictures are honest pieces of large ones rather than rescaled.
@@ -47,7 +48,10 @@ def textured_field(
     twice[0] = 1.0
     if size[1] % 2 == 0:
         twice[-1] = 1.0
-    variance = float(np.sum(transfer.astype(np.float64) ** 2 * twice)) / (size[0] * size[1])
+    within = np.where(outside == 0.0, transfer, 0.0).astype(np.float64)
+    variance = float(np.sum(within**2 * twice)) / (size[0] * size[1])
+    if variance == 0.0:  # features far smaller than a sample: they average out
+        return np.zeros(shape, np.float32)
     white = rng.standard_normal(size, dtype=np.float32)
     spectrum = fft.rfft2(white) * (transfer / np.float32(math.sqrt(variance)))
     field = fft.irfft2(spectrum, size)[: shape[0], : shape[1]]

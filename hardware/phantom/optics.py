@@ -138,11 +138,14 @@ def _sampled(
     values = np.clip(weights[1] @ light @ weights[0].T, 0.0, None)
     values[[0, -1], :] = 0.0
     values[:, [0, -1]] = 0.0
-    # The contour's area is counted on the coarse picture's own finer resampling, so that spots
-    # of few pixels are not rounded to whole ones.
-    dense = _cubic_weights(np.linspace(0, light.shape[0] - 1, 801), light.shape[0])
-    share = float(np.mean(dense @ light @ dense.T >= 0.5))
-    area = share * ((light.shape[0] - 1) * step_px) ** 2
+    # The contour's area is counted on a finer resampling of its surroundings, so that spots of
+    # few pixels are not rounded to whole ones.
+    middle = light.shape[0] // 2
+    reach = np.flatnonzero(light.max(axis=0) >= 0.4).max() - middle + 1
+    dense = np.linspace(middle - reach, middle + reach, 301)
+    finer = _cubic_weights(dense, light.shape[0])
+    share = float(np.mean(finer @ light @ finer.T >= 0.5))
+    area = share * (2.0 * reach * step_px) ** 2
     return Sprite(
         values=np.ascontiguousarray(values, dtype=np.float32),
         x0_px=first[0],

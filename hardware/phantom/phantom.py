@@ -5,21 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware.camera import BadSettingError, CameraInUseError, CameraNotFoundError, CameraSettings
 from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.phantom.camera import PhantomCamera
 from hardware.phantom.render import ADC_TOP, Exposure, Renderer, RoleName, RoleOptics
 from hardware.phantom.scene import Scene
 from hardware.phantom.scenes import scene_named
 from hardware.phantom.truth import Truth
 from hardware.rig import CameraSpec, Optics, PhantomSpec, Registration, Rig, Sensor
-
-if TYPE_CHECKING:
-    from hardware.phantom.camera import PhantomCamera
 
 DEFAULT_RATE_HZ = 30.0
 DEFAULT_MM_PER_PX = 0.1
@@ -216,8 +214,6 @@ class Phantom:
 
     def camera(self, role: str) -> PhantomCamera:
         """Return a camera on this field. Raises CameraNotFoundError."""
-        from hardware.phantom.camera import PhantomCamera
-
         return PhantomCamera(self, self.role(role))
 
     def frame(self, role: str, index: int) -> Frame:

@@ -229,6 +229,8 @@ class Scene:
         How much dimmer than the centre the corners are; each role has its own lamp.
     border
         Several organs with edges and steps in both images; False: one tissue everywhere.
+    relief
+        How strongly tissue bulges; its shading is in both images, each by its own lamp. 0: flat.
     turn_deg
         The organs' layout, turned clockwise about the field's centre.
     vessels, speculars
@@ -266,6 +268,7 @@ class Scene:
     illumination_falloff: float = 0.45
     border: bool = True
     turn_deg: float = 0.0
+    relief: float = 1.0
     vessels: bool = True
     speculars: bool = True
     field_stop: bool = False

@@ -23,6 +23,8 @@ COLOUR_OWN_RMS = 0.10
 """Colour changes (yellow to blue) at node scale that NIR does not see, log units rms."""
 VESSELS_IN_NIR = 0.12
 """Optical density of a blood vessel in NIR where it is 1 in white light."""
+FINE_BUMPS = 0.16
+"""Relief of the finest texture, its slopes in px a px."""
 SPECULAR_LEAK = 0.12
 """Of a wet highlight through the NIR filter, relative to the background level."""
 
@@ -69,9 +71,10 @@ def grown_tissue(scene: Scene, margin_px: int) -> Tissue:
         side,
     )
     relief = shaped_relief(organs, scene.seed, shape, pitch, frame, mm, scene.turn_deg)
-    if not scene.border:
-        relief.slope_x[:] *= 0.5
-        relief.slope_y[:] *= 0.5
+    # One tissue without organs to bulge lies flatter.
+    steepness = np.float32(scene.relief * (1.0 if scene.border else 0.5))
+    relief.slope_x[:] *= steepness
+    relief.slope_y[:] *= steepness
     if scene.vessels:
         vessels = grown_vessels(organs, relief, scene.seed, (height, width), pitch, mm)
     else:
@@ -100,7 +103,7 @@ def grown_tissue(scene: Scene, margin_px: int) -> Tissue:
             COLOUR_OWN_RMS,
             scene.fine_rms,
             VESSELS_IN_NIR,
-            0.16,
+            FINE_BUMPS * scene.relief,
             1.0 if scene.speculars else 0.0,
             SPECULAR_LEAK,
         ]
