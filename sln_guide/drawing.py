@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Registration
+from sln_guide.core.colour import full_scale
 from sln_guide.core.draw import Drawer
 from sln_guide.core.motion import luminance_small, shift_between
 from sln_guide.guidance import Guidance, Picture, Settings, View
@@ -50,7 +52,9 @@ class Drawing:
         base = self._nir if view is View.NIR else self._white
         if base is None:
             return None
-        overlay = guidance if view is View.MERGED and self._registration.kind != "none" else None
+        overlay = (
+            guidance if view is View.MERGED and self._can_overlay(guidance, settings) else None
+        )
         rgb32 = self._drawer.draw(view, self._white, self._nir, overlay, settings)
         self._number += 1
         if self._thumbnails and self._number % THUMBNAIL_EVERY == 1:
@@ -74,6 +78,13 @@ class Drawing:
             nir_thumbnail=self._nir_thumbnail,
         )
 
+    def _can_overlay(self, guidance: Guidance | None, settings: Settings) -> bool:
+        """Whether there is a place and a scale for the overlay."""
+        if guidance is None or self._registration.kind == "none":
+            return False
+        scale = full_scale(guidance, settings)
+        return math.isfinite(scale) and scale > 0
+
     def _possible(self, wanted: View) -> View:
         """Return a view that the streams allow: without white light NIR, and vice versa."""
         if self._white is None:
@@ -89,7 +100,10 @@ class Drawing:
             self._nir_thumbnail = self._drawer.nir_thumbnail(self._nir, THUMBNAIL_WIDTH_PX)
 
     def _white_shift_px(self, guidance: Guidance | None) -> tuple[float, float]:
-        """How far tissue moved between the guidance's own white frame and the one shown."""
+        """How far tissue moved between the guidance's own white frame and the one shown.
+
+        Not a number where that cannot be told (a cut, nothing to see): never taken for "still".
+        """
         if guidance is None or guidance.pair.white is None or self._white is None:
             return (0.0, 0.0)
         own = guidance.pair.white
@@ -98,10 +112,10 @@ class Drawing:
         if self._reference is None or self._reference[0] is not own:
             self._reference = (own, luminance_small(own))
         small = luminance_small(self._white)
-        if small.shape != self._reference[1].shape:
-            return (0.0, 0.0)
-        shift = shift_between(self._reference[1], small)
+        shift = None
+        if small.shape == self._reference[1].shape:
+            shift = shift_between(self._reference[1], small)
         if shift is None:
-            return (0.0, 0.0)
+            return (math.nan, math.nan)
         px_per_small = own.width / small.shape[1]
         return shift[0] * px_per_small, shift[1] * px_per_small

@@ -224,7 +224,8 @@ class Picture:
     """One drawn picture, ready to paint. ``rgb32`` is (H, W) uint32 0xffRRGGBB, read-only.
 
     ``guidance`` is None when no overlay was drawn (``view`` says what was). ``white_shift_px``
-    is how far tissue in ``white`` has moved since the guidance's own white frame [white px].
+    is how far tissue in ``white`` has moved since the guidance's own white frame [white px]; NaN:
+    it cannot be told.
     ``scale_px`` maps NIR px to picture px: NIR view: identity; else the registration.
     """
 
