@@ -223,10 +223,11 @@ class Guidance:
 class Picture:
     """One drawn picture, ready to paint. ``rgb32`` is (H, W) uint32 0xffRRGGBB, read-only.
 
-    ``guidance`` is None when no overlay was drawn (``view`` says what was). ``white_shift_px``
-    is how far tissue in ``white`` has moved since the guidance's own white frame [white px]; NaN:
-    it cannot be told.
-    ``scale_px`` maps NIR px to picture px: NIR view: identity; else the registration.
+    ``guidance`` is the newest there was (None: none yet, or the core failed); ``overlay_drawn``
+    tells whether its signal was drawn into ``rgb32``. ``white_shift_px`` is how far tissue in
+    ``white`` has moved since the guidance's own white frame [white px]; NaN: it cannot be told.
+    ``handed_over_ns`` is when the oldest frame that this picture shows for the first time was
+    handed over.
     """
 
     number: int

@@ -1,0 +1,113 @@
+"""From frames and guidance to a picture: what is new, how old it is, where tissue went."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from hardware.frame import Frame
+from hardware.phantom import Phantom
+from hardware.rig import IDENTITY, PhantomSpec, Registration, Rig, load_rig
+from sln_guide.drawing import Drawing
+from sln_guide.guidance import Guidance, Pair, Settings, View
+from sln_guide.pipeline import Setup, initial_state, step
+
+REGISTERED = Registration(kind="calibrated", white_from_nir=IDENTITY)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Rig:
+    demo = load_rig("demo")
+    return msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=4, width=320, height=256),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+@pytest.fixture(scope="module")
+def pair(rig: Rig) -> Pair:
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    return Pair(phantom.frame("nir", 900), phantom.frame("white", 900))
+
+
+@pytest.fixture(scope="module")
+def guidance(rig: Rig, pair: Pair) -> Guidance:
+    return step(initial_state(Setup.from_rig(rig)), pair, Settings())[1]
+
+
+def moved(frame: Frame, dx: int, dy: int) -> Frame:
+    """Return ``frame`` with its tissue moved by whole Bayer cells."""
+    pixels = np.roll(frame.pixels, (dy, dx), (0, 1)).copy()
+    pixels.setflags(write=False)
+    return replace(frame, pixels=pixels, sequence=frame.sequence + 1)
+
+
+def test_nothing_to_show_is_no_picture() -> None:
+    assert Drawing(REGISTERED).picture(None, None, None, Settings()) is None
+
+
+def test_its_own_white_frame_has_not_moved(pair: Pair, guidance: Guidance) -> None:
+    picture = Drawing(REGISTERED).picture(pair.nir, pair.white, guidance, Settings())
+    assert picture is not None
+    assert picture.overlay_drawn
+    assert picture.white_shift_px == (0.0, 0.0)
+    assert picture.white_thumbnail is not None
+    assert picture.nir_thumbnail is not None
+
+
+def test_a_later_white_frame_tells_how_far_tissue_moved(pair: Pair, guidance: Guidance) -> None:
+    drawing = Drawing(REGISTERED)
+    assert pair.white is not None
+    drawing.picture(pair.nir, pair.white, guidance, Settings())
+    picture = drawing.picture(None, moved(pair.white, 8, -4), guidance, Settings())
+    assert picture is not None
+    assert picture.white_shift_px == pytest.approx((8.0, -4.0), abs=1.0)
+
+
+def test_a_cut_is_not_taken_for_stillness(pair: Pair, guidance: Guidance) -> None:
+    drawing = Drawing(REGISTERED)
+    assert pair.white is not None
+    drawing.picture(pair.nir, pair.white, guidance, Settings())
+    noise = np.random.default_rng(0).integers(0, 255, pair.white.pixels.shape, np.uint8)
+    noise.setflags(write=False)
+    picture = drawing.picture(None, replace(pair.white, pixels=noise), guidance, Settings())
+    assert picture is not None
+    assert all(math.isnan(shift) for shift in picture.white_shift_px)
+
+
+def test_without_registration_there_is_no_overlay(pair: Pair, guidance: Guidance) -> None:
+    picture = Drawing(Registration(kind="none")).picture(
+        pair.nir, pair.white, guidance, Settings()
+    )
+    assert picture is not None
+    assert not picture.overlay_drawn
+
+
+def test_latency_counts_from_the_oldest_frame_shown_for_the_first_time(
+    pair: Pair, guidance: Guidance
+) -> None:
+    assert pair.white is not None
+    drawing = Drawing(REGISTERED)
+    nir_ns = pair.nir.host_time_ns
+    white = replace(pair.white, host_time_ns=nir_ns + 3_000_000)
+    first = drawing.picture(pair.nir, white, guidance, Settings())
+    assert first is not None
+    assert first.handed_over_ns == nir_ns
+    later = replace(white, host_time_ns=nir_ns + 20_000_000)
+    second = drawing.picture(None, later, guidance, Settings())
+    assert second is not None
+    assert second.handed_over_ns == nir_ns + 20_000_000, "the guidance is not new any more"
+
+
+@pytest.mark.parametrize("view", list(View))
+def test_nir_alone_shows_nir(pair: Pair, guidance: Guidance, view: View) -> None:
+    picture = Drawing(REGISTERED).picture(pair.nir, None, guidance, Settings(view=view))
+    assert picture is not None
+    assert picture.view is View.NIR
+    assert not picture.overlay_drawn
