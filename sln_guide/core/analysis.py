@@ -48,6 +48,7 @@ class Analyser:
         self._mid = Pyramid(rows, cols, (float(spots[1]), float(spots[-1] * 1.2)))
         self._masks = Masks(geometry)
         self._finder = SpotFinder(geometry)
+        self._support_of = [int(np.argmin(np.abs(np.log(blurs / s)))) for s in spots]
         # the blur that smooths a spot without flattening it
         self._smooth_of = [int(np.argmin(np.abs(np.log(blurs / (0.6 * s))))) for s in spots]
         self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, 1.5 * spots[-1])))
@@ -146,8 +147,8 @@ class Analyser:
         best, which = self._best, self._which
         respond_into(best, which, bands, filters.astype(F32), (-filters @ offset).astype(F32))
         best *= weight
-        scale = self._scale(best, weight)
-        local = best / F32(scale)
+        spread = self._spread(best)
+        local = best / spread
         clock.mark("significance")
 
         background = np.exp(trend + prediction + blurs[-1]) - floor
@@ -157,8 +158,8 @@ class Analyser:
         added = mean - background
         wide = extended > local
         added[wide] = np.maximum(added, mean - ground)[wide]
-        limit = np.exp(threshold_sigma * scale / gain[1]) - 1
-        limits = np.full(mean.shape, limit, F32)
+        limit = np.exp(threshold_sigma / gain[1]) - 1
+        limits = np.exp(F32(threshold_sigma / gain[1]) * spread) - 1
         limits[judge > 0] = np.inf
 
         seen = Seen(
@@ -166,6 +167,7 @@ class Analyser:
             which,
             residual,
             tuple(blurs[k] for k in self._smooth_of),
+            tuple(self._pyramid.support[k] for k in self._support_of),
             mean,
             weight,
             judge,
@@ -269,8 +271,16 @@ class Analyser:
             v = w / np.maximum(1, np.abs(e) / (1.5 * s))
         return np.tensordot(beta, self._shapes, axes=1).astype(F32)
 
-    def _scale(self, best: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
-        return 1.0
+    def _spread(self, response: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much livelier texture is here than over the field: at least 1.
+
+        From the mean size of responses in the wider surroundings, bright spots left out.
+        """
+        calm = self._weight * (response < F32(2.0))
+        self._wide.weigh(calm)
+        size = np.minimum(np.abs(response), F32(3.0))
+        typical = float(np.mean(size[calm > 0.5]))
+        return np.maximum(self._wide.blur(size)[-1] / F32(max(typical, 1e-6)), F32(1.0))
 
     def _extended(
         self, noise: float, floor: np.float32

@@ -27,7 +27,7 @@ _Z95 = 1.96
 
 _ISOLATED = 0.45
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
-_DOUBTFUL = 0.3
+_CLEAR = 0.8
 _CHANNEL_ELONGATION = 3.0
 
 
@@ -45,6 +45,7 @@ class Seen:
     scale: NDArray[np.int32]
     residual: NDArray[np.float32]
     smooth: tuple[NDArray[np.float32], ...]
+    support: tuple[NDArray[np.float32], ...]
     mean: NDArray[np.float32]
     usable: NDArray[np.float32]
     judge: NDArray[np.uint8]
@@ -61,6 +62,7 @@ class _Shape:
     level: float
     isolation: float
     sectors_seen: int
+    support: float
 
 
 class SpotFinder:
@@ -93,28 +95,41 @@ class SpotFinder:
         label_into(self._labels, bright, self._parent)
         spots = [self._injection(seen, region) for region in injections]
         taken = np.zeros(local.shape, np.bool_)
+        open_ground = seen.usable.copy()
         channels: set[int] = set()
-        for k in order:
-            if len(spots) >= _MOST_SPOTS:
-                break
-            r, c = int(self._peak_r[k]), int(self._peak_c[k])
-            if taken[r, c] or seen.judge[r, c] & CannotJudge.NEAR_INJECTION:
-                continue
-            shape = self._survey(seen, r, c)
-            region = int(self._labels[r, c])
-            isolated = shape.isolation >= _ISOLATED and shape.sectors_seen >= 6
-            if not isolated and region not in channels and self._is_channel(region):
-                channels.add(region)
-                spots.append(self._channel(seen, region, r, c))
-                continue
-            if not isolated:
-                continue
-            spot = self._node(seen, r, c, shape, bright, taken)
-            if spot is not None:
-                spots.append(spot)
+        # a second round, because a neighbour found later may be what hid a node's own slope
+        for last in (False, True):
+            left = []
+            for k in order:
+                r, c = int(self._peak_r[k]), int(self._peak_c[k])
+                if taken[r, c] or seen.judge[r, c] & CannotJudge.NEAR_INJECTION:
+                    continue
+                if len(spots) >= _MOST_SPOTS:
+                    return spots, True
+                shape = self._survey(seen, open_ground, r, c)
+                if self._stands_alone(shape):
+                    spot = self._node(seen, r, c, shape, bright, taken)
+                    if spot is not None:
+                        spots.append(spot)
+                        open_ground[taken] = 0.0
+                elif not last:
+                    left.append(k)
+                else:
+                    region = int(self._labels[r, c])
+                    if region not in channels and self._is_channel(region):
+                        channels.add(region)
+                        spots.append(self._channel(seen, region, r, c))
+            order = left
         return spots, found > _MOST_PEAKS
 
-    def _survey(self, seen: Seen, r: int, c: int) -> _Shape:
+    @staticmethod
+    def _stands_alone(shape: _Shape) -> bool:
+        """Whether light falls off on every side that can be seen, and most sides can."""
+        if shape.isolation < _ISOLATED:
+            return False
+        return shape.sectors_seen >= 6 or (shape.sectors_seen >= 4 and shape.support >= _CLEAR)
+
+    def _survey(self, seen: Seen, ground: NDArray[np.float32], r: int, c: int) -> _Shape:
         k = int(seen.scale[r, c])
         sigma = self._geometry.spot_sigmas[k]
         smooth = seen.smooth[k]
@@ -122,21 +137,23 @@ class SpotFinder:
             self._ring,
             self._ring_seen,
             smooth,
-            seen.usable,
+            ground,
             float(r),
             float(c),
             1.8 * sigma,
             2.6 * sigma,
         )
+        support = float(seen.support[k][r, c])
         there = self._ring_seen > 0.5
-        if not there.any():
-            return _Shape(0.0, float(smooth[r, c]), -1.0, 0)
+        count = int(there.sum())
+        if count == 0:
+            return _Shape(0.0, float(smooth[r, c]), -1.0, 0, support)
         level = float(np.median(self._ring[there]))
         height = float(smooth[r, c]) - level
         if height <= 0:
-            return _Shape(height, level, -1.0, int(there.sum()))
+            return _Shape(height, level, -1.0, count, support)
         highest = float(self._ring[there].max())
-        return _Shape(height, level, (float(smooth[r, c]) - highest) / height, int(there.sum()))
+        return _Shape(height, level, (float(smooth[r, c]) - highest) / height, count, support)
 
     def _is_channel(self, region: int) -> bool:
         """Whether a region is long and thin: by the moments of its cells."""
@@ -227,6 +244,7 @@ class SpotFinder:
             [left + x + radius * np.cos(turn), top + y + radius * np.sin(turn)], axis=1
         )
         self._take(taken, top + y, left + x, radius)
+        self._take(taken, round(top + y + dy), round(left + x + dx), radius)
         contour = ((contour + 0.5) * block - 0.5).astype(np.float32)
         contour.setflags(write=False)
         area = 0.5 * math.sin(2 * math.pi / RAYS) * float(np.sum(radius * np.roll(radius, -1)))

@@ -21,6 +21,10 @@ _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
 
+_SITE_CONTRAST = 10.0
+_SITE_WIDTH = 0.3
+"""An injection site's least contrast, and its least width as a share of the largest node's."""
+
 
 @nb.njit(nogil=True, cache=True)
 def _judge_into(
@@ -123,17 +127,19 @@ class Masks:
         judge[self._grown] |= np.uint8(CannotJudge.INSTRUMENT)
         judge[sharp & ~self._grown] |= np.uint8(CannotJudge.GLINT)
         self._mark_injections(mean, full, around)
-        blocked = judge != 0
-        grow_into(self._grown, blocked)
+        # a saturated node keeps its place, with a flat top
+        np.not_equal(judge & np.uint8(0xFF ^ CannotJudge.SATURATED), 0, out=self._shade)
+        grow_into(self._grown, self._shade)
         np.subtract(1.0, self._grown, out=self.usable, casting="unsafe")
 
     def _mark_injections(
         self, mean: NDArray[np.float32], full: NDArray[np.float32], around: NDArray[np.float32]
     ) -> None:
-        """Tell saturated nodes from injection sites by size, and mask the site with its glare.
+        """Tell bright nodes from injection sites, and mask a site as far as it glares.
 
-        A saturated node keeps its place, with a flat top; a site is masked as far as its light is
-        more than three times its surroundings'.
+        A site is far brighter than any node. Where its top is cut off by saturation, its height
+        is told from its flanks: of a spot that is Gaussian there, the area above a level is
+        proportional to the logarithm of height over level.
         """
         self.injections = []
         judge = self.judge
@@ -142,12 +148,18 @@ class Masks:
         if not glare.any():
             return
         count, sizes = self._regions(glare)
-        hearts = np.zeros(count + 1, np.int64)
-        count_into(hearts, self._labels, saturated | (mean > 9.0 * around))
+        tops = np.zeros(count + 1, np.int64)
+        count_into(tops, self._labels, saturated)
         largest = self._geometry.spot_sigmas[-1] / 0.4  # the largest node's diameter in cells
         for k in range(1, count + 1):
-            wide = sizes[k] >= 0.25 * np.pi * (0.5 * largest) ** 2
-            if wide and hearts[k] >= 0.25 * np.pi * (0.2 * largest) ** 2:
-                region = self._labels == k
+            if sizes[k] < 0.25 * np.pi * (_SITE_WIDTH * largest) ** 2:
+                continue
+            region = self._labels == k
+            ground = float(np.median(around[region]))
+            level = float(mean[region].max()) - ground
+            flank = int(np.count_nonzero(region & (mean - around > 0.5 * level)))
+            share = min(tops[k] / max(flank, 1), 0.95)
+            height = level * 2.0 ** (share / (1.0 - share))
+            if height >= _SITE_CONTRAST * ground:
                 judge[region] |= np.uint8(CannotJudge.NEAR_INJECTION)
                 self.injections.append(region)
