@@ -25,6 +25,7 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 
 SCHEMA = 1
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
 _LINE = re.compile(r"Line[1-9][0-9]?")
 
 
@@ -163,9 +164,9 @@ def parse_rig(text: str, *, origin: str) -> Rig:
     try:
         rig = msgspec.toml.decode(text.encode(), type=Rig)
     except msgspec.ValidationError as error:
-        raise RigError(f"rig {origin}: {_plain(str(error))}") from None
+        raise RigError(f"rig {origin}: {_plain(_one_line(str(error)))}") from None
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        reason = str(error) or "nested too deeply"
+        reason = _one_line(str(error)) or "nested too deeply"
         raise RigError(f"rig {origin}: not valid TOML: {reason}") from None
     _check(rig, origin)
     return rig
@@ -207,16 +208,27 @@ def _beside(folder: Path, rig: Rig) -> Rig:
     return msgspec.structs.replace(rig, **roles)
 
 
+def _one_line(message: str) -> str:
+    """Keys and values may hold line ends; an error may not."""
+    return (
+        message.encode("unicode_escape").decode("ascii") if not message.isprintable() else message
+    )
+
+
 def _plain(message: str) -> str:
     """Turn msgspec's ``$.nir.exposure_us`` into the key as written in the file."""
     text, _, where = message.partition(" - at `$")
     key = where.rstrip("`").lstrip(".")
+    field = _FIELD.fullmatch(text)
+    if field is not None:
+        text = "is missing" if field.group(1) == "missing required" else "no such key"
+        key = f"{key}.{field.group(2)}" if key else field.group(2)
     return f"key '{key}': {text}" if key else text
 
 
 def _check(rig: Rig, origin: str) -> None:
     def refuse(key: str, why: str) -> None:
-        raise RigError(f"rig {origin}: key '{key}': {why}")
+        raise RigError(f"rig {origin}: key '{key}': {_one_line(why)}")
 
     for key, value in _numbers(msgspec.structs.asdict(rig), ""):
         if not math.isfinite(value):
