@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 def nearest_pairs(
     nir_ns: NDArray[np.int64], white_ns: NDArray[np.int64]
 ) -> list[tuple[int, int | None]]:
-    """Return for each NIR frame the white one exposed nearest to it, within one white period.
+    """Return for each NIR frame the white one exposed nearest to it, None where none was near.
+
+    The nearest of a steady stream is at most half a period away; three quarters allow for jitter.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ def nearest_pairs(
     nearer_left = np.abs(times[left] - nir_ns) <= np.abs(times[right] - nir_ns)
     chosen = np.where(nearer_left, left, right)
     skew_ns = np.abs(times[chosen] - nir_ns)
-    limit_ns = float(np.median(np.diff(times))) if len(times) > 1 else np.inf
+    limit_ns = 0.75 * float(np.median(np.diff(times))) if len(times) > 1 else np.inf
     return [
         (index, int(order[c]) if skew <= limit_ns else None)
         for index, (c, skew) in enumerate(zip(chosen.tolist(), skew_ns.tolist(), strict=True))

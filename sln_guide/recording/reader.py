@@ -268,7 +268,7 @@ class CaseReader:
         """Return (NIR index, white index or None) in the order of processing.
 
         The logged pairs where the case has a guidance log (those whose frames are in it), else
-        each NIR frame with the white one exposed nearest to it, within one white period.
+        each NIR frame with the white one exposed nearest to it (see `nearest_pairs`).
         """
         if len(self._topics[records.GUIDANCE].rows):
             return self._logged_pairs()

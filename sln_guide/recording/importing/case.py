@@ -15,8 +15,9 @@ from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
+from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.registration import load_registration
-from sln_guide.recording.importing.sources import ImportProblem, open_source
+from sln_guide.recording.importing.sources import open_source
 from sln_guide.recording.importing.stream import (
     Stream,
     choose_nir_format,
@@ -25,6 +26,7 @@ from sln_guide.recording.importing.stream import (
     grey_of,
 )
 from sln_guide.recording.importing.times import set_times
+from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.reader import DARK
 from sln_guide.recording.writer import CaseWriter
 
@@ -265,9 +267,11 @@ def _registration(
 
 
 def _count_pairs(streams: dict[Role, Stream]) -> int:
-    nir, white = streams[Role.NIR].times_s, np.array(streams[Role.WHITE].times_s)
-    limit = float(np.median(np.diff(white))) if len(white) > 1 else math.inf
-    return sum(bool(np.abs(white - t).min() <= limit) for t in nir)
+    nir, white = (
+        np.array([round(t * 1e9) for t in streams[role].times_s], np.int64)
+        for role in (Role.NIR, Role.WHITE)
+    )
+    return sum(found is not None for _, found in nearest_pairs(nir, white))
 
 
 def _write(case: CaseWriter, streams: list[Stream], rig: Rig, steps: Steps) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from hardware.rig import Matrix3, Registration
-from sln_guide.recording.importing.sources import ImportProblem
+from sln_guide.recording.importing.picture import ImportProblem
 
 
 def load_registration(path: Path) -> Registration:

@@ -10,35 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hardware.camera import CameraError
 from hardware.images import SUFFIXES, image_files, read_image
-from sln_guide.recording.errors import RecordingError
-
-Pixels = NDArray[Any]
+from sln_guide.recording.importing.picture import ImportProblem, Picture, Pixels, checked
+from sln_guide.recording.importing.tiff import TiffStack
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".webm")
-MAX_EDGE_PX = 32_768
-
-
-class ImportProblem(RecordingError):
-    """What cannot be imported: one line naming the file, what is wrong, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture as stored. ``pixels`` (H, W) or (H, W, 3) RGB, uint8 or uint16, owned.
-
-    ``name`` is for error messages. ``time_s`` is the source's own time stamp, None without one.
-    ``bits`` is what the file itself says its samples hold, None where it does not say.
-    """
-
-    name: str
-    pixels: Pixels
-    time_s: float | None = None
-    bits: int | None = None
 
 
 class Source(Protocol):
@@ -97,27 +76,6 @@ def open_source(path: Path, *, colour: bool) -> Source:
         f"{path}: cannot be imported: give a folder of images, one of "
         f"{', '.join((*SUFFIXES, '.npy', *VIDEO_SUFFIXES))}"
     )
-
-
-def checked(name: str, pixels: Pixels) -> Pixels:
-    """Return ``pixels`` if they are a picture a camera could have taken.
-
-    Raises
-    ------
-    ImportProblem
-        Naming what they are instead.
-    """
-    if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImportProblem(f"{name}: {pixels.dtype} pixels: give 8 or 16 bit unsigned integers")
-    if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
-        pixels = pixels[..., 0]
-    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
-        pixels = pixels[..., :3]
-    elif pixels.ndim != 2:
-        raise ImportProblem(f"{name}: an array of {pixels.shape} is not a picture")
-    if not 0 < pixels.shape[0] <= MAX_EDGE_PX or not 0 < pixels.shape[1] <= MAX_EDGE_PX:
-        raise ImportProblem(f"{name}: {pixels.shape[1]}x{pixels.shape[0]} px is not a picture")
-    return np.ascontiguousarray(pixels)
 
 
 def _png_problem(data: bytes) -> tuple[str | None, int | None]:
@@ -200,83 +158,6 @@ class ImageFiles:
             except CameraError as error:
                 raise ImportProblem(str(error)) from None
             yield Picture(str(path), checked(str(path), pixels), bits=bits)
-
-
-@dataclass(frozen=True)
-class TiffStack:
-    """A TIFF of one page or many, read page by page."""
-
-    path: Path
-    rate_hz: float | None = None
-    notes: tuple[str, ...] = ()
-
-    def numbers(self) -> None:
-        """Pages have no numbers of their own."""
-        return
-
-    def pictures(self) -> Iterator[Picture]:
-        """Yield the pages of the first series."""
-        import tifffile
-
-        try:
-            with tifffile.TiffFile(self.path) as tiff:
-                yield from self._pages(tiff)
-        except ImportProblem:
-            raise
-        except (OSError, ValueError, IndexError, KeyError, TypeError, tifffile.TiffFileError) as e:
-            raise ImportProblem(
-                f"{self.path}: not a TIFF that can be read, or cut short ({e})"
-            ) from None
-
-    def _pages(self, tiff: Any) -> Iterator[Picture]:
-        series = tiff.series[0]
-        count = int(np.prod(series.shape[: series.ndim - series.keyframe.ndim], dtype=np.int64))
-        contiguous = len(series.pages) < count and series.dataoffset is not None
-        stack = None
-        if contiguous:
-            # ImageJ writes stacks as one page followed by raw pictures.
-            stack = np.memmap(
-                self.path, series.dtype, "r", series.dataoffset, (count, *series.keyframe.shape)
-            )
-        tag = series.keyframe.tags.get(281)
-        brightest = tag.value if tag is not None and isinstance(tag.value, int) else 0
-        bits = brightest.bit_length() if brightest > 1 else None
-        for index in range(count):
-            name = f"{self.path} page {index + 1}" if count > 1 else str(self.path)
-            try:
-                pixels = self._page(series, stack, index)
-            except (ValueError, OSError, RuntimeError, zlib.error) as error:
-                raise ImportProblem(f"{name}: cannot be read, or cut short ({error})") from None
-            if pixels is None:
-                raise ImportProblem(f"{name}: is missing: the file is cut short")
-            yield Picture(name, checked(name, pixels), bits=bits)
-
-    def _page(self, series: Any, stack: Any, index: int) -> Pixels | None:
-        if stack is not None:
-            return np.array(stack[index])
-        page = series.pages[index]
-        if page is None:
-            return None
-        try:
-            array: Pixels = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return self._by_opencv(index)
-        end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
-        if end > self.path.stat().st_size:
-            raise ValueError("its pixels reach beyond the end of the file")
-        return array
-
-    def _by_opencv(self, index: int) -> Pixels | None:
-        """Read a page whose compression tifffile needs a further library for."""
-        from hardware.opencv import cv2
-
-        whole, pages = cv2.imreadmulti(str(self.path), index, 1, flags=cv2.IMREAD_UNCHANGED)
-        if not whole or not pages:
-            return None
-        array: Pixels = pages[0]
-        return array[..., 2::-1] if array.ndim == 3 and array.shape[2] >= 3 else array
 
 
 @dataclass(frozen=True)

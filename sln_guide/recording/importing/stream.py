@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role
-from sln_guide.recording.importing.sources import ImportProblem, Picture, Source
+from sln_guide.recording.importing.picture import ImportProblem, Picture
+from sln_guide.recording.importing.sources import Source
 
 GREY_TOLERANCE = 8
 """Counts by which the channels of a grey picture stored as lossy colour may differ."""

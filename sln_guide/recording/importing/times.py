@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sln_guide.recording.importing.sources import ImportProblem
+from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.stream import Stream
 
 ASSUMED_FPS = 10.0
