@@ -1,0 +1,302 @@
+"""Edits, cuts and swaps that leave every checksum right are still found and named."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from sln_guide.guidance import Interval, Kind, Role, Settings
+from sln_guide.recording import CaseReader, CaseWriter, EventRecord, digest, mcap_format, records
+from sln_guide.recording.folder import MANIFEST, part_paths
+from sln_guide.recording.gaps import BEFORE_RECORDER
+from sln_guide.recording.part import index_path
+from sln_guide.recording.preroll import PreRoll
+from sln_guide.recording.scan import Found, PartFileReader
+from sln_guide.recording.verify import verify
+from tests.recording.making import (
+    PERIOD_NS,
+    assert_same_frame,
+    detection,
+    fill,
+    frame,
+    guidance,
+    record,
+    rig,
+    white,
+)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    folder = tmp_path / "a.case"
+    record(folder, 6, roll_bytes=14_000)
+    assert len(part_paths(folder)) >= 3
+    return folder
+
+
+def chunks(part: Path) -> list[Found]:
+    reader = PartFileReader(part)
+    try:
+        return [
+            item
+            for item in reader.walk()
+            if isinstance(item, Found) and item.opcode == mcap_format.CHUNK
+        ]
+    finally:
+        reader.close()
+
+
+def replace_record(part: Path, place: Found, data: bytes, *, relink: bytes | None = None) -> None:
+    """Put other data into a record, with lengths and checksum made right."""
+    reader = PartFileReader(part)
+    found = reader.record(place)
+    reader.close()
+    assert not isinstance(found, str)
+    lead = bytes(found.body[: mcap_format.MESSAGE_FIXED.size])
+    chunk = mcap_format.frame_chunk(lead, (data,), relink or found.link, records.CHANNELS["chain"])
+    raw = part.read_bytes()
+    end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
+    part.write_bytes(raw[: place.offset] + chunk.lead + data + chunk.tail + raw[end:])
+
+
+def topic_of(part: Path, place: Found) -> tuple[str, bytes]:
+    reader = PartFileReader(part)
+    found = reader.record(place)
+    reader.close()
+    assert not isinstance(found, str)
+    return records.TOPICS[found.channel], bytes(found.data)
+
+
+def test_a_rewritten_event_is_named(case: Path) -> None:
+    part = part_paths(case)[0]
+    place, data = next(
+        (place, data)
+        for place in chunks(part)
+        for topic, data in [topic_of(part, place)]
+        if topic == "events"
+    )
+    event = msgspec.json.decode(data, type=EventRecord)
+    forged = msgspec.json.encode(msgspec.structs.replace(event, detail="at 7"))
+    assert len(forged) == len(data)
+    replace_record(part, place, forged)
+    problem = verify(case).problems[0]
+    assert (problem.topic, problem.index) == ("events", 0)
+    assert "hash chain" in problem.what
+    assert problem.byte_range == (place.offset, place.offset + place.length)
+
+
+def test_a_frame_taken_out_is_noticed(case: Path) -> None:
+    part = part_paths(case)[1]
+    place = chunks(part)[3]
+    raw = part.read_bytes()
+    end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
+    part.write_bytes(raw[: place.offset] + raw[end:])
+    result = verify(case)
+    assert any("1 records are missing before" in p.what for p in result.problems)
+
+
+def test_two_records_swapped_are_noticed(case: Path) -> None:
+    part = part_paths(case)[1]
+    first, second = chunks(part)[2:4]
+    raw = part.read_bytes()
+    middle = second.offset
+    end = second.offset + second.length + mcap_format.MESSAGE_INDEXES_BYTES
+    part.write_bytes(raw[: first.offset] + raw[middle:end] + raw[first.offset : middle] + raw[end:])
+    assert any("out of order" in p.what for p in verify(case).problems)
+
+
+def test_a_part_taken_out_is_noticed(case: Path) -> None:
+    middle = part_paths(case)[1]
+    middle.unlink()
+    text = verify(case).text()
+    assert f"{middle.name}: is missing" in text
+    with CaseReader(case) as read:
+        for index in range(read.count(Role.NIR)):
+            read.frame(Role.NIR, index)
+
+
+def test_a_tail_cut_off_shows(case: Path) -> None:
+    last = part_paths(case)[-1]
+    last.unlink()
+    index_path(last).unlink()
+    text = verify(case).text()
+    assert "cut off: the last" in text
+
+
+def test_a_tail_cut_off_with_its_manifest_shows_by_the_head_noted_elsewhere(case: Path) -> None:
+    with CaseReader(case) as read:
+        assert read.manifest is not None
+        head, manifest = read.manifest.chain_head, read.manifest
+    assert head is not None
+    assert verify(case, expected_head=head.upper()).complete
+    last = part_paths(case)[-1]
+    reader = PartFileReader(part_paths(case)[-2])
+    link = reader.record(chunks(part_paths(case)[-2])[-1])
+    reader.close()
+    assert not isinstance(link, str)
+    shutil.copy(case / MANIFEST, case.parent / "before")
+    last.unlink()
+    index_path(last).unlink()
+    forged = msgspec.structs.replace(
+        manifest,
+        parts=manifest.parts[:-1],
+        records=link.number + 1,
+        chain_head=link.link.hex(),
+    )
+    (case / MANIFEST).write_bytes(msgspec.json.encode(forged))
+    assert verify(case).complete  # an unkeyed chain cannot know: see docs/case-format.md
+    result = verify(case, expected_head=head)
+    assert not result.ok
+    assert "noted elsewhere" in result.text()
+
+
+def test_parts_of_another_case_are_noticed(case: Path, tmp_path: Path) -> None:
+    other = tmp_path / "b.case"
+    record(other, 6, roll_bytes=14_000)
+    shutil.copy(part_paths(other)[1], part_paths(case)[1])
+    shutil.copy(index_path(part_paths(other)[1]), index_path(part_paths(case)[1]))
+    assert "does not continue the part before it" in verify(case).text()
+    shutil.copy(other / MANIFEST, case / MANIFEST)
+    assert "another case" in verify(case).text()
+
+
+def test_an_added_part_is_noticed(case: Path) -> None:
+    shutil.copy(part_paths(case)[0], case / "part-099.mcap")
+    assert "it was added" in verify(case).text()
+
+
+def test_attachments_are_under_the_chain(tmp_path: Path) -> None:
+    folder = tmp_path / "x.case"
+    record(folder, 1)
+    part = part_paths(folder)[0]
+    raw = part.read_bytes()
+    old = mcap_format.attachment_record("dark.bin", "application/octet-stream", b"", 0)
+    begin = raw.index(b"dark.bin") - 29
+    reader = PartFileReader(part)
+    place = reader.record_at(begin)
+    reader.close()
+    assert place is not None
+    del old
+    forged = mcap_format.attachment_record(
+        "dark.bin", "application/octet-stream", b"\x00\x02" * 40, 5
+    )
+    assert len(forged) == place.length
+    part.write_bytes(raw[:begin] + forged + raw[begin + place.length :])
+    assert "attachment 'dark.bin' was changed" in verify(folder).text()
+
+
+def test_gaps_say_where_and_why(tmp_path: Path) -> None:
+    with CaseWriter(tmp_path / "g.case", rig=rig(), settings=Settings()) as case:
+        for sequence in (0, 1, 4):
+            case.write_frame(Role.NIR, frame(sequence))
+        case.write_gap(Role.NIR, 7, 2, 0, "backlog full")
+        for sequence in (10, 11):
+            case.write_frame(Role.NIR, frame(sequence))
+        for sequence in (0, 2):
+            case.write_frame(Role.NIR, frame(sequence, epoch=1))
+        case.write_frame(Role.NIR, frame(1, epoch=2))
+        case.write_frame(Role.NIR, frame(0, epoch=2))  # the counter wrapped: no gap
+        case.write_gap(Role.NIR, 2, 5, 2, "stopped")
+    with CaseReader(tmp_path / "g.case") as read:
+        gaps = read.gaps(Role.NIR)
+        assert read.gaps(Role.WHITE) == ()
+    expected = [
+        (0, 2, 2, BEFORE_RECORDER, 1),
+        (0, 5, 2, BEFORE_RECORDER, 2),
+        (0, 7, 2, "backlog full", 2),
+        (0, 9, 1, BEFORE_RECORDER, 2),
+        (1, 1, 1, BEFORE_RECORDER, 5),
+        (2, 2, 5, "stopped", 8),
+    ]
+    assert [(g.epoch, g.first_sequence, g.count, g.reason, g.after_index) for g in gaps] == expected
+    result = verify(tmp_path / "g.case")
+    assert result.gaps[Role.NIR] == gaps
+    assert result.ok
+    assert not result.complete
+    assert "gap: nir epoch 0: 2 from sequence 7: backlog full" in result.text()
+
+
+def test_progress_of_verify_reaches_its_end(case: Path) -> None:
+    told: list[tuple[int, int]] = []
+    verify(case, progress=lambda *step: told.append(step))
+    assert told
+    assert all(done <= total for done, total in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] >= 0.9 * told[-1][1]
+
+
+# -- the digest -----------------------------------------------------------------------------------
+
+
+def test_the_digest_sees_every_number_and_no_time() -> None:
+    nir, other = frame(0), white(0)
+    base = guidance(1, nir, other, (detection(),))
+    before = digest(base)
+    assert digest(replace(base, generation=9, stage_ms={}, pair=base.pair)) == before
+    changes: dict[str, object] = {
+        "track_id": 4,
+        "kind": Kind.GLINT,
+        "confirmed": False,
+        "coasted": True,
+        "x_px": 12.250000000000002,
+        "y_px": 8.25,
+        "x_white_px": 0.0,
+        "y_white_px": 0.0,
+        "area_px": 41.0,
+        "area_mm2": None,
+        "spot_width_px": 7.2,
+        "spot_width_mm": 1.0,
+        "signal": None,
+        "sbr": -2.25,
+        "sbr_interval": Interval(2.0, 2.6),
+        "cnr": None,
+        "cnr_interval": Interval(1.0, 2.0),
+        "significance": 8.5,
+        "saturated_fraction": 0.1,
+        "age_s": 0.5,
+        "contour_px": None,
+        "flags": (),
+    }
+    assert set(changes) == set(detection().__dataclass_fields__)
+    seen = {before}
+    for name, value in changes.items():
+        seen.add(digest(replace(base, detections=(detection(**{name: value}),))))
+    seen.add(digest(replace(base, detections=())))
+    seen.add(digest(replace(base, detections=(detection(), detection()))))
+    signal = base.signal.copy()
+    signal[2, 3] = np.nextafter(signal[2, 3], np.float32(9))
+    seen.add(digest(replace(base, signal=signal)))
+    seen.add(digest(replace(base, signal=base.signal.reshape(4, 3))))
+    assert len(seen) == 1 + len(changes) + 4
+
+
+# -- pre-roll -------------------------------------------------------------------------------------
+
+
+def test_the_last_seconds_before_record_are_saved(tmp_path: Path) -> None:
+    roll = PreRoll(seconds=0.5, max_bytes=10 << 20)
+    for sequence in range(100):
+        for role, each in ((Role.NIR, frame(sequence)), (Role.WHITE, white(sequence))):
+            roll.keep(records.pack_frame(role, each, records.Codec.LZ4))
+    assert roll.seconds == pytest.approx(0.5, abs=PERIOD_NS / 1e9)
+    with CaseWriter(tmp_path / "p.case", rig=rig(), settings=Settings()) as case:
+        assert roll.pour_into(case) == 60
+        assert (roll.size, roll.seconds) == (0, 0.0)
+        fill(case, 2, first=100)
+    with CaseReader(tmp_path / "p.case") as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(70, 102))
+        assert_same_frame(read.frame(Role.WHITE, 0), white(70))
+    assert verify(tmp_path / "p.case").complete
+
+
+def test_pre_roll_is_bounded_in_memory() -> None:
+    roll = PreRoll(seconds=1e6, max_bytes=20_000)
+    for sequence in range(200):
+        roll.keep(records.pack_frame(Role.NIR, frame(sequence), records.Codec.RAW))
+        assert roll.size <= 20_000
+    assert roll.size > 15_000
