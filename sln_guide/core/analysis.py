@@ -24,7 +24,7 @@ from sln_guide.guidance import CannotJudge
 __all__ = ["Analyser", "Field", "warm_up"]
 
 F32 = np.float32
-_MOST_SPOTS = 64
+_USUAL_THRESHOLD = 4.5
 
 
 class Analyser:
@@ -53,6 +53,9 @@ class Analyser:
         self._smooth_of = [int(np.argmin(np.abs(np.log(blurs / (0.6 * s))))) for s in spots]
         self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, 1.5 * spots[-1])))
         self._templates = band_templates(spots, blurs)
+        # A field holds many more places for small spots than for large ones: the same number of
+        # sigmas is worth less there. At about the usual threshold, equal false calls per size.
+        self._trials = 1.0 - np.log((spots[1] / spots) ** 2) / _USUAL_THRESHOLD**2
         self._bands = np.zeros((count, *shape), F32)
         self._log = np.zeros(shape, F32)
         self._logs = np.zeros((3, *shape), F32)
@@ -143,7 +146,7 @@ class Analyser:
         inverse = np.linalg.inv(covariance)
         filters = self._templates @ inverse
         gain = np.sqrt(np.einsum("sb,sb->s", filters, self._templates))
-        filters = filters / gain[:, None]
+        filters = filters * (self._trials / gain)[:, None]
         best, which = self._best, self._which
         respond_into(best, which, bands, filters.astype(F32), (-filters @ offset).astype(F32))
         best *= weight

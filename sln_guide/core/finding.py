@@ -25,10 +25,12 @@ _MOST_SPOTS = 48
 _SECTORS = 8
 _Z95 = 1.96
 
-_ISOLATED = 0.45
+_ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
-_CLEAR = 0.8
+_CLEAR = 0.58
 _CHANNEL_ELONGATION = 3.0
+_NODE_OVER_CHANNEL = 1.6
+"""A node on a channel is brighter than the channel's median by this factor, in the logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,7 @@ class SpotFinder:
                 if len(spots) >= _MOST_SPOTS:
                     return spots, True
                 shape = self._survey(seen, open_ground, r, c)
-                if self._stands_alone(shape):
+                if self._stands_alone(shape) and not self._on_channel(seen, shape, r, c):
                     spot = self._node(seen, r, c, shape, bright, taken)
                     if spot is not None:
                         spots.append(spot)
@@ -127,7 +129,15 @@ class SpotFinder:
         """Whether light falls off on every side that can be seen, and most sides can."""
         if shape.isolation < _ISOLATED:
             return False
-        return shape.sectors_seen >= 6 or (shape.sectors_seen >= 4 and shape.support >= _CLEAR)
+        return shape.sectors_seen >= 6 or (shape.sectors_seen == 5 and shape.support >= _CLEAR)
+
+    def _on_channel(self, seen: Seen, shape: _Shape, r: int, c: int) -> bool:
+        """Whether the peak is but a bright place of a channel: not much brighter than its line."""
+        region = int(self._labels[r, c])
+        if not self._is_channel(region):
+            return False
+        line = seen.residual[self._labels == region]
+        return shape.height < _NODE_OVER_CHANNEL * (float(np.median(line)) - shape.level)
 
     def _survey(self, seen: Seen, ground: NDArray[np.float32], r: int, c: int) -> _Shape:
         k = int(seen.scale[r, c])

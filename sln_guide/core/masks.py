@@ -17,21 +17,24 @@ from sln_guide.guidance import CannotJudge
 
 _SHARP = np.float32(0.22)
 """Step between pixels two apart, relative to the level, that diffuse light does not reach."""
+_NOISE_EDGES = np.float32(1.8)
+"""Largest step of a block that noise makes, over the typical one: a maximum of many is steady."""
 _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
 
-_SITE_CONTRAST = 10.0
+_SITE_CONTRAST = 14.0
 _SITE_WIDTH = 0.3
+_HALO = 0.5
+"""Width of its halo as a share of its radius."""
 """An injection site's least contrast, and its least width as a share of the largest node's."""
 
 
 @nb.njit(nogil=True, cache=True)
 def _judge_into(
-    judge, sharp, dark, shade, mean, edge, full, bad_share, around, level, noise, dark_level, block
+    judge, sharp, dark, shade, mean, edge, full, bad_share, around, level, noisy, dark_level, block
 ):  # type: ignore[no-untyped-def]
-    """Set the reasons that one cell tells by itself."""
-    pixel_noise = noise * np.float32(block)
+    """Set the reasons that one cell tells by itself. ``noisy``: typical edge / root of level."""
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):
             bits = 0
@@ -42,12 +45,47 @@ def _judge_into(
                 bits |= 32
             if m < dark_level:
                 bits |= 2
-            step = edge[r, c] - np.float32(7.0) * pixel_noise
-            limit = _SHARP * (m + np.float32(2.0) * pixel_noise + np.float32(0.1) * level)
-            sharp[r, c] = block >= 3 and bits & 1 == 0 and step > limit
+            limit = _NOISE_EDGES * noisy * np.sqrt(m + np.float32(0.05) * level)
+            limit += _SHARP * (m + np.float32(0.1) * level)
+            sharp[r, c] = block >= 3 and bits & 1 == 0 and edge[r, c] > limit
             shade[r, c] = m < _SHADE * around[r, c]
             dark[r, c] = bits & 2 != 0
             judge[r, c] = bits
+
+
+@nb.njit(nogil=True, cache=True)
+def _forgive_hot_pixels(sharp, mean):  # type: ignore[no-untyped-def]
+    """Unset lone cells whose trimmed mean is like their neighbours': one hot pixel is no glint."""
+    rows, cols = sharp.shape
+    for r in range(rows):
+        for c in range(cols):
+            if not sharp[r, c]:
+                continue
+            others = 0
+            n = 0
+            total = np.float32(0)
+            for i in range(max(r - 1, 0), min(r + 2, rows)):
+                for j in range(max(c - 1, 0), min(c + 2, cols)):
+                    if i != r or j != c:
+                        others += sharp[i, j]
+                        n += 1
+                        total += mean[i, j]
+            if others == 0 and n > 0 and mean[r, c] * n < np.float32(1.15) * total:
+                sharp[r, c] = False
+
+
+@nb.njit(nogil=True, cache=True)
+def typical_edge(edge, mean, level):  # type: ignore[no-untyped-def]
+    """Return the median of edge / sqrt(level): what noise alone does to the largest step."""
+    rows, cols = edge.shape
+    ratios = np.empty(((rows + 1) // 2) * ((cols + 1) // 2), np.float32)
+    n = 0
+    for r in range(0, rows, 2):
+        for c in range(0, cols, 2):
+            m = max(mean[r, c], np.float32(0)) + np.float32(0.05) * level
+            ratios[n] = edge[r, c] / np.sqrt(m)
+            n += 1
+    return np.median(ratios[:n])
 
 
 class Masks:
@@ -73,6 +111,7 @@ class Masks:
         self._labels = np.zeros(shape, np.int32)
         self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
         self.injections: list[NDArray[np.bool_]] = []
+        self.glare = np.zeros(shape, np.bool_)
 
     def _regions(self, mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
         count = label_into(self._labels, mask, self._parent)
@@ -109,10 +148,11 @@ class Masks:
             bad_share,
             around,
             np.float32(tissue),
-            np.float32(noise),
+            np.float32(typical_edge(edge, mean, np.float32(tissue))),
             np.float32(dark_level),
             geometry.block_px,
         )
+        _forgive_hot_pixels(sharp, mean)
         # glints are small; longer sharp edges, with the shade they enclose, are instruments
         smallest = geometry.spot_sigmas[0] * 2.355
         glint_cells = max(4, round(smallest**2))
@@ -131,6 +171,7 @@ class Masks:
         np.not_equal(judge & np.uint8(0xFF ^ CannotJudge.SATURATED), 0, out=self._shade)
         grow_into(self._grown, self._shade)
         np.subtract(1.0, self._grown, out=self.usable, casting="unsafe")
+        judge[self.glare] |= np.uint8(CannotJudge.NEAR_INJECTION)
 
     def _mark_injections(
         self, mean: NDArray[np.float32], full: NDArray[np.float32], around: NDArray[np.float32]
@@ -142,6 +183,7 @@ class Masks:
         proportional to the logarithm of height over level.
         """
         self.injections = []
+        self.glare = np.zeros(self.judge.shape, np.bool_)
         judge = self.judge
         saturated = full > 0.02
         glare = saturated | (mean > 3.0 * around)
@@ -163,3 +205,16 @@ class Masks:
             if height >= _SITE_CONTRAST * ground:
                 judge[region] |= np.uint8(CannotJudge.NEAR_INJECTION)
                 self.injections.append(region)
+        self.glare = self._grown_by(self.injections)
+
+    def _grown_by(self, sites: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Return the sites and their surroundings, in which no faint thing can be told."""
+        out = np.zeros(self.judge.shape, np.bool_)
+        for site in sites:
+            near = site.copy()
+            radius = np.sqrt(float(np.count_nonzero(site)) / np.pi)
+            for _ in range(max(2, round(_HALO * radius))):
+                grow_into(self._grown, near)
+                near, self._grown = self._grown, near
+            out |= near
+        return out
