@@ -51,7 +51,7 @@ class Analyser:
         self._support_of = [int(np.argmin(np.abs(np.log(blurs / s)))) for s in spots]
         # the blur that smooths a spot without flattening it
         self._smooth_of = [int(np.argmin(np.abs(np.log(blurs / (0.6 * s))))) for s in spots]
-        self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, 1.5 * spots[-1])))
+        self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, max(4.5, 1.5 * spots[-1]))))
         self._templates = band_templates(spots, blurs)
         # A field holds many more places for small spots than for large ones: the same number of
         # sigmas is worth less there. At about the usual threshold, equal false calls per size.

@@ -28,6 +28,8 @@ _Z95 = 1.96
 _ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
 _CLEAR = 0.58
+_REACH = 0.6
+"""Share of the threshold down to which light still belongs to what was found above it."""
 _CHANNEL_ELONGATION = 3.0
 _NODE_OVER_CHANNEL = 1.6
 """A node on a channel is brighter than the channel's median by this factor, in the logarithm."""
@@ -94,7 +96,7 @@ class SpotFinder:
         count = min(found, _MOST_PEAKS)
         order = sorted(range(count), key=lambda k: -local[self._peak_r[k], self._peak_c[k]])
         bright = local > np.float32(threshold_sigma)
-        label_into(self._labels, bright, self._parent)
+        label_into(self._labels, local > np.float32(_REACH * threshold_sigma), self._parent)
         spots = [self._injection(seen, region) for region in injections]
         taken = np.zeros(local.shape, np.bool_)
         open_ground = seen.usable.copy()
@@ -172,7 +174,9 @@ class SpotFinder:
             return False
         spread = np.cov(np.stack([r, c]).astype(np.float64))
         low, high = np.linalg.eigvalsh(spread)
-        return bool(high > 0 and math.sqrt(high / max(low, 0.08)) >= _CHANNEL_ELONGATION)
+        if 4.0 * math.sqrt(max(high, 0.0)) < 4.0 * self._geometry.spot_sigmas[1]:
+            return False
+        return bool(math.sqrt(high / max(low, 0.08)) >= _CHANNEL_ELONGATION)
 
     def _node(
         self,

@@ -19,6 +19,8 @@ _SHARP = np.float32(0.22)
 """Step between pixels two apart, relative to the level, that diffuse light does not reach."""
 _NOISE_EDGES = np.float32(1.8)
 """Largest step of a block that noise makes, over the typical one: a maximum of many is steady."""
+_STEEP = np.float32(2.2)
+"""Ratio of neighbouring cells that only something lying in front of the tissue makes."""
 _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
@@ -72,6 +74,21 @@ def _forgive_hot_pixels(sharp, mean):  # type: ignore[no-untyped-def]
                         total += mean[i, j]
             if others == 0 and n > 0 and mean[r, c] * n < np.float32(1.15) * total:
                 sharp[r, c] = False
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def]
+    """Set shaded cells beside one so much brighter that no tissue lies between them."""
+    rows, cols = sharp.shape
+    for r in range(rows):
+        for c in range(cols):
+            if sharp[r, c] or not shade[r, c]:
+                continue
+            limit = _STEEP * (max(mean[r, c], np.float32(0)) + np.float32(0.02) * level)
+            for i in range(max(r - 1, 0), min(r + 2, rows)):
+                for j in range(max(c - 1, 0), min(c + 2, cols)):
+                    if mean[i, j] > limit:
+                        sharp[r, c] = True
 
 
 @nb.njit(nogil=True, cache=True)
@@ -153,6 +170,7 @@ class Masks:
             geometry.block_px,
         )
         _forgive_hot_pixels(sharp, mean)
+        _add_steep_shades(sharp, self._shade, mean, np.float32(tissue))
         # glints are small; longer sharp edges, with the shade they enclose, are instruments
         smallest = geometry.spot_sigmas[0] * 2.355
         glint_cells = max(4, round(smallest**2))
