@@ -45,7 +45,7 @@ class Analyser:
         low, high = max(0.7 * spots[0], 0.8), 1.8 * spots[-1]
         blurs = low * (high / low) ** (np.arange(count) / (count - 1))
         self._pyramid = Pyramid(rows, cols, tuple(float(b) for b in blurs))
-        self._mid = Pyramid(rows, cols, (float(spots[1]), float(spots[-1] * 1.2)))
+        self._mid = Pyramid(rows, cols, tuple(float(v) for v in 0.9 * spots))
         self._masks = Masks(geometry)
         self._finder = SpotFinder(geometry)
         self._support_of = [int(np.argmin(np.abs(np.log(blurs / s)))) for s in spots]
@@ -235,12 +235,22 @@ class Analyser:
             log_into(self._logs[k], white.colour[k], F32(max(0.02 * white.colour[k].mean(), 1e-3)))
         self._mid.weigh(np.ascontiguousarray(w, F32))
         passed = []
-        for image in (self._log, *self._logs):
+        for k, image in enumerate((self._log, *self._logs)):
             blurs = self._mid.blur(image)
-            passed.append((blurs[0] - blurs[1])[self._thin].ravel().astype(np.float64))
-        use = w[self._thin].ravel() > 0.5
-        y = passed[0][use]
-        x = np.stack(passed[1:], 1)[use]
+            passed.append([(blurs[i] - blurs[i + 1])[self._thin] for i in range(len(blurs) - 1)])
+            if k > 0:
+                # a reflection hides the colour below it: take that of its surroundings
+                np.copyto(image, blurs[1], where=~good)
+        use = w[self._thin] > 0.5
+        scale = [1.4826 * float(np.median(np.abs(p[use]))) + 1e-9 for p in passed[0]]
+        y = np.concatenate([p[use] / q for p, q in zip(passed[0], scale, strict=True)])
+        x = np.stack(
+            [
+                np.concatenate([p[use] / q for p, q in zip(band, scale, strict=True)])
+                for band in passed[1:]
+            ],
+            1,
+        ).astype(np.float64)
         v = np.ones(len(y))
         beta = np.zeros(3)
         for _ in range(4):
