@@ -42,6 +42,7 @@ REMOVAL_LOOK_NS = 250_000_000
 SILENCE_S = 2.0
 """A free-running camera silent for so long (or ten periods) is gone, callback or not."""
 
+LONGEST_TIMEOUT_MS = 2**31 - 1
 OPEN_ALLOWED_S = 20.0
 CLOSE_ALLOWED_S = 3.0
 
@@ -270,9 +271,8 @@ class BaslerCamera:
             if not self._started or grabbing is None:
                 raise CameraStateError(f"camera {self._serial}: read before start")
             with self._sdk("RetrieveResult", timeout_s):
-                result = device.RetrieveResult(
-                    max(0, math.ceil(timeout_s * 1e3)), _pylon().TimeoutHandling_Return
-                )
+                timeout_ms = min(max(0, math.ceil(timeout_s * 1e3)), LONGEST_TIMEOUT_MS)
+                result = device.RetrieveResult(timeout_ms, _pylon().TimeoutHandling_Return)
             host_ns = time.monotonic_ns()
             if not result.IsValid():
                 raise self._why_nothing(device, host_ns - grabbing.last_buffer_ns)

@@ -229,7 +229,7 @@ def _write_gain(features: Features, gain_db: float) -> None:
             f"gain_db {gain_db:g}: this camera counts its gain in raw steps, which are no "
             "decibels; only 0 (its smallest gain) can be asked for"
         )
-    features.set(raw, features.smallest(raw), of="gain_db")
+    features.set(raw, int(features.smallest(raw)), of="gain_db")
 
 
 def _read_gain(features: Features) -> float:

@@ -219,6 +219,9 @@ class CameraContract:
         sequences += [started.read(READ_S).sequence for _ in range(2)]
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
+    def test_a_frame_comes_however_long_one_would_wait(self, started: Camera) -> None:
+        assert started.read(1e7).sequence < started.read(READ_S).sequence
+
     def test_stop_then_start_gives_frames_told_apart(self, started: Camera) -> None:
         before = started.read(READ_S)
         started.stop()
