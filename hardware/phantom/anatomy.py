@@ -116,7 +116,7 @@ ONE_TISSUE = (
         0.0,
         0.4,
         vessels=8,
-        wet=0.8,
+        wet=0.4,
     ),
 )
 
@@ -214,6 +214,7 @@ def grown_vessels(
     Each tree is a branching random walk that keeps its direction and stays in its own organ.
     """
     density = np.zeros(shape, np.float32)
+    scale = min(1.0, min(shape) * mm_per_px / 100.0)  # organs are as large as the field, too
     top = np.full(relief.outside_px.shape[1:], 0)
     for k in range(1, len(organs)):
         top[relief.outside_px[k] < 0] = k
@@ -224,7 +225,7 @@ def grown_vessels(
             continue
         for _ in range(organ.vessels):
             row, column = places[rng.integers(len(places))] * pitch_px
-            width = organ.vessel_width_mm / mm_per_px * rng.uniform(0.6, 1.3)
+            width = scale * organ.vessel_width_mm / mm_per_px * rng.uniform(0.6, 1.3)
             walks = [(float(column), float(row), rng.uniform(0, 2 * math.pi), width, 0)]
             while walks:
                 px, py, heading, wide, order = walks.pop()

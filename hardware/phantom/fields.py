@@ -32,6 +32,15 @@ def textured_field(
     The field is drawn on a periodic domain at least ``domain`` of its largest features wide and
     cropped, so that small pictures are honest pieces of large ones rather than rescaled.
     """
+    coarser = int(sizes[0] / (12.0 * pitch))
+    if coarser > 1:  # far finer samples than features: draw them coarser, and interpolate
+        small = tuple(n // coarser + 4 for n in shape)
+        field = textured_field(rng, (small[0], small[1]), coarser * pitch, sizes, domain=domain)
+        down, across = (
+            cubic_weights(np.arange(n) / coarser + 1.0, m)
+            for n, m in zip(shape, small, strict=True)
+        )
+        return np.asarray(down @ field @ across.T, dtype=np.float32)
     need = domain * sizes[1] / pitch
     size = tuple(fft.next_fast_len(math.ceil(max(n, need)), real=True) for n in shape)
     fy = np.fft.fftfreq(size[0], pitch).astype(np.float32)[:, None]
@@ -56,6 +65,25 @@ def textured_field(
     spectrum = fft.rfft2(white) * (transfer / np.float32(math.sqrt(variance)))
     field = fft.irfft2(spectrum, size)[: shape[0], : shape[1]]
     return np.ascontiguousarray(field, dtype=np.float32)
+
+
+def cubic_weights(at: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return (len(at), size) Catmull-Rom weights; positions beyond the ends give zero."""
+    weights = np.zeros((at.size, size))
+    base = np.floor(at).astype(np.int64)
+    t = at - base
+    taps = (
+        0.5 * (-t + 2 * t**2 - t**3),
+        0.5 * (2 - 5 * t**2 + 3 * t**3),
+        0.5 * (t + 4 * t**2 - 3 * t**3),
+        0.5 * (-(t**2) + t**3),
+    )
+    rows = np.arange(at.size)
+    for offset, tap in zip((-1, 0, 1, 2), taps, strict=True):
+        column = base + offset
+        inside = (column >= 0) & (column < size)
+        weights[rows[inside], column[inside]] += tap[inside]
+    return weights
 
 
 def lobules(

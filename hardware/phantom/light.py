@@ -41,15 +41,10 @@ _WHOLE = np.array([1.1, 0.85, 0.75, 1e9], np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Glow:
-    """One glowing thing as built: its sprite, its full strength (scene level 1), and its points.
-
-    ``half_points_px`` (N, 2): pixels of the half-maximum area, tissue at rest.
-    """
+    """One glowing thing as built: its sprite and its full strength (scene level 1)."""
 
     sprite: Sprite
     strength: float
-    local_background: float
-    half_points_px: NDArray[np.float64]
 
 
 def moved(points: NDArray[np.float64], motion: tuple[float, ...]) -> NDArray[np.float64]:
@@ -64,6 +59,7 @@ class LightSources:
 
     def __init__(self, scene: Scene, tissue: Tissue) -> None:
         self._scene = scene
+        self._canvas = tissue.canvas
         self._sprites: list[Sprite] = []
         self._modes: list[int] = []
         self.nodes: dict[int, Glow] = {}
@@ -112,6 +108,7 @@ class LightSources:
                     diameter_mm=node.diameter_mm,
                     edge_mm=0.25 * node.diameter_mm + 0.4 * node.depth_mm,
                     ragged=0.05,
+                    canvas=self._canvas,
                     **shape,
                 )
                 dye = BLUE_DYE if node.colour == "blue" else FATTY
@@ -124,6 +121,7 @@ class LightSources:
                     diameter_mm=1.35 * node.diameter_mm,
                     edge_mm=0.9,
                     ragged=0.08,
+                    canvas=self._canvas,
                     **shape,
                 )
                 self._add(bed, kernels.MULTIPLY, WOUND, partial(excised_share, node))
@@ -136,6 +134,7 @@ class LightSources:
                 diameter_mm=1.5 * site.diameter_mm,
                 edge_mm=0.4 * site.diameter_mm,
                 ragged=0.12,
+                canvas=self._canvas,
             )
             red, green, blue, nir = (site.stain * share for share in BLUE_DYE)
             self._add(patch, kernels.MULTIPLY, (red, green, blue, nir), self.injected_share)
@@ -150,6 +149,7 @@ class LightSources:
                 depth_mm=node.depth_mm,
                 aspect=node.aspect,
                 angle_deg=node.angle_deg,
+                canvas=self._canvas,
             )
             self.nodes[node.node_id] = _glow_of(spot, node.contrast, tissue)
             strength = self.nodes[node.node_id].strength
@@ -162,6 +162,7 @@ class LightSources:
                 diameter_mm=site.diameter_mm,
                 depth_mm=site.depth_mm,
                 floor=min(0.004, 0.02 / max(site.contrast, 1e-6)),
+                canvas=self._canvas,
             )
             self.injection = _glow_of(spot, site.contrast, tissue)
             self._add(spot, kernels.ADD, (0, 0, 0, self.injection.strength), self.injected_share)
@@ -174,7 +175,7 @@ class LightSources:
         self.channel_px = smooth_curve(points, max(4.0, 0.6 / mm))
         self._channel_mm = arc_lengths(self.channel_px) * mm
         level = tissue.nir_mean(self.channel_px[:, 1], self.channel_px[:, 0])
-        sprite = glowing_channel(channel, self.channel_px, mm)
+        sprite = glowing_channel(channel, self.channel_px, mm, self._canvas)
         self._add(sprite, kernels.FILL, (0, 0, 0, channel.contrast * level), lambda t: 1.0)
         # Valves every few bores make it beaded; an excision takes its piece of it along.
         self._arc_mm = np.linspace(0.0, self._channel_mm[-1], 256)
@@ -338,10 +339,5 @@ def excised_share(node: Node, t: float) -> float:
 
 
 def _glow_of(spot: Sprite, contrast: float, tissue: Tissue) -> Glow:
-    rows, columns = np.nonzero(spot.values >= 0.5)
-    if rows.size == 0:
-        rows, columns = np.nonzero(spot.values == spot.values.max())
-    points = np.stack([columns + spot.x0_px, rows + spot.y0_px], axis=1).astype(np.float64)
-    level = tissue.nir_mean(points[:, 1], points[:, 0])
-    keep = max(1, len(points) // 600)
-    return Glow(spot, contrast * level, level, points[::keep])
+    level = tissue.nir_mean(spot.half_px[:, 1], spot.half_px[:, 0])
+    return Glow(spot, contrast * level)

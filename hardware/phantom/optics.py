@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from hardware.phantom import still_kernels
+from hardware.phantom.fields import cubic_weights
 from hardware.phantom.scene import Channel, Point
 
 EFFECTIVE_ATTENUATION_PER_MM = 0.2
@@ -38,13 +39,39 @@ class Sprite:
 
     (``x0_px``, ``y0_px``) is the first pixel's place in NIR px with tissue at rest. ``arcs``
     (h, w) uint8 is the place along a channel, 0 to 255. ``width_px``: see `NodeTruth`.
+    ``half_px`` (N, 2): points spread evenly over the half-maximum area, NIR px at rest.
     """
 
     values: NDArray[np.float32]
     x0_px: int
     y0_px: int
     width_px: float
+    half_px: NDArray[np.float64]
     arcs: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The NIR px, last ones included, that tissue is drawn on: what lies outside is never seen."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def clipped(
+        self, centre_px: Point, reach_px: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the columns and rows within ``reach_px`` of a centre; at least three each."""
+        columns = _between(centre_px[0] - reach_px, centre_px[0] + reach_px, self.left, self.right)
+        rows = _between(centre_px[1] - reach_px, centre_px[1] + reach_px, self.top, self.bottom)
+        return columns, rows
+
+
+def _between(low: float, high: float, first: int, last: int) -> NDArray[np.int64]:
+    start = int(min(max(math.floor(low), first), last))
+    stop = int(max(min(math.ceil(high), last), start + 2))
+    return np.arange(start, stop + 1)
 
 
 def surface_spread(
@@ -94,6 +121,7 @@ def glowing_spot(
     aspect: float = 1.0,
     angle_deg: float = 0.0,
     floor: float = 0.004,
+    canvas: Canvas,
 ) -> Sprite:
     """Return the spot of a glowing ellipsoid, peak 1 at ``centre_px``.
 
@@ -122,55 +150,44 @@ def glowing_spot(
     light = np.clip((light - floor) / (1.0 - floor), 0.0, None)
     rim = np.flatnonzero(light.max(axis=0) > 0)
     reach_px = (half - rim[0] + 1) * step_mm / mm_per_px
-    return _sampled(light, step_mm / mm_per_px, centre_px, reach_px)
+    return _sampled(light, step_mm / mm_per_px, centre_px, *canvas.clipped(centre_px, reach_px))
 
 
 def _sampled(
-    light: NDArray[np.float64], step_px: float, centre_px: Point, reach_px: float
+    light: NDArray[np.float64],
+    step_px: float,
+    centre_px: Point,
+    columns: NDArray[np.int64],
+    rows: NDArray[np.int64],
 ) -> Sprite:
     """Resample a centred coarse picture on NIR pixels, cubically, with a frame of zeros."""
-    first = [math.floor(c - reach_px) for c in centre_px]
-    last = [math.ceil(c + reach_px) for c in centre_px]
-    weights = [
-        _cubic_weights((np.arange(a, b + 1) - c) / step_px + light.shape[0] // 2, light.shape[0])
-        for a, b, c in zip(first, last, centre_px, strict=True)
-    ]
-    values = np.clip(weights[1] @ light @ weights[0].T, 0.0, None)
-    values[[0, -1], :] = 0.0
-    values[:, [0, -1]] = 0.0
-    # The contour's area is counted on a finer resampling of its surroundings, so that spots of
-    # few pixels are not rounded to whole ones.
     middle = light.shape[0] // 2
+    across = cubic_weights((columns - centre_px[0]) / step_px + middle, light.shape[0])
+    down = cubic_weights((rows - centre_px[1]) / step_px + middle, light.shape[0])
+    # The half-maximum contour is traced on a finer resampling of its surroundings, so that
+    # spots of few pixels are not rounded to whole ones.
     reach = np.flatnonzero(light.max(axis=0) >= 0.4).max() - middle + 1
-    dense = np.linspace(middle - reach, middle + reach, 301)
-    finer = _cubic_weights(dense, light.shape[0])
-    share = float(np.mean(finer @ light @ finer.T >= 0.5))
-    area = share * (2.0 * reach * step_px) ** 2
+    finer = np.linspace(-reach, reach, 301)
+    weights = cubic_weights(finer + middle, light.shape[0])
+    above = weights @ light @ weights.T >= 0.5
+    area = float(np.mean(above)) * (2.0 * reach * step_px) ** 2
+    v, u = np.nonzero(above)
+    half_px = np.stack([finer[u], finer[v]], axis=1) * step_px + centre_px
     return Sprite(
-        values=np.ascontiguousarray(values, dtype=np.float32),
-        x0_px=first[0],
-        y0_px=first[1],
+        values=_framed(np.clip(down @ light @ across.T, 0.0, None)),
+        x0_px=int(columns[0]),
+        y0_px=int(rows[0]),
         width_px=2.0 * math.sqrt(area / math.pi),
+        half_px=half_px[:: max(1, len(half_px) // 600)],
     )
 
 
-def _cubic_weights(at: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return (len(at), size) Catmull-Rom weights; positions beyond the ends give zero."""
-    weights = np.zeros((at.size, size))
-    base = np.floor(at).astype(np.int64)
-    t = at - base
-    taps = (
-        0.5 * (-t + 2 * t**2 - t**3),
-        0.5 * (2 - 5 * t**2 + 3 * t**3),
-        0.5 * (t + 4 * t**2 - 3 * t**3),
-        0.5 * (-(t**2) + t**3),
-    )
-    rows = np.arange(at.size)
-    for offset, tap in zip((-1, 0, 1, 2), taps, strict=True):
-        column = base + offset
-        inside = (column >= 0) & (column < size)
-        weights[rows[inside], column[inside]] += tap[inside]
-    return weights
+def _framed(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return a sprite's values with its outermost pixels at 0, as the kernels count on."""
+    framed = np.ascontiguousarray(values, dtype=np.float32)
+    framed[[0, -1], :] = 0.0
+    framed[:, [0, -1]] = 0.0
+    return framed
 
 
 def smooth_curve(points: NDArray[np.float64], step: float) -> NDArray[np.float64]:
@@ -199,7 +216,9 @@ def arc_lengths(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def glowing_channel(channel: Channel, curve_px: NDArray[np.float64], mm_per_px: float) -> Sprite:
+def glowing_channel(
+    channel: Channel, curve_px: NDArray[np.float64], mm_per_px: float, canvas: Canvas
+) -> Sprite:
     """Return the light of a filled channel along ``curve_px`` (N, 2), peak 1 on its axis."""
     z = max(channel.depth_mm + SUPERFICIAL_MM, 0.8 * mm_per_px)
     # The line spread: the point spread summed along the line, then over the vessel's bore.
@@ -219,24 +238,26 @@ def glowing_channel(channel: Channel, curve_px: NDArray[np.float64], mm_per_px: 
     floor = 0.02
     profile = np.clip((profile - floor) / (1.0 - floor), 0.0, None)
     reach_px = float(offsets[np.argmin(profile > 0)]) / mm_per_px + 2.0
-    low = np.floor(curve_px.min(axis=0) - reach_px).astype(int)
-    high = np.ceil(curve_px.max(axis=0) + reach_px).astype(int)
-    shape = (int(high[1] - low[1] + 1), int(high[0] - low[0] + 1))
-    distance = np.full(shape, np.float32(np.inf))
-    arcs = np.zeros(shape, np.float32)
+    low, high = curve_px.min(axis=0) - reach_px, curve_px.max(axis=0) + reach_px
+    columns = _between(low[0], high[0], canvas.left, canvas.right)
+    rows = _between(low[1], high[1], canvas.top, canvas.bottom)
+    distance = np.full((rows.size, columns.size), 1e9, np.float32)
+    arcs = np.zeros(distance.shape, np.float32)
     lengths = arc_lengths(curve_px)
     still_kernels.nearest_on_curve_into(
-        distance, arcs, curve_px - low, lengths / max(lengths[-1], 1e-9), reach_px
+        distance,
+        arcs,
+        curve_px - (columns[0], rows[0]),
+        lengths / max(lengths[-1], 1e-9),
+        reach_px,
     )
-    values = np.interp(distance * mm_per_px, offsets, profile, right=0.0).astype(np.float32)
-    values[[0, -1], :] = 0.0
-    values[:, [0, -1]] = 0.0
     half_mm = float(np.interp(-0.5, -profile, offsets))
     return Sprite(
-        values=values,
-        x0_px=int(low[0]),
-        y0_px=int(low[1]),
+        values=_framed(np.interp(distance * mm_per_px, offsets, profile, right=0.0)),
+        x0_px=int(columns[0]),
+        y0_px=int(rows[0]),
         width_px=2.0 * half_mm / mm_per_px,
+        half_px=curve_px,
         arcs=np.clip(arcs * 255.0 + 0.5, 0, 255).astype(np.uint8),
     )
 
@@ -251,14 +272,14 @@ def stained_patch(
     ragged: float,
     aspect: float = 1.0,
     angle_deg: float = 0.0,
+    canvas: Canvas,
 ) -> Sprite:
     """Return a patch of changed tissue: 1 inside, a soft edge, ``ragged`` (relative) in outline."""
     radius_px = 0.5 * diameter_mm / mm_per_px
     edge_px = max(edge_mm / mm_per_px, 1.0)
-    reach = math.ceil(radius_px * (1.0 + 2.5 * ragged) + edge_px + 2.0)
-    x0, y0 = math.floor(centre_px[0]) - reach, math.floor(centre_px[1]) - reach
-    axis = np.arange(2 * reach + 2)
-    x, y = np.meshgrid(axis + x0 - centre_px[0], axis + y0 - centre_px[1])
+    reach = radius_px * (1.0 + 2.5 * ragged) + edge_px + 2.0
+    columns, rows = canvas.clipped(centre_px, reach)
+    x, y = np.meshgrid(columns - centre_px[0], rows - centre_px[1])
     cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     along, across = x * cos + y * sin, (y * cos - x * sin) / aspect
     theta = np.arctan2(across, along)
@@ -272,7 +293,10 @@ def stained_patch(
             * np.cos(order * theta + rng.uniform(0, 2 * math.pi))
         )
     t = np.clip(0.5 + 0.5 * (radius_px * outline - np.hypot(along, across)) / edge_px, 0.0, 1.0)
-    values = t * t * (3.0 - 2.0 * t)
-    values[[0, -1], :] = 0.0
-    values[:, [0, -1]] = 0.0
-    return Sprite(np.ascontiguousarray(values, dtype=np.float32), x0, y0, 2.0 * radius_px)
+    return Sprite(
+        values=_framed(t * t * (3.0 - 2.0 * t)),
+        x0_px=int(columns[0]),
+        y0_px=int(rows[0]),
+        width_px=2.0 * radius_px,
+        half_px=np.array([centre_px]),
+    )

@@ -134,7 +134,7 @@ def _procedure(frame: _Frame) -> Scene:
                 *first,
                 diameter_mm=7.5 * s,
                 depth_mm=3.0 * s,
-                contrast=2.8,
+                contrast=seen_contrast(19.0, 7.5, 3.0),
                 aspect=0.75,
                 angle_deg=-25.0,
                 uptake=Uptake(17.0, 5.0),
@@ -145,7 +145,7 @@ def _procedure(frame: _Frame) -> Scene:
                 *second,
                 diameter_mm=6.0 * s,
                 depth_mm=4.0 * s,
-                contrast=1.5,
+                contrast=seen_contrast(22.0, 6.0, 4.0),
                 aspect=0.85,
                 angle_deg=40.0,
                 uptake=Uptake(24.0, 8.0),
@@ -156,7 +156,7 @@ def _procedure(frame: _Frame) -> Scene:
                 *third,
                 diameter_mm=7.0 * s,
                 depth_mm=7.0 * s,
-                contrast=0.55,
+                contrast=seen_contrast(36.0, 7.0, 7.0),
                 uptake=Uptake(30.0, 12.0),
             ),
         ),
@@ -217,8 +217,7 @@ def _hard(frame: _Frame) -> Scene:
     nodes = []
     for k in range(min(int(rng.integers(1, 6)), len(rest))):
         diameter, depth = float(rng.uniform(4.0, 10.0)), float(rng.uniform(0.0, 10.0))
-        surface = float(np.exp(rng.uniform(np.log(0.3), np.log(30.0))))
-        contrast = float(np.clip(seen_contrast(surface, diameter, depth), 0.1, 3.5))
+        contrast = float(np.exp(rng.uniform(np.log(0.1), np.log(3.5))))
         nodes.append(
             Node(
                 k + 1,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hardware.phantom import still_kernels
 from hardware.phantom.anatomy import ONE_TISSUE, ORGANS, grown_vessels, shaped_relief
 from hardware.phantom.fields import stream, textured_field
+from hardware.phantom.optics import Canvas
 from hardware.phantom.scene import Scene
 
 NIR_PLANE = 3
@@ -34,13 +35,20 @@ class Tissue:
     """Reflectance and autofluorescence at rest.
 
     ``planes`` (4, H, W) uint16: red, green, blue, NIR; times ``scales`` (4,) gives reflectance
-    (display white 1) and NIR background (scene level 1). ``origin_px``: NIR px of pixel [0, 0],
-    negative; both axes alike on the left and above unless the white camera sees further.
+    (display white 1) and NIR background (scene level 1). NIR px 0, 0 is ``margin_px`` in from
+    the canvas's corner.
     """
 
     planes: NDArray[np.uint16]
     scales: NDArray[np.float32]
     margin_px: int
+
+    @property
+    def canvas(self) -> Canvas:
+        """What NIR px there is tissue for."""
+        height, width = self.planes.shape[1:]
+        m = self.margin_px
+        return Canvas(-m, -m, width - m - 1, height - m - 1)
 
     def nir_mean(self, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> float:
         """Return the mean NIR background (scene level 1) over points given in NIR px."""

@@ -126,7 +126,7 @@ def truth_at(
         glow = sources.nodes[node.node_id]
         share = sources.share(node, t)
         x, y = moved(np.array([[node.x_mm, node.y_mm]]) / scene.mm_per_px, motion)[0]
-        points = moved(glow.half_points_px, motion)
+        points = moved(glow.sprite.half_px, motion)
         visible = seen(points)
         if tool is not None:
             visible &= ~tool.covers(points)

@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 from scipy import integrate, signal
 
-from hardware.phantom import Channel, seen_contrast
+from hardware.phantom import Channel, Node, Phantom, Scene, seen_contrast
 from hardware.phantom.fields import stream, textured_field
 from hardware.phantom.optics import (
     EFFECTIVE_ATTENUATION_PER_MM,
     SUPERFICIAL_MM,
+    Canvas,
     arc_lengths,
     glowing_channel,
     glowing_spot,
     smooth_curve,
     surface_spread,
 )
+
+WIDE = Canvas(-1000, -1000, 1000, 1000)
 
 
 def fwhm(profile: np.ndarray, step: float) -> float:
@@ -43,7 +46,9 @@ def test_point_spread_without_absorption_is_the_textbook_one() -> None:
 @pytest.mark.parametrize(("diameter", "depth"), [(4.0, 0.5), (6.0, 3.0), (10.0, 8.0)])
 def test_spot_is_the_body_spread_by_depth(diameter: float, depth: float) -> None:
     mm = 0.2
-    spot = glowing_spot((100.0, 100.0), mm, diameter_mm=diameter, depth_mm=depth, floor=1e-4)
+    spot = glowing_spot(
+        (100.0, 100.0), mm, diameter_mm=diameter, depth_mm=depth, floor=1e-4, canvas=WIDE
+    )
     axis = np.arange(-250, 251) * mm
     x, y = np.meshgrid(axis, axis)
     body = np.sqrt(np.clip(1 - (x**2 + y**2) * (2 / diameter) ** 2, 0, None))
@@ -62,7 +67,9 @@ def test_spot_is_the_body_spread_by_depth(diameter: float, depth: float) -> None
 
 @pytest.mark.parametrize("centre", [(50.0, 60.0), (50.37, 60.81), (-3.4, 7.2)])
 def test_spot_is_centred_to_a_hundredth_of_a_pixel(centre: tuple[float, float]) -> None:
-    spot = glowing_spot(centre, 0.1, diameter_mm=5.0, depth_mm=2.0, aspect=0.6, angle_deg=30.0)
+    spot = glowing_spot(
+        centre, 0.1, diameter_mm=5.0, depth_mm=2.0, aspect=0.6, angle_deg=30.0, canvas=WIDE
+    )
     rows, columns = np.indices(spot.values.shape)
     total = spot.values.sum()
     x = float((columns * spot.values).sum() / total) + spot.x0_px
@@ -75,10 +82,11 @@ def test_spot_is_centred_to_a_hundredth_of_a_pixel(centre: tuple[float, float]) 
 
 def test_spot_widens_with_depth_and_tiny_scales_do_not_break_it() -> None:
     widths = [
-        glowing_spot((0, 0), 0.1, diameter_mm=5.0, depth_mm=z).width_px for z in range(0, 11, 2)
+        glowing_spot((0, 0), 0.1, diameter_mm=5.0, depth_mm=z, canvas=WIDE).width_px
+        for z in range(0, 11, 2)
     ]
     assert all(b > a for a, b in pairwise(widths))
-    coarse = glowing_spot((4.0, 4.0), 2.0, diameter_mm=0.5, depth_mm=0.0)
+    coarse = glowing_spot((4.0, 4.0), 2.0, diameter_mm=0.5, depth_mm=0.0, canvas=WIDE)
     assert coarse.values.max() == pytest.approx(1.0, abs=0.01)
 
 
@@ -108,7 +116,7 @@ def test_channel_is_brightest_on_its_axis_and_as_wide_as_its_depth_asks() -> Non
     mm = 0.1
     channel = Channel(points_mm=((5.0, 5.0), (25.0, 5.0)), diameter_mm=1.0, depth_mm=2.0)
     curve = smooth_curve(np.array([[50.0, 50.0], [250.0, 50.0]]), 4.0)
-    sprite = glowing_channel(channel, curve, mm)
+    sprite = glowing_channel(channel, curve, mm, WIDE)
     assert sprite.arcs is not None
     across = sprite.values[:, 150 - sprite.x0_px]
     assert np.argmax(across) + sprite.y0_px == 50
@@ -153,3 +161,24 @@ def test_streams_of_one_seed_are_independent_and_repeat() -> None:
     assert stream(3, 1).normal() == stream(3, 1).normal()
     assert stream(3, 1).normal() != stream(3, 2).normal()
     assert stream(-3, 1).normal() == stream(-3, 1).normal()
+
+
+def test_a_magnified_scene_costs_no_more_than_its_picture() -> None:
+    """At 1 um a pixel a deep node's light is tens of thousands of pixels wide."""
+    scene = Scene(
+        64,
+        48,
+        0.001,
+        nodes=(
+            Node(1, 0.03, 0.02, depth_mm=10.0, colour="blue", excised_at_s=1.0),
+            Node(2, 9.0, 9.0),
+        ),
+        channel=Channel(points_mm=((0.0, 0.0), (5.0, 5.0))),
+        relief=0.0,
+    )
+    phantom = Phantom.from_scene(scene)
+    lit, far = phantom.truth(0).nodes
+    assert lit.width_px > 10_000
+    assert lit.visible_fraction < 0.01
+    assert far.visible_fraction == 0.0
+    assert phantom.noiseless(0).min() > 400
