@@ -240,7 +240,7 @@ class Analyser:
             passed.append([(blurs[i] - blurs[i + 1])[self._thin] for i in range(len(blurs) - 1)])
             if k > 0:
                 # a reflection hides the colour below it: take that of its surroundings
-                np.copyto(image, blurs[1], where=~good)
+                self._mid.fill(image, good)
         use = w[self._thin] > 0.5
         scale = [1.4826 * float(np.median(np.abs(p[use]))) + 1e-9 for p in passed[0]]
         y = np.concatenate([p[use] / q for p, q in zip(passed[0], scale, strict=True)])

@@ -107,6 +107,20 @@ def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def fill_into(image, good, blurs, support):  # type: ignore[no-untyped-def]
+    """Replace cells that are not ``good``, in place, by the finest blur with enough support."""
+    levels = blurs.shape[0]
+    for r in range(image.shape[0]):
+        for c in range(image.shape[1]):
+            if good[r, c]:
+                continue
+            k = 0
+            while k < levels - 1 and support[k, r, c] < np.float32(0.25):
+                k += 1
+            image[r, c] = blurs[k, r, c]
+
+
+@nb.njit(nogil=True, cache=True)
 def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
     """Sample ``source`` bilinearly through a table.
 

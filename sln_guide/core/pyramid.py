@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.grid import blur_into, divide_into, enlarge_into, gaussian_taps, halve_into
+from sln_guide.core.grid import (
+    blur_into,
+    divide_into,
+    enlarge_into,
+    fill_into,
+    gaussian_taps,
+    halve_into,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +81,10 @@ class Pyramid:
             enlarge_into(self.blurs[k], self._ratio[k], rung.factor)
             source = self._sums[k]
         return self.blurs
+
+    def fill(self, image: NDArray[np.float32], good: NDArray[np.bool_]) -> None:
+        """Replace what is not ``good`` by the finest blur that saw enough good cells.
+
+        ``image`` is modified in place and must be the one given to `blur` last.
+        """
+        fill_into(image, good, self.blurs, self.support)
