@@ -96,6 +96,8 @@ class Detection:
         (N, 2) float32 half-maximum contour, NIR px, (x, y); None where it was not traced.
     flags
         Plain words for what is doubtful, such as "saturated", "by instrument".
+    node_number
+        The n of SLN-n: nodes in the order in which they were confirmed; 0 for anything else.
     """
 
     track_id: int
@@ -120,6 +122,7 @@ class Detection:
     age_s: float = 0.0
     contour_px: NDArray[np.float32] | None = None
     flags: tuple[str, ...] = ()
+    node_number: int = 0
 
 
 class View(StrEnum):

@@ -122,7 +122,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     if analyser is None or not analyser.fits(nir):
         if analyser is not None:
             flags.append("frame geometry changed: tracking began anew")
-            state = replace(state, tracks=TrackState(next_id=state.tracks.next_id))
+            state = replace(state, tracks=state.tracks.begun_anew())
         analyser = Analyser(_matching(setup, nir, flags))
     analysis = analyser.analyse(nir, pair.white, setup.registration, settings.threshold_sigma)
 
@@ -137,6 +137,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             mm_per_px=setup.optics.mm_per_px,
             width=nir.width,
             height=nir.height,
+            node_max_px=_node_max_px(setup.optics),
             cannot_judge=analysis.cannot_judge,
             grid_px=analysis.grid_px,
         ),
@@ -180,6 +181,10 @@ def _matching(setup: Setup, nir: Frame, flags: list[str]) -> Field:
         flags.append("dark frame has another size: not subtracted")
         return replace(setup, dark=None).field(nir)
     return setup.field(nir)
+
+
+def _node_max_px(optics: Optics) -> float | None:
+    return None if optics.mm_per_px is None else optics.node_max_mm / optics.mm_per_px
 
 
 def _tissue_motion(

@@ -116,18 +116,18 @@ class CurvesPanel(Panel):
 
     def _draw_curves(self, times_s: Any, signals: dict[int, Any]) -> None:
         assert self._plot is not None
-        for track_id in self._curves.keys() - signals.keys():
-            for item in self._curves.pop(track_id):
+        for node_number in self._curves.keys() - signals.keys():
+            for item in self._curves.pop(node_number):
                 self._plot.removeItem(item)
-        for track_id, values in signals.items():
-            if track_id not in self._curves:
-                ink = node_ink(track_id)
+        for node_number, values in signals.items():
+            if node_number not in self._curves:
+                ink = node_ink(node_number)
                 curve = self._plot.plot(pen=self._pg.mkPen(ink, width=2), connect="finite")
-                name = self._pg.TextItem(f"SLN-{track_id}", color=ink, anchor=(0, 0.5))
+                name = self._pg.TextItem(f"SLN-{node_number}", color=ink, anchor=(0, 0.5))
                 name.setFont(font(13, bold=True))
                 self._plot.addItem(name, ignoreBounds=True)
-                self._curves[track_id] = (curve, name)
-            curve, name = self._curves[track_id]
+                self._curves[node_number] = (curve, name)
+            curve, name = self._curves[node_number]
             curve.setData(times_s, values)
             seen = np.flatnonzero(np.isfinite(values))
             name.setVisible(seen.size > 0)

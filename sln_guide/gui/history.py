@@ -26,16 +26,16 @@ class SignalHistory:
         if self._times_s and time_s - self._times_s[-1] < EVERY_S:
             return False
         present = {
-            d.track_id: math.nan if d.coasted or d.signal is None else d.signal
+            d.node_number: math.nan if d.coasted or d.signal is None else d.signal
             for d in guidance.detections
-            if d.kind is Kind.NODE and d.confirmed and d.track_id > 0
+            if d.kind is Kind.NODE and d.node_number > 0
         }
         before = len(self._times_s)
         self._times_s.append(time_s)
-        for track_id in present.keys() - self._signals.keys():
-            self._signals[track_id] = deque([math.nan] * before)
-        for track_id, signals in self._signals.items():
-            signals.append(present.get(track_id, math.nan))
+        for node_number in present.keys() - self._signals.keys():
+            self._signals[node_number] = deque([math.nan] * before)
+        for node_number, signals in self._signals.items():
+            signals.append(present.get(node_number, math.nan))
         while time_s - self._times_s[0] > KEPT_S:
             self._times_s.popleft()
             for signals in self._signals.values():
@@ -55,5 +55,5 @@ class SignalHistory:
         """Drop a track of which nothing is left in the kept time (looked at now and then)."""
         if len(self._times_s) % 50:
             return
-        for track_id in [k for k, v in self._signals.items() if all(map(math.isnan, v))]:
-            del self._signals[track_id]
+        for node_number in [k for k, v in self._signals.items() if all(map(math.isnan, v))]:
+            del self._signals[node_number]

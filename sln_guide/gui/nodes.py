@@ -34,9 +34,9 @@ class NodeRow:
     seen: bool
 
 
-def node_ink(track_id: int) -> str:
+def node_ink(node_number: int) -> str:
     """Return the colour of a node's dot and curve."""
-    return INKS[(track_id - 1) % len(INKS)]
+    return INKS[(node_number - 1) % len(INKS)]
 
 
 def node_rows(guidance: Guidance | None) -> tuple[NodeRow, ...]:
@@ -44,7 +44,9 @@ def node_rows(guidance: Guidance | None) -> tuple[NodeRow, ...]:
     if guidance is None:
         return ()
     listed = [d for d in guidance.detections if d.kind in (Kind.NODE, Kind.UNCERTAIN)]
-    listed.sort(key=lambda d: (d.kind is Kind.UNCERTAIN, not d.confirmed, d.track_id))
+    listed.sort(
+        key=lambda d: (d.kind is Kind.UNCERTAIN, not d.confirmed, d.node_number, d.track_id)
+    )
     return tuple(_row(d) for d in listed)
 
 
@@ -63,7 +65,7 @@ def _row(detection: Detection) -> NodeRow:
         name=node_name(detection),
         words=" · ".join([words, *detection.flags]),
         value="" if detection.coasted else sbr_text(detection),
-        ink=tokens.STALE if doubtful else node_ink(detection.track_id),
+        ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,
     )
 

@@ -20,8 +20,8 @@ def node_name(detection: Detection) -> str:
 
     A node gets its number once it is confirmed: until then it may be a passing glint.
     """
-    if detection.kind is Kind.NODE and detection.confirmed and detection.track_id > 0:
-        return f"SLN-{detection.track_id}"
+    if detection.kind is Kind.NODE and detection.confirmed and detection.node_number > 0:
+        return f"SLN-{detection.node_number}"
     return _NAMES[detection.kind]
 
 

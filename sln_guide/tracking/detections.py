@@ -98,6 +98,7 @@ def _detection(
         saturated_fraction=spot.saturated_fraction,
         contour_px=spot.contour_px,
         flags=spot.flags,
+        node_number=0 if one is None else one.node_number,
     )
 
 
@@ -129,4 +130,5 @@ def _last_seen(
         saturated_fraction=0.0,
         age_s=(clock_ns - one.seen_ns) / 1e9,
         flags=("hidden",) if hidden else (),
+        node_number=one.node_number,
     )

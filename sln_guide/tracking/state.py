@@ -44,6 +44,8 @@ class Track(msgspec.Struct, frozen=True):
         Frames since the last sighting.
     sightings_ns
         Times of recent sightings; kept only until it is confirmed.
+    node_number
+        SLN-1, SLN-2 ... in the order in which nodes were confirmed; 0 for what never was a node.
     """
 
     track_id: int
@@ -65,6 +67,7 @@ class Track(msgspec.Struct, frozen=True):
     watched_ns: int
     misses: int
     sightings_ns: tuple[int, ...]
+    node_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class TrackState:
     ----------
     next_id
         The next identity to be given.
+    next_node
+        The next number a node will bear.
     clock_ns
         Sum of the time steps so far: a time that jumps backwards does not turn it back.
     time_ns
@@ -94,6 +99,11 @@ class TrackState:
     height: int = 0
     looks_ns: tuple[int, ...] = ()
     tracks: tuple[Track, ...] = ()
+    next_node: int = 1
+
+    def begun_anew(self) -> TrackState:
+        """Return the beginning, with no identity or number given twice."""
+        return TrackState(next_id=self.next_id, next_node=self.next_node)
 
     def to_bytes(self) -> bytes:
         """Return the state as MessagePack; `from_bytes` gives back an equal one, bit for bit."""

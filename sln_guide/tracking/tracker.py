@@ -121,6 +121,7 @@ def track(
     ]
 
     next_id, unseen = _name(seen, lost + unseen, state.next_id, clock_ns, looks_ns, field)
+    next_node = _number(seen, state.next_node)
     unseen = [_missed(one, elapsed_ns, field) for one in unseen]
     unseen = [one for one in unseen if not _forgotten(one)]
 
@@ -132,6 +133,7 @@ def track(
         height=field.height,
         looks_ns=looks_ns,
         tracks=_best_proved([one for one, _ in seen] + unseen),
+        next_node=next_node,
     )
     untracked = ranked[MOST_SPOTS:]
     return after, told(seen, untracked, unseen, clock_ns, field, registration)
@@ -163,13 +165,26 @@ def _name(
         index, old = proved[column], missing[row]
         one, spot = seen[index]
         found.add(old.track_id)
-        seen[index] = (_named(one, old.track_id, old.watched_ns, old.born_ns), spot)
+        again = _named(one, old.track_id, old.watched_ns, old.born_ns)
+        seen[index] = (replace(again, node_number=old.node_number), spot)
     for index in proved:
         one, spot = seen[index]
         if one.track_id == 0:
             seen[index] = (_named(one, next_id, 0, one.born_ns), spot)
             next_id += 1
     return next_id, [one for one in unseen if one.track_id == 0 or one.track_id not in found]
+
+
+def _number(seen: list[tuple[Track, Spot]], next_node: int) -> int:
+    """Give numbers, in place, to confirmed nodes that have none; return the next one free.
+
+    The surgeon counts nodes, not identities: an injection site or a channel takes no number.
+    """
+    for index, (one, spot) in enumerate(seen):
+        if one.track_id and one.kind is Kind.NODE and one.node_number == 0:
+            seen[index] = (replace(one, node_number=next_node), spot)
+            next_node += 1
+    return next_node
 
 
 def _named(one: Track, track_id: int, watched_ns: int, born_ns: int) -> Track:

@@ -121,6 +121,7 @@ def make_detection(track_id: int = 1, **changes: Any) -> Detection:
         cnr_interval=Interval(6.9, 7.7),
         significance=9.0,
         saturated_fraction=0.0,
+        node_number=track_id,
     )
     return replace(one, **changes)
 

@@ -71,6 +71,8 @@ def make_detection(
         "saturated_fraction": 0.0,
     }
     values |= changes
+    if values["kind"] is Kind.NODE and values["confirmed"]:
+        values.setdefault("node_number", values["track_id"])
     if values["coasted"]:
         values |= {"signal": None, "sbr": None, "sbr_interval": None, "cnr": None}
     return Detection(**values)
