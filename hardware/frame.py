@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,13 +148,11 @@ class Frame:
         return float(10.0 ** (self.gain_db / 20.0))
 
 
-def frozen_pixels(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16],
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def frozen_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return ``pixels`` C-contiguous and read-only; copies only when it has to.
 
     The caller gives the array away: it must keep no writable reference to it.
     """
-    owned: NDArray[np.uint8] | NDArray[np.uint16] = np.ascontiguousarray(pixels)  # type: ignore[assignment]
+    owned = np.ascontiguousarray(pixels)
     owned.setflags(write=False)
     return owned
