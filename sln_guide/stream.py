@@ -17,6 +17,7 @@ from hardware.camera import (
     CameraSettings,
     CameraTimeoutError,
     IncompleteFrameError,
+    Watched,
 )
 from hardware.frame import Frame
 from sln_guide.guidance import Health, Role, StreamHealth
@@ -109,7 +110,11 @@ class Stream:
             if quiet_ns > max(LOST_AFTER_NS, 4 * period_ns) and last is not None:
                 health, since_ns = Health.LOST, since_ns or last.host_time_ns
                 error = error or f"no frame from the {self._role} camera"
-            if self._error is not None:
+            stuck = self._camera.stuck(now_ns) if isinstance(self._camera, Watched) else None
+            if stuck is not None:
+                error = stuck
+                since_ns = since_ns or (None if last is None else last.host_time_ns)
+            if self._error is not None or stuck is not None:
                 health = Health.LOST
             return StreamHealth(
                 role=self._role,

@@ -202,3 +202,21 @@ def test_errors_on_opening_reach_the_caller(received: Received) -> None:
     stream = Stream(Role.NIR, camera, CameraSettings(), received)
     with pytest.raises(CameraNotFoundError, match="4711"):
         stream.open()
+
+
+def test_a_hanging_driver_call_is_told_by_its_watch(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    class Hanging(ScriptedCamera):
+        last_progress_ns = 0
+
+        def stuck(self, now_ns: int) -> str | None:
+            return "the driver of camera 4711 has not answered for 5 s: plug it in again"
+
+    camera = Hanging()
+    stream = started(camera)
+    camera.feed(make_frame(0))
+    received.wait_for(1)
+    health = stream.health(time.monotonic_ns())
+    assert health.health is Health.LOST
+    assert "4711" in (health.error or "")
