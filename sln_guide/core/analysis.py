@@ -25,6 +25,8 @@ __all__ = ["Analyser", "Field", "warm_up"]
 
 F32 = np.float32
 _USUAL_THRESHOLD = 4.5
+_PLAIN_SPREAD = 0.04
+"""Least spread of log NIR a field without any signal is taken to have."""
 
 
 class Analyser:
@@ -51,7 +53,9 @@ class Analyser:
         self._support_of = [int(np.argmin(np.abs(np.log(blurs / s)))) for s in spots]
         # the blur that smooths a spot without flattening it
         self._smooth_of = [int(np.argmin(np.abs(np.log(blurs / (0.6 * s))))) for s in spots]
-        self._wide = Pyramid(rows, cols, tuple(float(v) for v in (2.0, 4.0, max(4.5, 1.5 * spots[-1]))))
+        self._wide = Pyramid(
+            rows, cols, tuple(float(v) for v in (2.0, 4.0, max(4.5, 1.5 * spots[-1])))
+        )
         self._templates = band_templates(spots, blurs)
         # A field holds many more places for small spots than for large ones: the same number of
         # sigmas is worth less there. At about the usual threshold, equal false calls per size.
@@ -105,12 +109,14 @@ class Analyser:
         unit = 1.0 / (max(nir.exposure_us, 1e-3) / 1000.0 * nir.gain)
         noise = self._block_noise(nir, mean)
         tissue = float(np.percentile(mean, 60))
-        around = self._around(mean, full)
-        self._masks.update(mean, edge, full, self._nir.bad_share, around, tissue, noise)
+        floor = F32(max(3 * noise, 0.04 * float(np.percentile(mean, 75)), 1e-3))
+        around = self._around(mean, full, floor)
+        self._masks.update(
+            mean, edge, full, self._nir.bad_share, around, tissue, noise, float(floor)
+        )
         judge, usable = self._masks.judge, self._masks.usable
         clock.mark("masks")
 
-        level = float(np.median(mean))
         if float(mean.max() - mean.min()) <= 0 or usable.sum() < 0.02 * usable.size:
             if float(full.mean()) > 0.5:
                 flags.append("saturated image")
@@ -121,7 +127,6 @@ class Analyser:
             else:
                 flags.append("too little of the field can be judged")
             return self._nothing(mean, judge, unit, clock, flags)
-        floor = F32(max(3 * noise, 0.03 * max(level, 0.0), 1e-3))
         log_into(self._log, mean, floor)
         weight = self._weight
         weight[:] = usable
@@ -156,11 +161,13 @@ class Analyser:
 
         background = np.exp(trend + prediction + blurs[-1]) - floor
         background = np.maximum(background, 0)
-        extended, ground = self._extended(noise, floor)
+        smooth = np.where(weight > 0.5, trend + blurs[0], self._log - prediction)
+        extended, ground = self._extended(smooth, weight, noise)
         significance = np.maximum(local, extended)
         added = mean - background
         wide = extended > local
-        added[wide] = np.maximum(added, mean - ground)[wide]
+        lit = mean - (np.exp(F32(ground) + prediction) - floor)
+        added[wide] = np.maximum(added, lit)[wide]
         limit = np.exp(threshold_sigma / gain[1]) - 1
         limits = np.exp(F32(threshold_sigma / gain[1]) * spread) - 1
         limits[judge > 0] = np.inf
@@ -215,12 +222,13 @@ class Analyser:
         d = d[:-2] - 2 * d[1:-1] + d[2:]
         return float(np.median(np.abs(d)) / 0.6745 / 6.0) + 0.3 / self.geometry.block_px
 
-    def _around(self, mean: NDArray[np.float32], full: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _around(
+        self, mean: NDArray[np.float32], full: NDArray[np.float32], floor: np.float32
+    ) -> NDArray[np.float32]:
         """Level of the wider surroundings [counts]: geometric, so that brightness hardly counts."""
-        floor = F32(max(0.02 * float(np.median(mean)), 1e-3))
         log_into(self._log, mean, floor)
         self._wide.weigh((full <= 0.02).astype(F32))
-        return np.exp(self._wide.blur(self._log)[-1])
+        return np.exp(self._wide.blur(self._log)[-1]) - floor  # type: ignore[no-any-return]
 
     def _predict(
         self, weight: NDArray[np.float32], judge: NDArray[np.uint8]
@@ -296,20 +304,19 @@ class Analyser:
         return np.maximum(self._wide.blur(size)[-1] / F32(max(typical, 1e-6)), F32(1.0))
 
     def _extended(
-        self, noise: float, floor: np.float32
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Significance and ground level of light above the darkest sizeable part of the field."""
-        level = self._pyramid.blurs  # placeholder for shape only
-        del level
-        mean = self._nir.mean
-        values = np.sort(mean, axis=None)
-        n = values.size
-        base = float(values[int(0.3 * n)])
-        spread = max(base - float(values[int(0.08 * n)]), 0.0) / 0.88
-        sigma = math.hypot(max(spread, 0.3 * max(base, 0.0) / 1.0 * 0.5), noise)
-        return ((mean - F32(base)) / F32(max(sigma, 1e-6))).astype(F32), np.full(
-            mean.shape, base, F32
-        )
+        self, plain: NDArray[np.float32], weight: NDArray[np.float32], noise: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Significance of light above the darker, larger part of the field, and that level.
+
+        ``plain`` is log NIR less what colour explains, smoothed. What fluoresces over more than a
+        node's size is no node, but it is light, and the operator shall see it. The spread of the
+        darker part is its texture, shading and noise; being a lower quantile, it knows nothing of
+        what glows.
+        """
+        seen = plain[weight > 0.5]
+        low, level = (float(v) for v in np.quantile(seen, (0.1, 0.4)))
+        sigma = math.hypot(0.75 * (level - low), _PLAIN_SPREAD)
+        return (plain - F32(level)) / F32(sigma), level
 
     def _false_calls(self, threshold: float) -> float:
         g = self.geometry

@@ -145,6 +145,7 @@ class Masks:
         around: NDArray[np.float32],
         tissue: float,
         noise: float,
+        floor: float,
     ) -> None:
         """Fill `judge` and `usable`.
 
@@ -184,15 +185,22 @@ class Masks:
         keep_into(self._grown, self._labels, metal)
         judge[self._grown] |= np.uint8(CannotJudge.INSTRUMENT)
         judge[sharp & ~self._grown] |= np.uint8(CannotJudge.GLINT)
-        self._mark_injections(mean, full, around)
+        self._mark_injections(mean, full, around, floor)
         # a saturated node keeps its place, with a flat top
-        np.not_equal(judge & np.uint8(0xFF ^ CannotJudge.SATURATED), 0, out=self._shade)
+        hides = 0xFF ^ CannotJudge.SATURATED
+        if np.count_nonzero(self._dark) > 0.4 * self._dark.size:
+            hides ^= CannotJudge.TOO_DARK  # then darkness is the background, not its absence
+        np.not_equal(judge & np.uint8(hides), 0, out=self._shade)
         grow_into(self._grown, self._shade)
         np.subtract(1.0, self._grown, out=self.usable, casting="unsafe")
         judge[self.glare] |= np.uint8(CannotJudge.NEAR_INJECTION)
 
     def _mark_injections(
-        self, mean: NDArray[np.float32], full: NDArray[np.float32], around: NDArray[np.float32]
+        self,
+        mean: NDArray[np.float32],
+        full: NDArray[np.float32],
+        around: NDArray[np.float32],
+        floor: float,
     ) -> None:
         """Tell bright nodes from injection sites, and mask a site as far as it glares.
 
@@ -204,7 +212,7 @@ class Masks:
         self.glare = np.zeros(self.judge.shape, np.bool_)
         judge = self.judge
         saturated = full > 0.02
-        glare = saturated | (mean > 3.0 * around)
+        glare = saturated | (mean > 3.0 * np.maximum(around, floor))
         if not glare.any():
             return
         count, sizes = self._regions(glare)
@@ -215,7 +223,7 @@ class Masks:
             if sizes[k] < 0.25 * np.pi * (_SITE_WIDTH * largest) ** 2:
                 continue
             region = self._labels == k
-            ground = float(np.median(around[region]))
+            ground = max(float(np.median(around[region])), floor)
             level = float(mean[region].max()) - ground
             flank = int(np.count_nonzero(region & (mean - around > 0.5 * level)))
             share = min(tops[k] / max(flank, 1), 0.95)
