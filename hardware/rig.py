@@ -123,12 +123,13 @@ class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class PhantomSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which scene the phantom plays for a simulated rig."""
+    """Which scene the phantom plays for a simulated rig, and how far into it its cameras begin."""
 
     scene: str = "procedure"
     seed: int = 1
     width: PositiveInt = 1280
     height: PositiveInt = 1024
+    start_s: NonNegative = 0.0
 
 
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

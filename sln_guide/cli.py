@@ -30,6 +30,7 @@ DISPLAY = 9
 INTERRUPTED = 130
 
 DEMO_OFFSCREEN_S = 8.0
+DEMO_OFFSCREEN_SIZE = (1600, 900)
 
 EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
 recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
@@ -123,6 +124,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     shutil.rmtree(cases, ignore_errors=True)
     options.cases, options.seconds, options.record = cases, seconds, True
     options.screenshot = options.screenshot or output / "window.png"
+    options.size = options.size or DEMO_OFFSCREEN_SIZE
     options.snapshots = output / "snapshots"
     code = _run_live(rig, cameras_for(rig), options)
     if code != OK:

@@ -6,67 +6,112 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
-from sln_guide.guidance import Pair, Settings, View
+from sln_guide.guidance import ColourMap, Pair, Settings, View
 
-SIZE = (128, 160)
-"""(rows, columns): kernels are compiled for types, not for sizes."""
-QUICK_S = 2.0
+QUICK_S = 3.0
+STEPS = 14
+"""Enough for tracks to be confirmed, and then to be lost sight of."""
+STEP_NS = 50_000_000
+SHAPE = (512, 640)
+"""(rows, columns). Kernels are compiled for types, not sizes, but which of them run depends on
+what is to be seen: the scene must be large enough for all of it."""
 
 
 def warm_up(rig: Rig) -> bool:
-    """Put blank pairs in the rig's formats through pipeline and drawing.
+    """Put a small busy scene in the rig's formats through pipeline and drawing.
 
-    Returns whether it was quick, which means that the machine had everything compiled already.
+    Returns whether it was quick, which means that this machine had compiled everything before.
     """
-    began_s = time.perf_counter()
     if rig.nir is None:
         return True
-    nir = _blank(rig.nir.pixel_format, rig.nir)
-    white = None if rig.white is None else _blank(rig.white.pixel_format, rig.white)
-    # registered whatever the rig says, so that every branch that might run later has run
-    setup = replace(pipeline.Setup.from_rig(rig), registration=Registration(kind="assumed"))
-    state = pipeline.initial_state(setup)
-    drawing = Drawing(setup.registration)
-    for view in (View.MERGED, View.WHITE, View.NIR):
-        settings = Settings(view=view)
-        state, guidance = pipeline.step(state, Pair(nir, white), settings)
-        drawing.picture(nir, white, guidance, settings)
-        drawing.picture(nir, white, None, settings)
-    if white is not None:
-        later = replace(white, sequence=1)
-        drawing.picture(None, later, guidance, Settings())
+    began_s = time.perf_counter()
+    for kind in ("calibrated", "none"):
+        registration = _of_kind(rig.registration, kind)
+        setup = replace(pipeline.Setup.from_rig(rig), registration=registration)
+        state = pipeline.initial_state(setup)
+        drawing = Drawing(registration)
+        for number in range(STEPS):
+            nir = _nir(rig.nir, number)
+            white = None if rig.white is None else _white(rig.white, number)
+            view = tuple(View)[number % len(View)]
+            settings = Settings(view=view, colour_map=tuple(ColourMap)[number % len(ColourMap)])
+            state, guidance = pipeline.step(state, Pair(nir, white), settings)
+            drawing.picture(nir, white, guidance, settings)
+            if white is not None:
+                later = replace(white, sequence=1000 + number, pixels=white.pixels)
+                drawing.picture(None, later, guidance, Settings())
+                drawing.picture(None, later, None, Settings())
+            if kind == "none":
+                break
     return time.perf_counter() - began_s < QUICK_S
 
 
-def _blank(pixel_format: PixelFormat, spec: CameraSpec) -> Frame:
-    """Return a frame with a soft bright spot: blank ones would leave branches out."""
-    rows, columns = SIZE
-    y, x = np.mgrid[:rows, :columns]
-    spot = np.exp(-((x - columns / 2) ** 2 + (y - rows / 2) ** 2) / 200.0)
-    noise = np.random.default_rng(0).normal(0.0, 2.0, SIZE)
-    level = np.clip(60.0 + 80.0 * spot + noise, 0, 255)
-    shape = pixel_format.array_shape(rows, columns)
-    pixels = np.zeros(shape, pixel_format.dtype)
-    if pixels.shape == SIZE:
-        pixels[...] = level
-    elif pixels.ndim == 3:
-        pixels[...] = level[..., None]
-    else:
-        pixels[...] = 30
+def _of_kind(registration: Registration, kind: str) -> Registration:
+    """Return a registration of ``kind``, with the rig's own homography where it has one."""
+    if kind == "none":
+        return Registration(kind="none")
+    return registration if registration.kind != "none" else Registration(kind="assumed")
+
+
+def _scene(number: int) -> NDArray[np.float64]:
+    """Return NIR light in [0, 1.2]: tissue, nodes, channel, injection site, instrument, glints."""
+    rows, columns = SHAPE
+    y, x = np.mgrid[:rows, :columns].astype(np.float64)
+
+    def spot(cx: float, cy: float, width: float) -> NDArray[np.float64]:
+        return np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2.0 * width**2))
+
+    rng = np.random.default_rng(number)
+    light = 0.1 + 0.02 * np.sin(x / 37.0) * np.cos(y / 29.0)
+    light[:, columns // 2 :] *= 1.4
+    seen = number < STEPS - 3
+    light += seen * (
+        0.25 * spot(420, 150, 18) + 0.1 * spot(500, 380, 24) + 0.06 * spot(200, 420, 14)
+    )
+    light += 2.0 * spot(120, 130, 22)
+    light += 0.06 * np.exp(-((y - 130 - 0.4 * (x - 120)) ** 2) / 60.0) * (x > 120) * (x < 480)
+    light[300:330, 250 + 10 * number : 640] = 0.02
+    light[200:203, 300:304] = 1.2
+    return light + rng.normal(0.0, 0.003, SHAPE)
+
+
+def _nir(spec: CameraSpec, number: int) -> Frame:
+    top = 2**spec.pixel_format.bit_depth - 1
+    counts = np.clip(_scene(number) * 0.9 * top, 0, top)
+    if spec.pixel_format is not PixelFormat.MONO12P:
+        return _frame(spec, number, counts.astype(spec.pixel_format.dtype))
+    even, odd = (counts[:, k::2].astype(np.uint16) for k in (0, 1))
+    packed = np.empty((SHAPE[0], SHAPE[1] * 3 // 2), np.uint8)
+    packed[:, 0::3] = even & 0xFF
+    packed[:, 1::3] = (even >> 8) | ((odd & 0xF) << 4)
+    packed[:, 2::3] = odd >> 4
+    return _frame(spec, number, packed)
+
+
+def _white(spec: CameraSpec, number: int) -> Frame:
+    top = 2**spec.pixel_format.bit_depth - 1
+    rng = np.random.default_rng(100 + number)
+    level = np.clip(0.4 + 0.3 * _scene(0) + rng.normal(0.0, 0.01, SHAPE), 0, 1) * top
+    pixels = level if spec.pixel_format is not PixelFormat.RGB8 else np.dstack([level] * 3)
+    return _frame(spec, number, pixels.astype(spec.pixel_format.dtype))
+
+
+def _frame(spec: CameraSpec, number: int, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Frame:
     return Frame(
         pixels=frozen_pixels(pixels),
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=0,
+        pixel_format=spec.pixel_format,
+        bit_depth=spec.pixel_format.bit_depth,
+        sequence=number,
         stream_epoch=0,
         device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
+        host_time_ns=number * STEP_NS,
+        mid_exposure_ns=number * STEP_NS,
         exposure_us=spec.exposure_us,
         gain_db=spec.gain_db,
         camera_id="warm-up",

@@ -103,6 +103,7 @@ class Phantom:
         self._guard = threading.Lock()
         self._held: set[str] = set()
         self._origin_ns: int | None = None
+        self._start_ns = 0 if rig.phantom is None else round(rig.phantom.start_s * 1e9)
         optics: dict[RoleName, RoleOptics] = {}
         self._defaults: dict[RoleName, CameraSettings] = {}
         for role in ("nir", "white"):
@@ -326,10 +327,13 @@ class Phantom:
             self._held.discard(role)
 
     def origin_ns(self) -> int:
-        """Return when the scene's time began: at the first call, for all cameras alike."""
+        """Return when the scene's time began, for all cameras alike.
+
+        At the first call, or ``start_s`` of the rig's phantom before it.
+        """
         with self._guard:
             if self._origin_ns is None:
-                self._origin_ns = time.monotonic_ns()
+                self._origin_ns = time.monotonic_ns() - self._start_ns
             return self._origin_ns
 
 

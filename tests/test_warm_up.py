@@ -1,0 +1,70 @@
+"""After `warm_up` nothing is left to compile: the first frames of a procedure are not late."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import sln_guide.core
+from hardware.frame import PixelFormat
+from hardware.phantom import Phantom
+from hardware.rig import Rig, load_rig, parse_rig
+from sln_guide import pipeline
+from sln_guide.drawing import Drawing
+from sln_guide.guidance import Pair, Settings, View
+from sln_guide.warm_up import warm_up
+
+
+def compiled() -> dict[str, int]:
+    """Return how many variants of each kernel of the core exist in this process."""
+    found: dict[str, int] = {}
+    for info in pkgutil.walk_packages(sln_guide.core.__path__, "sln_guide.core."):
+        module: Any = importlib.import_module(info.name)
+        for name, value in vars(module).items():
+            if isinstance(value, Dispatcher):
+                found[f"{info.name}.{name}"] = len(value.signatures)
+    return found
+
+
+@pytest.mark.parametrize("seconds", [1.0, 21.0, 35.0, 57.0])
+def test_nothing_is_left_to_compile_on_the_demo(seconds: float) -> None:
+    rig = load_rig("demo")
+    warm_up(rig)
+    before = compiled()
+    assert sum(before.values()) > 20, "the kernels are found"
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    state = pipeline.initial_state(pipeline.Setup.from_rig(rig))
+    drawing = Drawing(rig.registration)
+    for step in range(8):
+        index = round(seconds * 30) + 2 * step
+        pair = Pair(phantom.frame("nir", index), phantom.frame("white", index))
+        settings = Settings(view=tuple(View)[step % 3])
+        state, guidance = pipeline.step(state, pair, settings)
+        drawing.picture(pair.nir, pair.white, guidance, settings)
+        drawing.picture(None, phantom.frame("white", index + 1), guidance, Settings())
+    after = compiled()
+    late = {name: (before[name], count) for name, count in after.items() if count > before[name]}
+    assert not late, f"compiled after the warm-up: {late}"
+
+
+@pytest.mark.parametrize("nir", [f for f in PixelFormat if f.is_mono])
+def test_every_format_of_a_rig_can_be_warmed_up(nir: PixelFormat) -> None:
+    warm_up(rig_of(nir, PixelFormat.BAYER_BG8))
+
+
+@pytest.mark.parametrize("white", [PixelFormat.BAYER_GB12, PixelFormat.BAYER_GR10])
+def test_every_white_format_can_be_warmed_up(white: PixelFormat) -> None:
+    warm_up(rig_of(PixelFormat.MONO12, white))
+
+
+def rig_of(nir: PixelFormat, white: PixelFormat) -> Rig:
+    return parse_rig(
+        f'name="r"\n[nir]\nsource="basler"\nserial="1"\npixel_format="{nir}"\nexposure_us=1e4\n'
+        f'[white]\nsource="basler"\nserial="2"\npixel_format="{white}"\nexposure_us=1e4\n',
+        origin="test",
+    )
