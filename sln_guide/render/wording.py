@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sln_guide.guidance import Detection, Interval, Kind, Settings
 
 _NAMES = {
@@ -88,6 +90,9 @@ def _figure(
         return f"{name} ≥ {value:.{digits}f}"
     if interval is None:
         return f"{name} {value:.{digits}f}"
-    # a lopsided interval is stated by its longer side
+    # a lopsided interval is stated by its longer side, and rounded up: "± 0.00" would claim more
+    # than any camera can
     margin = max(interval.high - value, value - interval.low, 0.0)
+    step = 10.0**-digits
+    margin = max(step, math.ceil(margin / step - 0.05) * step)
     return f"{name} {value:.{digits}f} ± {margin:.{digits}f}"

@@ -115,3 +115,10 @@ def test_tags_can_be_read_over_the_brightest_tissue(ink):
         f"{round(TAG_OPACITY * share + (1 - TAG_OPACITY) * 255):02X}" for share in shares
     )
     assert (luminance(ink) + 0.05) / (luminance(seen) + 0.05) >= 4.5
+
+
+def test_an_interval_is_rounded_up_and_never_to_nothing():
+    tight = make_detection(sbr=2.17, sbr_interval=Interval(2.169, 2.171))
+    assert sbr_text(tight) == "SBR 2.17 ± 0.01"
+    assert sbr_text(make_detection(sbr=2.17, sbr_interval=Interval(2.12, 2.22))).endswith("± 0.05")
+    assert sbr_text(make_detection(sbr=2.0, sbr_interval=Interval(1.988, 2.012))).endswith("± 0.02")
