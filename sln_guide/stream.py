@@ -27,6 +27,7 @@ REATTACH_EVERY_S = 0.5
 LOST_AFTER_NS = 250_000_000
 FROZEN_AFTER_NS = 250_000_000
 RATE_WINDOW = 60
+PERIOD_EVERY = 16
 JOIN_TIMEOUT_S = 3.0
 
 Deliver = Callable[[Role, Frame, int], None]
@@ -57,6 +58,8 @@ class Stream:
         self._error: str | None = None
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
+        self._period = 0
+        self._watched = camera if isinstance(camera, Watched) else None
 
     @property
     def camera(self) -> Camera:
@@ -92,14 +95,13 @@ class Stream:
         return not self._thread.is_alive()
 
     def period_ns(self) -> int:
-        """Return the measured frame period, 0 while unknown."""
-        with self._lock:
-            return self._period_ns()
+        """Return the measured frame period, 0 while unknown. Cheap: asked for every frame."""
+        return self._period
 
     def health(self, now_ns: int) -> StreamHealth:
         """Return what is known now. Makes no SDK call: it must answer when the SDK hangs."""
         with self._lock:
-            last, period_ns = self._last, self._period_ns()
+            last, period_ns = self._last, self._period
             error, since_ns = self._error, self._since_ns
             frozen = self._still.frozen_since_ns(now_ns)
             health = Health.STALE if last is None else Health.LIVE
@@ -110,7 +112,7 @@ class Stream:
             if quiet_ns > max(LOST_AFTER_NS, 4 * period_ns) and last is not None:
                 health, since_ns = Health.LOST, since_ns or last.host_time_ns
                 error = error or f"no frame from the {self._role} camera"
-            stuck = self._camera.stuck(now_ns) if isinstance(self._camera, Watched) else None
+            stuck = None if self._watched is None else self._watched.stuck(now_ns)
             if stuck is not None:
                 error = stuck
                 since_ns = since_ns or (None if last is None else last.host_time_ns)
@@ -133,7 +135,7 @@ class Stream:
                 since_ns=since_ns,
             )
 
-    def _period_ns(self) -> int:
+    def _median_period_ns(self) -> int:
         if len(self._arrivals_ns) < 3:
             return 0
         return int(np.median(np.diff(np.fromiter(self._arrivals_ns, np.int64))))
@@ -143,7 +145,7 @@ class Stream:
         if len(self._arrivals_ns) < 3:
             return 0.0
         span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0]
-        span_ns += max(0, now_ns - self._arrivals_ns[-1] - 2 * self._period_ns())
+        span_ns += max(0, now_ns - self._arrivals_ns[-1] - 2 * self._period)
         return (len(self._arrivals_ns) - 1) * 1e9 / max(span_ns, 1)
 
     def _run(self) -> None:
@@ -185,6 +187,8 @@ class Stream:
             self._lost += lost
             self._delivered += 1
             self._arrivals_ns.append(frame.host_time_ns)
+            if len(self._arrivals_ns) < PERIOD_EVERY or self._delivered % PERIOD_EVERY == 0:
+                self._period = self._median_period_ns()
             self._still.see(frame)
             self._last = frame
             self._error = self._since_ns = None
@@ -194,6 +198,7 @@ class Stream:
         last = self._last
         if last is None or last.stream_epoch != frame.stream_epoch:
             self._arrivals_ns.clear()
+            self._period = 0
             return 0
         return max(0, frame.sequence - last.sequence - 1)
 
