@@ -115,23 +115,26 @@ def _show(
             unsaved.append(screenshot)
         window.close_now()
 
-    with _faults(window) as faults, _signals(window.close_now):
-        if size is not None:
-            window.resize(*size)
-            window.show()
-        else:
-            window.showMaximized()
-        window.begin()
-        if record:
-            window.commands.start_recording()
-        if theatre:
-            window.toggle_theatre()
-        if seconds is not None:
-            QTimer.singleShot(round(seconds * 1000), window, finish)
-        app.exec()
-        window.end()
-    window.deleteLater()
-    app.processEvents()
+    try:
+        with _faults(window) as faults, _signals(window.close_now):
+            if size is not None:
+                window.resize(*size)
+                window.show()
+            else:
+                window.showMaximized()
+            window.begin()
+            if record:
+                window.commands.start_recording()
+            if theatre:
+                window.toggle_theatre()
+            if seconds is not None:
+                ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
+                ending.timeout.connect(finish)
+                ending.start()
+            app.exec()
+    finally:
+        window.close_now()
+        window.deleteLater()
     if unsaved:
         raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
     return FAULT_CODE if faults else 0

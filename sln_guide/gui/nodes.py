@@ -35,7 +35,9 @@ class NodeRow:
 
 
 def node_ink(node_number: int) -> str:
-    """Return the colour of a node's dot and curve."""
+    """Return the colour of a node's dot and curve; grey for what has no number yet."""
+    if node_number < 1:
+        return tokens.SECONDARY
     return INKS[(node_number - 1) % len(INKS)]
 
 

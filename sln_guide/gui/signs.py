@@ -13,6 +13,7 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 BANNER_EDGE_PX = 20.0
+PILL_TINT = 0.16
 
 
 def paint_pill(
@@ -34,10 +35,10 @@ def paint_pill(
     painter.setBrush(ink if filled else QColor(tokens.PANEL))
     painter.drawRoundedRect(frame, radius, radius)
     if not filled:
-        painter.setBrush(theme.colour(tone, 0.22))
+        painter.setBrush(theme.colour(tone, PILL_TINT))
         painter.drawRoundedRect(frame, radius, radius)
     if tone is Tone.SIMULATED:
-        hatch = QBrush(theme.colour(tone, 0.30), Qt.BrushStyle.BDiagPattern)
+        hatch = QBrush(theme.colour(tone, 0.22), Qt.BrushStyle.BDiagPattern)
         painter.setBrush(hatch)
         painter.drawRoundedRect(frame, radius, radius)
     if filled:

@@ -232,6 +232,7 @@ class OperatorWindow(QWidget):
             self.curves.end()
         self.commands.end()
         self.theatre.close()
+        self.theatre.deleteLater()
 
     def report_fault(self, text: str) -> None:
         """Say on the screen that a part of the window failed; it stays said."""

@@ -475,6 +475,5 @@ def open_window(
     yield open_on
     for window in opened:
         window.close_now()
-        window.theatre.deleteLater()
         window.deleteLater()
     _delete_deferred()

@@ -1,0 +1,179 @@
+"""`run`: from start to a clean end, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from sln_guide.gui.app import FAULT_CODE, run
+
+PROGRAM = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("fakes", {fakes!r})
+fakes = importlib.util.module_from_spec(spec)
+sys.modules["fakes"] = fakes
+spec.loader.exec_module(fakes)
+from sln_guide.core.opencv import cv2
+from sln_guide.gui.app import NoDisplayError, run
+from PySide6.QtWidgets import QApplication
+try:
+    code = run(fakes.FakeSource(), snapshot_folder=Path({folder!r}), **{arguments!r})
+except NoDisplayError as error:
+    print("NoDisplayError:", error)
+    sys.exit(5)
+print("platform:", QApplication.platformName())
+sys.exit(code)
+"""
+
+
+def run_apart(folder: Path, env: dict[str, str], **arguments: Any) -> tuple[int, str]:
+    """Run in a process of its own, so that Qt chooses its platform anew."""
+    fakes = str(Path(__file__).with_name("conftest.py"))
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("QT_", "DISPLAY", "WAYLAND"))}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM.format(fakes=fakes, folder=str(folder), arguments=arguments),
+        ],
+        env=clean | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_runs_for_its_time_and_leaves_a_picture(
+    qt: QApplication, fakes: Any, tmp_path: Path
+) -> None:
+    source = fakes.Source()
+    picture = tmp_path / "made" / "window.png"
+    code = run(
+        source,
+        screenshot=picture,
+        seconds=0.4,
+        theatre=True,
+        snapshot_folder=tmp_path,
+        size=(1366, 768),
+    )
+    assert code == 0
+    assert source.closed
+    assert source.wake is None
+    image = QImage(str(picture))
+    assert (image.width(), image.height()) == (1366, 768)
+    assert source.painted_calls
+
+
+def test_records_from_the_start_and_is_closed_without_asking(
+    qt: QApplication, fakes: Any, tmp_path: Path
+) -> None:
+    source = fakes.Recording()
+    assert run(source, seconds=0.3, record=True, snapshot_folder=tmp_path) == 0
+    assert source.now_health.recorder.recording
+    assert source.closed
+
+
+def test_a_screenshot_that_cannot_be_written_is_an_error(
+    qt: QApplication, fakes: Any, tmp_path: Path
+) -> None:
+    source = fakes.Source()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OSError, match="screenshot could not be written"):
+        run(source, screenshot=tmp_path / "file" / "w.png", seconds=0.1, snapshot_folder=tmp_path)
+    assert source.closed
+
+
+def test_a_source_that_cannot_start_shows_no_window(
+    qt: QApplication, fakes: Any, tmp_path: Path
+) -> None:
+    class Broken(fakes.Source):  # type: ignore[misc]
+        def start(self) -> None:
+            raise RuntimeError("camera in use")
+
+    source = Broken()
+    with pytest.raises(RuntimeError, match="camera in use"):
+        run(source, seconds=1, snapshot_folder=tmp_path)
+    assert QApplication.topLevelWidgets() == []
+
+
+def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
+    qt: QApplication, fakes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = fakes.Source()
+    banners: list[str] = []
+
+    marks = iter([()] * 2)
+
+    def fail() -> Any:
+        for given in marks:
+            return given
+        raise KeyError("missing piece")
+
+    def look() -> None:
+        for window in QApplication.topLevelWidgets():
+            if hasattr(window, "strip"):
+                banners.extend(b.headline for b in window.video.shown.state.banners)
+
+    source.events = fail
+    QTimer.singleShot(1200, look)
+    assert run(source, seconds=1.3, snapshot_folder=tmp_path) == FAULT_CODE
+    assert "A part of this window failed" in banners
+    assert capsys.readouterr().err.count("Traceback") == 1, "once, not with every picture"
+
+
+@pytest.fixture
+def _signals_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_asked_to_terminate_it_closes_cleanly(qt: QApplication, fakes: Any, tmp_path: Path) -> None:
+    source = fakes.Recording()
+    QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(source, seconds=30, record=True, snapshot_folder=tmp_path) == 0
+    assert source.closed
+
+
+def test_without_a_display_it_runs_offscreen_only_if_it_ends_by_itself(tmp_path: Path) -> None:
+    code, said = run_apart(tmp_path, {})
+    assert code == 5, said
+    assert "no display" in said
+    code, said = run_apart(tmp_path, {"DISPLAY": ":9876"}, seconds=0.2)
+    assert code == 0, said
+    assert "platform: offscreen" in said
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
+def test_on_a_real_x_server_beside_opencv(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1920x1080x24"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as told:
+            number = told.readline().strip()
+        code, said = run_apart(tmp_path, {"DISPLAY": f":{number}"}, seconds=0.5, theatre=True)
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert code == 0, said
+    assert "platform: xcb" in said

@@ -1,0 +1,212 @@
+"""The small parts by themselves."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from sln_guide.gui.display import display_available
+from sln_guide.gui.health_watch import HealthWatch
+from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
+from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
+from sln_guide.gui.nodes import node_ink, node_rows
+from sln_guide.gui.overlay_controls import false_calls_text
+from sln_guide.gui.phases import PHASES, injection_text, phase_at, phase_detail
+from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
+from sln_guide.gui.video import as_image
+from sln_guide.gui.wake import Wake
+from sln_guide.guidance import Interval, Kind
+from sln_guide.source import EventMark
+
+
+@pytest.mark.parametrize(
+    ("per_field", "text"),
+    [
+        (0.05, "≈ 1 false in 20 fields"),
+        (0.0123, "≈ 1 false in 80 fields"),
+        (0.4, "≈ 1 false in 2 fields"),
+        (0.9, "≈ 1 false in 1 field"),
+        (1.2, "≈ 1 false a field"),
+        (7.0, "≈ 7 false a field"),
+        (1e-3, "≈ 1 false in 1000 fields"),
+        (1e-9, "< 1 false in 1000 fields"),
+        (0.0, "< 1 false in 1000 fields"),
+        (math.nan, "false calls unknown"),
+        (-1.0, "false calls unknown"),
+    ],
+)
+def test_false_calls_in_words(per_field: float, text: str) -> None:
+    assert false_calls_text(per_field) == text
+
+
+def test_nodes_in_words(fakes: Any) -> None:
+    detections = (
+        fakes.detection(7, kind=Kind.UNCERTAIN, confirmed=False, flags=("by instrument",)),
+        fakes.detection(3, coasted=True, sbr=None, cnr=None, signal=None, age_s=3.2),
+        fakes.detection(2, confirmed=False, node_number=0),
+        fakes.detection(1, saturated_fraction=0.2),
+        fakes.detection(9, kind=Kind.CHANNEL),
+        fakes.detection(10, kind=Kind.INJECTION),
+    )
+    source = fakes.Source()
+    guidance = source.push(detections=detections).guidance
+    rows = node_rows(guidance)
+    assert [(r.name, r.words, r.value) for r in rows] == [
+        ("SLN-1", "CNR ≥ 7.3 · spot 3.0 mm", "SBR ≥ 2.17"),
+        ("SLN-3", "not seen for 3.2 s", ""),
+        ("node", "not confirmed yet", "SBR 2.17 ± 0.05"),
+        ("?", "uncertain · by instrument", "SBR 2.17 ± 0.05"),
+    ]
+    assert not rows[1].seen
+    assert node_rows(None) == ()
+    assert node_ink(1) != node_ink(2)
+    assert node_ink(1) == node_ink(7)
+
+
+def test_history_keeps_each_nodes_signal_in_time(fakes: Any) -> None:
+    history = SignalHistory()
+    source = fakes.Source()
+
+    def guidance(*detections: Any) -> Any:
+        return source.push(detections=detections).guidance
+
+    one, two = fakes.detection(1), fakes.detection(2, signal=5.0)
+    assert history.add(0.0, guidance(one))
+    assert not history.add(EVERY_S / 2, guidance(one)), "too near in time"
+    assert not history.add(-5.0, guidance(one)), "late"
+    assert history.add(1.0, guidance(one, two))
+    assert history.add(2.0, guidance(replace(one, coasted=True, signal=None), two))
+    assert history.add(3.0, guidance(fakes.detection(3, confirmed=False, node_number=0)))
+    signals = history.signals()
+    assert list(signals) == [1, 2]
+    np.testing.assert_array_equal(signals[1], [12.0, 12.0, np.nan, np.nan])
+    np.testing.assert_array_equal(signals[2], [np.nan, 5.0, 5.0, np.nan])
+    assert history.add(2.0 + KEPT_S, guidance(two))
+    assert history.times_s()[0] == 2.0
+    assert all(len(s) == len(history.times_s()) for s in history.signals().values())
+
+
+def test_history_forgets_tracks_that_left_long_ago(fakes: Any) -> None:
+    history = SignalHistory()
+    source = fakes.Source()
+    with_one = source.push().guidance
+    without = source.push(detections=()).guidance
+    history.add(0.0, with_one)
+    for step in range(60):
+        history.add(KEPT_S + 1.0 + step, without)
+    assert history.signals() == {}
+
+
+def test_phases_from_events() -> None:
+    events = (
+        EventMark(1.0, "phase", phase_detail(0)),
+        EventMark(2.0, "mark", "1"),
+        EventMark(5.0, "phase", phase_detail(2)),
+        EventMark(9.0, "phase", phase_detail(0)),
+        EventMark(9.5, "phase", "someone else's"),
+    )
+    assert [phase_at(events, t) for t in (0.5, 1.0, 6.0, 9.9)] == [None, 0, 2, 0]
+    assert injection_text(events, 0.5) == ""
+    assert injection_text(events, 61.0 - 0.0) == "injection 2 + 00:00:52"
+    assert injection_text(events, 8.0) == "injection + 00:00:07"
+    assert len(PHASES) == len(PHASE_ACTIONS) == 7
+
+
+def test_every_action_has_a_key() -> None:
+    assert set(KEYS.values()) == set(Action)
+
+
+def test_an_image_shares_its_arrays_memory(qt: QApplication) -> None:
+    pixels = np.full((4, 6), 0xFF102030, np.uint32)
+    image = as_image(pixels)
+    assert (image.width(), image.height()) == (6, 4)
+    pixels[2, 3] = 0xFFABCDEF
+    assert image.pixel(3, 2) == 0xFFABCDEF
+    pixels.setflags(write=False)
+    assert as_image(pixels).pixel(3, 2) == 0xFFABCDEF
+
+
+def test_a_wake_after_its_end_does_nothing(qt: QApplication) -> None:
+    calls = []
+    wake = Wake(lambda: calls.append(1))
+    wake()
+    wake()
+    qt.processEvents()
+    assert calls == [1]
+    wake()
+    wake.end()
+    wake()
+    qt.processEvents()
+    assert calls == [1]
+
+
+def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
+    fakes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sln_guide.gui.health_watch.END_TIMEOUT_S", 0.05)
+    release, asked = threading.Event(), threading.Event()
+
+    def hang() -> Any:
+        asked.set()
+        release.wait(10)
+        return fakes.Source().now_health
+
+    watch = HealthWatch(hang)
+    watch.start()
+    assert asked.wait(5)
+    assert not watch.end()
+    assert watch.newest.health is None
+    release.set()
+    watch._thread.join(5)
+
+
+def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication) -> None:
+    image = QImage(8, 8, QImage.Format.Format_RGB32)
+    image.fill(0xFF00FF00)
+    saved: list[Path] = []
+    failed: list[str] = []
+    saver = SnapshotSaver(saved.append, failed.append)
+    facts = {"age": math.nan, "list": (1, math.inf), "in": {"x": 2.5}}
+    saver.save(Snapshot(image, facts, tmp_path / "new" / "folder", "one"))
+    (tmp_path / "file").write_text("x")
+    saver.save(Snapshot(image, facts, tmp_path / "file", "two"))
+    assert saver.end()
+    assert saved == [tmp_path / "new" / "folder" / "one.png"]
+    assert len(failed) == 1
+    assert QImage(str(saved[0])).pixel(3, 3) == 0xFF00FF00
+    read = json.loads((tmp_path / "new" / "folder" / "one.json").read_text())
+    assert read == {"age": None, "list": [1, None], "in": {"x": 2.5}}
+    assert sorted(p.name for p in saved[0].parent.iterdir()) == ["one.json", "one.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="X11 and Wayland sockets")
+def test_a_display_is_there_only_if_somebody_answers(tmp_path: Path) -> None:
+    assert not display_available({})
+    assert not display_available({"DISPLAY": ":9876"})
+    assert not display_available({"DISPLAY": "nonsense"})
+    assert not display_available({"WAYLAND_DISPLAY": "wayland-7", "XDG_RUNTIME_DIR": str(tmp_path)})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(tmp_path / "w0"))
+        server.listen()
+        there = {"WAYLAND_DISPLAY": "w0", "XDG_RUNTIME_DIR": str(tmp_path)}
+        assert display_available(there)
+        assert not display_available(there | {"QT_QPA_PLATFORM": "offscreen"})
+        assert display_available(there | {"QT_QPA_PLATFORM": "wayland"})
+
+
+def test_interval_is_shown_by_its_half_width(fakes: Any) -> None:
+    source = fakes.Source()
+    wide = fakes.detection(1, sbr_interval=Interval(1.77, 2.57))
+    (row,) = node_rows(source.push(detections=(wide,)).guidance)
+    assert row.value == "SBR 2.17 ± 0.40"

@@ -1,0 +1,109 @@
+"""A recording in the window: timeline, steps, speeds; nothing is stamped into it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from sln_guide.gui.timeline import SPEEDS, precise_clock, speed_text
+
+Open = Callable[..., Any]
+Wait = Callable[[Callable[[], object]], None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def source(fakes: Any) -> Any:
+    source = fakes.Replay()
+    source.push(age_ms=1e7)
+    return source
+
+
+@pytest.fixture
+def window(open_window: Open, source: Any) -> Any:
+    return open_window(source)
+
+
+def test_space_and_buttons_play_and_pause(window: Any, source: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_Space)
+    assert source.playing
+    assert window.freeze.text() == "Pause"
+    QTest.mouseClick(window.freeze, LEFT)
+    assert not source.playing
+    QTest.mouseClick(window.timeline.play, LEFT)
+    assert source.playing
+    assert window.timeline.play.text() == "Pause"
+
+
+def test_steps(window: Any, source: Any) -> None:
+    QTest.mouseClick(window.timeline.on, LEFT)
+    QTest.mouseClick(window.timeline.back, LEFT)
+    QTest.keyClick(window, Qt.Key.Key_Right)
+    QTest.keyClick(window, Qt.Key.Key_Left)
+    assert source.steps == [1, -1, 1, -1]
+
+
+def test_seek_by_press_and_drag(window: Any, source: Any, wait_for: Wait) -> None:
+    bar = window.timeline.bar
+    QTest.mousePress(bar, LEFT, pos=QPoint(round(bar.x_of(2.5)), 30))
+    assert source.position_s == pytest.approx(2.5, abs=0.05)
+    QTest.mouseMove(bar, QPoint(round(bar.x_of(7.5)), 30))
+    wait_for(lambda: source.position_s == pytest.approx(7.5, abs=0.05))
+    QTest.mouseMove(bar, QPoint(bar.width() + 300, 30))
+    wait_for(lambda: source.position_s == 10.0)
+    QTest.mouseRelease(bar, LEFT, pos=QPoint(bar.width() + 300, 30))
+    assert source.position_s == 10.0
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_speeds(window: Any, source: Any, speed: float) -> None:
+    source.speed = 3.0
+    QTest.mouseClick(window.timeline.speeds[speed], LEFT)
+    assert source.speed == speed
+    assert window.timeline.speeds[speed].isChecked()
+    assert speed_text(speed) in window.timeline.speeds[speed].text()
+
+
+def test_where_it_stands_is_said(window: Any, source: Any, wait_for: Wait) -> None:
+    source.position_s = 6.5
+    wait_for(lambda: window.timeline.position.text() == "00:06.5 / 00:10.0")
+    assert window.timeline.fact.startswith("recorded 2026-03-02 ")
+    assert any(t == "injection + 00:00:05" for t in window.strip.texts())
+
+
+def test_phases_show_where_it_stands_and_go_there(window: Any, source: Any, wait_for: Wait) -> None:
+    assert [b.isEnabled() for b in window.phases.buttons] == [i in (0, 3) for i in range(7)]
+    source.position_s = 7.0
+    wait_for(window.phases.buttons[3].isChecked)
+    QTest.keyClick(window, Qt.Key.Key_1)
+    assert source.position_s == 1.0
+    QTest.mouseClick(window.phases.buttons[3], LEFT)
+    assert source.position_s == 6.0
+    QTest.keyClick(window, Qt.Key.Key_2)
+    assert source.position_s == 6.0, "never stamped: nowhere to go"
+
+
+def test_a_recording_is_never_stamped(window: Any, source: Any) -> None:
+    before = list(source.marks)
+    for key in (Qt.Key.Key_M, Qt.Key.Key_R, Qt.Key.Key_1, Qt.Key.Key_Space):
+        QTest.keyClick(window, key)
+    assert source.marks == before
+    assert window.record is None
+    assert window.curves is None
+
+
+def test_closing_a_replay_does_not_ask(window: Any) -> None:
+    window.close()
+    assert not window.isVisible()
+
+
+def test_clocks() -> None:
+    assert precise_clock(83.45, hours=False) == "01:23.4"
+    assert precise_clock(3723.0, hours=True) == "01:02:03.0"
+    assert speed_text(math.inf) == "max"
+    assert speed_text(0.25) == "0.25×"
