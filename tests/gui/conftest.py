@@ -378,6 +378,9 @@ def qt() -> QApplication:
     assert isinstance(app, QApplication)
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
+    # What the libraries hold for good need not be looked through after every test.
+    gc.collect()
+    gc.freeze()
     return app
 
 

@@ -264,7 +264,7 @@ def start(window: Any, wait_for: Wait) -> None:
 
 def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any) -> None:
     start(window, wait_for)
-    assert any(t.startswith("REC 00:00:0") for t in window.strip.texts())
+    wait_for(lambda: any(t.startswith("REC 00:00:0") for t in window.strip.texts()))
     QTest.keyClick(window, Qt.Key.Key_R)
     click(window.record)
     assert source.stopped == 0
