@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
-from sln_guide.core.label import label_into
+from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.spot import Spot
 from sln_guide.core.spots import (
     RAYS,
@@ -96,7 +96,11 @@ class SpotFinder:
         count = min(found, _MOST_PEAKS)
         order = sorted(range(count), key=lambda k: -local[self._peak_r[k], self._peak_c[k]])
         bright = local > np.float32(threshold_sigma)
-        label_into(self._labels, local > np.float32(_REACH * threshold_sigma), self._parent)
+        regions = label_into(
+            self._labels, local > np.float32(_REACH * threshold_sigma), self._parent
+        )
+        self._moments = np.zeros((regions + 1, 6))
+        moments_into(self._moments, self._labels)
         spots = [self._injection(seen, region) for region in injections]
         taken = np.zeros(local.shape, np.bool_)
         open_ground = seen.usable.copy()
@@ -169,14 +173,13 @@ class SpotFinder:
 
     def _is_channel(self, region: int) -> bool:
         """Whether a region is long and thin: by the moments of its cells."""
-        r, c = np.nonzero(self._labels == region)
-        if len(r) < 12:
+        n, sr, sc, srr, scc, src = self._moments[region]
+        if n < 12:
             return False
-        spread = np.cov(np.stack([r, c]).astype(np.float64))
-        low, high = np.linalg.eigvalsh(spread)
-        if 4.0 * math.sqrt(max(high, 0.0)) < 4.0 * self._geometry.spot_sigmas[1]:
-            return False
-        return bool(math.sqrt(high / max(low, 0.08)) >= _CHANNEL_ELONGATION)
+        rr, cc, rc = srr / n - (sr / n) ** 2, scc / n - (sc / n) ** 2, src / n - sr * sc / n**2
+        middle, half = (rr + cc) / 2, math.hypot((rr - cc) / 2, rc)
+        length, width = math.sqrt(max(middle + half, 0.0)), math.sqrt(max(middle - half, 0.08))
+        return length >= self._geometry.spot_sigmas[1] and length >= _CHANNEL_ELONGATION * width
 
     def _node(
         self,

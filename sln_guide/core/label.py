@@ -87,10 +87,34 @@ def keep_into(out, labels, keep):  # type: ignore[no-untyped-def]
 def grow_into(out, mask):  # type: ignore[no-untyped-def]
     """Write ``mask`` grown by one cell in all eight directions; not in place."""
     rows, cols = mask.shape
+    line = np.zeros(cols, np.bool_)
     for r in range(rows):
+        above = mask[max(r - 1, 0)]
+        here = mask[r]
+        below = mask[min(r + 1, rows - 1)]
+        to = out[r]
         for c in range(cols):
-            hit = False
-            for i in range(max(r - 1, 0), min(r + 2, rows)):
-                for j in range(max(c - 1, 0), min(c + 2, cols)):
-                    hit = hit or mask[i, j]
-            out[r, c] = hit
+            line[c] = above[c] | here[c] | below[c]
+        for c in range(cols):
+            to[c] = line[c]
+        for c in range(cols - 1):
+            to[c] = to[c] | line[c + 1]
+        for c in range(cols - 1):
+            to[c + 1] = to[c + 1] | line[c]
+
+
+@nb.njit(nogil=True, cache=True)
+def moments_into(moments, labels):  # type: ignore[no-untyped-def]
+    """Write count, sums of row, col, row^2, col^2, row col of each label; (labels + 1, 6)."""
+    moments[:] = 0.0
+    for r in range(labels.shape[0]):
+        for c in range(labels.shape[1]):
+            k = labels[r, c]
+            if k > 0:
+                m = moments[k]
+                m[0] += 1.0
+                m[1] += r
+                m[2] += c
+                m[3] += r * r
+                m[4] += c * c
+                m[5] += r * c

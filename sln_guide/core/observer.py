@@ -15,89 +15,105 @@ from numpy.typing import NDArray
 
 
 @nb.njit(nogil=True, cache=True)
-def _weighted_covariance_into(out, mean, bands, weight, stride, inverse, cut):  # type: ignore[no-untyped-def]
-    """Accumulate mean and covariance of ``bands`` (B, rows, cols) over every ``stride``-th cell.
-
-    A cell whose squared Mahalanobis distance under ``inverse`` exceeds ``cut`` counts for
-    ``cut / distance``. Returns the sum of weights.
-    """
+def _gather_into(samples, bands, weight, stride):  # type: ignore[no-untyped-def]
+    """Copy every ``stride``-th usable cell of ``bands`` into columns; return how many."""
     count, rows, cols = bands.shape
-    v = np.empty(count, np.float64)
-    total = 0.0
-    first = np.zeros(count, np.float64)
-    out[:] = 0.0
+    n = 0
     for r in range(stride // 2, rows, stride):
         for c in range(stride // 2, cols, stride):
-            w = np.float64(weight[r, c])
-            if w < 0.5:
-                continue
-            for b in range(count):
-                v[b] = bands[b, r, c] - mean[b]
-            d = 0.0
-            for a in range(count):
-                row = 0.0
+            if weight[r, c] > np.float32(0.5):
                 for b in range(count):
-                    row += inverse[a, b] * v[b]
-                d += row * v[a]
-            if d > cut:
-                w *= cut / d
-            total += w
-            for a in range(count):
-                first[a] += w * v[a]
-                for b in range(a + 1):
-                    out[a, b] += w * v[a] * v[b]
-    if total > 0:
-        for a in range(count):
-            first[a] /= total
-        for a in range(count):
-            for b in range(a + 1):
-                out[a, b] = out[a, b] / total - first[a] * first[b]
-                out[b, a] = out[a, b]
-            mean[a] += first[a]
+                    samples[b, n] = bands[b, r, c]
+                n += 1
+    return n
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"})
+def _dot_3(w, x, y, n):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for i in range(n):
+        total += w[i] * x[i] * y[i]
     return total
 
 
-def texture_covariance(
-    bands: NDArray[np.float32], weight: NDArray[np.float32], *, stride: int = 2, rounds: int = 4
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Return robust (covariance, mean, cells used) of ``bands`` where ``weight`` > 0.5."""
-    count = bands.shape[0]
-    covariance = np.zeros((count, count))
-    mean = np.zeros(count)
-    inverse = np.zeros((count, count))
-    used = 0.0
-    cut = np.inf
-    for _ in range(rounds):
-        used = _weighted_covariance_into(covariance, mean, bands, weight, stride, inverse, cut)
-        if used < 4 * count:
-            return covariance, mean, used
-        scale = np.trace(covariance) / count
-        if not scale > 0:
-            return covariance, mean, 0.0
-        covariance[np.diag_indices(count)] += 1e-4 * scale
-        inverse = np.linalg.inv(covariance)
-        cut = float(count)
-    # cutting off what lies far out shrinks a covariance: match the median distance instead
-    thin = (slice(None), slice(None, None, stride), slice(None, None, stride))
-    v = bands[thin].reshape(count, -1)[:, weight[thin[1:]].ravel() > 0.5] - mean[:, None]
-    distance = np.einsum("an,ab,bn->n", v, inverse, v)
-    covariance *= float(np.median(distance)) / (count * (1 - 2 / (9 * count)) ** 3)
-    return covariance, mean, used
+@nb.njit(nogil=True, cache=True)
+def _distances_into(distance, samples, n, inverse):  # type: ignore[no-untyped-def]
+    """Write each column's squared Mahalanobis distance from 0."""
+    count = samples.shape[0]
+    for i in range(n):
+        distance[i] = np.float32(0)
+    for a in range(count):
+        for b in range(a + 1):
+            f = np.float32(inverse[a, b] * (1.0 if a == b else 2.0))
+            x = samples[a]
+            y = samples[b]
+            for i in range(n):
+                distance[i] += f * x[i] * y[i]
 
 
 @nb.njit(nogil=True, cache=True)
-def respond_into(best, which, bands, filters, offsets):  # type: ignore[no-untyped-def]
-    """Write the largest response over scales and which scale gave it.
+def _cut_into(weight, distance, n, cut):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        d = distance[i]
+        weight[i] = cut / d if d > cut else np.float32(1)
 
-    ``filters`` (S, B) float32; response = filters[s] @ (bands - mean), mean folded in ``offsets``.
-    """
+
+class TextureStatistics:
+    """Robust covariance of bands over a field: a workspace for one grid and number of bands."""
+
+    _STRIDE = 3
+    _ROUNDS = 4
+
+    def __init__(self, count: int, rows: int, cols: int) -> None:
+        self._stride = self._STRIDE if min(rows, cols) >= 48 else 1
+        most = (-(-rows // self._stride)) * (-(-cols // self._stride))
+        self._samples = np.zeros((count, most), np.float32)
+        self._weight = np.ones(most, np.float32)
+        self._distance = np.zeros(most, np.float32)
+
+    def covariance(
+        self, bands: NDArray[np.float32], weight: NDArray[np.float32]
+    ) -> NDArray[np.float64] | None:
+        """Return the (B, B) covariance of (B, rows, cols) about 0; None: too few cells.
+
+        An M-estimator: cells farther out than the number of bands count less; its scale is then
+        set by the median distance, because cutting off what lies far out shrinks a covariance.
+        Bands are differences of blurs, so that 0 is their mean by construction.
+        """
+        count = bands.shape[0]
+        n = _gather_into(self._samples, bands, weight, self._stride)
+        if n < 8 * count:
+            return None
+        w, distance, samples = self._weight, self._distance, self._samples
+        w[:n] = 1.0
+        covariance = np.zeros((count, count))
+        for _ in range(self._ROUNDS):
+            total = float(np.sum(w[:n], dtype=np.float64))
+            for a in range(count):
+                for b in range(a + 1):
+                    value = _dot_3(w, samples[a], samples[b], n) / total
+                    covariance[a, b] = covariance[b, a] = value
+            scale = float(np.trace(covariance)) / count
+            if not scale > 0:
+                return None
+            covariance[np.diag_indices(count)] += 1e-4 * scale
+            inverse = np.linalg.inv(covariance)
+            _distances_into(distance, samples, n, inverse)
+            _cut_into(w, distance, n, np.float32(count))
+        median_of_chi_squared = count * (1 - 2 / (9 * count)) ** 3
+        return covariance * (float(np.median(distance[:n])) / median_of_chi_squared)
+
+
+@nb.njit(nogil=True, cache=True)
+def respond_into(best, which, bands, filters):  # type: ignore[no-untyped-def]
+    """Write the largest response over scales, ``filters`` (S, B) @ bands, and which gave it."""
     scales, count = filters.shape
     rows, cols = best.shape
     line = np.empty(cols, np.float32)
     for r in range(rows):
         for s in range(scales):
             for c in range(cols):
-                line[c] = offsets[s]
+                line[c] = np.float32(0)
             for b in range(count):
                 f = filters[s, b]
                 band = bands[b, r]

@@ -1,4 +1,4 @@
-"""`Pyramid`: blurs of a masked grid over a ladder of sizes."""
+"""Masked blurs of the grid: `Pyramid` over a ladder of sizes, `Surroundings` over one wide."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sln_guide.core.grid import (
     blur_into,
     divide_into,
     enlarge_into,
-    fill_into,
     gaussian_taps,
     halve_into,
+    shrink_into,
 )
 
 
@@ -49,7 +49,13 @@ class Pyramid:
         self._weights = [np.zeros(g.shape, np.float32) for g in self._rungs]
         self._ratio = [np.zeros(g.shape, np.float32) for g in self._rungs]
         self._half = [np.zeros(g.shape, np.float32) for g in self._rungs]
-        self._scratch = [np.zeros(g.shape, np.float32) for g in self._rungs]
+        self._scratch = [
+            np.zeros(
+                (g.shape[0] + 2 * (len(g.taps) - 1), g.shape[1] + 2 * (len(g.taps) - 1)), np.float32
+            )
+            for g in self._rungs
+        ]
+        self._line = np.zeros(cols + 2, np.float32)
         self._masked = np.zeros((rows, cols), np.float32)
         self.blurs = np.zeros((len(sigmas), rows, cols), np.float32)
         self.support = np.zeros((len(sigmas), rows, cols), np.float32)
@@ -65,7 +71,7 @@ class Pyramid:
                 halve_into(half, source)
                 source = half
             blur_into(out, source, rung.taps, scratch)
-            enlarge_into(full, out, rung.factor)
+            enlarge_into(full, out, rung.factor, self._line)
             source = out
 
     def blur(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,13 +84,33 @@ class Pyramid:
                 source = self._half[k]
             blur_into(self._sums[k], source, rung.taps, self._scratch[k])
             divide_into(self._ratio[k], self._sums[k], self._weights[k])
-            enlarge_into(self.blurs[k], self._ratio[k], rung.factor)
+            enlarge_into(self.blurs[k], self._ratio[k], rung.factor, self._line)
             source = self._sums[k]
         return self.blurs
 
-    def fill(self, image: NDArray[np.float32], good: NDArray[np.bool_]) -> None:
-        """Replace what is not ``good`` by the finest blur that saw enough good cells.
 
-        ``image`` is modified in place and must be the one given to `blur` last.
-        """
-        fill_into(image, good, self.blurs, self.support)
+class Surroundings:
+    """The level of the wider surroundings: a masked blur on every fourth cell."""
+
+    _FACTOR = 4
+
+    def __init__(self, rows: int, cols: int, sigma: float) -> None:
+        f = self._FACTOR
+        shape = (-(-rows // f), -(-cols // f))
+        self._taps = gaussian_taps(max(sigma / f, 0.5))
+        margin = 2 * (len(self._taps) - 1)
+        self._padded = np.zeros((shape[0] + margin, shape[1] + margin), np.float32)
+        self._sums, self._weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._sums_blurred = np.zeros(shape, np.float32)
+        self._weights_blurred = np.zeros(shape, np.float32)
+        self._line = np.zeros(shape[1] + 2, np.float32)
+        self.level = np.zeros((rows, cols), np.float32)
+
+    def blur(self, values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the blurred level of ``values`` where they have weight; overwritten next time."""
+        shrink_into(self._sums, self._weights, values, weight, self._FACTOR)
+        blur_into(self._sums_blurred, self._sums, self._taps, self._padded)
+        blur_into(self._weights_blurred, self._weights, self._taps, self._padded)
+        divide_into(self._sums_blurred, self._sums_blurred, self._weights_blurred)
+        enlarge_into(self.level, self._sums_blurred, self._FACTOR, self._line)
+        return self.level

@@ -34,34 +34,95 @@ def unpack_12p_into(out, packed):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _start_columns(row, total, high, low, full, limit):  # type: ignore[no-untyped-def]
+def _add_extremes(row, high, low):  # type: ignore[no-untyped-def]
     for x in range(row.shape[0]):
         v = row[x]
-        total[x] = v
-        high[x] = v
-        low[x] = v
-        full[x] = v >= limit
-
-
-@nb.njit(nogil=True, cache=True)
-def _add_columns(row, total, high, low, full, limit):  # type: ignore[no-untyped-def]
-    for x in range(row.shape[0]):
-        v = row[x]
-        total[x] += v
         high[x] = max(high[x], v)
         low[x] = min(low[x], v)
-        full[x] += v >= limit
 
 
 @nb.njit(nogil=True, cache=True)
-def _add_steps(row, above, step):  # type: ignore[no-untyped-def]
-    """Take into ``step`` the largest difference to the row two above and two columns on."""
-    n = row.shape[0]
-    for x in range(n - 2):
+def _add_row(row, total):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        total[x] += row[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def _count_full(row, full, limit):  # type: ignore[no-untyped-def]
+    for x in range(row.shape[0]):
+        full[x] += row[x] >= limit
+
+
+@nb.njit(nogil=True, cache=True)
+def _add_steps(row, above, step, scratch, hop):  # type: ignore[no-untyped-def]
+    """Take into ``step`` the largest difference to the row two above and ``hop`` samples on.
+
+    ``scratch``, of the rows' type, keeps the arithmetic in that type: sixteen or more at once.
+    """
+    n = row.shape[0] - hop
+    for x in range(n):
         v = row[x]
-        d = max(v, above[x]) - min(v, above[x])
-        e = max(v, row[x + 2]) - min(v, row[x + 2])
-        step[x] = max(step[x], max(d, e))
+        a = above[x]
+        b = row[x + hop]
+        scratch[x] = max(max(a, b), v) - min(min(a, b), v)
+    for x in range(n):
+        step[x] = max(step[x], scratch[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def _gather_8(mean, edge, full, total, high, low, step, full_count, rows):  # type: ignore[no-untyped-def]
+    """Gather whole blocks 8 columns wide; as `_gather`, which is the definition."""
+    share = np.float32(1.0) / np.float32(8 * rows)
+    rest = np.float32(1.0) / np.float32(max(8 * rows - 2, 1))
+    for c in range(total.shape[0] // 8):
+        x0 = c * 8
+        t = np.uint32(0)
+        f = np.uint16(0)
+        h = high[x0]
+        l = low[x0]
+        s = step[x0]
+        for k in range(8):
+            t += total[x0 + k]
+            f += full_count[x0 + k]
+            h = max(h, high[x0 + k])
+            l = min(l, low[x0 + k])
+        for k in range(6):
+            s = max(s, step[x0 + k])
+        if rows >= 2:
+            mean[c] = np.float32(t - np.uint32(h) - np.uint32(l)) * rest
+        else:
+            mean[c] = np.float32(t) * share
+        edge[c] = s
+        full[c] = np.float32(f) * share
+
+
+@nb.njit(nogil=True, cache=True)
+def _gather(mean, edge, full, total, high, low, step, full_count, rows, block, first):  # type: ignore[no-untyped-def]
+    """Gather columns of one row of blocks, from block ``first`` on."""
+    width = total.shape[0]
+    for c in range(first, mean.shape[0]):
+        x0 = c * block
+        x1 = min(x0 + block, width)
+        t = nb.int64(0)
+        f = nb.int64(0)
+        h = high[x0]
+        l = low[x0]
+        s = step[x0]
+        for x in range(x0, x1):
+            t += total[x]
+            f += full_count[x]
+            h = max(h, high[x])
+            l = min(l, low[x])
+        for x in range(x0, max(x1 - 2, x0 + 1)):
+            s = max(s, step[x])
+        n = (x1 - x0) * rows
+        if n >= 16:
+            rest = np.float32(1.0) / np.float32(n - 2)
+            mean[c] = np.float32(t - nb.int64(h) - nb.int64(l)) * rest
+        else:
+            mean[c] = np.float32(t) * (np.float32(1.0) / np.float32(n))
+        edge[c] = s
+        full[c] = np.float32(f) * (np.float32(1.0) / np.float32(n))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -90,70 +151,51 @@ def reduce_integers_into(mean, edge, full, raw, packed, limit, block, bad, colum
     bad
         (start, x, left, right) of `bad_rows`.
     columns
-        Workspace: (total int32, high, low, full int32, step, ring (3, W)), of the raw type.
+        Workspace: (total uint32, full uint16, high, low, step, scratch, ring (3, W)), the last
+        five of the raw type.
     """
-    total, high, low, full_count, step, ring = columns
+    total, full_count, high, low, step, scratch, ring = columns
     height = raw.shape[0]
-    width = total.shape[0]
     bad_start, bad_x, bad_left, bad_right = bad
-    rows, cols = mean.shape
-    for r in range(rows):
+    through_ring = packed or bad_x.shape[0] > 0
+    for r in range(mean.shape[0]):
         y0 = r * block
         y1 = min(y0 + block, height)
+        total[:] = 0
+        full_count[:] = 0
         step[:] = 0
         for y in range(y0, y1):
-            mended = bad_start[y + 1] > bad_start[y]
             line = ring[y % 3]
             if packed:
                 _unpack_12p_row_into(line, raw[y])
-            elif bad_x.shape[0] > 0:
+            elif through_ring:
                 line[:] = raw[y]
-            if mended:
+            if bad_start[y + 1] > bad_start[y]:
                 _mend_row(line, y, bad_start, bad_x, bad_left, bad_right)
-            row = line if packed or bad_x.shape[0] > 0 else raw[y]
+            row = line if through_ring else raw[y]
             if y == y0:
-                _start_columns(row, total, high, low, full_count, limit)
+                high[:] = row
+                low[:] = row
             else:
-                _add_columns(row, total, high, low, full_count, limit)
+                _add_extremes(row, high, low)
+            _add_row(row, total)
+            _count_full(row, full_count, limit)
             if y - y0 >= 2:
-                if packed or bad_x.shape[0] > 0:
-                    _add_steps(row, ring[(y - 2) % 3], step)
-                else:
-                    _add_steps(row, raw[y - 2], step)
-        for c in range(cols):
-            x0 = c * block
-            x1 = min(x0 + block, width)
-            t = nb.int64(0)
-            f = nb.int64(0)
-            h = high[x0]
-            l = low[x0]
-            s = step[x0]
-            for x in range(x0, x1):
-                t += total[x]
-                f += full_count[x]
-                h = max(h, high[x])
-                l = min(l, low[x])
-            for x in range(x0, max(x1 - 2, x0 + 1)):
-                s = max(s, step[x])
-            n = (x1 - x0) * (y1 - y0)
-            if n >= 16:
-                mean[r, c] = (t - nb.int64(h) - nb.int64(l)) / (n - 2)
-            else:
-                mean[r, c] = t / n
-            edge[r, c] = s
-            full[r, c] = f / n
+                above = ring[(y - 2) % 3] if through_ring else raw[y - 2]
+                _add_steps(row, above, step, scratch, 2)
+        whole = 0
+        if block == 8:
+            whole = total.shape[0] // 8
+            _gather_8(mean[r], edge[r], full[r], total, high, low, step, full_count, y1 - y0)
+        _gather(
+            mean[r], edge[r], full[r], total, high, low, step, full_count, y1 - y0, block, whole
+        )
 
 
 @nb.njit(nogil=True, cache=True)
 def _correct_row_into(out, row, dark, gain):  # type: ignore[no-untyped-def]
     for x in range(out.shape[0]):
         out[x] = (np.float32(row[x]) - dark[x]) * gain[x]
-
-
-@nb.njit(nogil=True, cache=True)
-def _count_full(row, full, limit):  # type: ignore[no-untyped-def]
-    for x in range(row.shape[0]):
-        full[x] += row[x] >= limit
 
 
 @nb.njit(nogil=True, cache=True)
@@ -255,14 +297,14 @@ def reduce_bayer_into(colour, edge, full, raw, block, phase, limit, columns):  #
     phase
         (row, column) of red in the 2x2 cell.
     columns
-        Workspace (even total, odd total, full int32, step of the raw type), each (W).
+        Workspace (even total uint32, odd total uint32, full uint16, step, scratch of the raw
+        type), each (W).
     """
-    even, odd, full_count, step = columns
+    even, odd, full_count, step, scratch = columns
     height = raw.shape[0] & ~1
     width = raw.shape[1] & ~1
     red_row, red_col = phase
-    rows, cols = edge.shape
-    for r in range(rows):
+    for r in range(edge.shape[0]):
         y0 = r * block
         y1 = min(y0 + block, height)
         even[:] = 0
@@ -271,75 +313,129 @@ def reduce_bayer_into(colour, edge, full, raw, block, phase, limit, columns):  #
         step[:] = 0
         for y in range(y0, y1):
             row = raw[y]
-            into = even if (y & 1) == red_row else odd
-            for x in range(width):
-                into[x] += row[x]
-                full_count[x] += row[x] >= limit
+            _add_row(row, even if (y & 1) == red_row else odd)
+            _count_full(row, full_count, limit)
             if y - y0 >= 2:
-                _add_steps(row, raw[y - 2], step)
-        for c in range(cols):
-            x0 = c * block
-            x1 = min(x0 + block, width)
-            cells = (x1 - x0) * (y1 - y0) // 4
-            red = nb.int64(0)
-            green = nb.int64(0)
-            blue = nb.int64(0)
-            f = nb.int64(0)
-            s = step[x0]
-            for x in range(x0, x1):
-                f += full_count[x]
-                if (x & 1) == red_col:
-                    red += even[x]
-                    green += odd[x]
-                else:
-                    green += even[x]
-                    blue += odd[x]
-            for x in range(x0, max(x1 - 2, x0 + 1)):
-                s = max(s, step[x])
-            colour[0, r, c] = red / cells
-            colour[1, r, c] = green / (2 * cells)
-            colour[2, r, c] = blue / cells
-            edge[r, c] = s
-            full[r, c] = f / (4 * cells)
+                _add_steps(row, raw[y - 2], step, scratch, 2)
+        whole = 0
+        if block == 8:
+            whole = width // 8
+            _gather_colours_8(
+                colour[:, r], edge[r], full[r], even, odd, full_count, step, red_col, y1 - y0, whole
+            )
+        _gather_colours(
+            colour[:, r],
+            edge[r],
+            full[r],
+            even[:width],
+            odd,
+            full_count,
+            step,
+            red_col,
+            y1 - y0,
+            block,
+            whole,
+        )
 
 
 @nb.njit(nogil=True, cache=True)
-def reduce_rgb_into(colour, edge, full, raw, block, limit, total):  # type: ignore[no-untyped-def]
-    """Reduce (H, W, 3) uint8 to block means; as `reduce_bayer_into`. ``total`` (W * 3) int32."""
-    height, width, _ = raw.shape
-    flat = raw.reshape(height, width * 3)
-    rows, cols = edge.shape
-    for r in range(rows):
+def _gather_colours_8(colour, edge, full, even, odd, full_count, step, red_col, rows, whole):  # type: ignore[no-untyped-def]
+    """Gather whole blocks 8 columns wide; as `_gather_colours`, which is the definition."""
+    one = np.float32(1.0) / np.float32(2 * rows)
+    two = np.float32(1.0) / np.float32(4 * rows)
+    share = np.float32(1.0) / np.float32(8 * rows)
+    other = 1 - red_col
+    for c in range(whole):
+        x0 = c * 8
+        red = np.uint32(0)
+        green = np.uint32(0)
+        blue = np.uint32(0)
+        f = np.uint16(0)
+        s = step[x0]
+        for k in range(4):
+            x = x0 + 2 * k
+            red += even[x + red_col]
+            green += even[x + other] + odd[x + red_col]
+            blue += odd[x + other]
+        for k in range(8):
+            f += full_count[x0 + k]
+        for k in range(6):
+            s = max(s, step[x0 + k])
+        colour[0, c] = np.float32(red) * one
+        colour[1, c] = np.float32(green) * two
+        colour[2, c] = np.float32(blue) * one
+        edge[c] = s
+        full[c] = np.float32(f) * share
+
+
+@nb.njit(nogil=True, cache=True)
+def _gather_colours(colour, edge, full, even, odd, full_count, step, red_col, rows, block, first):  # type: ignore[no-untyped-def]
+    """Gather columns of one row of blocks, from block ``first`` on."""
+    width = even.shape[0]
+    for c in range(first, edge.shape[0]):
+        x0 = c * block
+        x1 = min(x0 + block, width)
+        red = nb.int64(0)
+        green = nb.int64(0)
+        blue = nb.int64(0)
+        f = nb.int64(0)
+        s = step[x0]
+        for x in range(x0, x1):
+            f += full_count[x]
+            if (x & 1) == red_col:
+                red += even[x]
+                green += odd[x]
+            else:
+                green += even[x]
+                blue += odd[x]
+        for x in range(x0, max(x1 - 2, x0 + 1)):
+            s = max(s, step[x])
+        cells = (x1 - x0) * rows // 4
+        colour[0, c] = np.float32(red) * (np.float32(1.0) / np.float32(cells))
+        colour[1, c] = np.float32(green) * (np.float32(1.0) / np.float32(2 * cells))
+        colour[2, c] = np.float32(blue) * (np.float32(1.0) / np.float32(cells))
+        edge[c] = s
+        full[c] = np.float32(f) * (np.float32(1.0) / np.float32(4 * cells))
+
+
+@nb.njit(nogil=True, cache=True)
+def reduce_rgb_into(colour, edge, full, raw, block, limit, columns):  # type: ignore[no-untyped-def]
+    """Reduce (H, W * 3) uint8, interleaved RGB, to block means; as `reduce_bayer_into`.
+
+    ``columns``: (total uint32, unused, full uint16, step, scratch uint8), each (W * 3).
+    """
+    total, _, full_count, step, scratch = columns
+    height = raw.shape[0]
+    width = raw.shape[1] // 3
+    for r in range(edge.shape[0]):
         y0 = r * block
         y1 = min(y0 + block, height)
         total[:] = 0
+        full_count[:] = 0
+        step[:] = 0
         for y in range(y0, y1):
-            row = flat[y]
-            for x in range(width * 3):
-                total[x] += row[x]
-        for c in range(cols):
+            _add_row(raw[y], total)
+            _count_full(raw[y], full_count, limit)
+            if y - y0 >= 2:
+                _add_steps(raw[y], raw[y - 2], step, scratch, 6)
+        for c in range(edge.shape[1]):
             x0 = c * block
             x1 = min(x0 + block, width)
             red = nb.int64(0)
             green = nb.int64(0)
             blue = nb.int64(0)
             f = nb.int64(0)
-            s = nb.int64(0)
+            s = step[3 * x0]
             for x in range(x0, x1):
                 red += total[3 * x]
                 green += total[3 * x + 1]
                 blue += total[3 * x + 2]
-            for y in range(y0, y1):
-                for x in range(x0, x1):
-                    v = nb.int64(raw[y, x, 1])
-                    f += v >= limit
-                    if y >= 2:
-                        s = max(s, abs(v - nb.int64(raw[y - 2, x, 1])))
-                    if x >= 2:
-                        s = max(s, abs(v - nb.int64(raw[y, x - 2, 1])))
-            n = (x1 - x0) * (y1 - y0)
-            colour[0, r, c] = red / n
-            colour[1, r, c] = green / n
-            colour[2, r, c] = blue / n
+                f += full_count[3 * x] + full_count[3 * x + 1] + full_count[3 * x + 2]
+            for x in range(x0, max(x1 - 2, x0 + 1)):
+                s = max(s, step[3 * x + 1])
+            share = np.float32(1.0) / np.float32((x1 - x0) * (y1 - y0))
+            colour[0, r, c] = np.float32(red) * share
+            colour[1, r, c] = np.float32(green) * share
+            colour[2, r, c] = np.float32(blue) * share
             edge[r, c] = s
-            full[r, c] = f / n
+            full[r, c] = np.float32(f) * share / np.float32(3.0)

@@ -31,7 +31,7 @@ class NirReducer:
         self.full = np.zeros(shape, np.float32)
         self._packed = field.pixel_format is PixelFormat.MONO12P
         width = field.width
-        raw_type = np.uint16 if self._packed else field.pixel_format.dtype
+        self._raw_type = raw_type = np.uint16 if self._packed else field.pixel_format.dtype
         bad = np.zeros((field.height, width), bool) if field.bad is None else field.bad.copy()
         self._dark: NDArray[np.float32] | None = None
         self._gain: NDArray[np.float32] | None = None
@@ -54,10 +54,11 @@ class NirReducer:
             return np.zeros((*lead, width), kind)
 
         self._integer_columns = (
-            line(np.int32),
+            line(np.uint32),
+            line(np.uint16),
             line(raw_type),
             line(raw_type),
-            line(np.int32),
+            line(raw_type),
             line(raw_type),
             line(raw_type, 3),
         )
@@ -66,14 +67,14 @@ class NirReducer:
             line(np.float32),
             line(np.float32),
             line(np.float32),
-            line(np.int32),
+            line(np.uint16),
             line(np.float32, 3),
             line(raw_type),
         )
 
     def reduce(self, frame: Frame) -> None:
         """Fill `mean`, `edge` and `full` from ``frame``."""
-        limit = 2**frame.bit_depth - 1
+        limit = self._raw_type(2**frame.bit_depth - 1)
         head = (self.mean, self.edge, self.full, frame.pixels, self._packed, limit, self._block)
         if self._dark is None:
             reduce_integers_into(*head, self._bad, self._integer_columns)

@@ -44,12 +44,11 @@ class WhiteReducer:
         if key != self._key:
             self._prepare(frame, registration)
             self._key = key
-        limit = 2**frame.bit_depth - 1
+        limit = frame.pixels.dtype.type(2**frame.bit_depth - 1)
         own = self._own
         if frame.pixel_format is PixelFormat.RGB8:
-            reduce_rgb_into(
-                own[:3], own[3], own[4], frame.pixels, self._block, limit, self._columns[0]
-            )
+            flat = frame.pixels.reshape(frame.height, frame.width * 3)
+            reduce_rgb_into(own[:3], own[3], own[4], flat, self._block, limit, self._columns)
         else:
             phase = _RED_AT[frame.pixel_format.bayer_pattern]
             reduce_bayer_into(
@@ -90,9 +89,10 @@ class WhiteReducer:
         self._own = np.zeros((5, rows, cols), np.float32)
         samples = frame.width * (1 if bayer else 3)
         self._columns = (
-            np.zeros(samples, np.int32),
-            np.zeros(samples, np.int32),
-            np.zeros(samples, np.int32),
+            np.zeros(samples, np.uint32),
+            np.zeros(samples, np.uint32),
+            np.zeros(samples, np.uint16),
+            np.zeros(samples, frame.pixels.dtype),
             np.zeros(samples, frame.pixels.dtype),
         )
         gx = np.clip((u + 0.5) / block - 0.5, 0, cols - 1).ravel()
