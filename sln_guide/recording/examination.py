@@ -19,6 +19,7 @@ from sln_guide.recording.part import HEADER_ATTACHMENT, definitions, index_path,
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
+    FRAME_TOPICS,
     TOPICS,
     AttachedRecord,
     CaseHeader,
@@ -31,8 +32,6 @@ from sln_guide.recording.records import (
 )
 from sln_guide.recording.scan import Found, Lost, PartFileReader, Record, load_index
 
-FRAME_TOPICS = tuple(role.value for role in Role)
-
 _KINDS: dict[str, type] = {
     records.GUIDANCE: GuidanceRecord,
     records.SHOWN: ShownRecord,
@@ -43,13 +42,10 @@ _KINDS: dict[str, type] = {
 }
 
 
-_DATA = (mcap_format.CHUNK, mcap_format.MESSAGE_INDEX, mcap_format.ATTACHMENT)
-
-
 class Examination:
     """One walk over a case. After `run`: what is readable, what is wrong, where the chain ends.
 
-    ``problems`` is added to. ``link`` is the last link that is known, None after damage.
+    ``problems`` is added to. ``link`` is the last link that is known, None right after damage.
     """
 
     def __init__(
@@ -75,6 +71,8 @@ class Examination:
         self._attachments: dict[str, str] = {}
         self._expected = 0
         self._lost_here = False
+        self._data_sha256 = b""
+        self._damaged_before = False
         self._done = 0
         self._total = 0
 
@@ -90,6 +88,13 @@ class Examination:
         self._against_attached()
         if self._manifest is not None and self._manifest.closed:
             self._against_manifest(self._manifest)
+
+    @property
+    def head(self) -> str | None:
+        """Head (hex) as recomputed; None where the last part is damaged."""
+        if self.link is None or self._damaged_before:
+            return None
+        return chain.head_of(self.link, self._data_sha256).hex()
 
     def gaps(self) -> dict[Role, tuple[Gap, ...]]:
         """Return what is missing by the device counters."""
@@ -128,12 +133,13 @@ class Examination:
         # Only the part a recorder died over may end inside a record.
         died = (last and not self._closed) if entry is None else entry.problem is not None
         rows: list[tuple[Any, ...]] = []
-        end = finished = 0
+        end = closing = finished = 0
         for item in part.walk():
             if isinstance(item, Lost):
                 self._lost(name, item, died=died)
                 continue
-            if item.opcode in _DATA:
+            closing |= item.opcode == mcap_format.DATA_END
+            if not closing:
                 end = item.offset + item.length
             if item.opcode == mcap_format.CHUNK:
                 row = part.describe(item)
@@ -147,10 +153,13 @@ class Examination:
                 self._closing(part, item)
             self._step(item.length)
         self._opening(part, header, first=rows[0][0] if rows else part.size)
+        self._data_sha256, whole_sha256 = self._hashes(part, end)
         if entry is not None and entry.sha256 is not None:
-            self._whole_file(part, entry, named=len(self._problems) > before)
             if not finished and entry.problem is None:
                 self._problem(name, (end, part.size), "its closing records are missing")
+            if len(self._problems) == before:
+                self._whole_file(part, entry, whole_sha256)
+        self._damaged_before = len(self._problems) > before
         self._index(part, rows, sound=len(self._problems) == before)
 
     @property
@@ -195,6 +204,12 @@ class Examination:
         elif self.link is not None and header.previous_link != self.link.hex():
             what = "does not continue the part before it: one was cut, changed or removed"
             self._problem(part.path.name, None, what)
+        elif not self._damaged_before and header.previous_sha256 not in (
+            None,
+            self._data_sha256.hex(),
+        ):
+            what = "was changed: it is not what the next part says of it"
+            self._problem(self._paths[self._paths.index(part.path) - 1].name, None, what)
         return header
 
     # -- one record ------------------------------------------------------------------------------
@@ -227,7 +242,9 @@ class Examination:
             self._misplaced(at, f"record {record.number} is out of order")
         elif missing and not self._lost_here:
             self._misplaced(at, f"{missing} records are missing before this one")
-        elif self.link is not None and chain.next_link(self.link, record.body) != record.link:
+        elif self.link is not None and record.link != chain.next_link(
+            self.link, record.body_lead, record.covered, record.crc
+        ):
             self._misplaced(at, "changed: it does not fit the hash chain")
         self._lost_here = False
         self._expected = (record.number + 1) & 0xFFFFFFFF
@@ -259,7 +276,7 @@ class Examination:
             record.channel,
             CHANNELS[CHAIN],
             record.log_time_ns,
-            mcap_format.RECORD_PREFIX.size + record.body.nbytes,
+            mcap_format.MESSAGE_LEAD + record.data.nbytes,
         )
         found = part.read(where[1], len(expected))
         if found != expected and len(found) == len(expected):
@@ -314,21 +331,26 @@ class Examination:
             where = (begin, begin + len(expected))
             self._problem(name, where, "its definitions were changed")
 
-    def _whole_file(self, part: PartFileReader, entry: PartFile, *, named: bool) -> None:
+    def _hashes(self, part: PartFileReader, data_end: int) -> tuple[bytes, str]:
+        """Return SHA-256 of the bytes up to ``data_end``, and (hex) of the whole file."""
         state = hashlib.sha256()
+        data_sha256 = b""
         position = 0
-        while position < part.size:
-            block = part.read(position, 4 << 20)
-            state.update(block)
-            position += len(block)
-            self._step(len(block))
-        if named:
-            return
+        for stop in (data_end, part.size):
+            while position < stop:
+                block = part.read(position, min(4 << 20, stop - position))
+                state.update(block)
+                position += len(block)
+                self._step(len(block))
+            data_sha256 = data_sha256 or state.digest()
+        return data_sha256, state.hexdigest()
+
+    def _whole_file(self, part: PartFileReader, entry: PartFile, sha256: str) -> None:
         if part.size != entry.size:
             where = (min(part.size, entry.size), max(part.size, entry.size))
             what = f"has {part.size} bytes, {entry.size} were written"
             self._problem(part.path.name, where, what)
-        elif state.hexdigest() != entry.sha256:
+        elif sha256 != entry.sha256:
             self._problem(part.path.name, (0, part.size), "its SHA-256 is not the one noted")
 
     def _index(self, part: PartFileReader, rows: list[tuple[Any, ...]], *, sound: bool) -> None:
@@ -363,5 +385,5 @@ class Examination:
         if short > 0:
             what = f"cut off: the last {short} records are missing"
             self._problem(self._paths[-1].name, None, what)
-        elif self.link is not None and self.link.hex() != manifest.chain_head:
-            self._problem(MANIFEST, None, "the end of the hash chain is not the manifest's")
+        elif self.head is not None and self.head != manifest.chain_head:
+            self._problem(MANIFEST, None, "the head of the hash chain is not the manifest's")

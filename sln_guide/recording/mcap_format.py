@@ -1,15 +1,15 @@
 """MCAP's byte layout, as far as a case uses it (https://mcap.dev/spec).
 
-The library's writer copies each frame four times while it holds the GIL, 2.0 ms a frame of
-1.3 MB, where header, payload and tail handed to one ``writev`` take 0.5 ms; so parts are laid out
-here. The library reads them back in the tests, all CRCs validated.
+Laid out here because the library's writer copies each frame four times while it holds the GIL, and
+buffers what must reach the kernel (docs/decisions/0020-writing-cases.md). The library reads these
+files back in the tests, all CRCs validated.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +91,7 @@ def attachment_record(name: str, media_type: str, data: bytes, time_ns: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class ChunkFrame:
-    """What surrounds the payload of a one-record chunk: ``lead + pieces + tail`` is on disk.
+    """What surrounds the data of a one-record chunk: ``lead + data + tail`` is on disk.
 
     ``length`` is that of the chunk record alone; message indexes follow it in ``tail``.
     """
@@ -99,6 +99,7 @@ class ChunkFrame:
     lead: bytes
     tail: bytes
     length: int
+    link: bytes
 
 
 def message_body_lead(channel: int, number: int, time_ns: int) -> bytes:
@@ -107,23 +108,30 @@ def message_body_lead(channel: int, number: int, time_ns: int) -> bytes:
 
 
 def frame_chunk(
-    body_lead: bytes, pieces: Sequence[bytes | memoryview], link: bytes, link_channel: int
+    body_lead: bytes,
+    pieces: Sequence[bytes | memoryview],
+    link_of: Callable[[int], bytes],
+    link_channel: int,
 ) -> ChunkFrame:
-    """Return what to write around ``pieces`` for a chunk of one message and its chain link."""
+    """Return what to write around ``pieces`` for a chunk of one message and its chain link.
+
+    ``link_of`` is given the CRC-32 of the message record. Frees the GIL over large pieces.
+    """
     channel, number, when, _ = MESSAGE_FIXED.unpack(body_lead)
     size = sum(len(piece) for piece in pieces)
     message_lead = RECORD_PREFIX.pack(MESSAGE, MESSAGE_FIXED.size + size) + body_lead
-    link_message = _record(MESSAGE, MESSAGE_FIXED.pack(link_channel, number, when, when) + link)
     crc = zlib.crc32(message_lead)
     for piece in pieces:
         crc = zlib.crc32(piece, crc)
+    link = link_of(crc)
+    link_message = _record(MESSAGE, MESSAGE_FIXED.pack(link_channel, number, when, when) + link)
     crc = zlib.crc32(link_message, crc)
     records = len(message_lead) + size + len(link_message)
     body = CHUNK_FIXED.size + records
     lead = RECORD_PREFIX.pack(CHUNK, body)
     lead += CHUNK_FIXED.pack(when, when, records, crc, 0, records) + message_lead
     tail = link_message + message_indexes(channel, link_channel, when, len(message_lead) + size)
-    return ChunkFrame(lead, tail, RECORD_PREFIX.size + body)
+    return ChunkFrame(lead, tail, RECORD_PREFIX.size + body, link)
 
 
 _MESSAGE_INDEX = struct.Struct("<BQHIQQ")

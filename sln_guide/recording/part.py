@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from sln_guide.recording import mcap_format
+from sln_guide.recording.chain import next_link
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
+    FRAME_TOPICS,
     PROFILE,
     SNAPSHOTS,
     CaseHeader,
@@ -25,11 +27,9 @@ from sln_guide.recording.records import (
 INDEX_MAGIC = b"SLNIDX1\n"
 HEADER_ATTACHMENT = "case.json"
 
-_FRAME_TOPICS = ("nir", "white")
-
 
 def _encoding(topic: str) -> str:
-    if topic in _FRAME_TOPICS:
+    if topic in FRAME_TOPICS:
         return "sln-frame-1"
     if topic == CHAIN:
         return "sha256"
@@ -51,7 +51,7 @@ def definitions(codec: str) -> tuple[bytes, bytes]:
             schemas += mcap_format.schema_record(
                 number, f"sln_guide.{topic}", "jsonschema", b'{"type":"object"}'
             )
-        metadata = {"codec": codec, "lossless": "yes"} if topic in _FRAME_TOPICS else {}
+        metadata = {"codec": codec, "lossless": "yes"} if topic in FRAME_TOPICS else {}
         channels += mcap_format.channel_record(
             number, number if json else 0, topic, _encoding(topic), metadata
         )
@@ -102,6 +102,10 @@ class PartWriter:
         """Records appended."""
         return len(self._rows) // mcap_format.INDEX_ROW.itemsize
 
+    def data_sha256(self) -> bytes:
+        """Return SHA-256 of all that was written so far."""
+        return self._sha256.digest()
+
     def append(
         self,
         *,
@@ -111,9 +115,17 @@ class PartWriter:
         time_ns: int,
         sequence: int = 0,
         epoch: int = 0,
-    ) -> None:
-        """Append one record and its link as one chunk, in one write."""
-        chunk = mcap_format.frame_chunk(body_lead, pieces, link, CHANNELS[CHAIN])
+    ) -> bytes:
+        """Append one record and its link as one chunk, in one write; return that link.
+
+        ``link`` is that of the record before. All ``pieces`` but the first are pixels.
+        """
+        chunk = mcap_format.frame_chunk(
+            body_lead,
+            pieces,
+            lambda crc: next_link(link, body_lead, pieces[0], crc),
+            CHANNELS[CHAIN],
+        )
         offset = self._size
         self._write((chunk.lead, *pieces, chunk.tail))
         channel, number, log_time, _ = mcap_format.MESSAGE_FIXED.unpack(body_lead)
@@ -128,6 +140,7 @@ class PartWriter:
             0,
         )
         self._log_times += log_time.to_bytes(8, "little")
+        return chunk.link
 
     def attach(self, name: str, media_type: str, data: bytes, time_ns: int) -> None:
         """Append an attachment."""

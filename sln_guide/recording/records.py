@@ -51,6 +51,8 @@ CHANNELS: dict[str, int] = {
 }
 """Fixed, so that a damaged channel record costs nothing."""
 
+FRAME_TOPICS = tuple(role.value for role in Role)
+
 TOPICS = {number: topic for topic, number in CHANNELS.items()}
 
 
@@ -112,6 +114,7 @@ class DetectionRecord(msgspec.Struct, frozen=True):
     saturated_fraction: float | None
     age_s: float | None
     flags: tuple[str, ...]
+    node_number: int = 0
 
 
 class GuidanceRecord(msgspec.Struct, frozen=True):
@@ -185,6 +188,7 @@ class CaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     started_monotonic_ns: int
     software: dict[str, str]
     previous_link: str
+    previous_sha256: str | None = None
     boot_id: str
     continues: str | None = None
 

@@ -22,7 +22,13 @@ from sln_guide.recording.chain import LINK_BYTES
 from sln_guide.recording.codec import MAX_PIXEL_BYTES
 from sln_guide.recording.errors import Problem, RecordingError
 from sln_guide.recording.part import INDEX_MAGIC, index_path
-from sln_guide.recording.records import CHAIN, CHANNELS, TOPICS, unpack_frame_header
+from sln_guide.recording.records import (
+    CHAIN,
+    CHANNELS,
+    FRAME_TOPICS,
+    TOPICS,
+    unpack_frame_header,
+)
 
 Rows = NDArray[np.void]
 
@@ -75,13 +81,18 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a case, its CRC checked. ``data`` is a view of ``body``."""
+    """One record of a case, its CRC checked. ``data`` is a view of what was read.
+
+    ``body_lead``, ``covered`` and ``crc`` are what its ``link`` must be made of.
+    """
 
     channel: int
     number: int
     log_time_ns: int
-    body: memoryview
+    body_lead: bytes
     data: memoryview
+    covered: memoryview
+    crc: int
     link: bytes
 
 
@@ -224,11 +235,12 @@ class PartFileReader:
             or not plain == size == inside.nbytes
         ):
             return "its frame of lengths is damaged"
-        if zlib.crc32(inside) != crc:
+        end = inside.nbytes - LINK_RECORD_BYTES
+        record_crc = zlib.crc32(inside[:end])
+        if zlib.crc32(inside[end:], record_crc) != crc:
             return "its checksum does not match"
         opcode, message = mcap.RECORD_PREFIX.unpack_from(inside)
-        end = mcap.RECORD_PREFIX.size + message
-        if opcode != mcap.MESSAGE or end + LINK_RECORD_BYTES != inside.nbytes:
+        if opcode != mcap.MESSAGE or end != mcap.RECORD_PREFIX.size + message:
             return "it does not hold one record and its link"
         if message < mcap.MESSAGE_FIXED.size:
             return "its record is too short"
@@ -247,12 +259,18 @@ class PartFileReader:
             return "its times are damaged"
         if channel not in TOPICS or channel == CHANNELS[CHAIN]:
             return f"unknown channel {channel}"
+        data = body[mcap.MESSAGE_FIXED.size :]
+        covered = data
+        if TOPICS[channel] in FRAME_TOPICS:
+            covered = data[: 4 + int.from_bytes(data[:4], "little")]
         return Record(
             channel,
             number,
             log_time,
-            body,
-            body[mcap.MESSAGE_FIXED.size :],
+            bytes(body[: mcap.MESSAGE_FIXED.size]),
+            data,
+            covered,
+            record_crc,
             bytes(inside[end + mcap.MESSAGE_LEAD :]),
         )
 
@@ -267,7 +285,7 @@ class PartFileReader:
         if topic is None or topic == CHAIN:
             return None
         time_ns, sequence, epoch = min(log_time, 2**63 - 1), 0, 0
-        if topic in ("nir", "white"):
+        if topic in FRAME_TOPICS:
             data = peek[begin + mcap.MESSAGE_FIXED.size :]
             size = int.from_bytes(data[:4], "little") + 4
             if data.nbytes < size <= _MAX_FRAME_HEADER:

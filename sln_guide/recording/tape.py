@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from sln_guide.recording import chain, mcap_format, records
+from sln_guide.recording import mcap_format, records
+from sln_guide.recording.chain import head_of
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import failure, part_name
 from sln_guide.recording.part import PartWriter, sync_folder
@@ -68,12 +69,17 @@ class Tape:
         self._syncing = threading.Lock()
         """Held for as long as a sync takes, so that `close` pulls no file from under it."""
         self._closed = False
-        self._part = self._open_part()
+        self._part = self._open_part(None)
 
     @property
     def size(self) -> int:
         """Bytes appended."""
         return self._full_bytes + self._part.size
+
+    @property
+    def head(self) -> bytes:
+        """Head of the case as it stands."""
+        return head_of(self.link, self._part.data_sha256())
 
     def append(
         self,
@@ -86,6 +92,8 @@ class Tape:
         epoch: int = 0,
     ) -> None:
         """Append one record; when this returns it survives the death of the process.
+
+        ``pieces`` are its data, in full but for pixels, and then the pixels of a frame.
 
         Raises
         ------
@@ -166,16 +174,14 @@ class Tape:
         epoch: int,
     ) -> None:
         body_lead = mcap_format.message_body_lead(CHANNELS[topic], self.number, log_time_ns)
-        link = chain.next_link(self.link, body_lead, *pieces)
-        self._part.append(
+        self.link = self._part.append(
             body_lead=body_lead,
             pieces=pieces,
-            link=link,
+            link=self.link,
             time_ns=time_ns,
             sequence=sequence,
             epoch=epoch,
         )
-        self.link = link
         self.number += 1
 
     def _guarded(self, write: Callable[[], None]) -> None:
@@ -206,7 +212,7 @@ class Tape:
         age_s = (time.monotonic_ns() - self._part_opened_ns) / 1e9
         if because is None and age_s < self._roll_s and self._part.size < self._roll_bytes:
             return
-        fresh = self._open_part()
+        fresh = self._open_part(self._part)
         with self._exchange:
             self._full.append(self._part)
             self._full_bytes += self._part.size
@@ -220,12 +226,16 @@ class Tape:
             event = records.to_json(records.EventRecord("new-part", because, now))
             self._put(records.EVENTS, now, (event,), now, 0, 0)
 
-    def _open_part(self) -> PartWriter:
+    def _open_part(self, before: PartWriter | None) -> PartWriter:
         number = self._next_part
         header = self._header
         if number:
             header = msgspec.structs.replace(
-                header, part=number, codec=self.codec, previous_link=self.link.hex()
+                header,
+                part=number,
+                codec=self.codec,
+                previous_link=self.link.hex(),
+                previous_sha256=None if before is None else before.data_sha256().hex(),
             )
         path = self._folder / part_name(number)
         part = PartWriter(path, header, time.monotonic_ns())

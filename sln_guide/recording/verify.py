@@ -42,7 +42,7 @@ class Verification:
     gaps
         Frames missing by the device counter, whoever lost them.
     head
-        End of the hash chain as recomputed (hex); None where the last record cannot be read.
+        Head of the hash chain as recomputed (hex); None where the last part is damaged.
         Only equality with a head noted elsewhere proves that nobody rewrote the case.
     """
 
@@ -110,9 +110,9 @@ def verify(
     manifest = _manifest(folder, problems)
     examination = Examination(paths, manifest, _recovered(folder, problems), problems, progress)
     examination.run()
-    head = None if examination.link is None else examination.link.hex()
+    head = examination.head
     if expected_head is not None and head != expected_head.strip().lower():
-        what = "the end of the hash chain is not the one noted elsewhere"
+        what = "the head of the hash chain is not the one noted elsewhere"
         problems.append(Problem(folder.name, None, "", None, None, what))
     incomplete = list(examination.incomplete)
     if not locked and being_recorded(folder):

@@ -160,6 +160,7 @@ class CaseWriter:
         self._bytes_before = sum(part.size for part in self._parts_before)
         self._frames = dict.fromkeys(Role, 0) if left is None else dict(left.frames)
         self._summary: CaseSummary | None = None
+        self._head: bytes | None = None
         self._manifest_writing = threading.Lock()
         self._opened_ns = time.monotonic_ns()
         link = chain.first_link(records.to_json(header)) if left is None else left.link
@@ -304,6 +305,7 @@ class CaseWriter:
         if self._summary is not None:
             return self._summary
         failed: OSError | None = None
+        self._head = self._tape.head
         self._lock.spend_reserve()
         try:
             self._tape.close()
@@ -368,8 +370,8 @@ class CaseWriter:
 
     @property
     def head(self) -> str:
-        """The hash chain so far (hex)."""
-        return self._tape.link.hex()
+        """Head of the hash chain as it stands (hex)."""
+        return self._head.hex() if self._head is not None else self._tape.head.hex()
 
     @property
     def incomplete(self) -> tuple[str, ...]:

@@ -169,10 +169,10 @@ def rewrite(folder: Path, change: Callable[[bytes], bytes], topic: str = "nir") 
         found = reader.record(place)
         assert not isinstance(found, str)
         if records.TOPICS[found.channel] == topic:
-            lead = bytes(found.body[: mcap_format.MESSAGE_FIXED.size])
             data = change(bytes(found.data))
+            link = found.link
             chunk = mcap_format.frame_chunk(
-                lead, (data,), found.link, records.CHANNELS[records.CHAIN]
+                found.body_lead, (data,), lambda _, link=link: link, records.CHANNELS[records.CHAIN]
             )
             end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
             part.write_bytes(raw[: place.offset] + chunk.lead + data + chunk.tail + raw[end:])

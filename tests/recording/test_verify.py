@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,20 @@ import numpy as np
 import pytest
 
 from sln_guide.guidance import Interval, Kind, Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter, EventRecord, digest, mcap_format, records
+from sln_guide.recording import (
+    CaseReader,
+    CaseWriter,
+    DetectionRecord,
+    EventRecord,
+    digest,
+    mcap_format,
+    records,
+)
 from sln_guide.recording.folder import MANIFEST, part_paths
 from sln_guide.recording.gaps import BEFORE_RECORDER
 from sln_guide.recording.part import index_path
 from sln_guide.recording.preroll import PreRoll
-from sln_guide.recording.scan import Found, PartFileReader
+from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
 from tests.recording.making import (
     PERIOD_NS,
@@ -51,14 +60,16 @@ def chunks(part: Path) -> list[Found]:
         reader.close()
 
 
-def replace_record(part: Path, place: Found, data: bytes, *, relink: bytes | None = None) -> None:
+def replace_record(part: Path, place: Found, data: bytes) -> None:
     """Put other data into a record, with lengths and checksum made right."""
     reader = PartFileReader(part)
     found = reader.record(place)
     reader.close()
     assert not isinstance(found, str)
-    lead = bytes(found.body[: mcap_format.MESSAGE_FIXED.size])
-    chunk = mcap_format.frame_chunk(lead, (data,), relink or found.link, records.CHANNELS["chain"])
+    link = found.link
+    chunk = mcap_format.frame_chunk(
+        found.body_lead, (data,), lambda _: link, records.CHANNELS["chain"]
+    )
     raw = part.read_bytes()
     end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
     part.write_bytes(raw[: place.offset] + chunk.lead + data + chunk.tail + raw[end:])
@@ -135,24 +146,44 @@ def test_a_tail_cut_off_with_its_manifest_shows_by_the_head_noted_elsewhere(case
     assert head is not None
     assert verify(case, expected_head=head.upper()).complete
     last = part_paths(case)[-1]
-    reader = PartFileReader(part_paths(case)[-2])
-    link = reader.record(chunks(part_paths(case)[-2])[-1])
-    reader.close()
-    assert not isinstance(link, str)
-    shutil.copy(case / MANIFEST, case.parent / "before")
     last.unlink()
     index_path(last).unlink()
+    cut = verify(case)
     forged = msgspec.structs.replace(
-        manifest,
-        parts=manifest.parts[:-1],
-        records=link.number + 1,
-        chain_head=link.link.hex(),
+        manifest, parts=manifest.parts[:-1], records=cut.records, chain_head=cut.head
     )
     (case / MANIFEST).write_bytes(msgspec.json.encode(forged))
     assert verify(case).complete  # an unkeyed chain cannot know: see docs/case-format.md
     result = verify(case, expected_head=head)
     assert not result.ok
     assert "noted elsewhere" in result.text()
+
+
+def test_pixels_forged_under_their_own_checksum_are_noticed(case: Path) -> None:
+    """CRC-32 is easily kept: then the part is named, by its SHA-256, whatever the manifest says."""
+    part = part_paths(case)[1]
+    place = next(p for p in chunks(part) if topic_of(part, p)[0] == "nir")
+    raw = bytearray(part.read_bytes())
+    pixels = place.offset + place.length - LINK_RECORD_BYTES - 200
+    # The generator polynomial, 33 bits, added anywhere leaves a CRC-32 as it was.
+    polynomial = (0x1_04C1_1DB7).to_bytes(5, "big")
+    for offset, byte in enumerate(polynomial):
+        raw[pixels + offset] ^= int(f"{byte:08b}"[::-1], 2)
+    part.write_bytes(raw)
+    with CaseReader(case) as read:
+        manifest = read.manifest
+    assert manifest is not None
+    result = verify(case)
+    assert not result.ok
+    assert {p.file for p in result.problems} == {part.name}
+    sha256 = hashlib.sha256(raw).hexdigest()
+    parts = tuple(
+        msgspec.structs.replace(entry, sha256=sha256) if entry.name == part.name else entry
+        for entry in manifest.parts
+    )
+    forged = msgspec.structs.replace(manifest, parts=parts)
+    (case / MANIFEST).write_bytes(msgspec.json.encode(forged))
+    assert f"{part.name}: was changed" in verify(case).text()
 
 
 def test_parts_of_another_case_are_noticed(case: Path, tmp_path: Path) -> None:
@@ -261,8 +292,10 @@ def test_the_digest_sees_every_number_and_no_time() -> None:
         "age_s": 0.5,
         "contour_px": None,
         "flags": (),
+        "node_number": 2,
     }
     assert set(changes) == set(detection().__dataclass_fields__)
+    assert set(DetectionRecord.__struct_fields__) == set(changes) - {"contour_px"}
     seen = {before}
     for name, value in changes.items():
         seen.add(digest(replace(base, detections=(detection(**{name: value}),))))
