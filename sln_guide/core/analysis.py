@@ -255,6 +255,7 @@ class Analyser:
         white = self._white
         judge[~white.covered] |= np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)
         good = (white.full < 0.004) & (white.edge < 0.35) & white.covered
+        good &= white.colour[1] >= 1.0
         np.multiply(usable, good, out=self._good)
         if not self._prior.fit(self._log, white.colour, self._good):
             return False, self._no_prediction

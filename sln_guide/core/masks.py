@@ -154,6 +154,7 @@ class Masks:
         """
         geometry = self._geometry
         judge, sharp = self.judge, self._sharp
+        level = max(tissue, noise, 1e-3)
         dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
         _judge_into(
             judge,
@@ -165,13 +166,13 @@ class Masks:
             full,
             bad_share,
             around,
-            np.float32(tissue),
-            np.float32(typical_edge(edge, mean, np.float32(tissue))),
+            np.float32(level),
+            np.float32(typical_edge(edge, mean, np.float32(level))),
             np.float32(dark_level),
             geometry.block_px,
         )
         _forgive_hot_pixels(sharp, mean)
-        _add_steep_shades(sharp, self._shade, mean, np.float32(tissue))
+        _add_steep_shades(sharp, self._shade, mean, np.float32(level))
         # glints are small; longer sharp edges, with the shade they enclose, are instruments
         smallest = geometry.spot_sigmas[0] * 2.355
         glint_cells = max(4, round(smallest**2))
