@@ -34,9 +34,9 @@ def frames_of_phantom() -> dict[str, list[Any]]:
 
     rig = load_rig("demo")
     assert rig.phantom is not None
-    phantom = Phantom(rig.phantom, rig)
+    phantom = Phantom(rig.phantom, rig)  # 30 fps: frames 900 on have two nodes lit
     return {
-        role: [phantom.frame(role, 600 + index) for index in range(UNIQUE_FRAMES)]
+        role: [phantom.frame(role, 900 + index) for index in range(UNIQUE_FRAMES)]
         for role in ("nir", "white")
     }
 
@@ -51,8 +51,10 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
     from sln_guide.guidance import Role
     from sln_guide.recording.verify import verify
     from sln_guide.session import LiveSession
+    from sln_guide.warm_up import warm_up
 
     rig = load_rig("demo")
+    warm_up(rig)
     frames = frames_of_phantom()
     cameras = {
         Role(role): MockCamera(frames[role], camera_id=role, pace=fps, loop=True)
@@ -188,7 +190,7 @@ def _with_rate(rig: Any, fps: float) -> Any:
 
     return msgspec.structs.replace(
         rig,
-        nir=msgspec.structs.replace(rig.nir, frame_rate_hz=fps, exposure_us=8000.0),
+        nir=msgspec.structs.replace(rig.nir, frame_rate_hz=fps),
         white=msgspec.structs.replace(rig.white, frame_rate_hz=fps),
     )
 
