@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import zlib
@@ -174,10 +175,17 @@ class PartWriter:
         return sum(_encoding(topic) == "json" for topic in CHANNELS)
 
     def sync(self) -> None:
-        """Wait until what was appended is on the medium. Any thread, not beside `release`."""
+        """Wait until what was appended is on the medium. Any thread, not beside `release`.
+
+        Pages that are safe are given back: the next writes then find warm ones instead of new
+        ones, which cost ten times as much, and recording does not push everything else out.
+        """
         if os.fstat(self._fd).st_nlink == 0:
-            raise OSError(2, "the file was removed while it was being written")
+            raise OSError(errno.ENOENT, "the file was removed while it was being written")
+        size = self._size
         os.fdatasync(self._fd)
+        with suppress(OSError):  # only advice
+            os.posix_fadvise(self._fd, 0, size, os.POSIX_FADV_DONTNEED)
 
     def release(self) -> None:
         """Let go of the file."""
