@@ -9,21 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
+from sln_guide.core.grid import exp_into
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.spot import Spot
 from sln_guide.core.spots import (
     RAYS,
     find_peaks_into,
     measure_into,
+    refine_into,
     survey_into,
-    trace_contour_into,
 )
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _MOST_PEAKS = 256
 _MOST_SPOTS = 48
 _SECTORS = 8
+_ROUNDS = 4
 _Z95 = 1.96
+_WOBBLE = 1.3
+"""Noise also moves the contour: by this factor errors exceed those at a fixed one (measured)."""
+_RING_WOBBLE = 0.012
+"""Relative standard error of CNR from annulus cells that noise takes in or out (measured)."""
 
 _ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
@@ -79,7 +85,7 @@ class SpotFinder:
         self._peak_c = np.zeros(_MOST_PEAKS, np.int64)
         self._ring = np.zeros(_SECTORS)
         self._ring_seen = np.zeros(_SECTORS)
-        self._radius = np.zeros(RAYS)
+        self._radius, self._scratch = np.zeros(RAYS), np.zeros(RAYS)
         self._sums = np.zeros(9)
         self._labels = np.zeros(shape, np.int32)
         self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
@@ -196,16 +202,26 @@ class SpotFinder:
         r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)
         c0, c1 = max(c - reach, 0), min(c + reach + 1, cols)
         window = (slice(r0, r1), slice(c0, c1))
-        added = np.exp(np.clip(seen.residual[window] - np.float32(shape.level), -10, 10)) - 1
-        added = np.ascontiguousarray(added, np.float32)
-        y, x = r - r0, c - c0
-        near = added[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        peak = float(near.mean())
-        if peak <= 0:
-            return None
-        lost = trace_contour_into(
-            self._radius, added, float(y), float(x), peak / 2, 3.0 * sigma + 2.0
+        light = np.ascontiguousarray(seen.residual[window]) - np.float32(shape.level)
+        exp_into(light, light)
+        usable = np.ascontiguousarray(seen.usable[window])
+        y, x, base, top, lost = refine_into(
+            self._radius,
+            self._ring,
+            self._ring_seen,
+            self._scratch,
+            light,
+            usable,
+            float(r - r0),
+            float(c - c0),
+            1.0,
+            sigma,
+            _ROUNDS,
         )
+        if not top > base > 0:
+            return None
+        added = light * np.float32(1.0 / base) - np.float32(1.0)
+        peak = top / base - 1.0
         return self._spot(
             seen, window, y, x, added, peak, lost, float(seen.local[r, c]), bright, taken, shape
         )
@@ -214,8 +230,8 @@ class SpotFinder:
         self,
         seen: Seen,
         window: tuple[slice, slice],
-        y: int,
-        x: int,
+        y: float,
+        x: float,
         added: NDArray[np.float32],
         peak: float,
         lost: int,
@@ -239,10 +255,10 @@ class SpotFinder:
             2.5,
         )
         inside, ring = sums[0], sums[3]
-        dy, dx = (sums[7] / sums[6], sums[8] / sums[6]) if sums[6] > 0 else (0.0, 0.0)
         noise = seen.noise
         in_mean = sums[1] / max(inside, 1.0)
-        base = float(mean[y, x]) / (1.0 + peak)
+        base = float(mean[min(round(y), mean.shape[0] - 1), min(round(x), mean.shape[1] - 1)])
+        base /= 1.0 + peak
         ring_mean = sums[4] / ring if ring >= 4 else base
         ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
         ring_sd = max(ring_sd, noise)
@@ -251,17 +267,17 @@ class SpotFinder:
         cnr = (in_mean - ring_mean) / ring_sd
         d_in = noise / math.sqrt(max(inside, 1.0))
         d_ring = noise / math.sqrt(max(ring, 1.0))
-        d_sbr = _Z95 * math.hypot(d_in, sbr * d_ring) / safe
+        d_sbr = _Z95 * _WOBBLE * math.hypot(d_in, sbr * d_ring) / safe
         d_sd = noise / math.sqrt(2 * max(ring, 1.0))
-        d_cnr = _Z95 * math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
+        d_cnr = math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
+        d_cnr = _Z95 * math.hypot(_WOBBLE * d_cnr, _RING_WOBBLE * cnr)
         turn = 2 * np.pi * np.arange(RAYS) / RAYS
         top, left = window[0].start, window[1].start
         block = self._geometry.block_px
         contour = np.stack(
             [left + x + radius * np.cos(turn), top + y + radius * np.sin(turn)], axis=1
         )
-        self._take(taken, top + y, left + x, radius)
-        self._take(taken, round(top + y + dy), round(left + x + dx), radius)
+        self._take(taken, round(top + y), round(left + x), radius)
         contour = ((contour + 0.5) * block - 0.5).astype(np.float32)
         contour.setflags(write=False)
         area = 0.5 * math.sin(2 * math.pi / RAYS) * float(np.sum(radius * np.roll(radius, -1)))
@@ -276,8 +292,8 @@ class SpotFinder:
             flags.append("contour open")
         return Spot(
             kind=Kind.NODE,
-            x_px=(left + x + dx + 0.5) * block - 0.5,
-            y_px=(top + y + dy + 0.5) * block - 0.5,
+            x_px=(left + x + 0.5) * block - 0.5,
+            y_px=(top + y + 0.5) * block - 0.5,
             area_px=area_px,
             spot_width_px=2 * math.sqrt(area_px / math.pi),
             signal=peak * max(base, 0.0) * seen.unit,

@@ -96,10 +96,11 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
 def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
     """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
 
-    ``out``: inside count, sum, sum of squares; annulus count, sum, sum of squares; sums of
-    ``added`` (clipped at 0) and of it times row and column offset inside. The annulus lies between ``inner`` and
-    ``outer`` times the radius (at least one and three cells away) and leaves out cells that are
-    not ``usable`` or belong to something bright (``other``).
+    ``out`` (9): inside weight, sum, sum of squares; annulus weight, sum, sum of squares; sum of
+    ``added`` (cut at 0) inside, and of it times row and column offset. The annulus lies between
+    ``inner`` and ``outer`` times the radius, at least 1.5 and 4 cells outside, and leaves out
+    cells that are not ``usable`` or belong to something bright (``other``). Cells on a rim count
+    in part, so that a contour a little larger gives a sum a little larger.
     """
     rows, cols = values.shape
     out[:] = 0.0
@@ -120,19 +121,22 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
             f = turn - int(turn)
             edge = radius[k] * (1 - f) + radius[(k + 1) % n] * f
             v = values[i, j]
-            if d <= edge:
-                out[0] += 1
-                out[1] += v
-                out[2] += v * v
-                a = max(added[i, j], 0.0)
+            w = min(max(edge - d + 0.5, 0.0), 1.0)
+            if w > 0:
+                out[0] += w
+                out[1] += w * v
+                out[2] += w * v * v
+                a = w * max(added[i, j], 0.0)
                 out[6] += a
                 out[7] += a * dy
                 out[8] += a * dx
-            elif usable[i, j] > 0.5 and not other[i, j]:
-                if d >= max(edge * inner, edge + 1.5) and d <= max(edge * outer, edge + 4.0):
-                    out[3] += 1
-                    out[4] += v
-                    out[5] += v * v
+            if usable[i, j] > 0.5 and not other[i, j]:
+                near = max(edge * inner, edge + 1.5)
+                far = max(edge * outer, edge + 4.0)
+                w = min(max(d - near + 0.5, 0.0), 1.0) * min(max(far - d + 0.5, 0.0), 1.0)
+                out[3] += w
+                out[4] += w * v
+                out[5] += w * v * v
 
 
 @nb.njit(nogil=True, cache=True)
@@ -161,3 +165,71 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
                 weight += w
         seen[k] = weight / (steps * turns)
         ring[k] = total / weight if weight > 0 else 0.0
+
+
+@nb.njit(nogil=True, cache=True)
+def _centre(image, y, x, radius, level, farthest):  # type: ignore[no-untyped-def]
+    """Return the centroid of what exceeds ``level`` inside a star-shaped contour."""
+    rows, cols = image.shape
+    n = radius.shape[0]
+    total = 0.0
+    sum_y = 0.0
+    sum_x = 0.0
+    reach = int(farthest) + 2
+    for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
+        for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
+            dy = i - y
+            dx = j - x
+            turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
+            if turn < 0:
+                turn += n
+            k = int(turn) % n
+            f = turn - int(turn)
+            edge = radius[k] * (1 - f) + radius[(k + 1) % n] * f
+            w = min(max(edge - np.sqrt(dy * dy + dx * dx) + 0.5, 0.0), 1.0)
+            a = w * max(image[i, j] - level, 0.0)
+            total += a
+            sum_y += a * dy
+            sum_x += a * dx
+    if total <= 0:
+        return y, x
+    return y + sum_y / total, x + sum_x / total
+
+
+@nb.njit(nogil=True, cache=True)
+def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, rounds):  # type: ignore[no-untyped-def]
+    """Find a spot's centre, base, height and half-maximum contour that agree with each other.
+
+    ``image`` (positive) stands on ``base``; each round takes the contour half-way between base
+    and top, the centre of what it holds, and the base from an annulus that follows its size: so
+    the answer hardly remembers where the search began. ``radius`` (rays) out; ``ring``, ``seen``
+    (sectors), ``scratch`` (rays) workspaces; ``sigma`` [cells] the size to begin with. Returns
+    (y, x, base, top, rays that found no end).
+    """
+    farthest = 3.5 * sigma + 2.0
+    lost = 0
+    top = base
+    for _ in range(rounds):
+        top = 0.0
+        for i in range(-1, 2):
+            for j in range(-1, 2):
+                top += _at(image, y + i, x + j) / 9.0
+        if top <= base:
+            return y, x, base, top, radius.shape[0]
+        half = 0.5 * (base + top)
+        lost = trace_contour_into(radius, image, y, x, half, farthest)
+        y2, x2 = _centre(image, y, x, radius, half, farthest)
+        # a centre that runs away has fallen into a neighbour: stay
+        if (y2 - y) ** 2 + (x2 - x) ** 2 <= sigma * sigma:
+            y, x = y2, x2
+        scratch[:] = radius
+        size = np.median(scratch)
+        survey_into(ring, seen, image, usable, y, x, 1.5 * size + 0.5, 2.2 * size + 1.0)
+        n = 0
+        for k in range(ring.shape[0]):
+            if seen[k] > 0.5:
+                scratch[n] = ring[k]
+                n += 1
+        if n >= 3:
+            base = np.median(scratch[:n])
+    return y, x, base, top, lost
