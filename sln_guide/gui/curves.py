@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -88,6 +91,7 @@ class CurvesPanel(Panel):
         self._draw_curves(times_s[first:], {k: v[first:] for k, v in signals.items()})
         self._draw_marks(events, end - span)
         self._plot.setXRange(end - span, end + 0.06 * span, padding=0)
+        self._plot.setYRange(0, axis_top(v[first:] for v in signals.values()), padding=0)
 
     def end(self) -> None:
         """Take the plot apart: it would leave its hidden menus behind."""
@@ -109,8 +113,6 @@ class CurvesPanel(Panel):
             shown.setPen(pg.mkPen(tokens.LINE))
             shown.setTextPen(pg.mkPen(tokens.SECONDARY))
         plot.getAxis("left").setWidth(52)
-        plot.setLimits(yMin=0)
-        plot.enableAutoRange(axis="y")
         self._pg = pg
         return plot
 
@@ -163,6 +165,15 @@ class CurvesPanel(Panel):
             painter.setPen(QPen(QColor(tokens.LINE), 1))
             area = QRectF(self.rect()).adjusted(60, HEAD_PX, -16, -24)
             painter.drawLine(area.bottomLeft(), area.bottomRight())
+
+
+def axis_top(signals: Iterable[NDArray[np.float64]]) -> float:
+    """Return a round number above all signals: a still axis lets a rise be seen."""
+    top = max((float(np.nanmax(s)) for s in signals if np.isfinite(s).any()), default=0.0)
+    if not top > 0:
+        return 1.0
+    step = 10.0 ** math.floor(math.log10(top))
+    return next(m * step for m in (1.2, 1.5, 2, 3, 4, 5, 6, 8, 10, 12) if m * step >= top * 1.05)
 
 
 def _clock_axis(pg: Any) -> Any:

@@ -144,10 +144,12 @@ def _streams(health: SessionHealth) -> list[StreamHealth]:
 def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool) -> Reading:
     if replay:
         return NOTHING
-    if recorder.error is not None:
+    if recorder.error is not None and not recorder.recording:
         return Reading("REC FAILED", Tone.ALARM)
     if not recorder.recording:
         return Reading("not recording")
+    if recorder.error is not None or recorder.dropped:
+        return Reading("REC INCOMPLETE", Tone.ALARM)
     began = now_ns if recorder.started_ns is None else recorder.started_ns
     return Reading(f"REC {clock_text((now_ns - began) / SECOND)}", Tone.RECORDING)
 

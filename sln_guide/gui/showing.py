@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.screen_state import Freeze, Motion, ScreenState, screen_state
+from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
+from sln_guide.gui.verdict import Motion
 from sln_guide.guidance import Mode, Picture, View
 from sln_guide.render.look import local_scale
 from sln_guide.source import PictureSource

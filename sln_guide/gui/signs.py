@@ -7,7 +7,8 @@ from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
 
 from sln_guide.gui import theme
 from sln_guide.gui.readings import Tone
-from sln_guide.gui.screen_state import Banner, Border, ScreenState
+from sln_guide.gui.screen_state import Border, ScreenState
+from sln_guide.gui.verdict import Banner
 from sln_guide.render import marks, tokens
 from sln_guide.render.marks import shade
 from sln_guide.render.text import font

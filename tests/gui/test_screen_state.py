@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, clock_text, elapsed_text
-from sln_guide.gui.screen_state import (
-    REMOVED_MS,
-    Border,
-    Freeze,
-    Motion,
-    ScreenState,
-    Word,
-    screen_state,
-)
+from sln_guide.gui.screen_state import Border, Freeze, ScreenState, screen_state
+from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
 from sln_guide.guidance import (
     Guidance,
     Health,
@@ -386,7 +379,7 @@ def test_a_fault_of_the_window_is_said() -> None:
         ),
         (
             RecorderHealth(recording=True, dropped=1),
-            ("REC 00:00:00", Tone.RECORDING),
+            ("REC INCOMPLETE", Tone.ALARM),
             ("", Tone.NEUTRAL),
             "Recording incomplete: 1 frame not recorded",
         ),

@@ -11,8 +11,8 @@ import pytest
 
 from hardware.rig import Optics, Registration
 from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.screen_state import Word
 from sln_guide.gui.showing import Showing, motion_since_guidance
+from sln_guide.gui.verdict import Word
 from sln_guide.guidance import Health, Mode, View
 
 MS = 1_000_000

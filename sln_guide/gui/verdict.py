@@ -1,0 +1,270 @@
+"""What may be said of the overlay: alive or not, and if not, in plain words why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hardware.rig import Registration
+from sln_guide.gui.readings import Tone, elapsed_text
+from sln_guide.guidance import Guidance, Health, SessionHealth, StreamHealth, View
+
+MS = 1_000_000
+
+AMBER_MS = 100.0
+"""Overlay age above which the pill turns amber, or `AMBER_PERIODS` NIR periods if longer."""
+AMBER_PERIODS = 3
+REMOVED_MS = 250.0
+"""Overlay age above which a live overlay is removed."""
+AHEAD_MS = 20.0
+"""How far in the future a mid-exposure may seem to lie; beyond, the clock proves nothing."""
+
+
+class Word(StrEnum):
+    """The one word of the state pill."""
+
+    STALE = "STALE"
+    LIVE = "LIVE"
+    LATE = "LATE"
+    NOT_LIVE = "NOT LIVE"
+    LOST = "LOST"
+    FAILED = "PROCESSING FAILED"
+    UNREGISTERED = "UNREGISTERED"
+    MOVED = "MOVED"
+    FROZEN = "FROZEN"
+    REPLAY = "REPLAY"
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """Plain words over the top of the video: what happened; since when and what to do.
+
+    ``slim``: in one line, because it says nothing about the picture beneath.
+    """
+
+    tone: Tone
+    headline: str
+    detail: str
+    slim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How far tissue in white has moved since the overlay's NIR frame, and how far it may."""
+
+    distance: float
+    limit: float
+    unit: str
+
+    @property
+    def too_far(self) -> bool:
+        """Whether the overlay lies beside its tissue (a distance that is not a number does)."""
+        return not self.distance <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state's word and colour, whether an overlay may be shown, and what to say."""
+
+    word: Word
+    tone: Tone
+    allowed: bool
+    banner: Banner | None = None
+
+
+def is_fresh(age_ms: float) -> bool:
+    """Whether an age neither is too great nor lies in the future."""
+    return -AHEAD_MS <= age_ms <= REMOVED_MS
+
+
+def worse_of(registration: Registration, guidance: Guidance | None) -> Registration:
+    """Return the less trustworthy of the rig's registration and the guidance's own."""
+    if guidance is None:
+        return registration
+    order = ("none", "assumed", "calibrated")
+    return min(registration, guidance.registration, key=lambda r: order.index(r.kind))
+
+
+def _alarm(word: Word, headline: str, detail: str) -> Verdict:
+    return Verdict(word, Tone.ALARM, False, Banner(Tone.ALARM, headline, detail))
+
+
+def judge_replay(
+    now_ns: int,
+    guidance: Guidance | None,
+    health: SessionHealth | None,
+    registration: Registration,
+    view: View,
+    motion: Motion | None,
+    age_ms: float | None,
+) -> Verdict:
+    """Judge a recording: only what lies in it can be wrong with it. Arguments: `screen_state`."""
+
+    def removed(headline: str, detail: str) -> Verdict:
+        return _alarm(Word.REPLAY, headline, detail)
+
+    if health is not None and health.processing_error is not None:
+        return removed(
+            "No overlay: processing failed",
+            f"{_since(now_ns, health.processing_since_ns)}{health.processing_error} · "
+            "Open the recording again",
+        )
+    for stream in _streams(health):
+        if stream.health is Health.LOST:
+            return removed(
+                f"The {_name(stream)} recording cannot be read further",
+                f"{stream.error or 'it ended unexpectedly'} · Check the case with: "
+                "sln-guide verify CASE",
+            )
+    if view is View.MERGED and worse_of(registration, guidance).kind == "none":
+        return removed(*_UNREGISTERED)
+    if guidance is None:
+        return Verdict(Word.REPLAY, Tone.REPLAY, False)
+    if age_ms is not None and not age_ms <= REMOVED_MS:
+        return removed(
+            "No overlay: NIR and white light lie too far apart in time",
+            f"{elapsed_text(round(age_ms * MS))} between the two frames here · As recorded",
+        )
+    if view is View.MERGED and motion is not None and motion.too_far:
+        return removed(*_moved(motion, "As recorded"))
+    return Verdict(Word.REPLAY, Tone.REPLAY, True)
+
+
+def judge_live(
+    now_ns: int,
+    guidance: Guidance | None,
+    health: SessionHealth | None,
+    registration: Registration,
+    view: View,
+    motion: Motion | None,
+    age_ms: float | None,
+    video_age_ms: float | None,
+    alone: bool,
+) -> Verdict:
+    """Judge living tissue: stale until proved live. Arguments: `screen_state`."""
+    if health is None:
+        return _starting("Waiting for the cameras")
+    nir, white = health.nir, health.white
+    white_shown = alone or view is not View.NIR
+    white_live = white_shown and video_age_ms is not None and is_fresh(video_age_ms)
+    goes_on = " · White light is live" if white_live else ""
+    goes_on += " · Recording goes on" if health.recorder.recording else ""
+
+    if health.processing_error is not None:
+        return _alarm(
+            Word.FAILED,
+            "Overlay removed: processing failed",
+            f"{_since(now_ns, health.processing_since_ns)}{health.processing_error}{goes_on} · "
+            "Guide without it; start again when it is safe",
+        )
+    lost = [s for s in _streams(health) if s.health is Health.LOST]
+    if lost:
+        return _lost(now_ns, lost, goes_on if white not in lost else "")
+    for stream in _streams(health):
+        if stream.frozen:
+            return _alarm(
+                Word.NOT_LIVE,
+                f"NOT LIVE: the {_name(stream)} camera repeats one picture",
+                f"{_since(now_ns, stream.since_ns)}Its frames no longer change · "
+                "Unplug it and plug it in again",
+            )
+    if view is View.MERGED and worse_of(registration, guidance).kind == "none":
+        return _alarm(Word.UNREGISTERED, *_UNREGISTERED)
+    if nir.health is Health.STALE:
+        return _starting("Waiting for NIR")
+    if video_age_ms is None:
+        return _starting("Waiting for a picture")
+    if not is_fresh(video_age_ms):
+        return _alarm(
+            Word.NOT_LIVE,
+            "NOT LIVE: this picture is old",
+            f"{_lag(video_age_ms)} · Guide by direct view; it returns by itself when frames do",
+        )
+    if guidance is None or age_ms is None:
+        return _starting("Waiting for NIR")
+    if not is_fresh(age_ms):
+        return _not_live(age_ms, nir, goes_on)
+    if view is View.MERGED and motion is not None and motion.too_far:
+        return _alarm(Word.MOVED, *_moved(motion, "Hold still: it returns with the next NIR frame"))
+    if alone:
+        return _alarm(
+            Word.NOT_LIVE,
+            "NOT LIVE: overlay removed",
+            f"No new picture comes; it returns by itself when one does{goes_on}",
+        )
+    if age_ms > max(AMBER_MS, AMBER_PERIODS * nir.period_ns / MS):
+        return Verdict(Word.LATE, Tone.STALE, True)
+    return Verdict(Word.LIVE, Tone.LIVE, True)
+
+
+def _starting(what: str) -> Verdict:
+    return Verdict(
+        Word.STALE,
+        Tone.NEUTRAL,
+        False,
+        Banner(Tone.NEUTRAL, what, "No overlay until a frame has proved it live"),
+    )
+
+
+_UNREGISTERED = (
+    "No overlay: NIR and colour are not registered",
+    "Where NIR lies in the colour picture is unknown · Judge NIR in its own view (F3); "
+    "calibrate the rig's registration",
+)
+
+
+def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
+    names = " and ".join(_name(s) for s in lost)
+    since = min((s.since_ns for s in lost if s.since_ns is not None), default=None)
+    why = next((s.error for s in lost if s.error), "no frame comes")
+    cameras = "cameras" if len(lost) > 1 else "camera"
+    return _alarm(
+        Word.LOST,
+        f"NOT LIVE: {names} {cameras} lost",
+        f"{_since(now_ns, since)}{why} · Check cable and power; it returns by itself{goes_on}",
+    )
+
+
+def _not_live(age_ms: float, nir: StreamHealth, goes_on: str) -> Verdict:
+    period_ms = nir.period_ns / MS
+    if period_ms > REMOVED_MS:
+        return _alarm(
+            Word.NOT_LIVE,
+            "No overlay: NIR is too slow to lie over moving tissue",
+            f"One NIR frame in {elapsed_text(nir.period_ns)} · Judge it in its own view (F3)"
+            f"{goes_on}",
+        )
+    return _alarm(
+        Word.NOT_LIVE,
+        "NOT LIVE: overlay removed",
+        f"Last NIR: {_lag(age_ms)} · It returns by itself when NIR does{goes_on}",
+    )
+
+
+def _moved(motion: Motion, then: str) -> tuple[str, str]:
+    far = f"{motion.distance:.1f} {motion.unit}" if math.isfinite(motion.distance) else "too far"
+    return (
+        "Overlay removed: tissue has moved",
+        f"By {far} since its NIR frame (limit {motion.limit:g} {motion.unit}) · {then}",
+    )
+
+
+def _streams(health: SessionHealth | None) -> list[StreamHealth]:
+    if health is None:
+        return []
+    return [health.nir] if health.white is None else [health.nir, health.white]
+
+
+def _name(stream: StreamHealth) -> str:
+    return "NIR" if stream.role == "nir" else "white-light"
+
+
+def _since(now_ns: int, since_ns: int | None) -> str:
+    return "" if since_ns is None else f"For {elapsed_text(now_ns - since_ns)} · "
+
+
+def _lag(age_ms: float) -> str:
+    if age_ms < 0:
+        return f"its clock is {elapsed_text(round(-age_ms * MS))} ahead, so its age is unknown"
+    return f"{elapsed_text(round(age_ms * MS))} old"
