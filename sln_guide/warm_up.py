@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,13 +60,13 @@ def _of_kind(registration: Registration, kind: str) -> Registration:
     return registration if registration.kind != "none" else Registration(kind="assumed")
 
 
-def _scene(number: int) -> NDArray[np.float64]:
+def _scene(number: int) -> NDArray[Any]:
     """Return NIR light in [0, 1.2]: tissue, nodes, channel, injection site, instrument, glints."""
     rows, columns = SHAPE
     y, x = np.mgrid[:rows, :columns].astype(np.float64)
 
-    def spot(cx: float, cy: float, width: float) -> NDArray[np.float64]:
-        return np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2.0 * width**2))
+    def spot(cx: float, cy: float, width: float) -> NDArray[Any]:
+        return np.asarray(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2.0 * width**2)))
 
     rng = np.random.default_rng(number)
     light = 0.1 + 0.02 * np.sin(x / 37.0) * np.cos(y / 29.0)
@@ -78,7 +79,7 @@ def _scene(number: int) -> NDArray[np.float64]:
     light += 0.06 * np.exp(-((y - 130 - 0.4 * (x - 120)) ** 2) / 60.0) * (x > 120) * (x < 480)
     light[300:330, 250 + 10 * number : 640] = 0.02
     light[200:203, 300:304] = 1.2
-    return light + rng.normal(0.0, 0.003, SHAPE)
+    return np.asarray(light + rng.normal(0.0, 0.003, SHAPE))
 
 
 def _nir(spec: CameraSpec, number: int) -> Frame:
@@ -102,7 +103,7 @@ def _white(spec: CameraSpec, number: int) -> Frame:
     return _frame(spec, number, pixels.astype(spec.pixel_format.dtype))
 
 
-def _frame(spec: CameraSpec, number: int, pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Frame:
+def _frame(spec: CameraSpec, number: int, pixels: NDArray[Any]) -> Frame:
     return Frame(
         pixels=frozen_pixels(pixels),
         pixel_format=spec.pixel_format,

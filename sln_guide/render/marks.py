@@ -6,16 +6,17 @@ scale), so that marks keep their size on the screen however far the picture is z
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
 from sln_guide.core.colour import LEVELS, colour_table
 from sln_guide.guidance import ColourMap
 from sln_guide.render import tokens
 from sln_guide.render.layout import Box, Ring
+from sln_guide.render.sprites import paint_kept
 from sln_guide.render.text import font
 
 HEARTBEAT_STEPS = 24
@@ -94,6 +95,7 @@ def paint_leader(painter: QPainter, ring: Ring, box: Box, scale: float) -> None:
     painter.restore()
 
 
+@lru_cache(maxsize=256)
 def tag_size(lines: tuple[str, str], scale: float) -> tuple[float, float]:
     """Return (width, height) of a tag of a bold line and, where not empty, a smaller one."""
     first = QFontMetricsF(font(tokens.LARGE_PX * scale, bold=True))
@@ -107,6 +109,10 @@ def tag_size(lines: tuple[str, str], scale: float) -> tuple[float, float]:
 
 def paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float) -> None:
     """Paint a tag of `tag_size` into ``box``."""
+    paint_kept(painter, box, ("tag", lines, scale), lambda p, b: _paint_tag(p, b, lines, scale))
+
+
+def _paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float) -> None:
     painter.save()
     _paint_panel(painter, box, scale)
     inner = QRectF(
@@ -133,6 +139,18 @@ def scale_bar_size(text: str, length_px: float, scale: float) -> tuple[float, fl
 
 def paint_scale_bar(painter: QPainter, box: Box, text: str, length_px: float, scale: float) -> None:
     """Paint a bar of ``length_px`` along the bottom of ``box``, its words above it."""
+    reach = 2.0 * scale  # the casing is painted round the box
+    paint_kept(
+        painter,
+        box.grown(reach),
+        ("bar", text, length_px, scale),
+        lambda p, b: _paint_scale_bar(p, b.grown(-reach), text, length_px, scale),
+    )
+
+
+def _paint_scale_bar(
+    painter: QPainter, box: Box, text: str, length_px: float, scale: float
+) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     bar = QRectF(box.left, box.bottom - 4.0 * scale, length_px, 3.0 * scale)
@@ -157,6 +175,7 @@ def _gradient(colour_map: ColourMap) -> QImage:
 _LEGEND_BAR_PX = (14.0, 150.0)
 
 
+@lru_cache(maxsize=64)
 def legend_size(title: str, labels: tuple[str, str, str], scale: float) -> tuple[float, float]:
     """Return (width, height) of a legend."""
     small = QFontMetricsF(font(tokens.SMALL_PX * scale))
@@ -176,6 +195,22 @@ def paint_legend(
     scale: float,
 ) -> None:
     """Paint the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
+    paint_kept(
+        painter,
+        box,
+        ("legend", title, labels, colour_map, scale),
+        lambda p, b: _paint_legend(p, b, title, labels, colour_map, scale),
+    )
+
+
+def _paint_legend(
+    painter: QPainter,
+    box: Box,
+    title: str,
+    labels: tuple[str, str, str],
+    colour_map: ColourMap,
+    scale: float,
+) -> None:
     painter.save()
     _paint_panel(painter, box, scale)
     bold = font(tokens.BODY_PX * scale, bold=True)
@@ -200,6 +235,7 @@ def paint_legend(
     painter.restore()
 
 
+@lru_cache(maxsize=256)
 def chip_size(text: str, px: float, scale: float) -> tuple[float, float]:
     """Return (width, height) of a chip."""
     metrics = QFontMetricsF(font(px * scale, bold=True))
@@ -208,6 +244,15 @@ def chip_size(text: str, px: float, scale: float) -> tuple[float, float]:
 
 def paint_chip(painter: QPainter, box: Box, text: str, ink: str, px: float, scale: float) -> None:
     """Paint a few words on a dark ground."""
+    paint_kept(
+        painter,
+        box,
+        ("chip", text, ink, px, scale),
+        lambda p, b: _paint_chip(p, b, text, ink, px, scale),
+    )
+
+
+def _paint_chip(painter: QPainter, box: Box, text: str, ink: str, px: float, scale: float) -> None:
     painter.save()
     _paint_panel(painter, box, scale)
     painter.setFont(font(px * scale, bold=True))
@@ -254,24 +299,24 @@ def paint_border(
         QRectF(area.right() - width, area.top(), width, area.height()),
     )
     for side in sides:
-        painter.fillRect(side, QColor(tokens.GROUND) if hatched else QColor(ink))
-    if hatched:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(ink), _HATCH_PX * scale / 2.8))
-        reach = area.height()
-        for side in sides:
-            painter.setClipRect(side, Qt.ClipOperation.ReplaceClip)
-            begin = area.left() if side.width() > side.height() else side.left() - reach
-            end = side.right() + (width if side.width() > side.height() else 0.0)
-            begin -= (begin - area.left()) % (_HATCH_PX * scale)
-            x = begin - (width if side.width() > side.height() else 0.0)
-            while x < end:
-                # 45 degree lines through the side, all of one family so that corners meet
-                drop = side.height()
-                painter.drawLine(QLineF(x, side.bottom(), x + drop, side.bottom() - drop))
-                x += _HATCH_PX * scale
+        painter.fillRect(side, QBrush(_stripes(ink, scale)) if hatched else QColor(ink))
     painter.restore()
     return inner
+
+
+@cache
+def _stripes(ink: str, scale: float) -> QImage:
+    """Return a tile of 45 degree stripes that fits to itself on every side."""
+    edge = max(4, round(_HATCH_PX * scale))
+    tile = QImage(edge, edge, QImage.Format.Format_RGB32)
+    tile.fill(QColor(tokens.GROUND))
+    painter = QPainter(tile)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(ink), edge / 2.8))
+    for x in (-edge, 0, edge):
+        painter.drawLine(QLineF(x, edge, x + edge, 0))
+    painter.end()
+    return tile
 
 
 def _paint_panel(painter: QPainter, box: Box, scale: float) -> None:

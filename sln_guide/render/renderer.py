@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ MOST_MARKED = 16
 """More detections than this are counted, not marked: painting must stay bounded."""
 _FAR_PX = 1e6
 """Beyond this no place is meant to be seen."""
+FIGURES_NS = 250_000_000
+"""How long a tag's figures stand still [ns of the recording]."""
 MIN_RENDERED_PX = 960
 """Smaller pictures are enlarged before words are put on them."""
 
@@ -41,11 +43,24 @@ class _Marked:
     lines: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a tag says, of what, and since when."""
+
+    lines: tuple[str, str]
+    state: tuple[object, ...]
+    since_ns: int
+
+
 class Renderer:
-    """Paints. Remembers only where it last put each tag, so that tags do not jump. One thread."""
+    """Paints. One thread.
+
+    Remembers where it last put each tag and what it said, so that tags neither jump nor flicker.
+    """
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
+        self._said: dict[int, _Said] = {}
 
     def paint(
         self,
@@ -175,7 +190,13 @@ class Renderer:
             taken.append(margin.paint_unmarked(painter, bounds, unmarked, scale))
         if not look.tags:
             return
-        by_key = {_key(m.detection, i): m for i, m in enumerate(marked) if m.lines[0]}
+        now_ns = guidance.pair.nir.mid_exposure_ns
+        by_key = {
+            key: self._steady(key, m, now_ns)
+            for key, m in ((_key(m.detection, i), m) for i, m in enumerate(marked))
+            if m.lines[0]
+        }
+        self._said = {key: said for key, said in self._said.items() if key in by_key}
         nodes = [m.ring for m in marked if m.detection.kind in (Kind.NODE, Kind.UNCERTAIN)]
         tags: tuple[Placed, ...] = ()
         # where there is no room for two lines there may be for the name
@@ -196,6 +217,20 @@ class Renderer:
                 marks.paint_leader(painter, by_key[tag.key].ring, tag.box, scale)
                 marks.paint_tag(painter, tag.box, shown[tag.key], scale)
         self._places = {tag.key: tag.place for tag in tags}
+
+    def _steady(self, key: int, marked: _Marked, now_ns: int) -> _Marked:
+        """Let a tag's figures stand for a moment: at video rate nobody could read them.
+
+        Only figures of the same thing in the same state stand still; what is lost from sight,
+        clipped or taken for something else is said at once.
+        """
+        d = marked.detection
+        state = (marked.name, d.kind, d.confirmed, d.coasted, d.saturated_fraction > 0, d.flags)
+        said = self._said.get(key)
+        if said is not None and said.state == state and 0 <= now_ns - said.since_ns < FIGURES_NS:
+            return replace(marked, lines=said.lines)
+        self._said[key] = _Said(marked.lines, state, now_ns)
+        return marked
 
 
 def rendered_size(picture: Picture) -> tuple[int, int]:

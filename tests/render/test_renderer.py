@@ -16,16 +16,20 @@ from PySide6.QtGui import QGuiApplication, QImage, QPainter, QTransform
 
 from hardware.rig import Registration
 from sln_guide.core.colour import colour_table
-from sln_guide.guidance import ColourMap, Kind, Mode, Settings, View
-from sln_guide.render import tokens
+from sln_guide.guidance import ColourMap, Kind, Mode, Pair, Settings, View
+from sln_guide.render import sprites, tokens
+from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
 from sln_guide.render.renderer import MOST_MARKED, Renderer, paint_pixels, rendered_size
 from sln_guide.render.text import ensure_gui_application
 from tests.render.scenes import (
     GREY,
     HEIGHT,
+    NIR,
+    WHITE,
     WIDTH,
     make_detection,
+    make_guidance,
     make_picture,
     with_guidance,
 )
@@ -466,3 +470,40 @@ def test_the_application_object_must_be_made_by_the_main_thread():
         "t = threading.Thread(target=work); t.start(); t.join()"
     )
     assert "from the main thread" in done.stdout, done.stderr
+
+
+def test_figures_stand_still_for_a_moment_but_not_what_they_are_of():
+    look = replace(BARE, tags=True)
+    renderer = Renderer()
+
+    def said(milliseconds, **changes):
+        nir = replace(NIR, mid_exposure_ns=NIR.mid_exposure_ns + int(milliseconds * 1e6))
+        one = make_guidance(make_detection(**changes), pair=Pair(nir, WHITE))
+        renderer.render_to_image(make_picture(guidance=one), look)
+        (tag,) = renderer._said.values()
+        return " ".join(tag.lines)
+
+    assert "2.17" in said(0)
+    assert "2.17" in said(100, sbr=2.31), "not before it can be read"
+    assert "2.31" in said(300, sbr=2.31)
+    assert "last seen" in said(310, coasted=True), "lost is said at once"
+    assert "≥" in said(320, sbr=2.4, saturated_fraction=0.2), "so is clipped"
+
+
+def test_what_is_kept_looks_like_what_is_painted_anew():
+    picture, look = make_picture(make_detection()), replace(BARE, tags=True, legend=True)
+    sprites._kept.clear()
+    fresh = Renderer().render_to_image(picture, look)
+    assert sprites._kept, "something was kept"
+    kept = Renderer().render_to_image(picture, look)
+    np.testing.assert_array_equal(fresh, kept)
+
+
+def test_only_so_much_is_kept():
+    sprites._kept.clear()
+    image = QImage(64, 64, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    for number in range(3 * sprites.MOST_KEPT):
+        sprites.paint_kept(painter, Box(0, 0, 20, 10), number, lambda p, b: None)
+    painter.end()
+    assert len(sprites._kept) == sprites.MOST_KEPT
