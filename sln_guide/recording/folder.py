@@ -33,7 +33,7 @@ _ADVICE = {
     errno.EROFS: "the disk is read-only: record elsewhere",
     errno.EACCES: "no permission to write there: choose another folder",
     errno.EPERM: "no permission to write there: choose another folder",
-    errno.ENOENT: "the folder is gone: record elsewhere",
+    errno.ENOENT: "the folder is gone or cannot be made: record elsewhere",
     errno.ENOTDIR: "part of the path is a file: choose another folder",
     errno.EEXIST: "a file of that name is in the way: choose another name",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
