@@ -14,7 +14,7 @@ from sln_guide.core.field import Field, Geometry
 from sln_guide.core.finding import Seen, SpotFinder
 from sln_guide.core.grid import exp_into, log_into
 from sln_guide.core.maps import calm_size_into, maps_into
-from sln_guide.core.masks import Masks
+from sln_guide.core.masks import Masks, typical_edge
 from sln_guide.core.observer import TextureStatistics, band_templates, respond_into
 from sln_guide.core.prior import ColourPrior, Trend
 from sln_guide.core.pyramid import Pyramid, Surroundings
@@ -27,6 +27,7 @@ __all__ = ["Analyser", "Field", "warm_up"]
 
 F32 = np.float32
 _BANDS = 6
+_FALSE_RATE, _FALSE_SLOPE = 1.83, 2.62
 _TYPICAL_SPOT = 1
 """Index of the spot size that detection limits are told for: a small node's."""
 _TOO_LITTLE = "too little of the field can be judged"
@@ -48,6 +49,7 @@ class Analyser:
         spots = np.array(geometry.spot_sigmas)
         low, high = max(0.7 * spots[0], 0.8), 1.8 * spots[-1]
         blurs = low * (high / low) ** (np.arange(_BANDS) / (_BANDS - 1))
+        self._step_of_noise = _step_of_noise(geometry.block_px)
         self._nir = NirReducer(field, geometry)
         self._white = WhiteReducer(geometry)
         self._prior = ColourPrior(geometry)
@@ -222,7 +224,12 @@ class Analyser:
             read = field.read_noise_counts or 0.0
             k = field.electron_counts * nir.gain
             variance = (read * nir.gain) ** 2 + k * max(_quantile(levels, 0.5), 0.0)
-            return math.sqrt(variance) / block + rounding
+            return math.hypot(math.sqrt(variance) / block, rounding)
+        if self._step_of_noise is not None:
+            level = max(_quantile(levels, 0.5), 1e-3)
+            ratio = float(typical_edge(self._nir.edge, mean, F32(level)))
+            pixel = ratio * math.sqrt(1.05 * level) / self._step_of_noise
+            return math.hypot(pixel / block, rounding)
         if min(mean.shape) < 3:
             return 1.0
         # a second difference both ways removes everything smooth (DOI 10.1006/cviu.1996.0060)
@@ -270,7 +277,8 @@ class Analyser:
         """
         total = calm_size_into(self._size, self._calm, response, usable)
         wide = self._around.blur(self._size, self._calm)
-        return np.maximum(wide * F32(1.0 / max(total, 1e-6)), F32(1.0))
+        spread: NDArray[np.float32] = np.maximum(wide * F32(1.0 / max(total, 1e-6)), F32(1.0))
+        return spread
 
     def _extended(
         self,
@@ -296,11 +304,15 @@ class Analyser:
         plain *= F32(1.0 / sigma)
         return plain, level
 
-    def _false_calls(self, threshold: float) -> float:
-        g = self.geometry
-        patch = 2 * g.spot_sigmas[0] ** 2
-        u = threshold
-        return float(g.rows * g.cols / patch * u / (2 * math.pi) ** 1.5 * math.exp(-u * u / 2) * 3)
+    def _false_calls(self, threshold_sigma: float) -> float:
+        """Return the false calls to expect in one field of texture without a node.
+
+        Proportional to how many places for the smallest spot the field holds. The tail in sigma
+        is exponential rather than Gaussian, because texture and its spectrum are themselves only
+        measured; rate and slope are from empty fields (docs/decisions/0002-detector.md).
+        """
+        places = self.geometry.rows * self.geometry.cols / self.geometry.spot_sigmas[0] ** 2
+        return float(_FALSE_RATE * places * math.exp(-_FALSE_SLOPE * threshold_sigma))
 
     def _nothing(
         self,
@@ -344,6 +356,19 @@ class _Stages:
 def _quantile(rising: NDArray[np.float32], share: float) -> float:
     """Return the value below which ``share`` of sorted values lie."""
     return float(rising[min(int(share * rising.size), rising.size - 1)])
+
+
+def _step_of_noise(block: int) -> float | None:
+    """Return the median largest step of a block of unit noise; None: the block is too small.
+
+    By drawing it, with a seed of its own: the same number everywhere.
+    """
+    if block < 4:
+        return None
+    rng = np.random.default_rng(20)
+    v = rng.standard_normal((400, block, block), dtype=np.float32)
+    three = np.stack([v[:, 2:, :-2], v[:, :-2, :-2], v[:, 2:, 2:]])
+    return float(np.median(np.ptp(three, axis=0).max(axis=(1, 2))))
 
 
 def _frozen(values: NDArray[np.float32]) -> NDArray[np.float32]:

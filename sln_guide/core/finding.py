@@ -26,9 +26,9 @@ _MOST_SPOTS = 48
 _SECTORS = 8
 _ROUNDS = 4
 _Z95 = 1.96
-_WOBBLE = 1.3
+_WOBBLE = 2.5
 """Noise also moves the contour: by this factor errors exceed those at a fixed one (measured)."""
-_RING_WOBBLE = 0.012
+_RING_WOBBLE = 0.014
 """Relative standard error of CNR from annulus cells that noise takes in or out (measured)."""
 
 _ISOLATED = 0.42

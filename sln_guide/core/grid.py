@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 _LN2 = np.float32(0.6931471805599453)
 
@@ -208,10 +209,11 @@ def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
             )
 
 
-def gaussian_taps(sigma: float) -> np.ndarray:  # type: ignore[type-arg]
+def gaussian_taps(sigma: float) -> NDArray[np.float32]:
     """Return half of a normalised Gaussian kernel from its centre on, cut at 3 sigma."""
     if sigma <= 0:
         return np.ones(1, np.float32)
     radius = max(1, int(np.ceil(3.0 * sigma)))
     half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
-    return (half / (half[0] + 2 * half[1:].sum())).astype(np.float32)
+    taps: NDArray[np.float32] = (half / (half[0] + 2 * half[1:].sum())).astype(np.float32)
+    return taps

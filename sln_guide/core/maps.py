@@ -9,7 +9,7 @@ from sln_guide.core.grid import exp_into
 
 
 @nb.njit(nogil=True, cache=True)
-def maps_into(
+def maps_into(  # type: ignore[no-untyped-def]
     significance,
     signal,
     background,
@@ -22,7 +22,7 @@ def maps_into(
     ground,
     floor,
     unit,
-):  # type: ignore[no-untyped-def]
+):
     """Write significance, added signal and background [counts/(ms*gain)] of each cell.
 
     The significance is the larger of a spot's (``local``) and of light that covers more than a

@@ -33,9 +33,9 @@ _HALO = 0.5
 
 
 @nb.njit(nogil=True, cache=True)
-def _judge_into(
+def _judge_into(  # type: ignore[no-untyped-def]
     judge, sharp, dark, shade, mean, edge, full, bad_share, around, level, noisy, dark_level, block
-):  # type: ignore[no-untyped-def]
+):
     """Set the reasons that one cell tells by itself. ``noisy``: typical edge / root of level."""
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):

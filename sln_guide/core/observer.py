@@ -101,7 +101,8 @@ class TextureStatistics:
             _distances_into(distance, samples, n, inverse)
             _cut_into(w, distance, n, np.float32(count))
         median_of_chi_squared = count * (1 - 2 / (9 * count)) ** 3
-        return covariance * (float(np.median(distance[:n])) / median_of_chi_squared)
+        covariance *= float(np.median(distance[:n])) / median_of_chi_squared
+        return covariance
 
 
 @nb.njit(nogil=True, cache=True)
@@ -138,4 +139,5 @@ def band_templates(spots: NDArray[np.float64], blurs: NDArray[np.float64]) -> ND
     """
     s2 = spots[:, None] ** 2
     kept = s2 / (s2 + np.concatenate([[0.0], blurs])[None, :] ** 2)
-    return kept[:, :-1] - kept[:, 1:]
+    values: NDArray[np.float64] = kept[:, :-1] - kept[:, 1:]
+    return values

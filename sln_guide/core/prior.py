@@ -47,7 +47,7 @@ def _gather_bands(y, x, blurs, support, stride):  # type: ignore[no-untyped-def]
 
     ``blurs`` (images, levels, rows, cols), NIR first. Returns how many samples there are.
     """
-    images, levels, rows, cols = blurs.shape
+    _, levels, rows, cols = blurs.shape
     n = 0
     for k in range(levels - 1):
         start = n

@@ -9,7 +9,7 @@ from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.field import Geometry
 from sln_guide.core.grid import sample_into
-from sln_guide.core.reduce import reduce_bayer_into, reduce_rgb_into
+from sln_guide.core.reduce_white import reduce_bayer_into, reduce_rgb_into
 
 _RED_AT = {"RG": (0, 0), "GR": (0, 1), "GB": (1, 0), "BG": (1, 1)}
 
