@@ -18,7 +18,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from hardware.frame import Frame
-from sln_guide.core.draw import draw_white_into
+from sln_guide.core.draw import draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.window import OperatorWindow
@@ -96,6 +96,13 @@ def draw_white(white: Frame) -> NDArray[np.uint32]:
     return out
 
 
+def draw_nir(nir: Frame) -> NDArray[np.uint32]:
+    """Return a new grey picture of ``nir`` alone, (H, W) uint32 0xffRRGGBB."""
+    out = np.empty((nir.height, nir.width), dtype=np.uint32)
+    draw_nir_into(out, nir, *nir_window(nir))
+    return out
+
+
 def _show(
     app: QApplication,
     source: PictureSource,
@@ -106,7 +113,7 @@ def _show(
     snapshot_folder: Path,
     size: Size | None,
 ) -> int:
-    window = OperatorWindow(source, draw_white, snapshot_folder=snapshot_folder)
+    window = OperatorWindow(source, draw_white, draw_nir, snapshot_folder=snapshot_folder)
     window.closed.connect(app.quit)
     unsaved: list[Path] = []
 

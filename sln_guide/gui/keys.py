@@ -26,6 +26,7 @@ class Action(StrEnum):
     MERGED = "merged"
     COLOUR = "colour"
     NIR = "nir"
+    LAYOUT = "layout"
     THEATRE = "theatre"
     LEAVE_THEATRE = "leave theatre"
     FIT = "fit"
@@ -58,6 +59,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_F1: Action.MERGED,
     Qt.Key.Key_F2: Action.COLOUR,
     Qt.Key.Key_F3: Action.NIR,
+    Qt.Key.Key_L: Action.LAYOUT,
     Qt.Key.Key_F11: Action.THEATRE,
     Qt.Key.Key_Escape: Action.LEAVE_THEATRE,
     Qt.Key.Key_F: Action.FIT,

@@ -52,7 +52,7 @@ class ScreenState:
     the overlay (None: there is none; in replay its distance from the white frame it lies on).
     ``banners``: most urgent first. ``video_old``: the picture itself is old and is desaturated.
     ``borders``: outermost first. ``judged``: whether the guidance's measures hold now, drawn or
-    not (the colour view draws none).
+    not (the colour view draws none). ``registered``: whether NIR may be laid over colour at all.
     """
 
     word: Word
@@ -61,6 +61,7 @@ class ScreenState:
     overlay_allowed: bool
     overlay_age_ms: float | None
     judged: bool
+    registered: bool
     banners: tuple[Banner, ...]
     video_old: bool
     borders: tuple[Border, ...]
@@ -167,6 +168,7 @@ def screen_state(
         overlay_allowed=allowed,
         overlay_age_ms=age_ms,
         judged=judged,
+        registered=worse_of(registration, guidance).kind != "none",
         banners=tuple(banners),
         video_old=video_old,
         borders=_borders(mode, simulated=simulated),

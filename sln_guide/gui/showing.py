@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.gui.health_watch import HealthReading
+from sln_guide.gui.layout import Content, Layout, sides
+from sln_guide.gui.readings import elapsed_text
 from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
-from sln_guide.gui.verdict import Motion
+from sln_guide.gui.verdict import MS, Motion, is_fresh
 from sln_guide.guidance import Mode, Picture, View
 from sln_guide.render.look import local_scale
 from sln_guide.source import PictureSource
@@ -27,6 +29,18 @@ UNSCALED_MOTION_FRACTION = 0.01
 UNSCALED_MOTION_MIN_PX = 3.0
 
 
+Draw = Callable[[Frame], NDArray[np.uint32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """A picture beside the chosen one: always the newest there is. ``note`` says if it is old."""
+
+    content: Content
+    image: NDArray[np.uint32]
+    note: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """What the large view paints.
@@ -34,7 +48,8 @@ class Shown:
     ``image`` is (H, W) uint32 0xffRRGGBB, read-only; None before anything came. ``picture`` is
     what it belongs to; ``alone`` says that white light by itself is shown instead of it.
     ``overlay``: whether rings, tags and legend of the picture's guidance may be painted.
-    ``beat`` counts images: a picture that is painted again does not advance it.
+    ``beat`` counts images: a picture that is painted again does not advance it. ``sides`` are
+    the pictures that ``layout`` puts beside it.
     """
 
     image: NDArray[np.uint32] | None
@@ -44,6 +59,8 @@ class Shown:
     overlay: bool
     state: ScreenState
     beat: int
+    layout: Layout = Layout.SINGLE
+    sides: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +76,15 @@ class Showing:
     ----------
     source
         Asked for its newest picture and white frame.
-    draw_white
-        Draws a white frame without anything on it: a new (H, W) uint32 array, 0xffRRGGBB.
+    draw_white, draw_nir
+        Draw a frame without anything on it: a new (H, W) uint32 array, 0xffRRGGBB.
     """
 
-    def __init__(
-        self, source: PictureSource, draw_white: Callable[[Frame], NDArray[np.uint32]]
-    ) -> None:
+    def __init__(self, source: PictureSource, draw_white: Draw, draw_nir: Draw) -> None:
         self._source = source
-        self._draw_white = draw_white
-        self._white_alone: tuple[Frame, NDArray[np.uint32]] | None = None
+        self._draw = {Content.WHITE: draw_white, Content.NIR: draw_nir}
+        self._drawn: dict[Content, tuple[Frame, NDArray[np.uint32]]] = {}
+        self._layout = Layout.SINGLE
         self._held: _Held | None = None
         self._last_image: NDArray[np.uint32] | None = None
         self._beat = 0
@@ -81,7 +97,7 @@ class Showing:
 
     def freeze(self, now_ns: int, clock: str, reading: HealthReading) -> bool:
         """Hold what is shown now; False if there is nothing to hold."""
-        shown = self.look(now_ns, reading)
+        shown = self._look(now_ns, reading, None)
         if shown.image is None:
             return False
         age_ms = shown.state.overlay_age_ms if shown.overlay else None
@@ -93,8 +109,32 @@ class Showing:
         """Let the picture move again."""
         self._held = None
 
+    @property
+    def layout(self) -> Layout:
+        """How the operator wants the view divided."""
+        return self._layout
+
+    def choose_layout(self, layout: Layout) -> None:
+        """Divide the view so."""
+        self._layout = layout
+
     def look(self, now_ns: int, reading: HealthReading, fault: str | None = None) -> Shown:
         """Choose what to paint at ``now_ns``."""
+        shown = self._look(now_ns, reading, fault)
+        layout = self._layout
+        if layout is Layout.SINGLE and shown.view is View.MERGED and not shown.state.registered:
+            layout = Layout.PAIR
+        if layout is Layout.SINGLE:
+            return shown
+        picture = self._source.latest_picture()
+        beside = tuple(
+            side
+            for content in sorted(sides(layout))
+            if (side := self._side(content, picture, now_ns)) is not None
+        )
+        return replace(shown, layout=layout, sides=beside)
+
+    def _look(self, now_ns: int, reading: HealthReading, fault: str | None) -> Shown:
         picture = self._source.latest_picture()
         held = self._held
         if held is not None:
@@ -115,7 +155,8 @@ class Showing:
         state = self._state(
             now_ns, picture, white.mid_exposure_ns, reading, None, fault, alone=True
         )
-        return self._shown(self._alone(white), picture, View.WHITE, state, alone=True)
+        image = self._drawn_by_itself(Content.WHITE, white)
+        return self._shown(image, picture, View.WHITE, state, alone=True)
 
     def painted(self, shown: Shown, painted_ns: int) -> None:
         """Tell the source what really reached the window; a withdrawn overlay is told too."""
@@ -137,7 +178,7 @@ class Showing:
         if white is None:
             return self._shown(None, None, View.WHITE, state)
         state = self._state(now_ns, None, white.mid_exposure_ns, reading, None, fault, alone=True)
-        image = self._alone(white)
+        image = self._drawn_by_itself(Content.WHITE, white)
         return self._shown(image, None, View.WHITE, state, alone=True)
 
     def _shown(
@@ -194,12 +235,29 @@ class Showing:
         frames = [f for f in (newest, picture.white) if f is not None]
         return max(frames, key=lambda f: f.mid_exposure_ns, default=None)
 
-    def _alone(self, white: Frame) -> NDArray[np.uint32]:
-        if self._white_alone is None or self._white_alone[0] is not white:
-            image = self._draw_white(white)
-            image.setflags(write=False)
-            self._white_alone = (white, image)
-        return self._white_alone[1]
+    def _drawn_by_itself(self, content: Content, frame: Frame) -> NDArray[np.uint32]:
+        """Draw a frame once, however often it is looked at."""
+        before = self._drawn.get(content)
+        if before is not None and before[0] is frame:
+            return before[1]
+        image = self._draw[content](frame)
+        image.setflags(write=False)
+        self._drawn[content] = (frame, image)
+        return image
+
+    def _side(self, content: Content, picture: Picture | None, now_ns: int) -> Side | None:
+        """Return the newest colour or NIR picture, with its age if that is too great."""
+        if content is Content.NIR:
+            frame = None if picture is None else picture.nir
+        else:
+            frame = self._source.latest_white() if picture is None else self._newest_white(picture)
+        if frame is None:
+            return None
+        note = ""
+        if self._source.mode is not Mode.REPLAY:
+            age_ns = now_ns - frame.mid_exposure_ns
+            note = "" if is_fresh(age_ns / MS) else f"{elapsed_text(age_ns)} old"
+        return Side(content, self._drawn_by_itself(content, frame), note)
 
 
 def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from sln_guide.gui import theme
 from sln_guide.gui.readings import Tone
@@ -14,6 +16,7 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 BANNER_EDGE_PX = 20.0
+FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
 PILL_TINT = 0.16
 
 
@@ -61,61 +64,104 @@ def pill_width(text: str, px: int, height: float) -> float:
     return height * 0.45 + px * 0.75 + words.horizontalAdvance(text) + height * 0.45
 
 
-def paint_borders(painter: QPainter, area: QRectF, state: ScreenState) -> QRectF:
-    """Paint the frames round a replay (violet) and a simulation (hatched); return what is left."""
+def border_inside(area: QRectF, state: ScreenState) -> QRectF:
+    """Return what `paint_borders` leaves of ``area``."""
+    width = tokens.BORDER_PX * len(state.borders)
+    return area.adjusted(width, width, -width, -width)
+
+
+def paint_borders(painter: QPainter, area: QRectF, state: ScreenState) -> None:
+    """Paint the frames round a replay (violet) and a simulation (hatched cyan)."""
     for border in state.borders:
         tone = Tone.REPLAY if border is Border.REPLAY else Tone.SIMULATED
         area = marks.paint_border(
             painter, area, theme.TONES[tone], 1.0, hatched=border is Border.SIMULATED
         )
-    return area
 
 
-def paint_banners(painter: QPainter, area: QRectF, state: ScreenState) -> float:
-    """Paint the bands over the top of ``area``; return the height they take.
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Words of a banner and where they go, from the banner's top-left corner."""
+
+    text: str
+    words: QFont
+    box: QRectF
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """A banner laid out."""
+
+    banner: Banner
+    height: float
+    lines: tuple[_Line, ...]
+
+
+def banners_height(area: QRectF, state: ScreenState) -> float:
+    """Return what `paint_banners` takes of the height of ``area``."""
+    return sum(band.height for band in _bands(area.width(), state))
+
+
+def paint_banners(painter: QPainter, area: QRectF, state: ScreenState) -> None:
+    """Paint the bands over the top of ``area``.
 
     The most urgent has a large headline; those behind it, and slim ones, are smaller.
     """
     painter.save()
     top = area.top()
-    for place, banner in enumerate(state.banners):
-        top += _paint_banner(painter, area, top, banner, large=place == 0 and not banner.slim)
-        painter.fillRect(QRectF(area.left(), top, area.width(), 1), QColor(tokens.GROUND))
-        top += 1
+    for band in _bands(area.width(), state):
+        calm = band.banner.tone is Tone.NEUTRAL
+        ground = shade(tokens.PANEL, 0.92) if calm else theme.colour(band.banner.tone)
+        painter.fillRect(QRectF(area.left(), top, area.width(), band.height - 1), ground)
+        painter.fillRect(
+            QRectF(area.left(), top + band.height - 1, area.width(), 1), QColor(tokens.GROUND)
+        )
+        painter.setPen(QColor(tokens.TEXT if calm else tokens.GROUND))
+        for line in band.lines:
+            painter.setFont(line.words)
+            painter.drawText(line.box.translated(area.left(), top), FLOW, line.text)
+        top += band.height
     painter.restore()
-    return top - area.top()
 
 
-def _paint_banner(
-    painter: QPainter, area: QRectF, top: float, banner: Banner, *, large: bool
-) -> float:
-    calm = banner.tone is Tone.NEUTRAL
-    ground = shade(tokens.PANEL, 0.92) if calm else theme.colour(banner.tone)
-    room = area.width() - 2 * BANNER_EDGE_PX
-    flow = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
-    parts = [
-        (font(tokens.HUGE_PX if large else tokens.LARGE_PX, bold=True), banner.headline),
-        (font(tokens.LARGE_PX if large else tokens.BODY_PX), banner.detail),
+def _bands(width: float, state: ScreenState) -> list[_Band]:
+    return [
+        _laid_out(banner, width, large=place == 0 and not banner.slim)
+        for place, banner in enumerate(state.banners)
     ]
-    boxes = [
-        QFontMetricsF(f).boundingRect(QRectF(0, 0, room, 1000), flow, text) for f, text in parts
-    ]
-    beside = banner.slim and boxes[0].width() + boxes[1].width() + BANNER_EDGE_PX <= room
-    pad = 12 if large else 8
-    inside = max(b.height() for b in boxes) if beside else sum(b.height() for b in boxes) + 4
-    painter.fillRect(QRectF(area.left(), top, area.width(), inside + 2 * pad), ground)
-    painter.setPen(QColor(tokens.TEXT if calm else tokens.GROUND))
-    x, y = area.left() + BANNER_EDGE_PX, top + pad
-    for (words, text), box in zip(parts, boxes, strict=True):
-        painter.setFont(words)
-        if beside:
-            middle = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-            painter.drawText(QRectF(x, y, box.width() + 2, inside), middle, text)
-            x += box.width() + BANNER_EDGE_PX
-        else:
-            painter.drawText(QRectF(x, y, room, box.height() + 1), flow, text)
-            y += box.height() + 4
-    return float(inside + 2 * pad)
+
+
+def _laid_out(banner: Banner, width: float, *, large: bool) -> _Band:
+    room = width - 2 * BANNER_EDGE_PX
+    parts = (
+        (banner.headline, font(tokens.HUGE_PX if large else tokens.LARGE_PX, bold=True)),
+        (banner.detail, font(tokens.LARGE_PX if large else tokens.BODY_PX)),
+    )
+    head, detail = (
+        QFontMetricsF(words).boundingRect(QRectF(0, 0, room, 1000), FLOW, text)
+        for text, words in parts
+    )
+    pad = 12.0 if large else 8.0
+    x = BANNER_EDGE_PX
+    if banner.slim and head.width() + detail.width() + BANNER_EDGE_PX <= room:
+        inside = max(head.height(), detail.height())
+        boxes = (
+            QRectF(x, pad, head.width() + 2, inside),
+            QRectF(
+                x + head.width() + BANNER_EDGE_PX,
+                pad + (inside - detail.height()) / 2,
+                detail.width() + 2,
+                inside,
+            ),
+        )
+    else:
+        inside = head.height() + 4 + detail.height()
+        boxes = (
+            QRectF(x, pad, room, head.height() + 1),
+            QRectF(x, pad + head.height() + 4, room, detail.height() + 1),
+        )
+    lines = tuple(_Line(text, words, box) for (text, words), box in zip(parts, boxes, strict=True))
+    return _Band(banner, inside + 2 * pad + 1, lines)
 
 
 def paint_message(painter: QPainter, area: QRectF, text: str, tone: Tone) -> None:

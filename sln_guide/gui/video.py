@@ -14,15 +14,18 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPen,
+    QResizeEvent,
     QTransform,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui import signs, theme
+from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.readings import Tone
-from sln_guide.gui.showing import Shown
-from sln_guide.gui.zoom import Placement, Size, Zoom
+from sln_guide.gui.showing import Shown, Side
+from sln_guide.gui.zoom import WHEEL_STEP, Placement, Size, Zoom
 from sln_guide.guidance import View
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box
@@ -30,9 +33,13 @@ from sln_guide.render.look import Look
 from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer
 
+MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
+
+NAMES = {View.MERGED: "Merged", View.WHITE: "Colour", View.NIR: "NIR"}
+SIDE_NAMES = {Content.WHITE: "Colour", Content.NIR: "NIR"}
 
 
 def as_image(pixels: NDArray[np.uint32]) -> QImage:
@@ -48,7 +55,7 @@ class VideoView(QWidget):
     In the theatre (``clean``) state and age are painted into the picture, there being no strip.
     """
 
-    zoomed = Signal()
+    laid_out = Signal()
 
     def __init__(
         self,
@@ -68,8 +75,7 @@ class VideoView(QWidget):
         self._look = look
         self._renderer = Renderer()
         self._shown: Shown | None = None
-        self._image: tuple[NDArray[np.uint32], QImage] | None = None
-        self._grey: tuple[NDArray[np.uint32], QImage] | None = None
+        self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
         self._zoom = Zoom()
         self._dragged_from: QPointF | None = None
         self._message: tuple[str, Tone] | None = None
@@ -91,12 +97,12 @@ class VideoView(QWidget):
 
     def show_now(self, shown: Shown) -> None:
         """Paint ``shown`` soon; returns at once."""
-        before = self._picture_size()
+        before, divided = self._picture_size(), self._layout()
         self._shown = shown
-        if shown.image is not None and (self._image is None or self._image[0] is not shown.image):
-            self._image = (shown.image, as_image(shown.image))
         if before != self._picture_size():
-            self.set_zoom(Zoom())
+            self.fit()
+        if divided is not shown.layout:
+            self.laid_out.emit()
         self.update()
 
     def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
@@ -104,34 +110,47 @@ class VideoView(QWidget):
         self._message = (text, tone) if text else None
         self.update()
 
-    def set_zoom(self, zoom: Zoom) -> None:
-        """Place the picture."""
-        if zoom != self._zoom:
-            self._zoom = zoom
-            self.update()
-            self.zoomed.emit()
+    # -- placing ---------------------------------------------------------------------------------
 
     def fit(self) -> None:
         """Show the whole picture."""
-        self.set_zoom(Zoom())
+        self._set_zoom(Zoom())
 
     def actual_size(self) -> None:
         """Show one picture px a screen px."""
-        size = self._picture_size()
+        size, room = self._picture_size(), self._main_size()
         if size is not None:
-            self.set_zoom(self._zoom.actual_size(self.devicePixelRatioF(), size, self._view_size()))
+            self._set_zoom(self._zoom.actual_size(self.devicePixelRatioF(), size, room))
 
     def zoom_by(self, factor: float, point: QPointF | None = None) -> None:
-        """Zoom about a point of the view (its middle by default)."""
-        size = self._picture_size()
+        """Zoom about a point of a pane (its middle by default)."""
+        size, room = self._picture_size(), self._main_size()
         if size is not None:
-            about = point or QPointF(self.width() / 2, self.height() / 2)
-            self.set_zoom(self._zoom.about((about.x(), about.y()), factor, size, self._view_size()))
+            about = (room[0] / 2, room[1] / 2) if point is None else (point.x(), point.y())
+            self._set_zoom(self._zoom.about(about, factor, size, room))
 
     def placement(self) -> Placement | None:
-        """Return where the picture lies; None without one."""
+        """Return where the picture lies in its pane; None without one."""
         size = self._picture_size()
-        return None if size is None else self._zoom.placed(size, self._view_size())
+        return None if size is None else self._zoom.placed(size, self._main_size())
+
+    def pane(self, content: Content) -> Pane | None:
+        """Return the pane of a content; None where the layout has none."""
+        return next((p for p in self._panes() if p.content is content), None)
+
+    def _set_zoom(self, zoom: Zoom) -> None:
+        self._zoom = zoom
+        self.update()
+
+    def _layout(self) -> Layout:
+        return Layout.SINGLE if self._shown is None else self._shown.layout
+
+    def _panes(self) -> tuple[Pane, ...]:
+        return panes(self._layout(), self.width(), self.height())
+
+    def _main_size(self) -> Size:
+        main = self._panes()[0]
+        return main.width, main.height
 
     def _picture_size(self) -> Size | None:
         if self._shown is None or self._shown.image is None:
@@ -139,8 +158,10 @@ class VideoView(QWidget):
         height, width = self._shown.image.shape
         return width, height
 
-    def _view_size(self) -> Size:
-        return self.width(), self.height()
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Tell who lives in a pane."""
+        super().resizeEvent(event)
+        self.laid_out.emit()
 
     # -- painting --------------------------------------------------------------------------------
 
@@ -174,87 +195,116 @@ class VideoView(QWidget):
     def paint(self, painter: QPainter, *, clean: bool) -> None:
         """Paint everything; ``painter`` covers this widget's rectangle."""
         area = QRectF(self.rect())
-        shown = self._shown
         painter.fillRect(area, QColor(tokens.GROUND))
+        shown = self._shown
         if shown is None:
             return
-        placement = self.placement()
-        if placement is not None and self._image is not None and shown.image is not None:
-            self._paint_picture(painter, shown, placement)
-        inner = signs.paint_borders(painter, area, shown.state)
-        banner_px = signs.paint_banners(painter, inner, shown.state)
-        inner = inner.adjusted(0, banner_px, 0, 0)
-        chips = self._paint_chips(painter, inner, shown, clean=clean)
-        beat = inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX)
-        if placement is not None and shown.picture is not None:
-            self._paint_guidance(
-                painter, inner, shown, placement, (chips, QRectF(beat, inner.bottomRight()))
-            )
-        middle = beat + QPointF(HEARTBEAT_PX, HEARTBEAT_PX) / 2
-        marks.paint_heartbeat(painter, middle.x(), middle.y(), shown.beat, 1.0)
+        inner = signs.border_inside(area, shown.state)
+        banners_px = signs.banners_height(inner, shown.state)
+        for pane in self._panes():
+            box = QRectF(pane.left, pane.top, pane.width, pane.height)
+            painter.save()
+            painter.setClipRect(box)
+            free = box.intersected(inner.adjusted(0, banners_px, 0, 0))
+            if pane.content is Content.MAIN:
+                self._paint_main(painter, box, free, shown, clean=clean)
+            else:
+                self._paint_side(painter, box, free, shown, pane.content)
+            painter.restore()
+        signs.paint_borders(painter, area, shown.state)
+        signs.paint_banners(painter, inner, shown.state)
+        beat = inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) / 2
+        marks.paint_heartbeat(painter, beat.x() - 8, beat.y() - 8, shown.beat, 1.0)
         if self._message is not None and not clean:
             signs.paint_message(painter, inner, *self._message)
 
-    def _paint_picture(self, painter: QPainter, shown: Shown, placement: Placement) -> None:
-        assert self._image is not None
-        pixels, image = self._image
-        old = shown.state.video_old
-        if old:
-            if self._grey is None or self._grey[0] is not pixels:
-                self._grey = (pixels, image.convertToFormat(QImage.Format.Format_Grayscale8))
-            image = self._grey[1]
+    def _paint_main(
+        self, painter: QPainter, box: QRectF, free: QRectF, shown: Shown, *, clean: bool
+    ) -> None:
+        placement = self.placement()
+        if placement is None or shown.image is None:
+            self._paint_chips(painter, free, shown, clean=clean)
+            return
+        placed = placed_in(box, placement)
+        self._paint_pixels(painter, Content.MAIN, shown.image, placed, old=shown.state.video_old)
+        chips = self._paint_chips(painter, free, shown, clean=clean)
+        if shown.picture is not None and self._look is not None:
+            corner = QRectF(0, 0, HEARTBEAT_PX, HEARTBEAT_PX)
+            corner.moveBottomRight(free.bottomRight())
+            picture = shown.picture
+            if not shown.overlay:  # then only the scale bar is painted
+                picture = replace(
+                    picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
+                )
+            self._renderer.paint_guidance(
+                painter, free, picture, self._look, placed, keep_clear=(chips, corner)
+            )
+
+    def _paint_side(
+        self, painter: QPainter, box: QRectF, free: QRectF, shown: Shown, content: Content
+    ) -> None:
+        """Paint a picture beside the chosen one: the same part of it, if they are of one size."""
+        side: Side | None = next((s for s in shown.sides if s.content is content), None)
+        painter.fillRect(box, QColor(tokens.GROUND))
+        text = SIDE_NAMES.get(content, "")
+        if side is not None:
+            size = side.image.shape[1], side.image.shape[0]
+            zoom = self._zoom if size == self._picture_size() else Zoom()
+            placed = placed_in(box, zoom.placed(size, (round(box.width()), round(box.height()))))
+            self._paint_pixels(painter, content, side.image, placed, old=bool(side.note))
+            text = f"{text} · {side.note}" if side.note else text
+        elif text:
+            text += " · waiting"
+        painter.setPen(QPen(QColor(tokens.LINE), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(box.adjusted(0.5, 0.5, -0.5, -0.5))
+        if text:
+            _paint_chip(painter, free.left() + 8, free.top() + 8, text, tokens.TEXT, 15, 30)
+
+    def _paint_pixels(
+        self,
+        painter: QPainter,
+        content: Content,
+        pixels: NDArray[np.uint32],
+        placed: QTransform,
+        *,
+        old: bool,
+    ) -> None:
+        """Paint a picture; one that is old without colour, and dim."""
         height, width = pixels.shape
-        exact = placement.scale * self.devicePixelRatioF()
+        image = as_image(pixels)
+        if old:
+            grey = self._grey.get(content)
+            if grey is None or grey[0] is not pixels:
+                grey = (pixels, image.convertToFormat(QImage.Format.Format_Grayscale8))
+                self._grey[content] = grey
+            image = grey[1]
+        exact = placed.m11() * self.devicePixelRatioF()
         smooth = abs(exact - 1.0) > 1e-6 and exact < 4.0
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        target = QRectF(
-            placement.left, placement.top, width * placement.scale, height * placement.scale
-        )
+        target = placed.mapRect(QRectF(0, 0, width, height))
         painter.drawImage(target, image, QRectF(0, 0, width, height))
         if old:
             painter.fillRect(target, shade(tokens.GROUND, OLD_DIMMED))
 
-    def _paint_guidance(
-        self,
-        painter: QPainter,
-        area: QRectF,
-        shown: Shown,
-        placement: Placement,
-        keep_clear: tuple[QRectF, ...],
-    ) -> None:
-        """Paint rings, tags and legend if they may be; the scale bar in any case."""
-        picture = shown.picture
-        if picture is None or shown.image is None or self._look is None:
-            return
-        if not shown.overlay:
-            picture = replace(
-                picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
-            )
-        placed = QTransform(placement.scale, 0, 0, placement.scale, placement.left, placement.top)
-        self._renderer.paint_guidance(
-            painter, area, picture, self._look, placed, keep_clear=keep_clear
-        )
-
-    def _paint_chips(
-        self, painter: QPainter, inner: QRectF, shown: Shown, *, clean: bool
-    ) -> QRectF:
+    def _paint_chips(self, painter: QPainter, free: QRectF, shown: Shown, *, clean: bool) -> QRectF:
         """Say what the strip says where there is none, and what is shown if not all of it."""
-        left, top = inner.left() + 16, inner.top() + 16
-        bottom = top
+        left, top = free.left() + MARGIN_PX, free.top() + MARGIN_PX
+        right = left
         if clean:
             state = shown.state
             right = signs.paint_pill(painter, left, top + 22, 44, state.pill, state.tone, 24)
             age = state.readings.age
             right = _paint_chip(painter, right + 8, top, age.text, theme.TONES[age.tone], 18, 44)
-            bottom = top + 44
-        else:
-            right = left
-            if shown.image is not None and shown.view is not View.MERGED:
-                name = "NIR" if shown.view is View.NIR else "Colour"
-                text = "White light by itself" if shown.alone else name
-                right = _paint_chip(painter, left, top, text, tokens.TEXT, 15, 32)
-                bottom = top + 32
-        return QRectF(left, top, right - left, bottom - top)
+            return QRectF(left, top, right - left, 44)
+        single = shown.layout is Layout.SINGLE and shown.view is View.MERGED
+        if shown.image is None or single:
+            return QRectF(left, top, 0, 0)
+        text = "White light by itself" if shown.alone else NAMES[shown.view]
+        if shown.layout is Layout.PAIR:
+            text = NAMES[View.WHITE]
+        right = _paint_chip(painter, left, top, text, tokens.TEXT, 15, 32)
+        return QRectF(left, top, right - left, 32)
 
     # -- hands -----------------------------------------------------------------------------------
 
@@ -262,7 +312,10 @@ class VideoView(QWidget):
         """Zoom about the pointer."""
         steps = event.angleDelta().y() / 120.0
         if steps:
-            self.zoom_by(1.25**steps, event.position())
+            at = event.position()
+            pane = next((p for p in reversed(self._panes()) if p.holds(at.x(), at.y())), None)
+            corner = QPointF() if pane is None else QPointF(pane.left, pane.top)
+            self.zoom_by(WHEEL_STEP**steps, at - corner)
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -278,7 +331,7 @@ class VideoView(QWidget):
             return
         way = event.position() - self._dragged_from
         self._dragged_from = event.position()
-        self.set_zoom(self._zoom.dragged(way.x(), way.y(), size, self._view_size()))
+        self._set_zoom(self._zoom.dragged(way.x(), way.y(), size, self._main_size()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let the picture go."""
@@ -290,6 +343,14 @@ class VideoView(QWidget):
             self.actual_size()
         else:
             self.fit()
+
+
+def placed_in(box: QRectF, placement: Placement) -> QTransform:
+    """Return the way from picture to view for a placement within a pane's box."""
+    scale = placement.scale
+    return QTransform(
+        scale, 0.0, 0.0, scale, box.left() + placement.left, box.top() + placement.top
+    )
 
 
 def _paint_chip(

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from hardware.frame import Frame
 from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
+from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import Commands
 from sln_guide.gui.curves import CurvesPanel, PlotLibrary
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action, action_of
+from sln_guide.gui.layout import CHOICES, Content, Layout
 from sln_guide.gui.nodes import NodesPanel
 from sln_guide.gui.overlay_controls import OverlayControls
 from sln_guide.gui.phases import PhaseRow, injection_text, phase_at, phase_events
 from sln_guide.gui.readings import Tone
-from sln_guide.gui.showing import Showing, Shown
+from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
 from sln_guide.gui.thumbnails import Thumbnails
 from sln_guide.gui.timeline import TimelinePanel
@@ -47,7 +47,6 @@ DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
 LOW_PX = 900
 """Windows lower than this have rows of less height."""
 BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
-VIEW_ACTIONS = {Action.MERGED: View.MERGED, Action.COLOUR: View.WHITE, Action.NIR: View.NIR}
 
 
 class OperatorWindow(QWidget):
@@ -57,8 +56,8 @@ class OperatorWindow(QWidget):
     ----------
     source
         Started by the caller, and closed by it after the window.
-    draw_white
-        Draws a white frame by itself; see `Showing`.
+    draw_white, draw_nir
+        Draw a frame by itself; see `Showing`.
     snapshot_folder
         Where stills go; made when the first is taken.
     """
@@ -68,7 +67,8 @@ class OperatorWindow(QWidget):
     def __init__(
         self,
         source: PictureSource,
-        draw_white: Callable[[Frame], NDArray[np.uint32]],
+        draw_white: Draw,
+        draw_nir: Draw,
         *,
         snapshot_folder: Path,
     ) -> None:
@@ -78,12 +78,11 @@ class OperatorWindow(QWidget):
         self._source = source
         self._fault: str | None = None
         self._ended = False
-        self._asking: QMessageBox | None = None
         self._seen_generation = 0
         self._message_until_s = 0.0
         self._history = SignalHistory()
         self._library = PlotLibrary()
-        self.showing = Showing(source, draw_white)
+        self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
         look = Look(mm_per_px=source.rig.optics.mm_per_px, registration=source.rig.registration)
         self.video = VideoView(self._was_painted, look=look)
@@ -100,8 +99,11 @@ class OperatorWindow(QWidget):
         self._replay = self.commands.replay
         self._make_panels()
         self._make_buttons()
-        self._lay_out()
         self.theatre = TheatreWindow(self, look)
+        self._lay_out()
+        self.video.laid_out.connect(self._place_curves)
+        self.question = ClosingQuestion(self, self._agreed_to_close)
+        self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
@@ -154,8 +156,12 @@ class OperatorWindow(QWidget):
             (View.NIR, "NIR", "F3"),
         ):
             self.views[view] = FlatButton(name, key)
+            self.views[view].setCheckable(True)
             self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
+        self.layout_button = FlatButton("Layout", "L")
+        self.layout_button.clicked.connect(self.next_layout)
         self.theatre_button = FlatButton("Theatre", "F11")
+        self.theatre_button.setCheckable(True)
         self.theatre_button.clicked.connect(self.toggle_theatre)
 
     def _lay_out(self) -> None:
@@ -163,16 +169,20 @@ class OperatorWindow(QWidget):
         below = self.timeline or self.curves
         assert below is not None
         self._below: list[QWidget] = [below, *self.actions_row]
-        self._bottom: list[QWidget] = [self.phases, *self.views.values(), self.theatre_button]
+        self._bottom: list[QWidget] = [
+            self.phases,
+            *self.views.values(),
+            self.layout_button,
+            self.theatre_button,
+        ]
         actions, views = QHBoxLayout(), QHBoxLayout()
         for action in self.actions_row:
             actions.addWidget(action)
-        for button in (*self.views.values(), self.theatre_button):
-            button.setCheckable(True)
-            button.setMinimumWidth(tokens.ACTION_PX)
+        for button in (*self.views.values(), self.layout_button, self.theatre_button):
             views.addWidget(button)
         self._dock = QWidget()
         left, right = QVBoxLayout(), QVBoxLayout(self._dock)
+        self._left = left
         for row in (actions, views, left, right):
             row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(gap)
@@ -199,12 +209,15 @@ class OperatorWindow(QWidget):
         """Give the dock its share of the width, and the rows their heights."""
         share = round(self.width() * DOCK_FRACTION)
         self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
+        self._set_heights()
+        super().resizeEvent(event)
+
+    def _set_heights(self) -> None:
         low = self.height() < LOW_PX
         for part in self._below:
             part.setFixedHeight(BELOW_LOW_PX if low and self.timeline is None else BELOW_PX)
         for part in self._bottom:
             part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
-        super().resizeEvent(event)
 
     # -- living ----------------------------------------------------------------------------------
 
@@ -307,6 +320,34 @@ class OperatorWindow(QWidget):
         self.theatre.toggle()
         self.theatre_button.setChecked(self.theatre.isVisible())
 
+    def next_layout(self) -> None:
+        """Divide the large view in the next way."""
+        choices = [c for c in CHOICES if self.curves is not None or c is not Layout.QUAD]
+        after = choices[(choices.index(self.showing.layout) + 1) % len(choices)]
+        self.showing.choose_layout(after)
+        self._say(f"Layout: {after}", Tone.PLAIN)
+        self._refresh_all()
+
+    def _place_curves(self) -> None:
+        """Put the curves into their pane of the video, where the layout has one, or below it."""
+        curves, pane = self.curves, self.video.pane(Content.CURVES)
+        if curves is None:
+            return
+        if pane is None:
+            if curves.parent() is self.video:
+                self._below.append(curves)
+                self._left.insertWidget(1, curves)
+                self._set_heights()
+                curves.show()
+            return
+        if curves.parent() is not self.video:
+            self._below.remove(curves)
+            self._left.removeWidget(curves)
+            curves.setParent(self.video)
+            curves.show()
+        curves.setFixedHeight(pane.height)
+        curves.setGeometry(pane.left, pane.top, pane.width, pane.height)
+
     def _refresh_all(self) -> None:
         self.refresh()
         self.refresh_readings()
@@ -366,42 +407,40 @@ class OperatorWindow(QWidget):
             self.record.let_go()
 
     def do(self, action: Action) -> None:
-        """Do what the operator asked for by key."""
-        if action in PHASE_ACTIONS:
-            self.commands.press_phase(PHASE_ACTIONS.index(action))
-            return
-        match action:
-            case Action.FREEZE:
-                self.commands.toggle_freeze()
-            case Action.SNAPSHOT:
-                self.commands.take_snapshot()
-            case Action.MARK:
-                self.commands.stamp_mark()
-            case Action.RECORD:
-                if self.record is not None:
-                    self.record.begin()
-            case Action.MERGED | Action.COLOUR | Action.NIR:
-                self.commands.choose_view(VIEW_ACTIONS[action])
-            case Action.THEATRE:
-                self.toggle_theatre()
-            case Action.LEAVE_THEATRE:
-                self.theatre.hide()
-            case Action.FIT:
-                self.video.fit()
-            case Action.ACTUAL_SIZE:
-                self.video.actual_size()
-            case Action.ZOOM_IN:
-                self.video.zoom_by(WHEEL_STEP)
-            case Action.ZOOM_OUT:
-                self.video.zoom_by(1 / WHEEL_STEP)
-            case Action.THRESHOLD_UP | Action.THRESHOLD_DOWN:
-                self.overlay.threshold.step_by(1 if action is Action.THRESHOLD_UP else -1)
-            case Action.OPACITY_UP | Action.OPACITY_DOWN:
-                self.overlay.opacity.step_by(1 if action is Action.OPACITY_UP else -1)
-            case Action.NEXT_COLOURS:
-                self.commands.next_colours()
-            case Action.STEP_ON | Action.STEP_BACK:
-                self.commands.step(1 if action is Action.STEP_ON else -1)
+        """Do what the operator asked for by key; an action that has no place here does nothing."""
+        doing = self._actions.get(action)
+        if doing is not None:
+            doing()
+
+    def _make_actions(self) -> dict[Action, Callable[[], None]]:
+        commands, video, overlay = self.commands, self.video, self.overlay
+        actions: dict[Action, Callable[[], None]] = {
+            Action.FREEZE: commands.toggle_freeze,
+            Action.SNAPSHOT: commands.take_snapshot,
+            Action.MARK: commands.stamp_mark,
+            Action.MERGED: lambda: commands.choose_view(View.MERGED),
+            Action.COLOUR: lambda: commands.choose_view(View.WHITE),
+            Action.NIR: lambda: commands.choose_view(View.NIR),
+            Action.LAYOUT: self.next_layout,
+            Action.THEATRE: self.toggle_theatre,
+            Action.LEAVE_THEATRE: self.theatre.hide,
+            Action.FIT: video.fit,
+            Action.ACTUAL_SIZE: video.actual_size,
+            Action.ZOOM_IN: lambda: video.zoom_by(WHEEL_STEP),
+            Action.ZOOM_OUT: lambda: video.zoom_by(1 / WHEEL_STEP),
+            Action.THRESHOLD_UP: lambda: overlay.threshold.step_by(1),
+            Action.THRESHOLD_DOWN: lambda: overlay.threshold.step_by(-1),
+            Action.OPACITY_UP: lambda: overlay.opacity.step_by(1),
+            Action.OPACITY_DOWN: lambda: overlay.opacity.step_by(-1),
+            Action.NEXT_COLOURS: commands.next_colours,
+            Action.STEP_ON: lambda: commands.step(1),
+            Action.STEP_BACK: lambda: commands.step(-1),
+        }
+        if self.record is not None:
+            actions[Action.RECORD] = self.record.begin
+        for index, phase in enumerate(PHASE_ACTIONS):
+            actions[phase] = partial(commands.press_phase, index)
+        return actions
 
     # -- closing ---------------------------------------------------------------------------------
 
@@ -415,43 +454,12 @@ class OperatorWindow(QWidget):
         asks = self.commands.recording or self._source.mode is Mode.LIVE
         if asks and not self._ended:
             event.ignore()
-            self._ask()
+            self.question.ask(recording=self.commands.recording)
             return
         self.end()
         event.accept()
         self.closed.emit()
 
-    @property
-    def asking(self) -> QMessageBox | None:
-        """The question on show, if any."""
-        return self._asking
-
-    def _ask(self) -> None:
-        if self._asking is not None:
-            return
-        recording = self.commands.recording
-        box = QMessageBox(self)
-        box.setWindowTitle("Close?")
-        box.setText(
-            "A recording is running. Stop it and close?"
-            if recording
-            else "The live view will end. Close?"
-        )
-        accept = box.addButton(
-            "Stop recording and close" if recording else "Close",
-            QMessageBox.ButtonRole.DestructiveRole,
-        )
-        keep = box.addButton("Keep going", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
-        box.setEscapeButton(keep)
-        box.finished.connect(lambda _: self._answered(close=box.clickedButton() is accept))
-        self._asking = box
-        box.open()
-
-    def _answered(self, *, close: bool) -> None:
-        box, self._asking = self._asking, None
-        if box is not None:
-            box.deleteLater()
-        if close:
-            self.commands.stop_recording()
-            self.close_now()
+    def _agreed_to_close(self) -> None:
+        self.commands.stop_recording()
+        self.close_now()

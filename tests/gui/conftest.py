@@ -455,6 +455,7 @@ def fakes() -> type:
         nir = staticmethod(make_nir)
         rig = staticmethod(make_rig)
         white_pixels = staticmethod(white_pixels)
+        nir_pixels = staticmethod(nir_pixels)
 
     return Fakes
 
@@ -467,7 +468,9 @@ def open_window(
     opened: list[OperatorWindow] = []
 
     def open_on(source: FakeSource, size: tuple[int, int] = (1366, 768)) -> OperatorWindow:
-        window = OperatorWindow(source, white_pixels, snapshot_folder=tmp_path / "snapshots")
+        window = OperatorWindow(
+            source, white_pixels, nir_pixels, snapshot_folder=tmp_path / "snapshots"
+        )
         opened.append(window)
         window.resize(*size)
         window.show()

@@ -26,7 +26,7 @@ def source(fakes: Any) -> Any:
 
 @pytest.fixture
 def showing(source: Any, fakes: Any) -> Showing:
-    return Showing(source, fakes.white_pixels)
+    return Showing(source, fakes.white_pixels, fakes.nir_pixels)
 
 
 def look(showing: Showing, source: Any, later_ms: float = 0.0) -> Any:
@@ -149,7 +149,7 @@ def test_nir_view_gives_way_to_white_light_when_it_stops(showing: Showing, sourc
 
 def test_unregistered_and_colour_views_show_pictures_without_marks(fakes: Any) -> None:
     source = fakes.Source(registration=Registration())
-    showing = Showing(source, fakes.white_pixels)
+    showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     picture = source.push(overlay=False)
     shown = look(showing, source)
     assert shown.image is picture.rgb32
@@ -159,7 +159,7 @@ def test_unregistered_and_colour_views_show_pictures_without_marks(fakes: Any) -
 
 def test_replay_keeps_the_pair_it_stands_at(fakes: Any) -> None:
     source = fakes.Replay()
-    showing = Showing(source, fakes.white_pixels)
+    showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     picture = source.push(age_ms=9e6)
     assert look(showing, source, 60_000).image is picture.rgb32
     source.push(age_ms=9e6, white_age_ms=9e6 - 900)  # 0.9 s apart in the recording
@@ -252,6 +252,6 @@ def test_white_alone_is_read_only(showing: Showing, source: Any) -> None:
 
 def test_modes_differ(fakes: Any) -> None:
     source = fakes.Source(mode=Mode.SIMULATED)
-    showing = Showing(source, fakes.white_pixels)
+    showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     source.push()
     assert look(showing, source).state.pill == "SIMULATED"

@@ -343,7 +343,7 @@ def test_theatre_shows_the_same_and_hands_keys_on(wait_for: Wait, window: Any, s
 
 
 def answer(window: Any, text: str) -> None:
-    box: QMessageBox = window.asking
+    box: QMessageBox = window.question.box
     assert box is not None
     (button,) = [b for b in box.buttons() if b.text() == text]
     click(button)
@@ -354,7 +354,7 @@ def test_closing_while_recording_asks(wait_for: Wait, window: Any, source: Any) 
     window.close()
     assert window.isVisible()
     answer(window, "Keep going")
-    wait_for(lambda: window.asking is None)
+    wait_for(lambda: window.question.box is None)
     assert window.isVisible()
     window.close()
     window.close()  # asks once
