@@ -200,9 +200,30 @@ def verify(options: argparse.Namespace) -> int:
     """Check a case byte by byte; name what is damaged, changed or missing."""
     from sln_guide.recording.verify import verify as verify_case
 
-    result = verify_case(options.case)
+    result = verify_case(options.case, expected_head=options.head, progress=_progress("verifying"))
     print(result.text())
     return OK if result.ok and result.complete else NOT_SOUND
+
+
+def recover(options: argparse.Namespace) -> int:
+    """Make an index beside a case that was cut short; the damaged original stays as it is."""
+    from sln_guide.recording.recovering import recover as recover_case
+
+    result = recover_case(options.case, progress=_progress("recovering"))
+    print(result.text())
+    return OK
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the raw NIR frames of a case, bit for bit, for other programs."""
+    from sln_guide.export.raw import export_mkv, export_ome_tiff
+    from sln_guide.recording.reader import CaseReader
+
+    write = {"ffv1": export_mkv, "ome-tiff": export_ome_tiff}[options.to]
+    with CaseReader(options.case) as case:
+        write(case, options.out, progress=_progress("exporting"))
+    print(f"{options.out}: the NIR frames of {options.case.name}, and their times beside it")
+    return OK
 
 
 def cameras(options: argparse.Namespace) -> int:
@@ -392,7 +413,18 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
     verb.add_argument("case", type=Path)
+    verb.add_argument("--head", metavar="HEX", help="the head of the hash chain, as noted at stop")
     verb.set_defaults(run=verify)
+
+    verb = verbs.add_parser("recover", help="make a case readable that was cut short")
+    verb.add_argument("case", type=Path)
+    verb.set_defaults(run=recover)
+
+    verb = verbs.add_parser("export", help="raw NIR frames for other programs, bit for bit")
+    verb.add_argument("case", type=Path)
+    verb.add_argument("--to", required=True, choices=["ffv1", "ome-tiff"])
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
+    verb.set_defaults(run=export)
 
     verb = verbs.add_parser("cameras", help="list the cameras that answer")
     verb.set_defaults(run=cameras)

@@ -14,6 +14,7 @@ from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import ColourMap, Pair, Settings, View
+from sln_guide.recording.codec import prepare
 
 QUICK_S = 3.0
 STEPS = 14
@@ -32,6 +33,7 @@ def warm_up(rig: Rig) -> bool:
     if rig.nir is None:
         return True
     began_s = time.perf_counter()
+    prepare()
     for kind in ("calibrated", "none"):
         registration = _of_kind(rig.registration, kind)
         setup = replace(pipeline.Setup.from_rig(rig), registration=registration)

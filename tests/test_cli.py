@@ -188,3 +188,15 @@ def test_every_exit_code_is_told_in_the_help(run: Run) -> None:
     for code in (cli.PARTIAL, cli.CAMERA, cli.RIG, cli.CASE, cli.INPUT, cli.OUTPUT, cli.DISPLAY):
         assert f"{code} " in text
     assert "RESEARCH USE ONLY" in text
+
+
+@pytest.mark.parametrize(("to", "name"), [("ffv1", "n.mkv"), ("ome-tiff", "n.ome.tif")])
+def test_export_writes_raw_frames(case: Path, tmp_path: Path, run: Run, to: str, name: str) -> None:
+    result = run("export", case, "--to", to, "--out", tmp_path / name)
+    assert result.code == cli.OK, result.err
+    assert (tmp_path / name).stat().st_size > 0
+
+
+def test_recover_and_a_wrong_head(case: Path, run: Run) -> None:
+    assert run("recover", case).code == cli.OK
+    assert run("verify", case, "--head", "00" * 32).code == cli.NOT_SOUND
