@@ -128,6 +128,21 @@ def _gather(mean, edge, full, total, high, low, step, full_count, rows, block, f
 
 
 @nb.njit(nogil=True, cache=True)
+def _take_row(row, above, place, columns, limit):  # type: ignore[no-untyped-def]
+    """Add the ``place``-th row of a block; ``above`` is the row two above it."""
+    total, full_count, high, low, step, scratch, _ = columns
+    if place == 0:
+        high[:] = row
+        low[:] = row
+    else:
+        _add_extremes(row, high, low)
+    add_row(row, total)
+    count_full(row, full_count, limit)
+    if place >= 2:
+        add_steps(row, above, step, scratch, 2)
+
+
+@nb.njit(nogil=True, cache=True)
 def _mend_row(row, y, bad_start, bad_x, bad_left, bad_right):  # type: ignore[no-untyped-def]
     """Replace bad pixels by the mean of the nearest good ones left and right."""
     for k in range(bad_start[y], bad_start[y + 1]):
@@ -156,7 +171,7 @@ def reduce_integers_into(mean, edge, full, raw, packed, limit, block, bad, colum
         Workspace: (total uint32, full uint16, high, low, step, scratch, ring (3, W)), the last
         five of the raw type.
     """
-    total, full_count, high, low, step, scratch, ring = columns
+    total, full_count, high, low, step, _, ring = columns
     height = raw.shape[0]
     bad_start, bad_x, bad_left, bad_right = bad
     through_ring = packed or bad_x.shape[0] > 0
@@ -174,17 +189,11 @@ def reduce_integers_into(mean, edge, full, raw, packed, limit, block, bad, colum
                 line[:] = raw[y]
             if bad_start[y + 1] > bad_start[y]:
                 _mend_row(line, y, bad_start, bad_x, bad_left, bad_right)
-            row = line if through_ring else raw[y]
-            if y == y0:
-                high[:] = row
-                low[:] = row
+            # two calls, because a row of packed bytes and one of pixels are of different types
+            if through_ring:
+                _take_row(line, ring[(y + 1) % 3], y - y0, columns, limit)
             else:
-                _add_extremes(row, high, low)
-            add_row(row, total)
-            count_full(row, full_count, limit)
-            if y - y0 >= 2:
-                above = ring[(y - 2) % 3] if through_ring else raw[y - 2]
-                add_steps(row, above, step, scratch, 2)
+                _take_row(raw[y], raw[max(y - 2, 0)], y - y0, columns, limit)
         whole = 0
         if block == 8:
             whole = total.shape[0] // 8
