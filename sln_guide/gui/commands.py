@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
 from sln_guide.gui.health_watch import HealthReading
+from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
@@ -100,6 +101,14 @@ class Commands(QObject):
         if self._showing.frozen:
             self.say("Frozen: the view changes when you press Space")
         self.change(view=view)
+
+    def next_layout(self, *, with_curves: bool) -> None:
+        """Divide the large view in the next way."""
+        choices = [c for c in CHOICES if with_curves or c is not Layout.QUAD]
+        after = choices[(choices.index(self._showing.layout) + 1) % len(choices)]
+        self._showing.choose_layout(after)
+        self.say(f"Layout: {after}")
+        self.done.emit()
 
     def next_colours(self) -> None:
         """Take the next of the overlay's colour maps."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SPAN_MIN_S = 60.0
 SPAN_MAX_S = 600.0
 MARKS_SHOWN = 12
+NAME_PX = 64
+"""Room to the right of the curves, for their names."""
 
 
 class PlotLibrary:
@@ -90,7 +92,8 @@ class CurvesPanel(Panel):
         first = int(np.searchsorted(times_s, end - span))
         self._draw_curves(times_s[first:], {k: v[first:] for k, v in signals.items()})
         self._draw_marks(events, end - span)
-        self._plot.setXRange(end - span, end + 0.06 * span, padding=0)
+        room = NAME_PX / max(self._plot.width() - NAME_PX, NAME_PX)
+        self._plot.setXRange(end - span, end + room * span, padding=0)
         self._plot.setYRange(0, axis_top(v[first:] for v in signals.values()), padding=0)
 
     def end(self) -> None:

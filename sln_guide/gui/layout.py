@@ -41,7 +41,8 @@ class Pane(NamedTuple):
 
 
 GAP_PX = 4
-INSET_SHARE = 0.3
+INSET_SHARE = 0.22
+INSET_ASPECT = 1.25
 CHOICES = (Layout.SINGLE, Layout.TRIPTYCH, Layout.INSET, Layout.QUAD)
 """What the operator goes through by key."""
 
@@ -63,8 +64,9 @@ def panes(layout: Layout, width: int, height: int) -> tuple[Pane, ...]:
                 Pane(Content.NIR, main + GAP_PX, low, side, half_h),
             )
         case Layout.INSET:
-            wide, tall = round(width * INSET_SHARE), round(height * INSET_SHARE)
-            inset = Pane(Content.NIR, width - wide - 16, height - tall - 72, wide, tall)
+            wide = round(min(width * INSET_SHARE, height * 0.4 * INSET_ASPECT))
+            tall = round(wide / INSET_ASPECT)
+            inset = Pane(Content.NIR, width - wide - 12, height - tall - 64, wide, tall)
             return (whole, inset)
         case Layout.QUAD:
             return (

@@ -236,8 +236,9 @@ class VideoView(QWidget):
                 picture = replace(
                     picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
                 )
+            over = [QRectF(p.left, p.top, p.width, p.height) for p in self._panes()[1:]]
             self._renderer.paint_guidance(
-                painter, free, picture, self._look, placed, keep_clear=(chips, corner)
+                painter, free, picture, self._look, placed, keep_clear=(chips, corner, *over)
             )
 
     def _paint_side(

@@ -8,31 +8,23 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QCloseEvent, QKeyEvent
 
-from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import Commands
-from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.curves import PlotLibrary
+from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action, action_of
-from sln_guide.gui.layout import CHOICES, Content, Layout
-from sln_guide.gui.nodes import NodesPanel
-from sln_guide.gui.overlay_controls import OverlayControls
-from sln_guide.gui.phases import PhaseRow, injection_text, phase_at, phase_events
+from sln_guide.gui.phases import injection_text, phase_at, phase_events
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
-from sln_guide.gui.thumbnails import Thumbnails
-from sln_guide.gui.timeline import TimelinePanel
-from sln_guide.gui.top_strip import TopStrip
 from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
 from sln_guide.guidance import Mode, Picture, View
-from sln_guide.render import tokens
 from sln_guide.render.look import Look
 from sln_guide.source import PictureSource
 
@@ -43,13 +35,9 @@ WHITE_TICK_MS = 16
 CALM_MS = 200
 """Numbers change five times a second at most, so that they can be read."""
 MESSAGE_S = 5.0
-DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
-LOW_PX = 900
-"""Windows lower than this have rows of less height."""
-BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
 
 
-class OperatorWindow(QWidget):
+class OperatorWindow(Desk):
     """The operator's window on a source. GUI thread only.
 
     Parameters
@@ -72,9 +60,6 @@ class OperatorWindow(QWidget):
         *,
         snapshot_folder: Path,
     ) -> None:
-        super().__init__()
-        self.setWindowTitle("sln-guide")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._source = source
         self._fault: str | None = None
         self._ended = False
@@ -85,23 +70,18 @@ class OperatorWindow(QWidget):
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
         look = Look(mm_per_px=source.rig.optics.mm_per_px, registration=source.rig.registration)
-        self.video = VideoView(self._was_painted, look=look)
-        self.commands = Commands(
-            source,
-            self.showing,
-            lambda: self.watch.newest,
-            self.video.still,
-            snapshot_folder,
-            self,
+        video = VideoView(self._was_painted, look=look)
+        commands = Commands(
+            source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder
         )
-        self.commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
-        self.commands.done.connect(self._refresh_all)
-        self._replay = self.commands.replay
-        self._make_panels()
-        self._make_buttons()
+        super().__init__(video, commands, self._library)
+        self.setWindowTitle("sln-guide")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._replay = commands.replay
+        commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
+        commands.done.connect(self._refresh_all)
         self.theatre = TheatreWindow(self, look)
-        self._lay_out()
-        self.video.laid_out.connect(self._place_curves)
+        self.theatre_button.clicked.connect(self.toggle_theatre)
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
@@ -111,113 +91,6 @@ class OperatorWindow(QWidget):
         self._calm.timeout.connect(self.refresh_readings)
 
     # -- making ----------------------------------------------------------------------------------
-
-    def _make_panels(self) -> None:
-        commands = self.commands
-        self.strip = TopStrip()
-        self.thumbnails = Thumbnails()
-        self.thumbnails.view_wanted.connect(commands.choose_view)
-        self.nodes = NodesPanel()
-        self.overlay = OverlayControls()
-        self.overlay.changed.connect(lambda changes: commands.change(**changes))
-        self.phases = PhaseRow()
-        self.phases.pressed.connect(commands.press_phase)
-        self.timeline: TimelinePanel | None = None
-        self.curves: CurvesPanel | None = None
-        if self._replay is not None:
-            self.timeline = TimelinePanel(self._replay, commands.toggle_freeze)
-        else:
-            self.curves = CurvesPanel(self._library)
-
-    def _make_buttons(self) -> None:
-        commands = self.commands
-        self.freeze = ActionButton("pause", "Freeze", "Space")
-        self.freeze.clicked.connect(commands.toggle_freeze)
-        self.snapshot = ActionButton("camera", "Snapshot", "S")
-        self.snapshot.clicked.connect(commands.take_snapshot)
-        self.actions_row: list[ActionButton] = [self.freeze, self.snapshot]
-        if self._replay is None:
-            mark = ActionButton("flag", "Mark", "M")
-            mark.clicked.connect(commands.stamp_mark)
-            self.actions_row.append(mark)
-        self.record: RecordButton | None = None
-        if commands.recordable is not None:
-            self.record = RecordButton()
-            self.record.start_wanted.connect(commands.start_recording)
-            self.record.stop_wanted.connect(commands.stop_recording)
-            self.record.let_go_early.connect(
-                lambda: self._say("Hold R, or the button, to stop recording", Tone.PLAIN)
-            )
-            self.actions_row.append(self.record)
-        self.views: dict[View, FlatButton] = {}
-        for view, name, key in (
-            (View.MERGED, "Merged", "F1"),
-            (View.WHITE, "Colour", "F2"),
-            (View.NIR, "NIR", "F3"),
-        ):
-            self.views[view] = FlatButton(name, key)
-            self.views[view].setCheckable(True)
-            self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
-        self.layout_button = FlatButton("Layout", "L")
-        self.layout_button.clicked.connect(self.next_layout)
-        self.theatre_button = FlatButton("Theatre", "F11")
-        self.theatre_button.setCheckable(True)
-        self.theatre_button.clicked.connect(self.toggle_theatre)
-
-    def _lay_out(self) -> None:
-        gap = tokens.GAP_PX
-        below = self.timeline or self.curves
-        assert below is not None
-        self._below: list[QWidget] = [below, *self.actions_row]
-        self._bottom: list[QWidget] = [
-            self.phases,
-            *self.views.values(),
-            self.layout_button,
-            self.theatre_button,
-        ]
-        actions, views = QHBoxLayout(), QHBoxLayout()
-        for action in self.actions_row:
-            actions.addWidget(action)
-        for button in (*self.views.values(), self.layout_button, self.theatre_button):
-            views.addWidget(button)
-        self._dock = QWidget()
-        left, right = QVBoxLayout(), QVBoxLayout(self._dock)
-        self._left = left
-        for row in (actions, views, left, right):
-            row.setContentsMargins(0, 0, 0, 0)
-            row.setSpacing(gap)
-        left.addWidget(self.video, 1)
-        left.addWidget(below)
-        left.addWidget(self.phases)
-        right.addWidget(self.thumbnails)
-        right.addWidget(self.nodes, 1)
-        right.addWidget(self.overlay)
-        right.addLayout(actions)
-        right.addLayout(views)
-        body = QHBoxLayout()
-        body.setContentsMargins(2 * gap, gap, 2 * gap, 2 * gap)
-        body.setSpacing(gap)
-        body.addLayout(left, 1)
-        body.addWidget(self._dock)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self.strip)
-        whole.addLayout(body, 1)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Give the dock its share of the width, and the rows their heights."""
-        share = round(self.width() * DOCK_FRACTION)
-        self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
-        self._set_heights()
-        super().resizeEvent(event)
-
-    def _set_heights(self) -> None:
-        low = self.height() < LOW_PX
-        for part in self._below:
-            part.setFixedHeight(BELOW_LOW_PX if low and self.timeline is None else BELOW_PX)
-        for part in self._bottom:
-            part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
 
     # -- living ----------------------------------------------------------------------------------
 
@@ -320,34 +193,6 @@ class OperatorWindow(QWidget):
         self.theatre.toggle()
         self.theatre_button.setChecked(self.theatre.isVisible())
 
-    def next_layout(self) -> None:
-        """Divide the large view in the next way."""
-        choices = [c for c in CHOICES if self.curves is not None or c is not Layout.QUAD]
-        after = choices[(choices.index(self.showing.layout) + 1) % len(choices)]
-        self.showing.choose_layout(after)
-        self._say(f"Layout: {after}", Tone.PLAIN)
-        self._refresh_all()
-
-    def _place_curves(self) -> None:
-        """Put the curves into their pane of the video, where the layout has one, or below it."""
-        curves, pane = self.curves, self.video.pane(Content.CURVES)
-        if curves is None:
-            return
-        if pane is None:
-            if curves.parent() is self.video:
-                self._below.append(curves)
-                self._left.insertWidget(1, curves)
-                self._set_heights()
-                curves.show()
-            return
-        if curves.parent() is not self.video:
-            self._below.remove(curves)
-            self._left.removeWidget(curves)
-            curves.setParent(self.video)
-            curves.show()
-        curves.setFixedHeight(pane.height)
-        curves.setGeometry(pane.left, pane.top, pane.width, pane.height)
-
     def _refresh_all(self) -> None:
         self.refresh()
         self.refresh_readings()
@@ -421,7 +266,7 @@ class OperatorWindow(QWidget):
             Action.MERGED: lambda: commands.choose_view(View.MERGED),
             Action.COLOUR: lambda: commands.choose_view(View.WHITE),
             Action.NIR: lambda: commands.choose_view(View.NIR),
-            Action.LAYOUT: self.next_layout,
+            Action.LAYOUT: self.layout_button.click,
             Action.THEATRE: self.toggle_theatre,
             Action.LEAVE_THEATRE: self.theatre.hide,
             Action.FIT: video.fit,

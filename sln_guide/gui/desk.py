@@ -1,0 +1,167 @@
+"""`Desk`: the operator's window's furniture, and where it stands. No life of its own."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
+from sln_guide.gui.commands import Commands
+from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.layout import Content
+from sln_guide.gui.nodes import NodesPanel
+from sln_guide.gui.overlay_controls import OverlayControls
+from sln_guide.gui.phases import PhaseRow
+from sln_guide.gui.thumbnails import Thumbnails
+from sln_guide.gui.timeline import TimelinePanel
+from sln_guide.gui.top_strip import TopStrip
+from sln_guide.gui.video import VideoView
+from sln_guide.guidance import View
+from sln_guide.render import tokens
+
+DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
+LOW_PX = 900
+"""Windows lower than this have rows of less height."""
+BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
+
+
+class Desk(QWidget):
+    """Strip, video, dock, curves or timeline, phases, buttons; wired to ``commands``."""
+
+    def __init__(self, video: VideoView, commands: Commands, library: PlotLibrary) -> None:
+        super().__init__()
+        self.video = video
+        self.commands = commands
+        commands.setParent(self)
+        self._make_panels(library)
+        self._make_buttons()
+        self._lay_out()
+        video.laid_out.connect(self._place_curves)
+
+    def _make_panels(self, library: PlotLibrary) -> None:
+        commands = self.commands
+        self.strip = TopStrip()
+        self.thumbnails = Thumbnails()
+        self.thumbnails.view_wanted.connect(commands.choose_view)
+        self.nodes = NodesPanel()
+        self.overlay = OverlayControls()
+        self.overlay.changed.connect(lambda changes: commands.change(**changes))
+        self.phases = PhaseRow()
+        self.phases.pressed.connect(commands.press_phase)
+        self.timeline: TimelinePanel | None = None
+        self.curves: CurvesPanel | None = None
+        if commands.replay is not None:
+            self.timeline = TimelinePanel(commands.replay, commands.toggle_freeze)
+        else:
+            self.curves = CurvesPanel(library)
+
+    def _make_buttons(self) -> None:
+        commands = self.commands
+        self.freeze = ActionButton("pause", "Freeze", "Space")
+        self.freeze.clicked.connect(commands.toggle_freeze)
+        self.snapshot = ActionButton("camera", "Snapshot", "S")
+        self.snapshot.clicked.connect(commands.take_snapshot)
+        self.actions_row: list[ActionButton] = [self.freeze, self.snapshot]
+        if commands.replay is None:
+            mark = ActionButton("flag", "Mark", "M")
+            mark.clicked.connect(commands.stamp_mark)
+            self.actions_row.append(mark)
+        self.record: RecordButton | None = None
+        if commands.recordable is not None:
+            self.record = RecordButton()
+            self.record.start_wanted.connect(commands.start_recording)
+            self.record.stop_wanted.connect(commands.stop_recording)
+            self.record.let_go_early.connect(
+                lambda: commands.say("Hold R, or the button, to stop recording")
+            )
+            self.actions_row.append(self.record)
+        self.views: dict[View, FlatButton] = {}
+        for view, name, key in (
+            (View.MERGED, "Merged", "F1"),
+            (View.WHITE, "Colour", "F2"),
+            (View.NIR, "NIR", "F3"),
+        ):
+            self.views[view] = FlatButton(name, key)
+            self.views[view].setCheckable(True)
+            self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
+        self.layout_button = FlatButton("Layout", "L")
+        self.layout_button.clicked.connect(
+            lambda: commands.next_layout(with_curves=self.curves is not None)
+        )
+        self.theatre_button = FlatButton("Theatre", "F11")
+        self.theatre_button.setCheckable(True)
+
+    def _lay_out(self) -> None:
+        gap = tokens.GAP_PX
+        below = self.timeline or self.curves
+        assert below is not None
+        self._below: list[QWidget] = [below, *self.actions_row]
+        self._bottom: list[QWidget] = [
+            self.phases,
+            *self.views.values(),
+            self.layout_button,
+            self.theatre_button,
+        ]
+        actions, views = QHBoxLayout(), QHBoxLayout()
+        for action in self.actions_row:
+            actions.addWidget(action)
+        for button in (*self.views.values(), self.layout_button, self.theatre_button):
+            views.addWidget(button)
+        self._dock = QWidget()
+        left, right = QVBoxLayout(), QVBoxLayout(self._dock)
+        self._left = left
+        for row in (actions, views, left, right):
+            row.setContentsMargins(0, 0, 0, 0)
+            row.setSpacing(gap)
+        left.addWidget(self.video, 1)
+        left.addWidget(below)
+        left.addWidget(self.phases)
+        right.addWidget(self.thumbnails)
+        right.addWidget(self.nodes, 1)
+        right.addWidget(self.overlay)
+        right.addLayout(actions)
+        right.addLayout(views)
+        body = QHBoxLayout()
+        body.setContentsMargins(2 * gap, gap, 2 * gap, 2 * gap)
+        body.setSpacing(gap)
+        body.addLayout(left, 1)
+        body.addWidget(self._dock)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.strip)
+        whole.addLayout(body, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the dock its share of the width, and the rows their heights."""
+        share = round(self.width() * DOCK_FRACTION)
+        self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
+        self._set_heights()
+        super().resizeEvent(event)
+
+    def _set_heights(self) -> None:
+        low = self.height() < LOW_PX
+        for part in self._below:
+            part.setFixedHeight(BELOW_LOW_PX if low and self.timeline is None else BELOW_PX)
+        for part in self._bottom:
+            part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
+
+    def _place_curves(self) -> None:
+        """Put the curves into their pane of the video, where the layout has one, or below it."""
+        curves, pane = self.curves, self.video.pane(Content.CURVES)
+        if curves is None:
+            return
+        if pane is None:
+            if curves.parent() is self.video:
+                self._below.append(curves)
+                self._left.insertWidget(1, curves)
+                self._set_heights()
+                curves.show()
+            return
+        if curves.parent() is not self.video:
+            self._below.remove(curves)
+            self._left.removeWidget(curves)
+            curves.setParent(self.video)
+            curves.show()
+        curves.setFixedHeight(pane.height)
+        curves.setGeometry(pane.left, pane.top, pane.width, pane.height)
