@@ -34,6 +34,8 @@ _RING_WOBBLE = 0.014
 _ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
 _CLEAR = 0.58
+_BRIGHT = np.float32(3.5)
+"""Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _CHANNEL_ELONGATION = 3.0
@@ -101,7 +103,7 @@ class SpotFinder:
         )
         count = min(found, _MOST_PEAKS)
         order = sorted(range(count), key=lambda k: -local[self._peak_r[k], self._peak_c[k]])
-        bright = local > np.float32(threshold_sigma)
+        bright = local > _BRIGHT
         regions = label_into(
             self._labels, local > np.float32(_REACH * threshold_sigma), self._parent
         )

@@ -23,6 +23,8 @@ from sln_guide.core.grid import (
 
 _FACTOR = 2
 _ROUNDS = 4
+_RIDGE = 0.005
+"""Share of colour's variance below which a direction of colour is not trusted."""
 
 
 @nb.njit(nogil=True, cache=True)
@@ -69,22 +71,65 @@ def _gather_bands(y, x, blurs, support, stride):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _regress_into(beta, y, x, n, residual):  # type: ignore[no-untyped-def]
-    """Robust least squares of y on three x; positive residuals count less than negative ones."""
+def _leverage_into(weight, x, n):  # type: ignore[no-untyped-def]
+    """Weigh samples down whose colour is unlike the field's: 3 / squared Mahalanobis distance.
+
+    What is dyed or fatty differs in a direction in which tissue hardly varies; given full weight,
+    it alone would decide there, and a stained node would explain its own light.
+    """
+    a = np.zeros((3, 3))
+    b = np.zeros(3)
+    v = np.zeros(3)
+    work = np.zeros((3, 3))
+    for m in range(n):
+        weight[m] = 1.0
+    for _ in range(3):
+        a[:] = 0.0
+        total = 0.0
+        for m in range(n):
+            w = weight[m]
+            total += w
+            for i in range(3):
+                for j in range(i + 1):
+                    a[i, j] += w * x[i, m] * x[j, m]
+        for i in range(3):
+            for j in range(i):
+                a[j, i] = a[i, j]
+        trace = a[0, 0] + a[1, 1] + a[2, 2]
+        for i in range(3):
+            for j in range(3):
+                a[i, j] /= total
+            a[i, i] += 1e-4 * trace / total + 1e-12
+        for m in range(n):
+            for i in range(3):
+                b[i] = x[i, m]
+            work[:] = a
+            _solve_3(work, b, v)
+            d = v[0] * x[0, m] + v[1] * x[1, m] + v[2] * x[2, m]
+            weight[m] = min(1.0, 3.0 / max(d, 1e-12))
+
+
+@nb.njit(nogil=True, cache=True)
+def _regress_into(beta, y, x, n, residual, leverage):  # type: ignore[no-untyped-def]
+    """Robust least squares of y on three x: bounded influence of odd colours and odd light.
+
+    Positive residuals, which may be nodes, count less than negative ones.
+    """
     a = np.zeros((3, 3))
     b = np.zeros(3)
     spread = np.inf
     beta[:] = 0.0
+    _leverage_into(leverage, x, n)
     for turn in range(_ROUNDS):
         a[:] = 0.0
         b[:] = 0.0
         for m in range(n):
             e = residual[m] / spread if turn > 0 else 0.0
-            w = 1.0
+            w = leverage[m]
             if e > 1.0:
-                w = 1.0 / (e * e)
+                w /= e * e
             elif e < -2.0:
-                w = -2.0 / e
+                w *= -2.0 / e
             for i in range(3):
                 b[i] += w * x[i, m] * y[m]
                 for j in range(i + 1):
@@ -92,8 +137,9 @@ def _regress_into(beta, y, x, n, residual):  # type: ignore[no-untyped-def]
         for i in range(3):
             for j in range(i):
                 a[j, i] = a[i, j]
+        ridge = _RIDGE * (a[0, 0] + a[1, 1] + a[2, 2]) / 3.0 + 1e-9 * n
         for i in range(3):
-            a[i, i] = a[i, i] * 1.01 + 1e-9 * n
+            a[i, i] += ridge
         _solve_3(a, b, beta)
         for m in range(n):
             residual[m] = y[m] - beta[0] * x[0, m] - beta[1] * x[1, m] - beta[2] * x[2, m]
@@ -132,7 +178,7 @@ class ColourPrior:
         self._blurs = np.zeros((4, len(steps), *half), np.float32)
         most = (len(steps) - 1) * (-(-half[0] // 2)) * (-(-half[1] // 2))
         self._y, self._x = np.zeros(most, np.float32), np.zeros((3, most), np.float32)
-        self._residual = np.zeros(most)
+        self._residual, self._leverage = np.zeros(most), np.zeros(most)
         self._beta = np.zeros(3)
         self.prediction = np.zeros((rows, cols), np.float32)
 
@@ -158,7 +204,7 @@ class ColourPrior:
         if n < 64:
             self.prediction[:] = 0.0
             return False
-        _regress_into(self._beta, self._y, self._x, n, self._residual)
+        _regress_into(self._beta, self._y, self._x, n, self._residual, self._leverage)
         for k in range(3):
             fill_into(self.logs[k], good, self._blurs[k + 1], self._weights[1:], _FACTOR)
         _combine_into(self.prediction, self.logs, self._beta)
