@@ -21,6 +21,7 @@ from hardware.frame import Frame
 from sln_guide.core.draw import draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
 from sln_guide.gui.display import OFFSCREEN, display_available
+from sln_guide.gui.guard import Guard
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 
@@ -122,6 +123,7 @@ def _show(
             unsaved.append(screenshot)
         window.close_now()
 
+    guard: Guard | None = None
     try:
         with _faults(window) as faults, _signals(window.close_now):
             if size is not None:
@@ -138,13 +140,23 @@ def _show(
                 ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
                 ending.timeout.connect(finish)
                 ending.start()
+            guard = guard_of(window) if app.platformName() not in OFFSCREEN else None
             app.exec()
     finally:
+        if guard is not None:
+            guard.end()
         window.close_now()
         window.deleteLater()
     if unsaved:
         raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
     return FAULT_CODE if faults else 0
+
+
+def guard_of(window: OperatorWindow) -> Guard:
+    """Have the window watched from outside, and the window watch its watchdog."""
+    guard = Guard(lambda: (window, window.theatre))
+    window.watched = lambda: guard.alive
+    return guard
 
 
 def save_screenshot(window: OperatorWindow, path: Path) -> bool:

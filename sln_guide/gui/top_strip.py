@@ -45,6 +45,7 @@ class TopStrip(QWidget):
         self._title = ""
         self._timer = ""
         self._saving = False
+        self._note = Reading("")
         self._widest: dict[str, float] = {}
 
     def sizeHint(self) -> QSize:
@@ -52,12 +53,19 @@ class TopStrip(QWidget):
         return QSize(1366, HEIGHT_PX)
 
     def show_state(
-        self, state: ScreenState, title: str, timer: str, *, saving: bool = False
+        self,
+        state: ScreenState,
+        title: str,
+        timer: str,
+        *,
+        saving: bool = False,
+        note: str = "",
     ) -> None:
-        """Show these."""
+        """Show these; ``note`` is a warning of the window's own."""
         if state.pill != self.pill:
             self._widest.clear()
         self._state, self._title, self._timer, self._saving = state, title, timer, saving
+        self._note = Reading(note, Tone.STALE)
         self.update()
 
     @property
@@ -98,13 +106,13 @@ class TopStrip(QWidget):
             return [
                 age,
                 _Cell("rates", (r.rates, r.losses), tokens.SMALL_PX),
-                _Cell("latency", (r.latency, r.status), tokens.SMALL_PX),
+                _Cell("latency", (r.latency, self._warning()), tokens.SMALL_PX),
             ]
         rest = (
             ("latency", r.latency),
             ("rates", r.rates),
             ("losses", r.losses),
-            ("status", r.status),
+            ("status", self._warning()),
         )
         return [age, *(_Cell(slot, (reading,), tokens.BODY_PX) for slot, reading in rest)]
 
@@ -122,6 +130,10 @@ class TopStrip(QWidget):
             _Cell("registration", (r.registration,), tokens.BODY_PX),
             _Cell("research", (RESEARCH,), tokens.BODY_PX, bold=True),
         ]
+
+    def _warning(self) -> Reading:
+        assert self._state is not None
+        return self._note if self._note.text else self._state.readings.status
 
     def _recording(self) -> Reading:
         assert self._state is not None

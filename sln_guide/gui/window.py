@@ -48,6 +48,11 @@ class OperatorWindow(Desk):
         Draw a frame by itself; see `Showing`.
     snapshot_folder
         Where stills go; made when the first is taken.
+
+    Attributes
+    ----------
+    watched
+        Tells whether the watchdog lives; None where there is none.
     """
 
     closed = Signal()
@@ -62,6 +67,7 @@ class OperatorWindow(Desk):
     ) -> None:
         self._source = source
         self._fault: str | None = None
+        self.watched: Callable[[], bool] | None = None
         self._ended = False
         self._seen_generation = 0
         self._message_until_s = 0.0
@@ -152,6 +158,7 @@ class OperatorWindow(Desk):
             self._source.title,
             injection_text(events, now_s),
             saving=self.commands.saving,
+            note="" if self.watched is None or self.watched() else "not watched",
         )
         guidance = None if shown.picture is None else shown.picture.guidance
         self.nodes.show_guidance(guidance, judged=shown.state.judged)

@@ -366,7 +366,10 @@ class ReplaySource(FakeSource):
         self.speed = speed
 
 
-SAID_BY_OFFSCREEN = ("This plugin does not support propagateSizeHints()",)
+SAID_BY_OFFSCREEN = (
+    "This plugin does not support propagateSizeHints()",
+    "This plugin does not support raise()",
+)
 
 
 # -- fixtures ----------------------------------------------------------------------------------

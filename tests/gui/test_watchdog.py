@@ -1,0 +1,183 @@
+"""The watchdog covers windows whose application does not answer, and only those."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QRect
+from PySide6.QtWidgets import QApplication, QWidget
+
+from sln_guide.gui.guard import Guard
+from sln_guide.gui.watchdog import Cover, Watchdog
+from sln_guide.render import tokens
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    read, write = os.pipe()
+    yield read, write
+    os.close(read)
+    os.close(write)
+
+
+@pytest.fixture
+def watchdog(qt: QApplication, pipe: tuple[int, int]) -> Iterator[Watchdog]:
+    watchdog = Watchdog(pipe[0])
+    yield watchdog
+    watchdog._looking.stop()
+    watchdog._listening.setEnabled(False)
+    for cover in watchdog._covers:
+        cover.deleteLater()
+
+
+def beat(pipe: tuple[int, int], *places: list[int]) -> None:
+    os.write(pipe[1], json.dumps({"windows": places}).encode() + b"\n")
+
+
+def covers() -> list[Cover]:
+    return [w for w in QApplication.topLevelWidgets() if isinstance(w, Cover) and w.isVisible()]
+
+
+def test_silence_covers_every_window_and_a_beat_uncovers(
+    watchdog: Watchdog, pipe: tuple[int, int], wait_for: Wait
+) -> None:
+    beat(pipe, [10, 20, 640, 480], [700, 0, 320, 240])
+    wait_for(lambda: watchdog._windows != [])
+    assert covers() == []
+    wait_for(lambda: len(covers()) == 2)
+    assert {c.geometry() for c in covers()} == {
+        QRect(10, 20, 640, 480),
+        QRect(700, 0, 320, 240),
+    }
+    assert "has not answered since" in covers()[0]._words
+    image = covers()[0].grab().toImage()
+    assert image.pixelColor(3, image.height() // 2).name().upper() == tokens.ALARM
+    beat(pipe, [10, 20, 640, 480])
+    wait_for(lambda: covers() == [])
+
+
+def test_beats_that_come_in_pieces_count(
+    watchdog: Watchdog, pipe: tuple[int, int], wait_for: Wait
+) -> None:
+    line = json.dumps({"windows": [[1, 2, 30, 40]]}).encode() + b"\n"
+    for part in (line[:7], line[7:20], line[20:] + line + line[:5]):
+        os.write(pipe[1], part)
+    wait_for(lambda: watchdog._windows == [QRect(1, 2, 30, 40)])
+
+
+def test_without_windows_there_is_nothing_to_cover(
+    watchdog: Watchdog, pipe: tuple[int, int], wait_for: Wait
+) -> None:
+    beat(pipe)
+    began = watchdog._beat_s
+    wait_for(lambda: watchdog._beat_s >= began)
+    watchdog._beat_s -= 10.0
+    watchdog._look()
+    assert covers() == []
+
+
+def test_the_guard_notices_that_its_watchdog_died(qt: QApplication, wait_for: Wait) -> None:
+    window = QWidget()
+    guard = Guard(lambda: (window,))
+    assert guard.alive
+    guard.beat()
+    guard._process.kill()
+    wait_for(lambda: not guard.alive)
+    guard.beat()
+    guard.end()
+    window.deleteLater()
+
+
+def test_the_watchdog_ends_with_the_application(qt: QApplication) -> None:
+    guard = Guard(lambda: ())
+    guard.beat()
+    guard.end()
+    assert guard._process.returncode == 0
+
+
+STALLED = """
+import importlib.util, sys, time
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("fakes", {fakes!r})
+fakes = importlib.util.module_from_spec(spec)
+sys.modules["fakes"] = fakes
+spec.loader.exec_module(fakes)
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from sln_guide.gui.app import run
+app = QApplication(["stalled"])
+def stall():
+    print("stalled", flush=True)
+    sys.stdin.readline()
+    print("answers", flush=True)
+QTimer.singleShot(1500, stall)
+run(fakes.FakeSource(), seconds=20, snapshot_folder=Path({folder!r}), size=(1366, 768))
+"""
+
+LOOKING = """
+import sys
+from PySide6.QtGui import QGuiApplication
+app = QGuiApplication(["looking"])
+for line in sys.stdin:
+    pixel = app.primaryScreen().grabWindow(0).toImage().pixelColor(40, 384)
+    print(pixel.name().upper(), flush=True)
+"""
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
+def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1366x768x24"],
+        pass_fds=(write,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    running: list[subprocess.Popen[str]] = []
+
+    def start(program: str) -> Any:
+        process = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+        running.append(process)
+        return process
+
+    def look() -> str:
+        looking.stdin.write("\n")
+        looking.stdin.flush()
+        return str(looking.stdout.readline().strip())
+
+    try:
+        with os.fdopen(read) as told:
+            env = os.environ | {"DISPLAY": f":{told.readline().strip()}", "QT_QPA_PLATFORM": "xcb"}
+        looking = start(LOOKING)
+        fakes = str(Path(__file__).with_name("conftest.py"))
+        stalled = start(STALLED.format(fakes=fakes, folder=str(tmp_path)))
+        assert stalled.stdout.readline() == "stalled\n"
+        while look() != tokens.ALARM:
+            pass  # the test's time limit is what bounds it
+        stalled.stdin.write("\n")
+        stalled.stdin.flush()
+        assert stalled.stdout.readline() == "answers\n"
+        while look() == tokens.ALARM:
+            pass
+    finally:
+        for process in running:
+            process.terminate()
+            process.communicate(timeout=10)
+        server.terminate()
+        server.wait(10)
