@@ -157,7 +157,7 @@ class Analyser:
         local = best / spread
         clock.mark("significance")
 
-        extended, ground = self._extended(trend, blurs[0], prediction, usable)
+        extended, ground = self._extended(trend, blurs[0], prediction, usable, noise)
         significance, signal, background = (np.empty(mean.shape, F32) for _ in range(3))
         maps_into(
             significance,
@@ -227,8 +227,8 @@ class Analyser:
             return math.hypot(math.sqrt(variance) / block, rounding)
         if self._step_of_noise is not None:
             level = max(_quantile(levels, 0.5), 1e-3)
-            ratio = float(typical_edge(self._nir.edge, mean, F32(level)))
-            pixel = ratio * math.sqrt(1.05 * level) / self._step_of_noise
+            ratio, dim_edge = typical_edge(self._nir.edge, mean, F32(level))
+            pixel = max(ratio * math.sqrt(1.05 * level), dim_edge) / self._step_of_noise
             return math.hypot(pixel / block, rounding)
         if min(mean.shape) < 3:
             return 1.0
@@ -286,6 +286,7 @@ class Analyser:
         smooth: NDArray[np.float32],
         prediction: NDArray[np.float32],
         usable: NDArray[np.float32],
+        noise: float,
     ) -> tuple[NDArray[np.float32], float]:
         """Significance of light above the darker, larger part of the field, and that level.
 
@@ -299,7 +300,9 @@ class Analyser:
         if seen.size == 0:
             return np.zeros(plain.shape, F32), 0.0
         low, level = _quantile(seen, 0.1), _quantile(seen, 0.4)
-        sigma = math.hypot(0.75 * (level - low), _PLAIN_SPREAD)
+        smoothed = noise / max(2 * math.sqrt(math.pi) * self._pyramid.sigmas[0], 1.0)
+        dim = smoothed / max(math.exp(level + float(np.mean(prediction))), smoothed)
+        sigma = math.hypot(0.75 * (level - low), _PLAIN_SPREAD, dim)
         plain -= F32(level)
         plain *= F32(1.0 / sigma)
         return plain, level

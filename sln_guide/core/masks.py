@@ -34,9 +34,23 @@ _HALO = 0.5
 
 @nb.njit(nogil=True, cache=True)
 def _judge_into(  # type: ignore[no-untyped-def]
-    judge, sharp, dark, shade, mean, edge, full, bad_share, around, level, noisy, dark_level, block
+    judge,
+    sharp,
+    dark,
+    shade,
+    mean,
+    edge,
+    full,
+    bad_share,
+    around,
+    level,
+    noise,
+    noisy,
+    dim_edge,
+    dark_level,
+    block,
 ):
-    """Set the reasons that one cell tells by itself. ``noisy``: typical edge / root of level."""
+    """Set the reasons that one cell tells by itself. ``noisy``, ``dim_edge``: `typical_edge`."""
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):
             bits = 0
@@ -47,10 +61,10 @@ def _judge_into(  # type: ignore[no-untyped-def]
                 bits |= 32
             if m < dark_level:
                 bits |= 2
-            limit = _NOISE_EDGES * noisy * np.sqrt(m + np.float32(0.05) * level)
+            limit = _NOISE_EDGES * max(noisy * np.sqrt(m + np.float32(0.05) * level), dim_edge)
             limit += _SHARP * (m + np.float32(0.1) * level)
             sharp[r, c] = block >= 3 and bits & 1 == 0 and edge[r, c] > limit
-            shade[r, c] = m < _SHADE * around[r, c]
+            shade[r, c] = m + np.float32(3.0) * noise < _SHADE * around[r, c]
             dark[r, c] = bits & 2 != 0
             judge[r, c] = bits
 
@@ -93,16 +107,31 @@ def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def
 
 @nb.njit(nogil=True, cache=True)
 def typical_edge(edge, mean, level):  # type: ignore[no-untyped-def]
-    """Return the median of edge / sqrt(level): what noise alone does to the largest step."""
+    """Return what noise alone does to the largest step: its median / sqrt(level), and in the dark.
+
+    The first follows shot noise. The second is the median over the darker half of the field:
+    where there is hardly any light, read noise remains.
+    """
     rows, cols = edge.shape
-    ratios = np.empty(((rows + 1) // 2) * ((cols + 1) // 2), np.float32)
+    most = ((rows + 1) // 2) * ((cols + 1) // 2)
+    steps = np.empty(most, np.float32)
+    levels = np.empty(most, np.float32)
+    ratios = np.empty(most, np.float32)
     n = 0
     for r in range(0, rows, 2):
         for c in range(0, cols, 2):
             m = max(mean[r, c], np.float32(0)) + np.float32(0.05) * level
+            steps[n] = edge[r, c]
+            levels[n] = mean[r, c]
             ratios[n] = edge[r, c] / np.sqrt(m)
             n += 1
-    return np.median(ratios[:n])
+    middle = np.median(levels)
+    k = 0
+    for i in range(n):
+        if levels[i] <= middle:
+            steps[k] = steps[i]
+            k += 1
+    return np.median(ratios), np.median(steps[:k])
 
 
 class Masks:
@@ -155,6 +184,7 @@ class Masks:
         geometry = self._geometry
         judge, sharp = self.judge, self._sharp
         level = max(tissue, noise, 1e-3)
+        noisy, dim_edge = typical_edge(edge, mean, np.float32(level))
         dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
         _judge_into(
             judge,
@@ -167,7 +197,9 @@ class Masks:
             bad_share,
             around,
             np.float32(level),
-            np.float32(typical_edge(edge, mean, np.float32(level))),
+            np.float32(noise),
+            np.float32(noisy),
+            np.float32(dim_edge),
             np.float32(dark_level),
             geometry.block_px,
         )
