@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from sln_guide.gui import theme
@@ -41,7 +41,10 @@ class FlatButton(QAbstractButton):
         words = QRectF(self.rect()).adjusted(3, 4, -3, -4)
         painter.setPen(self._ink())
         if self.key and self.height() >= 52:
-            painter.setFont(font(15, bold=True))
+            name = font(tokens.BODY_PX, bold=True)
+            if QFontMetricsF(name).horizontalAdvance(self.text()) > words.width() - 8:
+                name = font(tokens.SMALL_PX, bold=True)
+            painter.setFont(name)
             painter.drawText(
                 words.adjusted(0, 0, 0, -words.height() * 0.44),
                 Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom,

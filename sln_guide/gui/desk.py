@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.commands import Commands
 from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.help import HelpPanel
 from sln_guide.gui.layout import Content
 from sln_guide.gui.nodes import NodesPanel
 from sln_guide.gui.overlay_controls import OverlayControls
@@ -36,6 +37,7 @@ class Desk(QWidget):
         self._make_panels(library)
         self._make_buttons()
         self._lay_out()
+        self.help = HelpPanel(self._dock, replaying=commands.replay is not None)
         video.laid_out.connect(self._place_curves)
 
     def _make_panels(self, library: PlotLibrary) -> None:
@@ -45,6 +47,7 @@ class Desk(QWidget):
         self.thumbnails.view_wanted.connect(commands.choose_view)
         self.nodes = NodesPanel()
         self.overlay = OverlayControls()
+        self.overlay.say("H: all keys")
         self.overlay.changed.connect(lambda changes: commands.change(**changes))
         self.phases = PhaseRow()
         self.phases.pressed.connect(commands.press_phase)
@@ -137,6 +140,7 @@ class Desk(QWidget):
         share = round(self.width() * DOCK_FRACTION)
         self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
         self._set_heights()
+        self.help.hide()
         super().resizeEvent(event)
 
     def _set_heights(self) -> None:

@@ -38,6 +38,8 @@ class Action(StrEnum):
     OPACITY_UP = "opacity up"
     OPACITY_DOWN = "opacity down"
     NEXT_COLOURS = "next colours"
+    MEASURE = "measure"
+    HELP = "help"
     STEP_ON = "step on"
     STEP_BACK = "step back"
     PHASE_1 = "phase 1"
@@ -72,6 +74,8 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_BraceRight: Action.OPACITY_UP,
     Qt.Key.Key_BraceLeft: Action.OPACITY_DOWN,
     Qt.Key.Key_C: Action.NEXT_COLOURS,
+    Qt.Key.Key_D: Action.MEASURE,
+    Qt.Key.Key_H: Action.HELP,
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
     Qt.Key.Key_1: Action.PHASE_1,

@@ -66,7 +66,7 @@ def _row(detection: Detection) -> NodeRow:
         track_id=detection.track_id,
         name=node_name(detection),
         words=" · ".join([words, *detection.flags]),
-        value="" if detection.coasted else sbr_text(detection),
+        value=sbr_text(detection) if doubtful or detection.node_number > 0 else "",
         ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,
     )
@@ -78,7 +78,7 @@ class NodesPanel(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Nodes", parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(HEAD_PX + 3 * ROW_PX + 4)
+        self.setMinimumHeight(HEAD_PX + 4 * SHORT_ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()
         self._empty = ""
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
-from sln_guide.gui.video import as_image
+from sln_guide.gui.painting import as_image
 from sln_guide.guidance import Health, Picture, SessionHealth, View
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
@@ -103,7 +103,7 @@ class Thumbnails(QWidget):
         self.white = Thumbnail("Colour", self)
         self.nir = Thumbnail("NIR", self)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        self.setMinimumHeight(108)
+        self.setMinimumHeight(100)
         self._view = View.MERGED
         self.white.clicked.connect(lambda: self._pressed(View.WHITE))
         self.nir.clicked.connect(lambda: self._pressed(View.NIR))

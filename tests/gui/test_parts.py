@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ import pytest
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from hardware.rig import Registration
 from sln_guide.gui.display import display_available
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
+from sln_guide.gui.layout import Content, Layout, panes
 from sln_guide.gui.nodes import node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
+from sln_guide.gui.painting import as_image
 from sln_guide.gui.phases import PHASES, injection_text, phase_at, phase_detail
+from sln_guide.gui.readout import readout
+from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
-from sln_guide.gui.video import as_image
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import Interval, Kind
+from sln_guide.guidance import CannotJudge, Interval, Kind
 from sln_guide.source import EventMark
 
 
@@ -65,7 +70,7 @@ def test_nodes_in_words(fakes: Any) -> None:
     assert [(r.name, r.words, r.value) for r in rows] == [
         ("SLN-1", "CNR ≥ 7.3 · spot 3.0 mm", "SBR ≥ 2.17"),
         ("SLN-3", "not seen for 3.2 s", ""),
-        ("node", "not confirmed yet", "SBR 2.17 ± 0.05"),
+        ("node", "not confirmed yet", ""),
         ("?", "uncertain · by instrument", "SBR 2.17 ± 0.05"),
     ]
     assert not rows[1].seen
@@ -210,3 +215,60 @@ def test_interval_is_shown_by_its_half_width(fakes: Any) -> None:
     wide = fakes.detection(1, sbr_interval=Interval(1.77, 2.57))
     (row,) = node_rows(source.push(detections=(wide,)).guidance)
     assert row.value == "SBR 2.17 ± 0.40"
+
+
+def test_readout_tells_signal_or_why_not(fakes: Any) -> None:
+    source = fakes.Source()
+    signal = np.full((16, 20), 6.0, np.float32)
+    judge = np.zeros((16, 20), np.uint8)
+    judge[0, 0] = int(CannotJudge.SATURATED | CannotJudge.GLINT)
+    picture = source.push(signal=signal, cannot_judge=judge)
+    told = readout(picture, 80.0, 64.0, 0.1)
+    assert told == "signal 6 counts/(ms·gain) · SBR 1.60 · 0.0 σ · at 8.1, 6.5 mm"
+    assert readout(picture, 3.0, 3.0, None) == "cannot judge: saturated, glint"
+    assert readout(picture, -2.0, 3.0, None) == ""
+    assert readout(picture, 160.0, 3.0, None) == ""
+    assert readout(replace(picture, guidance=None), 80.0, 64.0, 0.1) == ""
+
+
+def test_readout_goes_through_the_registration(fakes: Any) -> None:
+    twice = ((2.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 1.0))
+    source = fakes.Source(registration=Registration(kind="calibrated", white_from_nir=twice))
+    signal = np.arange(320, dtype=np.float32).reshape(16, 20)
+    picture = source.push(signal=signal)
+    assert readout(picture, 100.0, 60.0, None).startswith("signal 66 ")  # NIR 50, 30: row 3, col 6
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("size", [(1400, 780), (500, 400), (800, 2000)])
+def test_panes_lie_within_the_view_and_beside_each_other(
+    layout: Layout, size: tuple[int, int]
+) -> None:
+    divided = panes(layout, *size)
+    assert divided[0].content is Content.MAIN
+    for pane in divided:
+        assert pane.left >= 0
+        assert pane.top >= 0
+        assert pane.left + pane.width <= size[0]
+        assert pane.top + pane.height <= size[1]
+    beside = divided if layout is not Layout.INSET else divided[1:]
+    for one, other in combinations(beside, 2):
+        apart = (
+            one.left + one.width <= other.left
+            or other.left + other.width <= one.left
+            or one.top + one.height <= other.top
+            or other.top + other.height <= one.top
+        )
+        assert apart
+
+
+def test_the_ruler_measures_in_mm_where_there_is_a_scale() -> None:
+    ruler = Ruler()
+    ruler.switch(on=True)
+    ruler.begin((10.0, 10.0))
+    ruler.pull((40.0, 50.0))
+    assert ruler.text(0.1, assumed=False) == "5.0 mm"
+    assert ruler.text(0.1, assumed=True) == "≈ 5.0 mm"
+    assert ruler.text(None, assumed=False) == "50 px"
+    ruler.switch(on=False)
+    assert ruler.length_px == 0.0

@@ -15,6 +15,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QWidget
 
 from sln_guide.gui.buttons import HOLD_S
+from sln_guide.gui.layout import Layout
+from sln_guide.gui.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
 
 Open = Callable[..., Any]
@@ -142,6 +144,48 @@ def test_zoom_by_wheel_key_and_drag(wait_for: Wait, window: Any, source: Any) ->
     over = video.mapTo(window, middle)
     QTest.wheelEvent(window.windowHandle(), over, QPoint(0, 240))
     wait_for(lambda: not video.zoom.fits)
+
+
+def test_layouts_go_round_by_key_and_button(wait_for: Wait, window: Any, source: Any) -> None:
+    seen = []
+    for step in range(4):
+        if step % 2:
+            click(window.layout_button)
+        else:
+            QTest.keyClick(window, Qt.Key.Key_L)
+        source.push()
+        wait_for(lambda: window.video.shown.layout is window.showing.layout)
+        seen.append(window.showing.layout)
+        in_video = window.curves.parent() is window.video
+        assert in_video == (window.showing.layout is Layout.QUAD)
+        sides = {s.content for s in window.video.shown.sides}
+        assert sides == set(layout_sides(window.showing.layout))
+    assert seen == [Layout.TRIPTYCH, Layout.INSET, Layout.QUAD, Layout.SINGLE]
+    assert window.curves.isVisible()
+
+
+def test_distance_by_drag(wait_for: Wait, window: Any, source: Any) -> None:
+    video = window.video
+    QTest.keyClick(window, Qt.Key.Key_D)
+    scale = video.placement().scale
+    start = QPoint(video.width() // 2, video.height() // 2)
+    QTest.mousePress(video, LEFT, pos=start)
+    QTest.mouseMove(video, start + QPoint(round(30 * scale), round(40 * scale)))
+    wait_for(lambda: video.ruler.length_px == pytest.approx(50, abs=1))
+    QTest.mouseRelease(video, LEFT)
+    assert video.zoom.fits, "the picture stayed where it was"
+    QTest.keyClick(window, Qt.Key.Key_D)
+    assert not video.ruler.on
+
+
+def test_help_lists_the_keys_beside_the_picture(window: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_H)
+    assert window.help.isVisible()
+    assert not window.help.geometry().isEmpty()
+    over = window.help.mapTo(window, QPoint(0, 0)).x()
+    assert over >= window.video.geometry().right(), "never over the picture"
+    click(window.help)
+    assert not window.help.isVisible()
 
 
 # -- stamping ----------------------------------------------------------------------------------
