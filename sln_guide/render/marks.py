@@ -299,9 +299,19 @@ def paint_border(
         QRectF(area.right() - width, area.top(), width, area.height()),
     )
     for side in sides:
-        painter.fillRect(side, QBrush(_stripes(ink, scale)) if hatched else QColor(ink))
+        if hatched:
+            strip = Box(side.left(), side.top(), side.right(), side.bottom())
+            paint_kept(
+                painter, strip, ("stripes", ink, scale), lambda p, b: _fill(p, b, ink, scale)
+            )
+        else:
+            painter.fillRect(side, QColor(ink))
     painter.restore()
     return inner
+
+
+def _fill(painter: QPainter, box: Box, ink: str, scale: float) -> None:
+    painter.fillRect(QRectF(0.0, 0.0, box.width, box.height), QBrush(_stripes(ink, scale)))
 
 
 @cache
