@@ -27,7 +27,7 @@ MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
-SMOOTH_BELOW = 4.0
+SMOOTH_BELOW = 8.0
 """From this magnification on the picture's px are shown as they are."""
 
 NAMES = {View.MERGED: "Merged", View.WHITE: "Colour", View.NIR: "NIR"}

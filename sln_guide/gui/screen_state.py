@@ -124,7 +124,16 @@ def screen_state(
     if video_mid_exposure_ns is not None and not replay:
         video_age_ms = (now_ns - video_mid_exposure_ns) / MS
     if replay:
-        verdict = judge_replay(now_ns, guidance, health, registration, view, motion, age_ms)
+        verdict = judge_replay(
+            now_ns,
+            guidance,
+            health,
+            registration,
+            view,
+            motion,
+            age_ms,
+            video_shown=video_mid_exposure_ns is not None,
+        )
         video_old = False
     else:
         verdict = judge_live(

@@ -98,6 +98,8 @@ def judge_replay(
     view: View,
     motion: Motion | None,
     age_ms: float | None,
+    *,
+    video_shown: bool,
 ) -> Verdict:
     """Judge a recording: only what lies in it can be wrong with it. Arguments: `screen_state`."""
 
@@ -120,7 +122,8 @@ def judge_replay(
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return removed(*_UNREGISTERED)
     if guidance is None:
-        return Verdict(Word.REPLAY, Tone.REPLAY, False)
+        opening = Banner(Tone.NEUTRAL, "Opening the recording", "The first picture is being made")
+        return Verdict(Word.REPLAY, Tone.REPLAY, False, None if video_shown else opening)
     if age_ms is not None and not age_ms <= REMOVED_MS:
         return removed(
             "No overlay: NIR and white light lie too far apart in time",

@@ -329,6 +329,13 @@ def test_replay_removes_the_overlay_for_the_same_faults(changes: dict[str, Any])
     assert state.pill == "REPLAY"
 
 
+def test_a_replay_that_has_nothing_to_show_yet_says_so() -> None:
+    state = look(mode=Mode.REPLAY, guidance=None, video_mid_exposure_ns=None)
+    assert (state.pill, state.tone) == ("REPLAY", Tone.REPLAY)
+    assert state.banners[0].headline == "Opening the recording"
+    assert look(mode=Mode.REPLAY, guidance=None).banners == ()
+
+
 def test_simulated_says_so_beside_whatever_else_is_true() -> None:
     state = look(mode=Mode.SIMULATED)
     assert (state.pill, state.tone) == ("SIMULATED", Tone.SIMULATED)
