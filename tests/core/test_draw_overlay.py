@@ -260,7 +260,8 @@ def test_below_threshold_the_anatomy_is_untouched(seed, zoom, angle, tilt, grid_
     white = make_white(height, width, PixelFormat.BAYER_GR8, seed=seed % 97)
     _, gate, inside = oracle(white, guidance, Settings())
     before, after = plain(white), merged(white, guidance)
-    left_alone = inside & (gate < -1e-3)
+    # places are single precision, and these maps are as steep as ten sigma a px
+    left_alone = inside & (gate < -0.05)
     assert (after == before)[left_alone].all()
     column, row = places(white, guidance)
     no_signal = inside & (sample(guidance.signal, column, row) <= -0.5)
