@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from sln_guide.gui import theme
@@ -15,6 +15,8 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 HOLD_S = 0.8
+NARROW_PX = 84
+"""Buttons in a row that are narrower are all written smaller, so that they look alike."""
 
 
 class FlatButton(QAbstractButton):
@@ -41,10 +43,8 @@ class FlatButton(QAbstractButton):
         words = QRectF(self.rect()).adjusted(3, 4, -3, -4)
         painter.setPen(self._ink())
         if self.key and self.height() >= 52:
-            name = font(tokens.BODY_PX, bold=True)
-            if QFontMetricsF(name).horizontalAdvance(self.text()) > words.width() - 8:
-                name = font(tokens.SMALL_PX, bold=True)
-            painter.setFont(name)
+            px = tokens.BODY_PX if self.width() >= NARROW_PX else tokens.SMALL_PX
+            painter.setFont(font(px, bold=True))
             painter.drawText(
                 words.adjusted(0, 0, 0, -words.height() * 0.44),
                 Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QScreen
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QScreen, QShowEvent
+from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from sln_guide.gui.video import VideoView
 from sln_guide.render.look import Look
@@ -13,35 +13,80 @@ from sln_guide.render.look import Look
 class TheatreWindow(QWidget):
     """Full screen on another screen where there is one, else a window beside the operator's.
 
-    Keys pressed here do what they do in the operator's window.
+    A projector that is unplugged puts it away, instead of it falling over the operator's window;
+    plugged in again, it comes back. Keys pressed here do what they do in the operator's window.
     """
+
+    changed = Signal(str)
 
     def __init__(self, operator: QWidget, look: Look) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self._operator = operator
+        self._screen_name: str | None = None
+        self._awaited: str | None = None
         self.setWindowTitle("sln-guide · theatre")
         self.video = VideoView(look=look, clean=True)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.video)
         self.resize(960, 720)
+        app = QApplication.instance()
+        if isinstance(app, QGuiApplication):
+            app.screenRemoved.connect(self._screen_removed)
+            app.screenAdded.connect(self.screen_came)
 
     def toggle(self) -> None:
         """Open it, or put it away."""
+        self._awaited = None
         if self.isVisible():
             self.hide()
-            return
-        other = self._other_screen()
-        if other is None:
-            self.showNormal()
         else:
-            self.setScreen(other)
-            self.setGeometry(other.geometry())
-            self.showFullScreen()
+            self._open_on(self._other_screen())
+
+    def _screen_removed(self, screen: QScreen) -> None:
+        self.screen_gone(screen.name())
+
+    def screen_gone(self, name: str) -> None:
+        """Get out of the way when the screen it is on was unplugged."""
+        if self.isVisible() and self._screen_name == name:
+            self.hide()
+            self._awaited = name
+            self.changed.emit(f"Theatre display {name} unplugged: it comes back when plugged in")
+
+    def screen_came(self, screen: QScreen) -> None:
+        """Come back on the screen that was unplugged."""
+        if self._awaited == screen.name():
+            self._awaited = None
+            self._open_on(screen)
+            self.changed.emit(f"Theatre display {screen.name()} is back")
+
+    def _open_on(self, screen: QScreen | None) -> None:
+        if screen is None:
+            self._screen_name = None
+            self.showNormal()
+            return
+        self._screen_name = screen.name()
+        self.setScreen(screen)
+        self.setGeometry(screen.geometry())
+        self.showFullScreen()
 
     def _other_screen(self) -> QScreen | None:
+        """Return the screen used last, else the first that is not the operator's."""
         own = self._operator.screen()
-        return next((s for s in QGuiApplication.screens() if s is not own), None)
+        others = [s for s in QGuiApplication.screens() if s is not own]
+        return next((s for s in others if s.name() == self._screen_name), None) or next(
+            iter(others), None
+        )
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Tell that it is open."""
+        super().showEvent(event)
+        self.changed.emit("")
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Tell that it is away."""
+        super().hideEvent(event)
+        self.changed.emit("")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Hand the key on."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
+from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import Commands
 from sln_guide.gui.curves import PlotLibrary
@@ -88,6 +89,8 @@ class OperatorWindow(Desk):
         commands.done.connect(self._refresh_all)
         self.theatre = TheatreWindow(self, look)
         self.theatre_button.clicked.connect(self.toggle_theatre)
+        self.theatre.changed.connect(self._theatre_changed)
+        self._awake = Awake()
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
@@ -107,6 +110,8 @@ class OperatorWindow(Desk):
         self._tick.start()
         self._calm.start()
         self.setFocus()
+        if self._source.mode is not Mode.REPLAY:
+            self._awake.hold()
         self._refresh_all()
 
     def end(self) -> None:
@@ -118,6 +123,7 @@ class OperatorWindow(Desk):
         self._wake.end()
         self._tick.stop()
         self._calm.stop()
+        self._awake.let_go()
         self.watch.end()
         self._library.end()
         if self.curves is not None:
@@ -165,7 +171,6 @@ class OperatorWindow(Desk):
         self.overlay.show_settings(settings, guidance)
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
-        self.theatre_button.setChecked(self.theatre.isVisible())
         self.thumbnails.show_view(settings.view)
         self.thumbnails.show_picture(
             self._source.latest_picture(),
@@ -198,7 +203,15 @@ class OperatorWindow(Desk):
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
         self.theatre.toggle()
+
+    def _theatre_changed(self, text: str) -> None:
+        if self._ended:
+            return
         self.theatre_button.setChecked(self.theatre.isVisible())
+        if text:
+            self._say(text, Tone.STALE)
+        else:
+            self.refresh()
 
     def _refresh_all(self) -> None:
         self.refresh()

@@ -499,3 +499,44 @@ def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any, fakes
     source.push(age_ms=600)
     wait_for(lambda: window.nodes.rows == ())
     assert window.nodes.empty_text == "not judged now"
+
+
+class FakeScreen:
+    """A projector."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:
+        return self._name
+
+
+def test_an_unplugged_projector_does_not_drop_its_window_on_the_operator(
+    wait_for: Wait, window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_on(screen: Any) -> None:
+        window.theatre._screen_name = screen.name()
+        opened.append(screen.name())
+        window.theatre.show()
+
+    projector = FakeScreen("HDMI-1")
+    monkeypatch.setattr(window.theatre, "_other_screen", lambda: projector)
+    monkeypatch.setattr(window.theatre, "_open_on", open_on)
+    window.toggle_theatre()
+    assert window.theatre_button.isChecked()
+    window.theatre.screen_gone("DP-3")
+    assert window.theatre.isVisible(), "somebody else's screen"
+    window.theatre.screen_gone("HDMI-1")
+    assert not window.theatre.isVisible()
+    assert not window.theatre_button.isChecked()
+    assert "unplugged" in window.video.message
+    window.theatre.screen_came(FakeScreen("DP-4"))
+    assert not window.theatre.isVisible()
+    window.theatre.screen_came(projector)
+    assert window.theatre.isVisible()
+    assert opened == ["HDMI-1", "HDMI-1"]
+    window.toggle_theatre()
+    window.theatre.screen_came(projector)
+    assert not window.theatre.isVisible(), "put away on purpose"
