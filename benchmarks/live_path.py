@@ -116,26 +116,30 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
     (case,) = cases.glob("*.case")
     checked = verify(case)
     busy_s = cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system
-    return _summary(latencies_ms) | final | {
-        "fps": fps,
-        "painted_hz": len(latencies_ms) / seconds,
-        "cores": busy_s / wall,
-        "case_ok": checked.ok,
-        "case_complete": checked.complete,
-        "rss_mb_after_warm_up": memory[min(len(memory) - 1, 4)] / 1e6,
-        "rss_mb_end": memory[-1] / 1e6,
-        "frames_recorded": {str(k): v for k, v in checked.frames.items()},
-    }
+    return (
+        _summary(latencies_ms)
+        | final
+        | {
+            "fps": fps,
+            "painted_hz": len(latencies_ms) / seconds,
+            "cores": busy_s / wall,
+            "case_ok": checked.ok,
+            "case_complete": checked.complete,
+            "rss_mb_after_warm_up": memory[min(len(memory) - 1, 4)] / 1e6,
+            "rss_mb_end": memory[-1] / 1e6,
+            "frames_recorded": {str(k): v for k, v in checked.frames.items()},
+        }
+    )
 
 
 def measure_bare(fps: float, seconds: float) -> dict[str, Any]:
     """Run a bare loop: camera thread → demosaic → queued wake-up → paint."""
-    from hardware.opencv import cv2  # before Qt: it mends the Qt paths OpenCV sets
     from PySide6.QtCore import QObject, QTimer, Signal
     from PySide6.QtGui import QImage, QPainter, QPaintEvent
     from PySide6.QtWidgets import QApplication, QWidget
 
     from hardware.mock import MockCamera
+    from hardware.opencv import cv2  # before Qt: it mends the Qt paths OpenCV sets
 
     frames = frames_of_phantom()["white"]
     camera = MockCamera(frames, camera_id="white", pace=fps, loop=True)

@@ -82,9 +82,7 @@ def test_a_cut_is_not_taken_for_stillness(pair: Pair, guidance: Guidance) -> Non
 
 
 def test_without_registration_there_is_no_overlay(pair: Pair, guidance: Guidance) -> None:
-    picture = Drawing(Registration(kind="none")).picture(
-        pair.nir, pair.white, guidance, Settings()
-    )
+    picture = Drawing(Registration(kind="none")).picture(pair.nir, pair.white, guidance, Settings())
     assert picture is not None
     assert not picture.overlay_drawn
 
