@@ -108,7 +108,9 @@ class Analyser:
         mean, full = self._nir.mean, self._nir.full
         unit = 1.0 / (max(nir.exposure_us, 1e-3) / 1000.0 * nir.gain)
         levels = np.sort(mean[::3, ::3], axis=None)
-        noise = self._block_noise(nir, mean, levels)
+        level = max(_quantile(levels, 0.6), 1e-3)
+        edges = typical_edge(self._nir.edge, mean, F32(level))
+        noise = self._block_noise(nir, mean, levels, edges)
         floor = F32(max(3 * noise, 0.04 * _quantile(levels, 0.75), 1e-3))
         log_into(self._log, mean, floor)
         np.less_equal(full, F32(0.02), out=self._calm, casting="unsafe")
@@ -120,9 +122,10 @@ class Analyser:
             full,
             self._nir.bad_share,
             self._level,
-            _quantile(levels, 0.6),
+            level,
             noise,
             float(floor),
+            edges,
         )
         judge, usable = self._masks.judge, self._masks.usable
         clock.mark("masks")
@@ -214,7 +217,11 @@ class Analyser:
         )
 
     def _block_noise(
-        self, nir: Frame, mean: NDArray[np.float32], levels: NDArray[np.float32]
+        self,
+        nir: Frame,
+        mean: NDArray[np.float32],
+        levels: NDArray[np.float32],
+        edges: tuple[float, float],
     ) -> float:
         """Noise of a block's mean [counts] at the field's median level."""
         field = self.field
@@ -226,9 +233,9 @@ class Analyser:
             variance = (read * nir.gain) ** 2 + k * max(_quantile(levels, 0.5), 0.0)
             return math.hypot(math.sqrt(variance) / block, rounding)
         if self._step_of_noise is not None:
-            level = max(_quantile(levels, 0.5), 1e-3)
-            ratio, dim_edge = typical_edge(self._nir.edge, mean, F32(level))
-            pixel = max(ratio * math.sqrt(1.05 * level), dim_edge) / self._step_of_noise
+            ratio, dim_edge = edges
+            middle = max(_quantile(levels, 0.5), 0.0) + 0.05 * max(_quantile(levels, 0.6), 1e-3)
+            pixel = max(ratio * math.sqrt(middle), dim_edge) / self._step_of_noise
             return math.hypot(pixel / block, rounding)
         if min(mean.shape) < 3:
             return 1.0

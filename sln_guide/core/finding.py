@@ -17,14 +17,18 @@ from sln_guide.core.spots import (
     find_peaks_into,
     measure_into,
     refine_into,
-    survey_into,
+    region_sums_into,
+    stand_of,
 )
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
+_NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
 _MOST_PEAKS = 256
 _MOST_SPOTS = 48
 _SECTORS = 8
 _ROUNDS = 4
+_TURN = 2 * np.pi * np.arange(RAYS) / RAYS
+_COS, _SIN = np.cos(_TURN), np.sin(_TURN)
 _Z95 = 1.96
 _WOBBLE = 2.5
 """Noise also moves the contour: by this factor errors exceed those at a fixed one (measured)."""
@@ -118,7 +122,7 @@ class SpotFinder:
             left = []
             for k in order:
                 r, c = int(self._peak_r[k]), int(self._peak_c[k])
-                if taken[r, c] or seen.judge[r, c] & CannotJudge.NEAR_INJECTION:
+                if taken[r, c] or int(seen.judge[r, c]) & _NEAR_INJECTION:
                     continue
                 if len(spots) >= _MOST_SPOTS:
                     return spots, True
@@ -157,27 +161,10 @@ class SpotFinder:
         k = int(seen.scale[r, c])
         sigma = self._geometry.spot_sigmas[k]
         smooth = seen.smooth[k]
-        survey_into(
-            self._ring,
-            self._ring_seen,
-            smooth,
-            ground,
-            float(r),
-            float(c),
-            1.8 * sigma,
-            2.6 * sigma,
+        height, level, isolation, count = stand_of(
+            self._ring, self._ring_seen, self._scratch, smooth, ground, r, c, sigma
         )
-        support = float(seen.support[k][r, c])
-        there = self._ring_seen > 0.5
-        count = int(there.sum())
-        if count == 0:
-            return _Shape(0.0, float(smooth[r, c]), -1.0, 0, support)
-        level = float(np.median(self._ring[there]))
-        height = float(smooth[r, c]) - level
-        if height <= 0:
-            return _Shape(height, level, -1.0, count, support)
-        highest = float(self._ring[there].max())
-        return _Shape(height, level, (float(smooth[r, c]) - highest) / height, count, support)
+        return _Shape(height, level, isolation, count, float(seen.support[k][r, c]))
 
     def _is_channel(self, region: int) -> bool:
         """Whether a region is long and thin: by the moments of its cells."""
@@ -273,12 +260,9 @@ class SpotFinder:
         d_sd = noise / math.sqrt(2 * max(ring, 1.0))
         d_cnr = math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
         d_cnr = _Z95 * math.hypot(_WOBBLE * d_cnr, _RING_WOBBLE * cnr)
-        turn = 2 * np.pi * np.arange(RAYS) / RAYS
         top, left = window[0].start, window[1].start
         block = self._geometry.block_px
-        contour = np.stack(
-            [left + x + radius * np.cos(turn), top + y + radius * np.sin(turn)], axis=1
-        )
+        contour = np.stack([left + x + radius * _COS, top + y + radius * _SIN], axis=1)
         self._take(taken, round(top + y), round(left + x), radius)
         contour = ((contour + 0.5) * block - 0.5).astype(np.float32)
         contour.setflags(write=False)
@@ -331,35 +315,32 @@ class SpotFinder:
     ) -> Spot:
         """Measure a whole region against the level around it."""
         block = self._geometry.block_px
-        r, c = np.nonzero(cells)
-        r0, r1 = max(int(r.min()) - 4, 0), int(r.max()) + 5
-        c0, c1 = max(int(c.min()) - 4, 0), int(c.max()) + 5
-        window = (slice(r0, r1), slice(c0, c1))
-        outside = ~cells[window] & (seen.usable[window] > 0.5)
-        mean = seen.mean[window]
-        values = seen.mean[cells]
-        ring = mean[outside] if outside.sum() >= 4 else np.array([values.min()])
-        ring_mean = max(float(np.mean(ring)), seen.noise)
-        ring_sd = max(float(np.std(ring)), seen.noise)
-        in_mean = float(np.mean(values))
+        sums = np.zeros(10)
+        region_sums_into(sums, cells, seen.mean, seen.full, seen.usable, 4)
+        n, sum_r, sum_c, total, highest, lowest, full, ring, ring_sum, ring_squares = sums
+        if ring < 4:
+            ring, ring_sum, ring_squares = 1.0, lowest, lowest**2
+        ring_mean = max(ring_sum / ring, seen.noise)
+        ring_sd = max(math.sqrt(max(ring_squares / ring - (ring_sum / ring) ** 2, 0)), seen.noise)
+        in_mean = total / n
         sbr, cnr = in_mean / ring_mean, (in_mean - ring_mean) / ring_sd
-        area_px = float(len(r)) * block**2
-        d_sbr = _Z95 * seen.noise / ring_mean * math.sqrt(1 / len(r) + sbr**2 / len(ring))
+        area_px = float(n) * block**2
+        d_sbr = _Z95 * seen.noise / ring_mean * math.sqrt(1 / n + sbr**2 / ring)
         d_cnr = _Z95 * math.hypot(
-            seen.noise / ring_sd, cnr * seen.noise / ring_sd / math.sqrt(2 * len(ring))
+            seen.noise / ring_sd, cnr * seen.noise / ring_sd / math.sqrt(2 * ring)
         )
-        saturated = float(np.mean(seen.full[cells]))
+        saturated = float(full / n)
         return Spot(
             kind=kind,
-            x_px=(float(np.mean(c)) + 0.5) * block - 0.5,
-            y_px=(float(np.mean(r)) + 0.5) * block - 0.5,
+            x_px=float(sum_c / n + 0.5) * block - 0.5,
+            y_px=float(sum_r / n + 0.5) * block - 0.5,
             area_px=area_px,
             spot_width_px=2 * math.sqrt(area_px / math.pi),
-            signal=max(float(np.max(values)) - ring_mean, 0.0) * seen.unit,
-            sbr=sbr,
-            sbr_interval=Interval(sbr - d_sbr, sbr + d_sbr),
-            cnr=cnr,
-            cnr_interval=Interval(cnr - d_cnr, cnr + d_cnr),
+            signal=max(float(highest) - ring_mean, 0.0) * seen.unit,
+            sbr=float(sbr),
+            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
+            cnr=float(cnr),
+            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
             significance=significance,
             saturated_fraction=saturated,
             flags=("saturated",) if saturated > 0 else (),

@@ -1,6 +1,7 @@
 """Kernels on the coarse grid: logarithm, mask-aware Gaussian pyramid, resampling.
 
-Private to `core.analysis`. All arrays are float32 and owned by the caller.
+Private to `core.analysis`. All arrays are float32 and owned by the caller. With numba's own error
+model a division tests for zero, and nothing around it becomes SIMD: hence NumPy's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 _LN2 = np.float32(0.6931471805599453)
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def log_into(out, values, floor):  # type: ignore[no-untyped-def]
     """Write ``log(max(values, 0) + floor)``; ``floor`` > 0 keeps noise in the dark small.
 
@@ -21,19 +22,20 @@ def log_into(out, values, floor):  # type: ignore[no-untyped-def]
     relative error below 3e-7, and no call stands in the way of SIMD.
     """
     rows, cols = out.shape
-    exponent = np.empty(cols, np.int32)
+    exponent = np.empty(cols, np.float32)
     for r in range(rows):
         to = out[r]
         given = values[r]
-        bits = to.view(np.int32)
+        bits = to.view(np.uint32)
         for c in range(cols):
             v = given[c]
             to[c] = (v if v > np.float32(0) else np.float32(0)) + floor
         for c in range(cols):
-            # 0x3F3504F3 is sqrt(1/2): the offset makes the exponent round there
-            b = bits[c] - np.int32(0x3F3504F3)
-            exponent[c] = b >> np.int32(23)
-            bits[c] = (b & np.int32(0x007FFFFF)) + np.int32(0x3F3504F3)
+            # 0x3F3504F3 is sqrt(1/2): the offset makes the exponent round there, and keeps the
+            # word positive, so that a logical shift will do
+            b = bits[c] + np.uint32(0x3F800000 - 0x3F3504F3)
+            exponent[c] = np.float32(np.uint32(b >> np.uint32(23)))
+            bits[c] = (b & np.uint32(0x007FFFFF)) + np.uint32(0x3F3504F3)
         for c in range(cols):
             s = (to[c] - np.float32(1)) / (to[c] + np.float32(1))
             q = s * s
@@ -41,10 +43,10 @@ def log_into(out, values, floor):  # type: ignore[no-untyped-def]
             p = p * q + np.float32(0.4)
             p = p * q + np.float32(0.6666666667)
             p = p * q + np.float32(2)
-            to[c] = s * p + np.float32(exponent[c]) * _LN2
+            to[c] = s * p + (exponent[c] - np.float32(127)) * _LN2
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def exp_into(out, values):  # type: ignore[no-untyped-def]
     """Write ``exp(values)`` for values cut to [-80, 80]; relative error below 3e-7.
 
@@ -70,19 +72,19 @@ def exp_into(out, values):  # type: ignore[no-untyped-def]
         bits[i] = bits[i] + (n << np.int32(23))
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _add_pairs(line, before, after, tap):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] += tap * (before[c] + after[c])
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _scale_line(line, source, tap):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] = tap * source[c]
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
     """Gaussian blur; ``taps`` is half of the kernel from its centre; outside counts as 0.
 
@@ -107,7 +109,7 @@ def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
             )
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def halve_into(out, source):  # type: ignore[no-untyped-def]
     """Take every second row and column: ``out[i, j] = source[2 i, 2 j]``."""
     for r in range(out.shape[0]):
@@ -115,7 +117,7 @@ def halve_into(out, source):  # type: ignore[no-untyped-def]
             out[r, c] = source[2 * r, 2 * c]
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
     """Interpolate ``source`` (samples at every ``factor``-th cell of ``out``) bilinearly.
 
@@ -144,7 +146,7 @@ def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
                 to[j * factor + k] = line[j] + f * (line[j + 1] - line[j])
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
     """Write ``sums / weights``, 0 where there is hardly any weight."""
     for r in range(out.shape[0]):
@@ -153,24 +155,33 @@ def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
             out[r, c] = sums[r, c] / w if w > np.float32(1e-3) else np.float32(0)
 
 
-@nb.njit(nogil=True, cache=True)
-def shrink_into(out, kept, source, weight, factor):  # type: ignore[no-untyped-def]
-    """Sum ``source * weight`` and ``weight`` over ``factor`` x ``factor`` cells, as means."""
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def shrink_into(out, kept, source, weight, factor, lines):  # type: ignore[no-untyped-def]
+    """Write means of ``source * weight`` and of ``weight`` over ``factor`` x ``factor`` cells.
+
+    Cells beyond the border count as 0. ``lines``: workspace, (2, factor * out.shape[1]).
+    """
     rows, cols = source.shape
     share = np.float32(1.0) / np.float32(factor * factor)
+    light, mask = lines[0], lines[1]
     for i in range(out.shape[0]):
+        light[:] = np.float32(0)
+        mask[:] = np.float32(0)
+        for r in range(i * factor, min(i * factor + factor, rows)):
+            for c in range(cols):
+                light[c] += source[r, c] * weight[r, c]
+                mask[c] += weight[r, c]
         for j in range(out.shape[1]):
             total = np.float32(0)
             w = np.float32(0)
-            for r in range(i * factor, min(i * factor + factor, rows)):
-                for c in range(j * factor, min(j * factor + factor, cols)):
-                    total += source[r, c] * weight[r, c]
-                    w += weight[r, c]
+            for c in range(j * factor, j * factor + factor):
+                total += light[c]
+                w += mask[c]
             out[i, j] = total * share
             kept[i, j] = w * share
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped-def]
     """Replace cells without ``weight``, in place, by the finest blur with enough support.
 
@@ -189,7 +200,7 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
             image[r, c] = blurs[k, i, j]
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
     """Sample ``source`` bilinearly through a table.
 

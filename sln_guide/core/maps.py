@@ -8,7 +8,7 @@ import numpy as np
 from sln_guide.core.grid import exp_into
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def maps_into(  # type: ignore[no-untyped-def]
     significance,
     signal,
@@ -48,7 +48,7 @@ def maps_into(  # type: ignore[no-untyped-def]
             background[r, c] = near * unit
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def calm_size_into(size, calm, response, usable):  # type: ignore[no-untyped-def]
     """Write |response| cut at 3, and where it is usable and no bright spot; return its mean."""
     total = 0.0

@@ -32,7 +32,7 @@ _HALO = 0.5
 """An injection site's least contrast, and its least width as a share of the largest node's."""
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _judge_into(  # type: ignore[no-untyped-def]
     judge,
     sharp,
@@ -69,7 +69,7 @@ def _judge_into(  # type: ignore[no-untyped-def]
             judge[r, c] = bits
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _forgive_hot_pixels(sharp, mean):  # type: ignore[no-untyped-def]
     """Unset lone cells whose trimmed mean is like their neighbours': one hot pixel is no glint."""
     rows, cols = sharp.shape
@@ -90,7 +90,7 @@ def _forgive_hot_pixels(sharp, mean):  # type: ignore[no-untyped-def]
                 sharp[r, c] = False
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def]
     """Set shaded cells beside one so much brighter that no tissue lies between them."""
     rows, cols = sharp.shape
@@ -105,7 +105,7 @@ def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def
                         sharp[r, c] = True
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def typical_edge(edge, mean, level):  # type: ignore[no-untyped-def]
     """Return what noise alone does to the largest step: its median / sqrt(level), and in the dark.
 
@@ -175,16 +175,18 @@ class Masks:
         tissue: float,
         noise: float,
         floor: float,
+        edges: tuple[float, float],
     ) -> None:
         """Fill `judge` and `usable`.
 
         ``around`` (rows, cols) is the level of the wider surroundings [counts], ``tissue`` the
-        level of the brighter half of the field, ``noise`` a block's [counts].
+        level of the brighter half of the field, ``noise`` a block's [counts],
+        ``edges`` what `typical_edge` says.
         """
         geometry = self._geometry
         judge, sharp = self.judge, self._sharp
         level = max(tissue, noise, 1e-3)
-        noisy, dim_edge = typical_edge(edge, mean, np.float32(level))
+        noisy, dim_edge = edges
         dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
         _judge_into(
             judge,

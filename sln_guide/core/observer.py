@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _gather_into(samples, bands, weight, stride):  # type: ignore[no-untyped-def]
     """Copy every ``stride``-th usable cell of ``bands`` into columns; return how many."""
     count, rows, cols = bands.shape
@@ -28,7 +28,12 @@ def _gather_into(samples, bands, weight, stride):  # type: ignore[no-untyped-def
     return n
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"})
+@nb.njit(
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+    fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"},
+)
 def _dot_3(w, x, y, n):  # type: ignore[no-untyped-def]
     total = np.float32(0)
     for i in range(n):
@@ -36,26 +41,66 @@ def _dot_3(w, x, y, n):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(nogil=True, cache=True)
-def _distances_into(distance, samples, n, inverse):  # type: ignore[no-untyped-def]
-    """Write each column's squared Mahalanobis distance from 0."""
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _invert_into(inverse, matrix):  # type: ignore[no-untyped-def]
+    """Invert a symmetric positive matrix by Gauss-Jordan elimination; False: it is singular."""
+    count = matrix.shape[0]
+    work = matrix.copy()
+    inverse[:] = 0.0
+    for i in range(count):
+        inverse[i, i] = 1.0
+    for i in range(count):
+        pivot = work[i, i]
+        if not pivot > 0.0:
+            return False
+        for k in range(count):
+            work[i, k] /= pivot
+            inverse[i, k] /= pivot
+        for j in range(count):
+            if j != i:
+                f = work[j, i]
+                for k in range(count):
+                    work[j, k] -= f * work[i, k]
+                    inverse[j, k] -= f * inverse[i, k]
+    return True
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _robust_covariance_into(covariance, samples, n, weight, distance, rounds):  # type: ignore[no-untyped-def]
+    """Write the M-estimate; ``distance`` [:n] of the last round. False: there is no spread."""
     count = samples.shape[0]
+    inverse = np.zeros((count, count))
+    cut = np.float32(count)
     for i in range(n):
-        distance[i] = np.float32(0)
-    for a in range(count):
-        for b in range(a + 1):
-            f = np.float32(inverse[a, b] * (1.0 if a == b else 2.0))
+        weight[i] = np.float32(1)
+    for _ in range(rounds):
+        total = 0.0
+        for i in range(n):
+            total += weight[i]
+        scale = 0.0
+        for a in range(count):
+            for b in range(a + 1):
+                value = _dot_3(weight, samples[a], samples[b], n) / total
+                covariance[a, b] = value
+                covariance[b, a] = value
+            scale += covariance[a, a] / count
+        for a in range(count):
+            covariance[a, a] += 1e-4 * scale
+        if not _invert_into(inverse, covariance):
+            return False
+        for i in range(n):
+            distance[i] = np.float32(0)
+        for a in range(count):
             x = samples[a]
-            y = samples[b]
-            for i in range(n):
-                distance[i] += f * x[i] * y[i]
-
-
-@nb.njit(nogil=True, cache=True)
-def _cut_into(weight, distance, n, cut):  # type: ignore[no-untyped-def]
-    for i in range(n):
-        d = distance[i]
-        weight[i] = cut / d if d > cut else np.float32(1)
+            for b in range(a + 1):
+                f = np.float32(inverse[a, b] * (1.0 if a == b else 2.0))
+                y = samples[b]
+                for i in range(n):
+                    distance[i] += f * x[i] * y[i]
+        for i in range(n):
+            d = distance[i]
+            weight[i] = cut / d if d > cut else np.float32(1)
+    return True
 
 
 class TextureStatistics:
@@ -84,28 +129,18 @@ class TextureStatistics:
         n = _gather_into(self._samples, bands, weight, self._stride)
         if n < 8 * count:
             return None
-        w, distance, samples = self._weight, self._distance, self._samples
-        w[:n] = 1.0
         covariance = np.zeros((count, count))
-        for _ in range(self._ROUNDS):
-            total = float(np.sum(w[:n], dtype=np.float64))
-            for a in range(count):
-                for b in range(a + 1):
-                    value = _dot_3(w, samples[a], samples[b], n) / total
-                    covariance[a, b] = covariance[b, a] = value
-            scale = float(np.trace(covariance)) / count
-            if not scale > 0:
-                return None
-            covariance[np.diag_indices(count)] += 1e-4 * scale
-            inverse = np.linalg.inv(covariance)
-            _distances_into(distance, samples, n, inverse)
-            _cut_into(w, distance, n, np.float32(count))
+        distance = self._distance
+        if not _robust_covariance_into(
+            covariance, self._samples, n, self._weight, distance, self._ROUNDS
+        ):
+            return None
         median_of_chi_squared = count * (1 - 2 / (9 * count)) ** 3
         covariance *= float(np.median(distance[:n])) / median_of_chi_squared
         return covariance
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def respond_into(best, which, bands, filters):  # type: ignore[no-untyped-def]
     """Write the largest response over scales, ``filters`` (S, B) @ bands, and which gave it."""
     scales, count = filters.shape

@@ -27,7 +27,7 @@ _RIDGE = 0.005
 """Share of colour's variance below which a direction of colour is not trusted."""
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _solve_3(a, b, out):  # type: ignore[no-untyped-def]
     """Solve a symmetric positive 3 x 3 system by elimination; ``a`` and ``b`` are used up."""
     for i in range(3):
@@ -43,7 +43,7 @@ def _solve_3(a, b, out):  # type: ignore[no-untyped-def]
         out[i] = t / a[i, i]
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _gather_bands(y, x, blurs, support, stride):  # type: ignore[no-untyped-def]
     """Gather band differences of NIR (y) and colours (x), each band in units of NIR's spread.
 
@@ -70,7 +70,7 @@ def _gather_bands(y, x, blurs, support, stride):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _leverage_into(weight, x, n):  # type: ignore[no-untyped-def]
     """Weigh samples down whose colour is unlike the field's: 3 / squared Mahalanobis distance.
 
@@ -78,8 +78,8 @@ def _leverage_into(weight, x, n):  # type: ignore[no-untyped-def]
     it alone would decide there, and a stained node would explain its own light.
     """
     a = np.zeros((3, 3))
-    b = np.zeros(3)
-    v = np.zeros(3)
+    inverse = np.zeros((3, 3))
+    unit = np.zeros(3)
     work = np.zeros((3, 3))
     for m in range(n):
         weight[m] = 1.0
@@ -100,16 +100,19 @@ def _leverage_into(weight, x, n):  # type: ignore[no-untyped-def]
             for j in range(3):
                 a[i, j] /= total
             a[i, i] += 1e-4 * trace / total + 1e-12
-        for m in range(n):
-            for i in range(3):
-                b[i] = x[i, m]
+        for i in range(3):
             work[:] = a
-            _solve_3(work, b, v)
-            d = v[0] * x[0, m] + v[1] * x[1, m] + v[2] * x[2, m]
+            unit[:] = 0.0
+            unit[i] = 1.0
+            _solve_3(work, unit, inverse[i])
+        for m in range(n):
+            p, q, r = x[0, m], x[1, m], x[2, m]
+            d = inverse[0, 0] * p * p + inverse[1, 1] * q * q + inverse[2, 2] * r * r
+            d += 2.0 * (inverse[0, 1] * p * q + inverse[0, 2] * p * r + inverse[1, 2] * q * r)
             weight[m] = min(1.0, 3.0 / max(d, 1e-12))
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _regress_into(beta, y, x, n, residual, leverage):  # type: ignore[no-untyped-def]
     """Robust least squares of y on three x: bounded influence of odd colours and odd light.
 
@@ -146,7 +149,7 @@ def _regress_into(beta, y, x, n, residual, leverage):  # type: ignore[no-untyped
         spread = 1.4826 * np.median(np.abs(residual[:n])) + 1e-9
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _combine_into(out, logs, beta):  # type: ignore[no-untyped-def]
     b0, b1, b2 = np.float32(beta[0]), np.float32(beta[1]), np.float32(beta[2])
     for r in range(out.shape[0]):
@@ -165,7 +168,7 @@ class ColourPrior:
         spots = geometry.spot_sigmas
         self._half = half = (-(-rows // _FACTOR), -(-cols // _FACTOR))
         steps, had = [], 0.0
-        for sigma in (0.9 * spots[0], 0.9 * spots[2], 0.9 * spots[4]):
+        for sigma in (0.9 * spots[0], 0.9 * spots[2], 0.9 * spots[3]):
             more = float(np.sqrt(sigma**2 - had**2)) / _FACTOR
             taps = gaussian_taps(more)
             margin = 2 * (len(taps) - 1)
@@ -180,6 +183,7 @@ class ColourPrior:
         self._y, self._x = np.zeros(most, np.float32), np.zeros((3, most), np.float32)
         self._residual, self._leverage = np.zeros(most), np.zeros(most)
         self._beta = np.zeros(3)
+        self._lines = np.zeros((2, _FACTOR * half[1]), np.float32)
         self.prediction = np.zeros((rows, cols), np.float32)
 
     def fit(
@@ -194,7 +198,7 @@ class ColourPrior:
             level = float(colour[k, ::8, ::8].mean())
             log_into(self.logs[k], colour[k], np.float32(max(0.02 * level, 1e-3)))
         for i, image in enumerate((log_nir, *self.logs)):
-            shrink_into(self._sums[0], self._weights[0], image, good, _FACTOR)
+            shrink_into(self._sums[0], self._weights[0], image, good, _FACTOR, self._lines)
             for k, (taps, padded) in enumerate(self._steps):
                 blur_into(self._sums[k + 1], self._sums[k], taps, padded)
                 if i == 0:
@@ -211,7 +215,7 @@ class ColourPrior:
         return True
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _place(shapes, r, c, rows, cols):  # type: ignore[no-untyped-def]
     v = 2.0 * r / max(rows - 1, 1) - 1.0
     u = 2.0 * c / max(cols - 1, 1) - 1.0
@@ -223,7 +227,7 @@ def _place(shapes, r, c, rows, cols):  # type: ignore[no-untyped-def]
     shapes[5] = v * v
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def trend_sums_into(normal, right, errors, image, prediction, weight, beta, spread, stride):  # type: ignore[no-untyped-def]
     """Accumulate the normal equations of a paraboloid; write |error| of the last fit.
 
@@ -249,13 +253,17 @@ def trend_sums_into(normal, right, errors, image, prediction, weight, beta, spre
             if spread > 0 and abs(error) > spread:
                 w = spread / abs(error)
             for i in range(6):
-                right[i] += w * shapes[i] * value
-                for j in range(6):
-                    normal[i, j] += w * shapes[i] * shapes[j]
+                ws = w * shapes[i]
+                right[i] += ws * value
+                for j in range(i + 1):
+                    normal[i, j] += ws * shapes[j]
+    for i in range(6):
+        for j in range(i):
+            normal[j, i] = normal[i, j]
     return n
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def residual_into(residual, trend, image, prediction, beta):  # type: ignore[no-untyped-def]
     """Write the paraboloid, and what it and ``prediction`` leave of ``image``."""
     rows, cols = image.shape

@@ -38,7 +38,7 @@ class Pyramid:
         self._rungs: list[_Rung] = []
         factor, had, shape = 1, 0.0, (rows, cols)
         for sigma in sigmas:
-            halve = had >= 2.2 * factor and min(shape) >= 8
+            halve = had >= 1.8 * factor and min(shape) >= 8
             if halve:
                 factor *= 2
                 shape = (-(-shape[0] // 2), -(-shape[1] // 2))
@@ -104,11 +104,12 @@ class Surroundings:
         self._sums_blurred = np.zeros(shape, np.float32)
         self._weights_blurred = np.zeros(shape, np.float32)
         self._line = np.zeros(shape[1] + 2, np.float32)
+        self._lines = np.zeros((2, f * shape[1]), np.float32)
         self.level = np.zeros((rows, cols), np.float32)
 
     def blur(self, values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the blurred level of ``values`` where they have weight; overwritten next time."""
-        shrink_into(self._sums, self._weights, values, weight, self._FACTOR)
+        shrink_into(self._sums, self._weights, values, weight, self._FACTOR, self._lines)
         blur_into(self._sums_blurred, self._sums, self._taps, self._padded)
         blur_into(self._weights_blurred, self._weights, self._taps, self._padded)
         divide_into(self._sums_blurred, self._sums_blurred, self._weights_blurred)

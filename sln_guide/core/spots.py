@@ -114,6 +114,8 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
             dy = i - y
             dx = j - x
             d = np.sqrt(dy * dy + dx * dx)
+            if d > reach:
+                continue
             turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
             if turn < 0:
                 turn += n
@@ -168,18 +170,23 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
 
 
 @nb.njit(nogil=True, cache=True)
-def _centre(image, y, x, radius, level, farthest):  # type: ignore[no-untyped-def]
+def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
     """Return the centroid of what exceeds ``level`` inside a star-shaped contour."""
     rows, cols = image.shape
     n = radius.shape[0]
     total = 0.0
     sum_y = 0.0
     sum_x = 0.0
-    reach = int(farthest) + 2
+    longest = 0.0
+    for k in range(n):
+        longest = max(longest, radius[k])
+    reach = int(longest) + 2
     for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
         for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
             dy = i - y
             dx = j - x
+            if image[i, j] <= level or dy * dy + dx * dx > (longest + 0.5) ** 2:
+                continue
             turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
             if turn < 0:
                 turn += n
@@ -218,7 +225,7 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
             return y, x, base, top, radius.shape[0]
         half = 0.5 * (base + top)
         lost = trace_contour_into(radius, image, y, x, half, farthest)
-        y2, x2 = _centre(image, y, x, radius, half, farthest)
+        y2, x2 = _centre(image, y, x, radius, half)
         # a centre that runs away has fallen into a neighbour: stay
         if (y2 - y) ** 2 + (x2 - x) ** 2 <= sigma * sigma:
             y, x = y2, x2
@@ -233,3 +240,59 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
         if n >= 3:
             base = np.median(scratch[:n])
     return y, x, base, top, lost
+
+
+@nb.njit(nogil=True, cache=True)
+def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[no-untyped-def]
+    """Return how the peak (r, c) stands out of the annulus around it.
+
+    (height over the median sector, that median, share of the height it keeps over the highest
+    sector, sectors that could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
+    """
+    survey_into(ring, seen, image, usable, float(r), float(c), 1.8 * sigma, 2.6 * sigma)
+    n = 0
+    for k in range(ring.shape[0]):
+        if seen[k] > 0.5:
+            scratch[n] = ring[k]
+            n += 1
+    if n == 0:
+        return 0.0, float(image[r, c]), -1.0, 0
+    level = np.median(scratch[:n])
+    height = image[r, c] - level
+    if height <= 0.0:
+        return height, level, -1.0, n
+    return height, level, (image[r, c] - np.max(scratch[:n])) / height, n
+
+
+@nb.njit(nogil=True, cache=True)
+def region_sums_into(out, cells, mean, full, usable, margin):  # type: ignore[no-untyped-def]
+    """Sum over a region and over usable cells of its bounding box grown by ``margin``.
+
+    ``out`` (10): count, rows, cols, mean, highest mean, lowest mean, full; around: count, mean,
+    mean squared.
+    """
+    rows, cols = cells.shape
+    out[:] = 0.0
+    top, bottom, left, right = rows, -1, cols, -1
+    out[4] = -np.inf
+    out[5] = np.inf
+    for r in range(rows):
+        for c in range(cols):
+            if cells[r, c]:
+                top, bottom = min(top, r), max(bottom, r)
+                left, right = min(left, c), max(right, c)
+                v = mean[r, c]
+                out[0] += 1
+                out[1] += r
+                out[2] += c
+                out[3] += v
+                out[4] = max(out[4], v)
+                out[5] = min(out[5], v)
+                out[6] += full[r, c]
+    for r in range(max(top - margin, 0), min(bottom + margin + 1, rows)):
+        for c in range(max(left - margin, 0), min(right + margin + 1, cols)):
+            if not cells[r, c] and usable[r, c] > 0.5:
+                v = mean[r, c]
+                out[7] += 1
+                out[8] += v
+                out[9] += np.float64(v) * v
