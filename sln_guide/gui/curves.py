@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SPAN_MIN_S = 60.0
 SPAN_MAX_S = 600.0
 MARKS_SHOWN = 12
+POINTS_SHOWN = 400
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -103,13 +104,13 @@ class CurvesPanel(Panel):
             self._plot = None
 
     def _made_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
-        pg.setConfigOptions(antialias=True)
+        # Smooth thick lines cost tens of milliseconds a paint, which the video would miss.
+        pg.setConfigOptions(antialias=False)
         axis = _clock_axis(pg)
         plot = pg.PlotWidget(background=tokens.PANEL, axisItems={"bottom": axis}, enableMenu=False)
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         plot.hideButtons()
         plot.setMouseEnabled(False, False)
-        plot.showGrid(x=False, y=True, alpha=0.25)
         for name in ("left", "bottom"):
             shown = plot.getAxis(name)
             shown.setTickFont(font(13))
@@ -133,7 +134,7 @@ class CurvesPanel(Panel):
                 self._plot.addItem(name, ignoreBounds=True)
                 self._curves[node_number] = (curve, name)
             curve, name = self._curves[node_number]
-            curve.setData(times_s, values)
+            curve.setData(*thinned(times_s, values))
             seen = np.flatnonzero(np.isfinite(values))
             name.setVisible(seen.size > 0)
             if seen.size:
@@ -168,6 +169,22 @@ class CurvesPanel(Panel):
             painter.setPen(QPen(QColor(tokens.LINE), 1))
             area = QRectF(self.rect()).adjusted(60, HEAD_PX, -16, -24)
             painter.drawLine(area.bottomLeft(), area.bottomRight())
+
+
+def thinned(
+    times_s: NDArray[np.float64], values: NDArray[np.float64], most: int = POINTS_SHOWN
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return at most ``most`` points: means of equal runs; a run without any value stays NaN."""
+    if times_s.size <= most:
+        return times_s, values
+    starts = np.unique(np.linspace(0, times_s.size, most, endpoint=False).astype(np.intp))
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known.astype(np.float64), starts)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    lengths = np.diff(np.append(starts, times_s.size))
+    means = np.full(starts.size, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return np.add.reduceat(times_s, starts) / lengths, means
 
 
 def axis_top(signals: Iterable[NDArray[np.float64]]) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QColor, QPalette
+from pathlib import Path
+
+from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
+import sln_guide
 from sln_guide.gui.readings import Tone
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
@@ -27,6 +30,15 @@ def colour(tone: Tone, alpha: float = 1.0) -> QColor:
     return shade(TONES[tone], alpha)
 
 
+def icon() -> QIcon:
+    """Return the application's icon; an empty one where its file was not installed."""
+    package = Path(sln_guide.__file__).parent
+    for path in (package / "_assets" / "icon.svg", package.parent / "assets" / "icon.svg"):
+        if path.is_file():
+            return QIcon(str(path))
+    return QIcon()
+
+
 def dress(app: QApplication) -> None:
     """Give the application its look.
 
@@ -36,6 +48,7 @@ def dress(app: QApplication) -> None:
         If Qt finds no font: says what to install.
     """
     app.setStyle(QStyleFactory.create("Fusion"))
+    app.setWindowIcon(icon())
     app.setFont(font(tokens.BODY_PX))
     palette = QPalette()
     for role, value in (

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from itertools import combinations
@@ -18,6 +21,9 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
+from sln_guide.gui import theme
+from sln_guide.gui.awake import Awake
+from sln_guide.gui.curves import axis_top, thinned
 from sln_guide.gui.display import display_available
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
@@ -111,6 +117,25 @@ def test_history_forgets_tracks_that_left_long_ago(fakes: Any) -> None:
     for step in range(60):
         history.add(KEPT_S + 1.0 + step, without)
     assert history.signals() == {}
+
+
+def test_curves_are_thinned_without_inventing_values() -> None:
+    times = np.arange(1000.0)
+    values = np.where((times >= 300) & (times < 400), np.nan, times)
+    shown_times, shown = thinned(times, values, 100)
+    assert shown_times.size == shown.size == 100
+    assert np.isnan(shown[30:40]).all()
+    assert np.isfinite(np.delete(shown, np.s_[30:40])).all()
+    np.testing.assert_allclose(shown[:30], shown_times[:30])
+    few = thinned(times[:50], values[:50], 100)
+    np.testing.assert_array_equal(few[1], values[:50])
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(0.0, 1.0), (0.9, 1.0), (1.0, 1.2), (97.0, 120.0), (4.9, 6.0)]
+)
+def test_the_curves_axis_ends_at_a_round_number(highest: float, top: float) -> None:
+    assert axis_top([np.array([np.nan, highest]), np.array([np.nan])]) == pytest.approx(top)
 
 
 def test_phases_from_events() -> None:
@@ -210,6 +235,11 @@ def test_a_display_is_there_only_if_somebody_answers(tmp_path: Path) -> None:
         assert display_available(there | {"QT_QPA_PLATFORM": "wayland"})
 
 
+def test_the_icon_can_be_drawn(qt: QApplication) -> None:
+    drawn = theme.icon().pixmap(64, 64).toImage()
+    assert drawn.pixelColor(32, 32).green() > 200, "a node glows in its middle"
+
+
 def test_interval_is_shown_by_its_half_width(fakes: Any) -> None:
     source = fakes.Source()
     wide = fakes.detection(1, sbr_interval=Interval(1.77, 2.57))
@@ -272,3 +302,56 @@ def test_the_ruler_measures_in_mm_where_there_is_a_scale() -> None:
     assert ruler.text(None, assumed=False) == "50 px"
     ruler.switch(on=False)
     assert ruler.length_px == 0.0
+
+
+DESKTOP = """
+import subprocess, sys
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
+from PySide6.QtDBus import QDBusConnection
+app = QCoreApplication(["desktop"])
+class ScreenSaver(QObject):
+    @Slot(str, str, result=int)
+    def Inhibit(self, who, why):
+        print("asked by", who, flush=True)
+        return 7
+desktop, bus = ScreenSaver(), QDBusConnection.sessionBus()
+assert bus.registerService("org.freedesktop.ScreenSaver")
+assert bus.registerObject(
+    "/ScreenSaver", "org.freedesktop.ScreenSaver", desktop, QDBusConnection.ExportAllSlots
+)
+client = subprocess.Popen([sys.executable, "-c", '''
+from PySide6.QtCore import QCoreApplication
+from sln_guide.gui.awake import Awake
+app = QCoreApplication(["client"])
+awake = Awake()
+print("held", awake.hold(), flush=True)
+awake.let_go()
+print("held", awake.held, flush=True)
+'''])
+looking = QTimer()
+looking.timeout.connect(lambda: client.poll() is None or app.quit())
+looking.start(20)
+app.exec()
+"""
+
+
+@pytest.mark.skipif(shutil.which("dbus-run-session") is None, reason="no D-Bus")
+def test_the_desktop_is_asked_to_stay_awake() -> None:
+    done = subprocess.run(
+        ["dbus-run-session", "--", sys.executable, "-c", DESKTOP],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split("\n")[:3] == ["asked by sln-guide", "held True", "held False"], done
+
+
+def test_without_a_desktop_nothing_is_held(
+    qt: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+    awake = Awake()
+    assert not awake.hold()
+    awake.let_go()
+    assert not awake.held
