@@ -95,7 +95,9 @@ class CurvesPanel(Panel):
         self._draw_marks(events, end - span)
         room = NAME_PX / max(self._plot.width() - NAME_PX, NAME_PX)
         self._plot.setXRange(end - span, end + room * span, padding=0)
-        self._plot.setYRange(0, axis_top(v[first:] for v in signals.values()), padding=0)
+        # a little above the round number, so that its own label has room
+        top = 1.1 * axis_top(v[first:] for v in signals.values())
+        self._plot.setYRange(0, top, padding=0)
 
     def end(self) -> None:
         """Take the plot apart: it would leave its hidden menus behind."""

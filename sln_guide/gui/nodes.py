@@ -52,6 +52,14 @@ def node_rows(guidance: Guidance | None) -> tuple[NodeRow, ...]:
     return tuple(_row(d) for d in listed)
 
 
+def fitting_words(words: str, metrics: QFontMetricsF, room: float) -> str:
+    """Return as many of the words, parted by dots, as fit; the first is cut if it must be."""
+    parts = words.split(" · ")
+    while len(parts) > 1 and metrics.horizontalAdvance(" · ".join(parts)) > room:
+        parts.pop()
+    return metrics.elidedText(" · ".join(parts), Qt.TextElideMode.ElideRight, room)
+
+
 def _row(detection: Detection) -> NodeRow:
     doubtful = detection.kind is Kind.UNCERTAIN
     if detection.coasted:
@@ -165,5 +173,5 @@ class NodesPanel(Panel):
         painter.drawText(
             said,
             Qt.AlignmentFlag.AlignVCenter,
-            QFontMetricsF(small).elidedText(row.words, Qt.TextElideMode.ElideRight, said.width()),
+            fitting_words(row.words, QFontMetricsF(small), said.width()),
         )
