@@ -26,7 +26,7 @@ from sln_guide.guidance import Guidance, Pair, Settings, View
 ASSUMED = Registration(kind="assumed")
 
 
-def field_of(nir: Frame, mm_per_px: float, **more: Any) -> Field:
+def field_of(nir: Frame, mm_per_px: float, dark_counts: float = 64.0, **more: Any) -> Field:
     return Field(
         nir.height,
         nir.width,
@@ -35,7 +35,7 @@ def field_of(nir: Frame, mm_per_px: float, **more: Any) -> Field:
         mm_per_px,
         3.0,
         20.0,
-        64.0,
+        dark_counts,
         None,
         None,
         **more,

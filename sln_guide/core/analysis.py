@@ -32,7 +32,7 @@ _TYPICAL_SPOT = 1
 """Index of the spot size that detection limits are told for: a small node's."""
 _TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
-_PLAIN_SPREAD = 0.04
+_PLAIN_SPREAD = 0.035
 """Least spread of log NIR a field without any signal is taken to have."""
 
 
@@ -297,22 +297,21 @@ class Analyser:
     ) -> tuple[NDArray[np.float32], float]:
         """Significance of light above the darker, larger part of the field, and that level.
 
-        On log NIR less what colour explains, smoothed. What fluoresces over more than a node's
-        size is no node, but it is light, and the operator shall see it. The spread of the darker
-        part is its texture, shading and noise; being a lower quantile, it knows nothing of what
-        glows.
+        On the smoothed logarithm. What fluoresces over more than a node's size is no node, but it
+        is light, and the operator shall see it. The spread of the darker part is its texture,
+        shading and noise; being a lower quantile, it knows nothing of what glows. Where tissue
+        itself is uneven that spread is wide, and only what is several times brighter is shown.
         """
-        plain = np.where(usable > F32(0.5), trend + smooth, self._log - prediction)
-        seen = np.sort(plain[::3, ::3][usable[::3, ::3] > F32(0.5)])
+        lit = np.where(usable > F32(0.5), trend + smooth + prediction, self._log)
+        seen = np.sort(lit[::3, ::3][usable[::3, ::3] > F32(0.5)])
         if seen.size == 0:
-            return np.zeros(plain.shape, F32), 0.0
+            return np.zeros(lit.shape, F32), 0.0
         low, level = _quantile(seen, 0.1), _quantile(seen, 0.4)
-        smoothed = noise / max(2 * math.sqrt(math.pi) * self._pyramid.sigmas[0], 1.0)
-        dim = smoothed / max(math.exp(level + float(np.mean(prediction))), smoothed)
-        sigma = math.hypot(0.75 * (level - low), _PLAIN_SPREAD, dim)
-        plain -= F32(level)
-        plain *= F32(1.0 / sigma)
-        return plain, level
+        left = noise / max(2 * math.sqrt(math.pi) * self._pyramid.sigmas[0], 1.0)
+        sigma = math.hypot(0.7 * (level - low), _PLAIN_SPREAD, left / math.exp(level))
+        lit -= F32(level)
+        lit *= F32(1.0 / sigma)
+        return lit, level
 
     def _false_calls(self, threshold_sigma: float) -> float:
         """Return the false calls to expect in one field of texture without a node.

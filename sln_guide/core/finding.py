@@ -317,7 +317,7 @@ class SpotFinder:
         block = self._geometry.block_px
         sums = np.zeros(10)
         region_sums_into(sums, cells, seen.mean, seen.full, seen.usable, 4)
-        n, sum_r, sum_c, total, highest, lowest, full, ring, ring_sum, ring_squares = sums
+        n, sum_r, sum_c, total, highest, lowest, full, ring, ring_sum, ring_squares = sums.tolist()
         if ring < 4:
             ring, ring_sum, ring_squares = 1.0, lowest, lowest**2
         ring_mean = max(ring_sum / ring, seen.noise)

@@ -27,14 +27,14 @@ def maps_into(  # type: ignore[no-untyped-def]
 
     The significance is the larger of a spot's (``local``) and of light that covers more than a
     node (``extended``), and the background is that of whichever it is: the wide surroundings, or
-    ``ground``, the darker part of the field; both in the logarithm, without colour's part.
+    ``ground``, the darker part of the field; both in the logarithm.
     """
     rows, cols = mean.shape
     line = np.empty((2, cols), np.float32)
     for r in range(rows):
         for c in range(cols):
             line[0, c] = trend[r, c] + prediction[r, c] + widest[r, c]
-            line[1, c] = ground + prediction[r, c]
+            line[1, c] = ground
         exp_into(line, line)
         for c in range(cols):
             near = max(line[0, c] - floor, np.float32(0))

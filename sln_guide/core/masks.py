@@ -213,9 +213,9 @@ class Masks:
         joined = sharp | (self._shade & ~self._dark)
         grow_into(self._grown, sharp)
         count, sizes = self._regions(joined)
-        edges = np.zeros(count + 1, np.int64)
-        count_into(edges, self._labels, sharp)
-        metal = (edges > glint_cells) & (edges > 0.06 * sizes)
+        rims = np.zeros(count + 1, np.int64)
+        count_into(rims, self._labels, sharp)
+        metal = (rims > glint_cells) & (rims > 0.06 * sizes)
         metal[0] = False
         keep_into(self._grown, self._labels, metal)
         judge[self._grown] |= np.uint8(CannotJudge.INSTRUMENT)
