@@ -32,7 +32,7 @@ _TYPICAL_SPOT = 1
 """Index of the spot size that detection limits are told for: a small node's."""
 _TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
-_PLAIN_SPREAD = 0.035
+_PLAIN_SPREAD = 0.048
 """Least spread of log NIR a field without any signal is taken to have."""
 
 
