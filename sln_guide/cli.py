@@ -143,8 +143,11 @@ def replay(options: argparse.Namespace) -> int:
     """Show a recorded case in the window."""
     from sln_guide.recording.reader import CaseReader
     from sln_guide.replay import ReplaySession
+    from sln_guide.warm_up import warm_up
 
-    session = ReplaySession(CaseReader(options.case))
+    case = CaseReader(options.case)
+    warm_up(case.rig)
+    session = ReplaySession(case)
     session.set_speed(options.speed)
     if not options.paused:
         session.play()

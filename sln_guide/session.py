@@ -110,7 +110,7 @@ class LiveSession:
         self._recorder_lock = threading.Lock()
         self._snapshot_wanted = False
         self._latency = Latency()
-        self._painted_number = 0
+        self._painted = (0, False)
         self._fault: _Fault | None = None
         self._events: list[EventMark] = []
         self._started_ns = time.monotonic_ns()
@@ -224,13 +224,16 @@ class LiveSession:
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
         """Note a paint: for the case's `shown` log, and for the latency if something is new.
 
+        The same picture again is told only when its overlay was withdrawn, or came back.
+
         Counted from the oldest frame that this paint shows for the first time.
         """
-        if picture.number == self._painted_number:
+        if (picture.number, overlay_visible) == self._painted:
             return
-        self._painted_number = picture.number
+        first, self._painted = picture.number != self._painted[0], (picture.number, overlay_visible)
         guidance, white = picture.guidance, picture.white
-        self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
+        if first:
+            self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
         generation = None if guidance is None else guidance.generation
         sequence = None if white is None else white.sequence
         self._record(

@@ -69,7 +69,7 @@ class PictureSource(Protocol):
         ...
 
     def health(self) -> SessionHealth:
-        """Return a fresh summary of streams, recorder, processing, latency."""
+        """Return a fresh summary of streams, recorder, processing, latency. Any thread."""
         ...
 
     def change(self, **changes: Any) -> Settings:
@@ -98,7 +98,7 @@ class Recordable(Protocol):
         ...
 
     def stop_recording(self) -> None:
-        """Close the case; returns when it is safely on disk."""
+        """End the case: what waits is still written. Returns at once; `health` says when."""
         ...
 
 
