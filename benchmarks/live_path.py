@@ -252,7 +252,7 @@ class _Display:
             return
         read_end, write_end = os.pipe()
         self._server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write_end), "-screen", "0", "1920x1080x24"],
+            ["Xvfb", "-noreset", "-displayfd", str(write_end), "-screen", "0", "1920x1080x24"],
             pass_fds=[write_end],
             stderr=subprocess.DEVNULL,
         )

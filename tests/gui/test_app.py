@@ -163,7 +163,7 @@ def test_without_a_display_it_runs_offscreen_only_if_it_ends_by_itself(tmp_path:
 def test_on_a_real_x_server_beside_opencv(tmp_path: Path) -> None:
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1920x1080x24"],
+        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "1920x1080x24"],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )

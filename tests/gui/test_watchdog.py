@@ -138,7 +138,7 @@ for line in sys.stdin:
 def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1366x768x24"],
+        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "1366x768x24"],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )
