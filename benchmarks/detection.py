@@ -254,10 +254,10 @@ def main(*, quick: bool = False) -> dict[str, Any]:
     """Measure and print; return the figures."""
     thresholds = (4.0, 4.5, 5.0, 6.0)
     return {
-        "own": measure("own scenes", own_scenes(20 if quick else 120), thresholds),
-        "phantom": measure("phantom, hard", phantom_scenes(8 if quick else 80), thresholds),
+        "own": measure("own scenes", own_scenes(20 if quick else 100), thresholds),
+        "phantom": measure("phantom, hard", phantom_scenes(8 if quick else 40), thresholds),
         "real": measure_real_tissue(),
-        "coverage": measure_coverage(10 if quick else 100),
+        "coverage": measure_coverage(10 if quick else 80),
     }
 
 
