@@ -63,7 +63,7 @@ def _judge_into(  # type: ignore[no-untyped-def]
                 bits |= 2
             limit = _NOISE_EDGES * max(noisy * np.sqrt(m + np.float32(0.05) * level), dim_edge)
             limit += _SHARP * (m + np.float32(0.1) * level)
-            sharp[r, c] = block >= 3 and bits & 1 == 0 and edge[r, c] > limit
+            sharp[r, c] = block >= 3 and edge[r, c] > limit
             shade[r, c] = m + np.float32(3.0) * noise < _SHADE * around[r, c]
             dark[r, c] = bits & 2 != 0
             judge[r, c] = bits
