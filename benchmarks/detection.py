@@ -93,7 +93,7 @@ class Shot:
 
 def own_scenes(count: int) -> Iterator[Shot]:
     for seed in range(count):
-        scene = render(20_000 + seed)
+        scene = render(60_000 + seed)
         light = np.asarray(scene.nir.pixels).astype(np.float32) - np.float32(scene.dark_counts)
         yield Shot(scene.nir, scene.white, ASSUMED, MM_PER_PX, scene.nodes, light, 64.0)
 

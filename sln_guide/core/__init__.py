@@ -23,6 +23,11 @@ def _source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else could have put code there: what is cached is loaded and run."""
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
 def _cache_folder() -> Path:
     """Return a writable folder for compiled kernels: the user's cache, else a temporary one."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -32,7 +37,10 @@ def _cache_folder() -> Path:
     for parent in (Path(base), Path(tempfile.gettempdir()) / f"sln-guide-{user}"):
         folder = parent / name
         try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
+            if not _is_ours(parent):
+                continue
             with tempfile.TemporaryFile(dir=folder):
                 return folder
         except OSError:

@@ -37,7 +37,10 @@ _RING_WOBBLE = 0.014
 
 _ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
+_CLEARLY_ALONE = 0.58
+"""From here on a peak is a node even where its light runs into something long."""
 _CLEAR = 0.58
+"""Usable share of a spot's own area that makes up for a sector that is out of sight."""
 _BRIGHT = np.float32(3.5)
 """Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
 _REACH = 0.6
@@ -152,7 +155,7 @@ class SpotFinder:
     def _on_channel(self, seen: Seen, shape: _Shape, r: int, c: int) -> bool:
         """Whether the peak is but a bright place of a channel: not much brighter than its line."""
         region = int(self._labels[r, c])
-        if not self._is_channel(region):
+        if shape.isolation >= _CLEARLY_ALONE or not self._is_channel(region):
             return False
         line = seen.residual[self._labels == region]
         return shape.height < _NODE_OVER_CHANNEL * (float(np.median(line)) - shape.level)
