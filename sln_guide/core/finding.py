@@ -32,7 +32,7 @@ _COS, _SIN = np.cos(_TURN), np.sin(_TURN)
 _Z95 = 1.96
 _WOBBLE = 2.5
 """Noise also moves the contour: by this factor errors exceed those at a fixed one (measured)."""
-_RING_WOBBLE = 0.014
+_RING_WOBBLE = 0.010
 """Relative standard error of CNR from annulus cells that noise takes in or out (measured)."""
 
 _ISOLATED = 0.42
