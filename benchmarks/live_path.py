@@ -10,6 +10,7 @@ where there is one), each part in a process of its own.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shutil
@@ -41,15 +42,11 @@ def frames_of_phantom() -> dict[str, list[Any]]:
     }
 
 
-def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
-    """Run the whole application; return latency, losses, CPU and memory."""
-    import psutil
-
+def played_session(fps: float, cases: Path) -> Any:
+    """Return, in the engine's process, a session on two cameras that play the frames."""
     from hardware.mock import MockCamera
     from hardware.rig import load_rig
-    from sln_guide.gui.app import run
     from sln_guide.guidance import Role
-    from sln_guide.recording.verify import verify
     from sln_guide.session import LiveSession
     from sln_guide.warm_up import warm_up
 
@@ -60,49 +57,54 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
         Role(role): MockCamera(frames[role], camera_id=role, pace=fps, loop=True)
         for role in ("nir", "white")
     }
-    assert rig.nir is not None
-    assert rig.white is not None
-    rig_at_rate = _with_rate(rig, fps)
-    session = LiveSession(rig_at_rate, cameras, cases=cases)
-    latencies_ms: list[float] = []
-    began_ns = time.monotonic_ns()
+    return LiveSession(_with_rate(rig, fps), cameras, cases=cases)
+
+
+def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
+    """Run the whole application; return latency, losses, CPU and memory of both processes."""
+    import psutil
+
+    from hardware.rig import load_rig
+    from sln_guide.engine.remote import RemoteSession
+    from sln_guide.gui.app import run
+    from sln_guide.recording.verify import verify
+
+    rig = _with_rate(load_rig("demo"), fps)
+    session = RemoteSession(rig, functools.partial(played_session, fps, cases))
+    paints: list[tuple[int, int]] = []  # (when, latency), ns
     seen: set[int] = set()
+    telling = session.painted
 
     def painted(picture: Any, painted_ns: int, overlay_visible: bool) -> None:
-        if painted_ns - began_ns > WARM_UP_S * 1e9 and picture.number not in seen:
+        if picture.number not in seen:
             seen.add(picture.number)
-            latencies_ms.append((painted_ns - picture.handed_over_ns) / 1e6)
-        LiveSession.painted(session, picture, painted_ns, overlay_visible)
+            paints.append((painted_ns, painted_ns - picture.handed_over_ns))
+        telling(picture, painted_ns, overlay_visible)
 
     session.painted = painted  # type: ignore[method-assign]
-    process = psutil.Process()
-    memory: list[int] = []
+    processes = [psutil.Process(), psutil.Process(session.pid)]
+    samples: list[tuple[int, float, int]] = []  # (when, processor seconds, resident bytes)
     ended = threading.Event()
 
-    def watch_memory() -> None:
+    def watch() -> None:
         while not ended.wait(1.0):
-            memory.append(process.memory_info().rss)
+            times = [each.cpu_times() for each in processes]
+            busy_s = sum(each.user + each.system for each in times)
+            resident = sum(each.memory_info().rss for each in processes)
+            samples.append((time.monotonic_ns(), busy_s, resident))
 
-    watcher = threading.Thread(target=watch_memory, name="memory-watch")
-    watcher.start()
-    cpu_before, wall_before = process.cpu_times(), time.monotonic()
-    final: dict[str, Any] = {}
-
-    def before_close() -> None:
-        health = session.health()
-        final["nir_lost"], final["white_lost"] = health.nir.lost, health.white.lost  # type: ignore[union-attr]
-        final["skipped_nir"] = health.skipped_nir
-        final["dropped"] = health.recorder.dropped
-        final["unsaved"] = health.recorder.unsaved
-
+    last: list[Any] = []
     closing = session.close
 
     def close() -> None:
-        if not final:
-            before_close()
+        ended.set()
+        if not last:
+            last.append(session.health())
         closing()
 
     session.close = close  # type: ignore[method-assign]
+    watcher = threading.Thread(target=watch, name="watch")
+    watcher.start()
     run(
         session,
         seconds=seconds + WARM_UP_S,
@@ -110,26 +112,28 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
         theatre=True,
         snapshot_folder=cases / "snapshots",
     )
-    cpu_after, wall = process.cpu_times(), time.monotonic() - wall_before
-    ended.set()
     watcher.join()
     (case,) = cases.glob("*.case")
     checked = verify(case)
-    busy_s = cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system
-    return (
-        _summary(latencies_ms)
-        | final
-        | {
-            "fps": fps,
-            "painted_hz": len(latencies_ms) / seconds,
-            "cores": busy_s / wall,
-            "case_ok": checked.ok,
-            "case_complete": checked.complete,
-            "rss_mb_after_warm_up": memory[min(len(memory) - 1, 4)] / 1e6,
-            "rss_mb_end": memory[-1] / 1e6,
-            "frames_recorded": {str(k): v for k, v in checked.frames.items()},
-        }
-    )
+    steady_ns = paints[0][0] + int(WARM_UP_S * 1e9)
+    latencies_ms = [latency / 1e6 for when, latency in paints if when > steady_ns]
+    steady = [each for each in samples if each[0] > steady_ns]
+    (health,) = last
+    return _summary(latencies_ms) | {
+        "nir_lost": health.nir.lost,
+        "white_lost": health.white.lost,
+        "skipped_nir": health.skipped_nir,
+        "dropped": health.recorder.dropped,
+        "unsaved": health.recorder.unsaved,
+        "fps": fps,
+        "painted_hz": (len(latencies_ms) - 1) / ((paints[-1][0] - steady_ns) / 1e9),
+        "cores": (steady[-1][1] - steady[0][1]) / ((steady[-1][0] - steady[0][0]) / 1e9),
+        "case_ok": checked.ok,
+        "case_complete": checked.complete,
+        "rss_mb_after_warm_up": steady[0][2] / 1e6,
+        "rss_mb_end": steady[-1][2] / 1e6,
+        "frames_recorded": {str(k): v for k, v in checked.frames.items()},
+    }
 
 
 def measure_bare(fps: float, seconds: float) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware.camera import Camera, CameraError
+from hardware.camera import CameraError
 from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
 from sln_guide import __version__
 from sln_guide.guidance import Settings
@@ -89,23 +89,19 @@ def _exit_code(error: Exception) -> int | None:
 
 def live(options: argparse.Namespace) -> int:
     """Open the rig's cameras and guide."""
-    from hardware.cameras import cameras_for
-
     rig = _live_rig(options.rig)
     if rig.simulated:
         print(f"SIMULATED: rig '{rig.name}' shows no real camera.")
-    cameras = cameras_for(rig)
-    return _run_live(rig, cameras, options)
+    return _run_live(rig, options)
 
 
 def demo(options: argparse.Namespace) -> int:
     """Run the simulated procedure; without a display, offscreen into ``--output``."""
-    from hardware.cameras import cameras_for
     from sln_guide.gui.display import display_available
 
     rig = load_rig("demo")
     if display_available():
-        return _run_live(rig, cameras_for(rig), options)
+        return _run_live(rig, options)
     return _demo_offscreen(rig, options)
 
 
@@ -113,7 +109,6 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     """Run the same session and window without a screen, recording; then process the case."""
     import shutil
 
-    from hardware.cameras import cameras_for
     from sln_guide.export.process import process_case
     from sln_guide.recording.reader import CaseReader
 
@@ -126,7 +121,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     options.screenshot = options.screenshot or output / "window.png"
     options.size = options.size or DEMO_OFFSCREEN_SIZE
     options.snapshots = output / "snapshots"
-    code = _run_live(rig, cameras_for(rig), options)
+    code = _run_live(rig, options)
     if code != OK:
         return code
     (case_folder,) = cases.glob("*.case")
@@ -287,13 +282,13 @@ def _live_rig(name: str | None) -> Rig:
     )
 
 
-def _run_live(rig: Rig, cameras: Mapping[str, Camera], options: argparse.Namespace) -> int:
-    from sln_guide.session import LiveSession
-    from sln_guide.warm_up import warm_up
+def _run_live(rig: Rig, options: argparse.Namespace) -> int:
+    from functools import partial
 
-    if not warm_up(rig):
-        print("Prepared the core for this machine; the next start is quick.", flush=True)
-    session = LiveSession(rig, cameras, cases=options.cases)
+    from sln_guide.engine.remote import RemoteSession
+    from sln_guide.engine.serving import live_session
+
+    session = RemoteSession(rig, partial(live_session, rig, options.cases))
     return _show(session, options)
 
 

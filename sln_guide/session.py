@@ -43,7 +43,7 @@ from sln_guide.pairing import Arrivals, Pairing
 from sln_guide.recorder import Recorder, Writing
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.writer import CaseWriter
-from sln_guide.source import EventMark
+from sln_guide.source import EventMark, Paint
 from sln_guide.stream import Stream
 
 WAIT_S = 0.1
@@ -222,23 +222,29 @@ class LiveSession:
         return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+        """Note a paint of ``picture``; see `note_paint`."""
+        self.note_paint(Paint.of(picture, painted_ns, overlay_visible))
+
+    def note_paint(self, paint: Paint) -> None:
         """Note a paint: for the case's `shown` log, and for the latency if something is new.
 
         The same picture again is told only when its overlay was withdrawn, or came back.
 
         Counted from the oldest frame that this paint shows for the first time.
         """
-        if (picture.number, overlay_visible) == self._painted:
+        if (paint.number, paint.overlay_visible) == self._painted:
             return
-        first, self._painted = picture.number != self._painted[0], (picture.number, overlay_visible)
-        guidance, white = picture.guidance, picture.white
+        first = paint.number != self._painted[0]
+        self._painted = (paint.number, paint.overlay_visible)
         if first:
-            self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
-        generation = None if guidance is None else guidance.generation
-        sequence = None if white is None else white.sequence
+            self._latency.add((paint.painted_ns - paint.handed_over_ns) / 1e6)
         self._record(
             lambda case: case.write_shown(
-                generation, sequence, picture.view, painted_ns, overlay_visible
+                paint.generation,
+                paint.white_sequence,
+                paint.view,
+                paint.painted_ns,
+                paint.overlay_visible,
             )
         )
 
@@ -246,9 +252,9 @@ class LiveSession:
         """Return the marks so far."""
         return tuple(self._events)
 
-    def mark(self, name: str, detail: str = "") -> None:
-        """Stamp an event now."""
-        now_ns = time.monotonic_ns()
+    def mark(self, name: str, detail: str = "", time_ns: int | None = None) -> None:
+        """Stamp an event, at ``time_ns`` (monotonic) or now."""
+        now_ns = time.monotonic_ns() if time_ns is None else time_ns
         self._events.append(EventMark((now_ns - self._started_ns) / 1e9, name, detail))
         self._record(lambda case: case.write_event(name, detail, now_ns))
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.guidance import Mode, Picture, SessionHealth, Settings
+from sln_guide.guidance import Mode, Picture, SessionHealth, Settings, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,37 @@ class EventMark:
     time_s: float
     name: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """That a picture reached the screen, told without the picture. Times monotonic."""
+
+    number: int
+    handed_over_ns: int
+    generation: int | None
+    white_sequence: int | None
+    view: View
+    painted_ns: int
+    overlay_visible: bool
+
+    @classmethod
+    def of(cls, picture: Picture, painted_ns: int, overlay_visible: bool) -> Paint:
+        """Describe a paint of ``picture``."""
+        guidance, white = picture.guidance, picture.white
+        return cls(
+            picture.number,
+            picture.handed_over_ns,
+            None if guidance is None else guidance.generation,
+            None if white is None else white.sequence,
+            picture.view,
+            painted_ns,
+            overlay_visible,
+        )
+
+
+class SourceError(RuntimeError):
+    """The source cannot answer; the text says it in plain words, and what to do."""
 
 
 class PictureSource(Protocol):

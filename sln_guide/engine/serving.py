@@ -1,0 +1,188 @@
+"""`serve`: the engine's process: runs a `LiveSession` for a window in another process."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import fields
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hardware.frame import Frame
+from hardware.rig import Rig
+from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
+from sln_guide.guidance import Picture, Settings
+from sln_guide.session import LiveSession
+
+STATUS_EVERY_S = 0.05
+WHITE_ALONE_AFTER_S = 0.1
+"""Without a picture for so long, white light is sent by itself."""
+WHITE_EVERY_S = 0.015
+JOIN_S = 2.0
+
+Make = Callable[[], LiveSession]
+"""Makes the session, in the engine's process: warms up, finds the cameras. Must be picklable."""
+
+
+def serve(make: Make, connection: Connection) -> None:
+    """Make a session and serve it until the window closes it, or is gone."""
+    # Ctrl-C reaches every process of the terminal; the window decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Engine(make, connection).run()
+
+
+def live_session(rig: Rig, cases: Path) -> LiveSession:
+    """Return a session on the rig's cameras, everything compiled; nothing is opened yet."""
+    from hardware.cameras import cameras_for
+    from sln_guide.warm_up import warm_up
+
+    cameras = cameras_for(rig)
+    if not warm_up(rig):
+        _say("prepared the core for this machine; the next start is quick")
+    return LiveSession(rig, cameras, cases=cases)
+
+
+class Engine:
+    """One session, one connection. `run` uses the caller's thread for the window's calls."""
+
+    def __init__(self, make: Make, connection: Connection) -> None:
+        self._make = make
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._made: LiveSession | Exception = RuntimeError("nothing was made")
+        self._session: LiveSession | None = None
+        self._loader = Loader()
+        self._due = threading.Event()
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._send_pictures, name="pictures", daemon=True),
+            threading.Thread(target=self._send_status, name="status", daemon=True),
+        ]
+
+    def run(self) -> None:
+        """Answer calls until `close` is called or the window is gone; then end the session."""
+        try:
+            try:
+                self._made = self._make()  # while the window's process gets ready itself
+            except Exception as error:  # noqa: BLE001 - told when the window asks to start
+                self._made = error
+            while True:
+                try:
+                    message = self._connection.recv()
+                except (EOFError, OSError):
+                    _say("the window is gone: closing the case")
+                    break
+                if isinstance(message, Unloaded):
+                    self._loader.unloaded(message.block)
+                    self._due.set()
+                elif message.method == "close":
+                    break
+                else:
+                    self._answer(message)
+        finally:
+            self._end()
+
+    def _answer(self, call: Call) -> None:
+        value, error = None, None
+        try:
+            value = self._do(call)
+        except Exception as raised:  # noqa: BLE001 - whatever it is, the session goes on
+            error = _that_travels(raised)
+            if call.number is None:
+                traceback.print_exc()
+        if call.number is not None:
+            self._send(Reply(call.number, value, error))
+
+    def _do(self, call: Call) -> Any:
+        if call.method == "start":
+            return self._start(**call.arguments)
+        if self._session is None:
+            raise RuntimeError("the engine was not started")
+        return getattr(self._session, call.method)(**call.arguments)
+
+    def _start(self, settings: Settings) -> None:
+        session = self._made
+        if isinstance(session, Exception):
+            raise session
+        session.change(**{each.name: getattr(settings, each.name) for each in fields(settings)})
+        session.start()
+        self._session = session
+        session.on_picture(self._due.set)
+        self._send(_status(session))
+        for thread in self._threads:
+            thread.start()
+
+    def _end(self) -> None:
+        self._ending.set()
+        self._due.set()
+        session = self._session
+        if session is not None:
+            session.close()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(JOIN_S)
+        self._loader.close()
+        self._connection.close()
+
+    # -- towards the window ----------------------------------------------------------------------
+
+    def _send(self, message: Reply | Status | Load) -> None:
+        try:
+            with self._sending:
+                self._connection.send(message)
+        except (BrokenPipeError, ConnectionError, OSError):
+            self._ending.set()  # the window is gone: `run` sees that too
+
+    def _send_pictures(self) -> None:
+        session = self._session
+        assert session is not None
+        sent: Picture | None = None
+        white: Frame | None = None
+        sent_s, alone = time.monotonic(), False
+        while not self._ending.is_set():
+            self._due.wait(WHITE_EVERY_S if alone else WHITE_ALONE_AFTER_S)
+            self._due.clear()
+            if not self._loader.room:
+                continue  # a block that comes back sets `_due`
+            picture = session.latest_picture()
+            if picture is not None and picture is not sent:
+                self._send(self._loader.load(picture))
+                sent, sent_s, alone = picture, time.monotonic(), False
+                continue
+            newest = session.latest_white()
+            alone = newest is not None and time.monotonic() - sent_s >= WHITE_ALONE_AFTER_S
+            if alone and newest is not white and (sent is None or newest is not sent.white):
+                self._send(self._loader.load(newest))
+                white = newest
+
+    def _send_status(self) -> None:
+        session = self._session
+        assert session is not None
+        while not self._ending.wait(STATUS_EVERY_S):
+            self._send(_status(session))
+
+
+def _status(session: LiveSession) -> Status:
+    asked_ns = time.monotonic_ns()
+    return Status(session.health(), session.events(), session.title, session.mode, asked_ns)
+
+
+def _that_travels(error: Exception) -> Exception:
+    """Return ``error``, or its text where it cannot cross to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - some constructors want more than their pickle holds
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"sln-guide: {text}\n")
+    sys.stderr.flush()
