@@ -289,7 +289,10 @@ def _run_live(rig: Rig, options: argparse.Namespace) -> int:
     from sln_guide.engine.serving import live_session
 
     session = RemoteSession(rig, partial(live_session, rig, options.cases))
-    return _show(session, options)
+    try:
+        return _show(session, options)
+    finally:
+        session.close()
 
 
 def _show(source: PictureSource, options: argparse.Namespace) -> int:

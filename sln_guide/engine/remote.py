@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import queue
 import threading
 import time
@@ -13,8 +12,9 @@ from typing import Any
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.engine.serving import Make, serve
-from sln_guide.engine.wire import Call, Load, Reply, Status, Unloaded, Unloader
+from sln_guide.engine.link import Link
+from sln_guide.engine.serving import Make
+from sln_guide.engine.wire import Call, Reply, Status
 from sln_guide.guidance import Mode, Picture, SessionHealth, Settings
 from sln_guide.source import EventMark, Paint, SourceError
 
@@ -22,15 +22,18 @@ ANSWER_S = 5.0
 SILENT_AFTER_S = 1.0
 START_S = 300.0
 """The first start on a machine compiles the core."""
-CLOSE_S = 90.0
-"""The recorder may have much to write; a disk that has stopped answering ends the wait."""
+RESTART_AFTER_S = 0.5
+JOIN_S = 5.0
+_RESTART = 0
+"""Number of the call that starts another engine; those the window waits for are above it."""
 
 
 class RemoteSession:
     """Implements `PictureSource` and `Recordable` by asking the engine.
 
     The engine's process starts at once, so that it imports and warms up while the caller does the
-    same; cameras are opened by `start`.
+    same; cameras are opened by `start`. An engine that dies is replaced by another, as often as
+    it takes: white light comes back by itself, and recording goes on in a new case.
 
     Parameters
     ----------
@@ -44,33 +47,28 @@ class RemoteSession:
 
     def __init__(self, rig: Rig, make: Make, settings: Settings | None = None) -> None:
         self._rig = rig
+        self._make = make
         self._settings = settings or Settings()
         self._wake: Callable[[], None] | None = None
         self._picture: Picture | None = None
         self._white: Frame | None = None
         self._status: Status | None = None
         self._gone: str | None = None
-        self._closed = False
+        self._started = False
+        self._closed = threading.Event()
+        self._exchange = threading.Lock()
+        """Held while one engine takes another's place: after `close` none is started."""
+        self._recording = False
         self._answers: dict[int, queue.SimpleQueue[Reply | None]] = {}
-        self._number = 0
-        self._unloader = Unloader()
-        self._to_send: queue.SimpleQueue[Call | Unloaded | None] = queue.SimpleQueue()
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=serve, args=(make, theirs), name="sln-guide engine")
-        self._process.start()
-        theirs.close()
-        self._threads = [
-            threading.Thread(target=self._receive, name="from-engine", daemon=True),
-            threading.Thread(target=self._send, name="to-engine", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._number = _RESTART
+        self._link = Link(make)
+        self._hearing = threading.Thread(target=self._hear_all, name="from-engine", daemon=True)
+        self._hearing.start()
 
     @property
     def pid(self) -> int | None:
         """Process number of the engine."""
-        return self._process.pid
+        return self._link.pid
 
     # -- PictureSource ---------------------------------------------------------------------------
 
@@ -100,27 +98,18 @@ class RemoteSession:
     def start(self) -> None:
         """Have the cameras opened; their errors are raised here."""
         self._ask("start", {"settings": self._settings}, START_S)
+        self._started = True
 
     def close(self) -> None:
         """Have the case closed and the engine ended, within bounded time. Idempotent."""
-        if self._closed:
+        if self._closed.is_set():
             return
-        self._closed = True
+        with self._exchange:
+            self._closed.set()
         self._wake = None
-        self._to_send.put(Call("close"))
-        self._process.join(CLOSE_S)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join(1.0)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._to_send.put(None)
-        for thread in self._threads:
-            thread.join(ANSWER_S)
-        self._connection.close()
-        self._unloader.close()
-        self._process.close()
+        self._link.end()
+        self._hearing.join(JOIN_S)
+        self._link.release()
 
     def on_picture(self, wake: Callable[[], None] | None) -> None:
         """Have ``wake`` called, from another thread, after each new picture."""
@@ -148,7 +137,7 @@ class RemoteSession:
         if self._gone is not None:
             raise SourceError(self._gone)
         if status is None:
-            raise SourceError("the engine is starting")
+            raise SourceError("cameras, core and recorder are starting")
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
             raise SourceError(
@@ -160,12 +149,13 @@ class RemoteSession:
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
         self._settings = replace(self._settings, **changes)
-        self._tell("change", changes)
+        self._link.say(Call("change", changes))
         return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
         """Tell that ``picture`` reached the window."""
-        self._tell("note_paint", {"paint": Paint.of(picture, painted_ns, overlay_visible)})
+        paint = Paint.of(picture, painted_ns, overlay_visible)
+        self._link.say(Call("note_paint", {"paint": paint}))
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the marks so far, oldest first."""
@@ -173,7 +163,8 @@ class RemoteSession:
 
     def mark(self, name: str, detail: str = "") -> None:
         """Stamp an event."""
-        self._tell("mark", {"name": name, "detail": detail, "time_ns": time.monotonic_ns()})
+        when = time.monotonic_ns()
+        self._link.say(Call("mark", {"name": name, "detail": detail, "time_ns": when}))
 
     # -- Recordable ------------------------------------------------------------------------------
 
@@ -181,16 +172,15 @@ class RemoteSession:
         """Begin a case and return its folder."""
         folder = self._ask("start_recording", {}, ANSWER_S)
         assert isinstance(folder, Path)
+        self._recording = True
         return folder
 
     def stop_recording(self) -> None:
         """End the case: what waits is still written."""
-        self._tell("stop_recording", {})
+        self._recording = False
+        self._link.say(Call("stop_recording"))
 
-    # -- the wire --------------------------------------------------------------------------------
-
-    def _tell(self, method: str, arguments: dict[str, Any]) -> None:
-        self._to_send.put(Call(method, arguments))
+    # -- the engine ------------------------------------------------------------------------------
 
     def _ask(self, method: str, arguments: dict[str, Any], timeout_s: float) -> Any:
         self._number += 1
@@ -200,66 +190,78 @@ class RemoteSession:
         try:
             if self._gone is not None:
                 raise SourceError(self._gone)
-            self._to_send.put(Call(method, arguments, number))
+            self._link.say(Call(method, arguments, number))
             reply = box.get(timeout=timeout_s)
         except queue.Empty:
             raise SourceError(
-                f"the engine did not answer within {timeout_s:g} s: try again, "
-                "then restart the program"
+                f"no answer within {timeout_s:g} s: try again, then restart the program"
             ) from None
         finally:
             del self._answers[number]
         if reply is None:
-            raise SourceError(self._gone or "the engine ended")
+            raise SourceError(self._gone or "the program is closing")
         if reply.error is not None:
             raise reply.error
         return reply.value
 
-    def _send(self) -> None:
-        """Thread: so that a pipe nobody empties never holds up the window."""
-        while (message := self._to_send.get()) is not None:
+    def _hear_all(self) -> None:
+        """Thread: takes in what the engine says; starts another when it ends unasked."""
+        while True:
             try:
-                self._connection.send(message)
-            except OSError:
-                return  # the engine is gone: `_receive` sees that too, and says so
+                while True:
+                    self._take(self._link.hear())
+            except EOFError:
+                pass
+            ended_unasked = not self._closed.is_set()
+            if ended_unasked:
+                self._gone = (
+                    f"cameras, core and recorder ended unexpectedly (code {self._link.exit_code()})"
+                    ": starting them again. What was recorded is kept"
+                )
+            for box in list(self._answers.values()):
+                box.put(None)
+            self._tell_window()
+            if not ended_unasked or not self._started or self._closed.wait(RESTART_AFTER_S):
+                return
+            with self._exchange:
+                if self._closed.is_set():
+                    return
+                self._replace_engine()
 
-    def _receive(self) -> None:
-        """Thread: takes in what the engine says, until it ends."""
-        try:
-            while True:
-                self._take(self._connection.recv())
-        except (EOFError, OSError):
-            pass
-        finally:
-            self._end_of_engine()
+    def _replace_engine(self) -> None:
+        self._link.end(patience_s=0.0)
+        self._link.release()
+        self._link = Link(self._make)
+        self._link.say(Call("start", {"settings": self._settings}, _RESTART))
 
-    def _take(self, message: Load | Status | Reply) -> None:
-        if isinstance(message, Load):
-            value = self._unloader.unload(message)
-            self._to_send.put(Unloaded(message.block))
-            if isinstance(value, Picture):
-                self._picture = value
-            else:
-                self._white = value
-            wake = self._wake
-            if wake is not None:
-                wake()
-        elif isinstance(message, Status):
+    def _take(self, message: Any) -> None:
+        if isinstance(message, Status):
             self._status = message
-        else:
-            box = self._answers.get(message.number)
-            if box is not None:
+        elif isinstance(message, Reply):
+            if message.number == _RESTART:
+                self._restarted(message.error)
+            elif (box := self._answers.get(message.number)) is not None:
                 box.put(message)
+        else:
+            if isinstance(message, Picture):
+                self._picture = message
+            else:
+                self._white = message
+            self._tell_window()
 
-    def _end_of_engine(self) -> None:
-        if not self._closed:
-            self._process.join(1.0)
-            self._gone = (
-                f"cameras, core and recorder ended unexpectedly (exit code "
-                f"{self._process.exitcode}): restart the program. What was recorded is kept"
-            )
-        for box in list(self._answers.values()):
-            box.put(None)
+    def _restarted(self, error: Exception | None) -> None:
+        if error is not None:
+            self._gone = f"cameras, core and recorder cannot be started again: {error}"
+            self._link.say(Call("close"))  # its end is heard, and another tried
+            return
+        self._gone = None
+        now_ns = time.monotonic_ns()
+        detail = "cameras, core and recorder had ended unexpectedly: node numbers begin anew"
+        self._link.say(Call("mark", {"name": "restart", "detail": detail, "time_ns": now_ns}))
+        if self._recording:
+            self._link.say(Call("start_recording"))
+
+    def _tell_window(self) -> None:
         wake = self._wake
         if wake is not None:
             wake()

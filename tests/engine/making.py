@@ -1,0 +1,89 @@
+"""Sessions for tests, made in the engine's process: must be found there by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hardware.camera import CameraNotFoundError
+from hardware.mock import MockCamera
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, Rig, load_rig
+from sln_guide.guidance import Role
+from sln_guide.session import LiveSession
+
+FPS = 30.0
+SIZE = (320, 256)
+
+
+@cache
+def small_rig() -> Rig:
+    demo = load_rig("demo")
+    return msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=3, width=SIZE[0], height=SIZE[1]),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+def frames(role: Role) -> list[Any]:
+    rig = small_rig()
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    return [phantom.frame(role, 900 + index) for index in range(20)]
+
+
+def session(cases: Path) -> LiveSession:
+    cameras = {
+        role: MockCamera(frames(role), camera_id=str(role), pace=FPS, loop=True) for role in Role
+    }
+    return LiveSession(small_rig(), cameras, cases=cases)
+
+
+class _Unplugged(MockCamera):
+    def open(self) -> None:
+        raise CameraNotFoundError("camera 0815 not found: check its cable")
+
+
+def session_without_camera(cases: Path) -> LiveSession:
+    cameras = {role: _Unplugged(frames(role), camera_id=str(role)) for role in Role}
+    return LiveSession(small_rig(), cameras, cases=cases)
+
+
+def dies_while_made(cases: Path) -> LiveSession:
+    del cases
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def record_until_killed(cases: Path) -> subprocess.Popen[str]:
+    """Start this module as a program: a window that records, prints its engine, and waits."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.engine.making", str(cases)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+
+
+def _main() -> None:
+    from functools import partial
+
+    from sln_guide.engine.remote import RemoteSession
+
+    remote = RemoteSession(small_rig(), partial(session, Path(sys.argv[1])))
+    remote.start()
+    remote.start_recording()
+    print(remote.pid, flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    _main()

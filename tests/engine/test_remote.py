@@ -1,0 +1,229 @@
+"""The live session behind a process border: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from hardware.camera import CameraNotFoundError
+from sln_guide.engine import link as link_module
+from sln_guide.engine import remote as remote_module
+from sln_guide.engine.remote import RemoteSession
+from sln_guide.guidance import Mode, Role, Settings, View
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.verify import verify
+from sln_guide.source import PictureSource, Recordable, SourceError
+from tests.engine import making
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[RemoteSession]:
+    session = RemoteSession(making.small_rig(), partial(making.session, tmp_path))
+    yield session
+    session.close()
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long until {what}"
+        threading.Event().wait(0.01)
+
+
+def healthy(session: RemoteSession) -> bool:
+    with suppress(SourceError):
+        return session.health().processing_error is None
+    return False
+
+
+def test_a_procedure_from_start_to_a_sound_case(remote: RemoteSession, tmp_path: Path) -> None:
+    woken = threading.Event()
+    remote.on_picture(woken.set)
+    assert isinstance(remote, Recordable)
+    source: PictureSource = remote
+    source.start()
+    assert woken.wait(30.0)
+    folder = remote.start_recording()
+    with pytest.raises(RecordingError, match="already recording"):
+        remote.start_recording()
+    wait_until(lambda: _generation(remote) > 20, "guidance")
+    picture = remote.latest_picture()
+    assert picture is not None
+    assert picture.guidance is not None
+    assert picture.white is not None
+    assert not picture.rgb32.flags.writeable
+    assert not picture.guidance.significance.flags.writeable
+    assert remote.mode is Mode.SIMULATED
+    remote.painted(picture, time.monotonic_ns(), True)
+    remote.mark("injection", "left")
+    wait_until(lambda: any(e.name == "injection" for e in remote.events()), "the mark")
+    assert remote.title == folder.stem
+    assert remote.latest_white() is not None
+    remote.close()
+    result = verify(folder)
+    assert result.ok
+    assert result.complete
+    assert result.frames["nir"] > 20
+
+
+def test_settings_reach_the_engine(remote: RemoteSession) -> None:
+    remote.start()
+    with pytest.raises(ValueError, match="threshold"):
+        remote.change(threshold_sigma=-1.0)
+    assert remote.change(threshold_sigma=7.5, view=View.NIR).threshold_sigma == 7.5
+    wait_until(
+        lambda: (p := remote.latest_picture()) is not None
+        and p.view is View.NIR
+        and p.guidance is not None
+        and p.guidance.settings.threshold_sigma == 7.5,
+        "a picture with the new settings",
+    )
+
+
+def test_settings_before_the_start_count(tmp_path: Path) -> None:
+    session = RemoteSession(
+        making.small_rig(), partial(making.session, tmp_path), Settings(threshold_sigma=6.5)
+    )
+    try:
+        session.start()
+        wait_until(lambda: _generation(session) > 0, "guidance")
+        picture = session.latest_picture()
+        assert picture is not None
+        assert picture.guidance is not None
+        assert picture.guidance.settings.threshold_sigma == 6.5
+    finally:
+        session.close()
+
+
+def test_a_camera_that_is_not_there_is_told_by_start(tmp_path: Path) -> None:
+    session = RemoteSession(making.small_rig(), partial(making.session_without_camera, tmp_path))
+    with pytest.raises(CameraNotFoundError, match="check its cable"):
+        session.start()
+    session.close()
+
+
+def test_an_engine_that_dies_before_it_is_ready_is_told_by_start(tmp_path: Path) -> None:
+    session = RemoteSession(making.small_rig(), partial(making.dies_while_made, tmp_path))
+    with pytest.raises(SourceError, match="ended unexpectedly"):
+        session.start()
+    session.close()
+
+
+def test_closed_without_a_start_leaves_nothing(remote: RemoteSession) -> None:
+    pid = remote.pid
+    assert pid is not None
+    remote.close()
+    assert not psutil.pid_exists(pid)
+
+
+def test_an_engine_that_is_killed_is_said_and_replaced(
+    remote: RemoteSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_module, "RESTART_AFTER_S", 0.3)
+    remote.start()
+    first_case = remote.start_recording()
+    wait_until(lambda: _generation(remote) > 10, "guidance")
+    killed = remote.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not healthy(remote), "the loss is noticed", seconds=5.0)
+    with pytest.raises(SourceError, match="ended unexpectedly"):
+        remote.health()
+    last = remote.latest_picture()
+    wait_until(lambda: remote.pid != killed and healthy(remote), "another engine")
+    wait_until(lambda: remote.latest_picture() is not last, "pictures again")
+    wait_until(lambda: remote.health().recorder.recording, "recording again")
+    assert any(event.name == "restart" for event in remote.events())
+    remote.close()
+    result = verify(first_case)
+    assert not result.complete  # cut short, and never called complete
+    cases = sorted(tmp_path.glob("*.case"))
+    assert len(cases) == 2
+    assert verify(cases[-1]).complete
+
+
+def test_an_engine_that_is_silent_is_not_believed(
+    remote: RemoteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_module, "SILENT_AFTER_S", 0.3)
+    monkeypatch.setattr(remote_module, "ANSWER_S", 0.2)
+    remote.start()
+    wait_until(lambda: healthy(remote), "health")
+    pid = remote.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: not healthy(remote), "silence is noticed", seconds=5.0)
+        with pytest.raises(SourceError, match="not answered"):
+            remote.health()
+        with pytest.raises(SourceError, match="no answer"):
+            remote.start_recording()
+        for number in range(20_000):  # far more than a pipe holds: nothing here may wait
+            remote.mark("mark", str(number))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: healthy(remote), "health again")
+
+
+def test_a_stuck_engine_does_not_hold_up_the_end(
+    remote: RemoteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "CLOSE_S", 0.5)
+    remote.start()
+    pid = remote.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    remote._link.end(patience_s=0.5)
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path) -> None:
+    window = making.record_until_killed(tmp_path)
+    try:
+        assert window.stdout is not None
+        engine = psutil.Process(int(window.stdout.readline()))
+        (folder,) = tmp_path.glob("*.case")
+        wait_until(lambda: _bytes_in(folder) > 2_000_000, "something recorded")
+        window.send_signal(signal.SIGKILL)
+        window.wait(10.0)
+        with suppress(psutil.NoSuchProcess):
+            engine.wait(30.0)
+    finally:
+        window.kill()
+        window.wait(10.0)
+        if window.stdout is not None:
+            window.stdout.close()
+    result = verify(folder)
+    assert result.ok
+    assert result.complete
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(part.stat().st_size for part in folder.glob("*.mcap"))
+
+
+def _generation(session: RemoteSession) -> int:
+    picture = session.latest_picture()
+    if picture is None or picture.guidance is None:
+        return 0
+    return picture.guidance.generation
+
+
+def test_pixels_are_those_of_the_camera(remote: RemoteSession) -> None:
+    remote.start()
+    wait_until(lambda: _generation(remote) > 0, "guidance")
+    picture = remote.latest_picture()
+    assert picture is not None
+    assert picture.nir is not None
+    played = making.frames(Role.NIR)
+    assert any(np.array_equal(picture.nir.pixels, each.pixels) for each in played)
