@@ -15,19 +15,29 @@ MAX_PIXEL_BYTES = 128 << 20
 """No frame may claim more: a hostile header cannot make a reader allocate without bound."""
 
 _BLOSC_HEADER_BYTES = 32
+_BLOCK_BYTES = 128 << 10
+"""Measured: a fifth quicker than what Blosc2 chooses itself, in and out, and a little smaller."""
 
 
 class Codec(StrEnum):
     """Payload codecs, all lossless, spelled as they stand in the case.
 
-    LZ4 is fast and the default; ZSTD is smaller and dearer; FAST gives up ratio for time when
-    the processor is short; RAW is the pixels as they are.
+    LZ4 is fast and the default; ZSTD is smaller and dearer; FAST (of pixels of two bytes) gives up
+    ratio for time when the processor is short; RAW is the pixels as they are.
     """
 
     LZ4 = "blosc2-bitshuffle-lz4"
     ZSTD = "blosc2-bitshuffle-zstd1"
     FAST = "blosc2-shuffle-lz4"
     RAW = "raw"
+
+
+def codec_for(wanted: Codec, itemsize: int) -> Codec:
+    """Return the codec to use for pixels of so many bytes where ``wanted`` was asked for.
+
+    Shuffling bytes does nothing for pixels of one byte: 3 % smaller for as much time as bits.
+    """
+    return Codec.RAW if wanted is Codec.FAST and itemsize == 1 else wanted
 
 
 @cache
@@ -52,6 +62,8 @@ def _parameters(codec: Codec, typesize: int) -> dict[str, Any]:
         "filters_meta": [0],
         "typesize": typesize,
         "nthreads": 1,
+        "blocksize": _BLOCK_BYTES,
+        "splitmode": blosc2.SplitMode.NEVER_SPLIT,
     }
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from sln_guide.guidance import Role, SessionHealth
 from sln_guide.recording import chain, mcap_format, records
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
-from sln_guide.recording.folder import MANIFEST, header_bytes, read_header
+from sln_guide.recording.folder import (
+    HEADER_WITHIN,
+    MANIFEST,
+    header_bytes,
+    read_header,
+    sha256_of,
+)
 from sln_guide.recording.gaps import Gap, find_gaps
-from sln_guide.recording.part import HEADER_ATTACHMENT, definitions, index_path, opening
+from sln_guide.recording.part import (
+    HEADER_ATTACHMENT,
+    closing,
+    header_place,
+    index_path,
+    opening,
+)
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -28,9 +41,10 @@ from sln_guide.recording.records import (
     GuidanceRecord,
     Manifest,
     PartFile,
+    RecoveredPart,
     ShownRecord,
 )
-from sln_guide.recording.scan import Found, Lost, PartFileReader, Record, load_index
+from sln_guide.recording.scan import Attachment, Found, Lost, PartFileReader, Record, load_index
 
 _KINDS: dict[str, type] = {
     records.GUIDANCE: GuidanceRecord,
@@ -40,6 +54,18 @@ _KINDS: dict[str, type] = {
     records.GAPS: GapRecord,
     records.ATTACHED: AttachedRecord,
 }
+
+
+_FOOTER_BYTES = 29 + len(mcap_format.MAGIC)
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What a part holds, as its closing records and its index must say."""
+
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    log_times: list[int] = field(default_factory=list)
+    attachments: list[mcap_format.AttachmentPlace] = field(default_factory=list)
 
 
 class Examination:
@@ -52,13 +78,13 @@ class Examination:
         self,
         paths: list[Path],
         manifest: Manifest | None,
-        recovered: tuple[PartFile, ...],
+        recovered: tuple[RecoveredPart, ...],
         problems: list[Problem],
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self._paths = paths
         self._manifest = manifest
-        self._recovered = recovered
+        self._recovered = {entry.name: entry for entry in recovered}
         self._problems = problems
         self._progress = progress
         self.incomplete: list[str] = []
@@ -67,18 +93,16 @@ class Examination:
         self.link: bytes | None = None
         self._sequences: dict[Role, list[tuple[int, int]]] = {role: [] for role in Role}
         self._gap_records: list[GapRecord] = []
-        self._attached: dict[str, AttachedRecord] = {}
-        self._attachments: dict[str, str] = {}
+        self._attached: dict[str, tuple[AttachedRecord, int]] = {}
+        self._attachments: dict[str, Attachment] = {}
         self._expected = 0
         self._lost_here = False
-        self._data_sha256 = b""
-        self._damaged_before = False
         self._done = 0
         self._total = 0
 
     def run(self) -> None:
         """Examine everything."""
-        self._total = 2 * sum(path.stat().st_size for path in self._paths)
+        self._total = sum(path.stat().st_size for path in self._paths)
         for path in self._paths:
             part = PartFileReader(path)
             try:
@@ -92,9 +116,7 @@ class Examination:
     @property
     def head(self) -> str | None:
         """Head (hex) as recomputed; None where the last part is damaged."""
-        if self.link is None or self._damaged_before:
-            return None
-        return chain.head_of(self.link, self._data_sha256).hex()
+        return None if self.link is None else self.link.hex()
 
     def gaps(self) -> dict[Role, tuple[Gap, ...]]:
         """Return what is missing by the device counters."""
@@ -128,39 +150,46 @@ class Examination:
     def _part(self, part: PartFileReader, *, last: bool) -> None:
         name = part.path.name
         before = len(self._problems)
-        entry = self._entry(name)
-        header = self._header(part)
-        # Only the part a recorder died over may end inside a record.
-        died = (last and not self._closed) if entry is None else entry.problem is not None
-        rows: list[tuple[Any, ...]] = []
-        end = closing = finished = 0
+        entry, recovered = self._entry(name), self._recovered.get(name)
+        # Only a part that a recorder died over may end inside a record.
+        cut_short = recovered is not None or (last and not self._closed)
+        died = cut_short if entry is None else entry.problem is not None
+        if died and part.size == 0:
+            self.incomplete.append(f"{name}: is empty: its recorder died as it began")
+            return
+        raw = header_bytes(part)
+        header = self._header(part, raw)
+        begin = self._opening(part, header, raw)
+        contents = _Contents()
+        if header is not None and raw is not None:
+            contents.attachments.append(header_place(header, raw))
+        end = finished = indexes_until = 0
         for item in part.walk():
             if isinstance(item, Lost):
                 self._lost(name, item, died=died)
                 continue
-            closing |= item.opcode == mcap_format.DATA_END
-            if not closing:
-                end = item.offset + item.length
-            if item.opcode == mcap_format.CHUNK:
-                row = part.describe(item)
-                if row is not None:
-                    rows.append(row)
-                self._chunk(part, item, row)
+            if item.opcode == mcap_format.DATA_END:
+                end = end or item.offset
+            elif item.opcode == mcap_format.CHUNK:
+                indexes_until = item.offset + item.length + mcap_format.MESSAGE_INDEXES_BYTES
+                self._chunk(part, item, contents)
             elif item.opcode == mcap_format.ATTACHMENT:
-                self._attachment(part, item)
+                self._attachment(part, item, contents)
             elif item.opcode == mcap_format.FOOTER:
-                finished = 1
-                self._closing(part, item)
+                finished = item.offset
+            elif not end and item.offset >= max(indexes_until, begin):
+                where = (item.offset, item.offset + item.length)
+                self._problem(name, where, "a record that does not belong here")
             self._step(item.length)
-        self._opening(part, header, first=rows[0][0] if rows else part.size)
-        self._data_sha256, whole_sha256 = self._hashes(part, end)
-        if entry is not None and entry.sha256 is not None:
-            if not finished and entry.problem is None:
-                self._problem(name, (end, part.size), "its closing records are missing")
-            if len(self._problems) == before:
-                self._whole_file(part, entry, whole_sha256)
-        self._damaged_before = len(self._problems) > before
-        self._index(part, rows, sound=len(self._problems) == before)
+        if finished:
+            sound = header is not None and len(self._problems) == before
+            self._closing(part, end, finished, header if sound else None, contents)
+        elif entry is not None and not died:
+            self._problem(name, (part.size, part.size), "its closing records are missing")
+        for noted in (entry, recovered):
+            if noted is not None and len(self._problems) == before:
+                self._as_noted(part, noted)
+        self._index(part, contents.rows, sound=len(self._problems) == before)
 
     @property
     def _closed(self) -> bool:
@@ -168,9 +197,7 @@ class Examination:
 
     def _entry(self, name: str) -> PartFile | None:
         noted = () if self._manifest is None else self._manifest.parts
-        entries = [entry for entry in (*noted, *self._recovered) if entry.name == name]
-        whole = [entry for entry in entries if entry.sha256 is not None]
-        return next(iter((*whole, *entries)), None)
+        return next((entry for entry in noted if entry.name == name), None)
 
     def _lost(self, name: str, lost: Lost, *, died: bool) -> None:
         if died and lost.tail:
@@ -182,40 +209,36 @@ class Examination:
         self._lost_here = True
         self.link = None
 
-    def _header(self, part: PartFileReader) -> CaseHeader | None:
-        raw = header_bytes(part)
+    def _header(self, part: PartFileReader, raw: bytes | None) -> CaseHeader | None:
+        name = part.path.name
         header: CaseHeader | None = None
         try:
             header = read_header(part)
         except NewerFormatError:
             raise
         except RecordingError as error:
-            self._problem(part.path.name, None, str(error))
-        first = part.path == self._paths[0]
+            self._problem(name, None, str(error))
         if raw is None or header is None:
-            self.link = None if first else self.link
+            self.link = None
             return None
-        if first:
-            self.link = chain.first_link(raw)
+        if part.path == self._paths[0]:
             if self._manifest is not None and header.case_id != self._manifest.header.case_id:
                 self._problem(MANIFEST, None, "belongs to another case")
             if header.part != 0:
-                self._problem(part.path.name, None, f"is part {header.part}, not the first")
+                self._problem(name, None, f"is part {header.part}, not the first")
         elif self.link is not None and header.previous_link != self.link.hex():
             what = "does not continue the part before it: one was cut, changed or removed"
-            self._problem(part.path.name, None, what)
-        elif not self._damaged_before and header.previous_sha256 not in (
-            None,
-            self._data_sha256.hex(),
-        ):
-            what = "was changed: it is not what the next part says of it"
-            self._problem(self._paths[self._paths.index(part.path) - 1].name, None, what)
+            self._problem(name, None, what)
+        self.link = chain.first_link(raw)
         return header
 
     # -- one record ------------------------------------------------------------------------------
 
-    def _chunk(self, part: PartFileReader, place: Found, row: tuple[Any, ...] | None) -> None:
+    def _chunk(self, part: PartFileReader, place: Found, contents: _Contents) -> None:
         where = (place.offset, place.offset + place.length)
+        row = part.describe(place)
+        if row is not None:
+            contents.rows.append(row)
         record = part.record(place)
         if isinstance(record, str):
             topic = "" if row is None else TOPICS[row[6]]
@@ -229,6 +252,7 @@ class Examination:
             self._lost_here = True
             self.link = None
             return
+        contents.log_times.append(record.log_time_ns)
         self._order(part, where, record)
         self._content(part, where, record)
         self.counts[TOPICS[record.channel]] += 1
@@ -243,7 +267,7 @@ class Examination:
         elif missing and not self._lost_here:
             self._misplaced(at, f"{missing} records are missing before this one")
         elif self.link is not None and record.link != chain.next_link(
-            self.link, record.body_lead, record.covered, record.crc
+            self.link, record.body_lead, (record.data,)
         ):
             self._misplaced(at, "changed: it does not fit the hash chain")
         self._lost_here = False
@@ -266,7 +290,7 @@ class Examination:
                 if isinstance(entry, GapRecord):
                     self._gap_records.append(entry)
                 elif isinstance(entry, AttachedRecord):
-                    self._attached[entry.name] = entry
+                    self._attached[entry.name] = (entry, record.log_time_ns)
         except RecordingError as error:
             self._problem(part.path.name, where, str(error), topic, self.counts[topic])
 
@@ -289,69 +313,74 @@ class Examination:
                 self.counts[topic] - 1,
             )
 
-    def _attachment(self, part: PartFileReader, place: Found) -> None:
-        content = part.attachment(place)
-        if not isinstance(content, str) and content[0] != HEADER_ATTACHMENT:
-            self._attachments[content[0]] = hashlib.sha256(content[2]).hexdigest()
+    def _attachment(self, part: PartFileReader, place: Found, contents: _Contents) -> None:
+        found = part.attachment(place)
+        if isinstance(found, str) or found.name == HEADER_ATTACHMENT:
+            return
+        self._attachments[found.name] = found
+        expected = mcap_format.attachment_record(
+            found.name, found.media_type, found.data, found.time_ns
+        )
+        if part.read(place.offset, place.length) != expected:
+            where = (place.offset, place.offset + place.length)
+            self._problem(part.path.name, where, f"attachment {found.name!r} was changed")
+        contents.attachments.append(
+            mcap_format.AttachmentPlace(
+                place.offset,
+                place.length,
+                found.name,
+                found.media_type,
+                len(found.data),
+                found.time_ns,
+            )
+        )
 
     # -- what surrounds the records --------------------------------------------------------------
 
-    def _closing(self, part: PartFileReader, footer: Found) -> None:
-        body = part.read(footer.offset, footer.length)
-        begin = int.from_bytes(body[9:17], "little")
-        where = (min(begin, footer.offset), footer.offset + footer.length)
-        whole = footer.length == 29 and begin <= footer.offset
-        if whole:
-            state = 0
-            position = begin
-            while position < footer.offset:
-                block = part.read(position, min(1 << 20, footer.offset - position))
-                state = zlib.crc32(block, state)
-                position += len(block)
-            whole = zlib.crc32(body[:-4], state) == int.from_bytes(body[-4:], "little")
+    def _closing(
+        self,
+        part: PartFileReader,
+        begin: int,
+        footer: int,
+        header: CaseHeader | None,
+        contents: _Contents,
+    ) -> None:
+        """Check how a part ends; without ``header`` (it is damaged) only by its own checksum."""
+        found = part.read(begin, part.size - begin)
+        if header is not None:
+            rows = np.array(contents.rows, mcap_format.INDEX_ROW)
+            log_times = np.array(contents.log_times, np.uint64)
+            codec = header.codec.value
+            whole = found == closing(codec, begin, rows, log_times, contents.attachments)
+        else:
+            end = found[footer - begin :]
+            summary = int.from_bytes(end[9:17], "little") - begin
+            covered = found[max(summary, 0) : footer - begin] + end[:25]
+            whole = len(end) == _FOOTER_BYTES and crc32(covered) == int.from_bytes(
+                end[25:29], "little"
+            )
         if not whole:
-            self._problem(part.path.name, where, "its closing records are damaged")
+            self._problem(part.path.name, (begin, part.size), "its closing records are damaged")
 
-    def _opening(self, part: PartFileReader, header: CaseHeader | None, first: int) -> None:
-        """Check what stands before the first record: but for the header it has no checksum."""
+    def _opening(self, part: PartFileReader, header: CaseHeader | None, raw: bytes | None) -> int:
+        """Check what stands before the first record; return where that begins, 0 if unknown."""
+        if header is None or raw is None:
+            where = (0, min(part.size, HEADER_WITHIN))
+            self._problem(part.path.name, where, "the header of this part is damaged")
+            return 0
+        expected = opening(header, raw)
+        if part.read(0, len(expected)) != expected:
+            where = (0, len(expected))
+            self._problem(part.path.name, where, "its first bytes were changed")
+        return len(expected)
+
+    def _as_noted(self, part: PartFileReader, entry: PartFile | RecoveredPart) -> None:
         name = part.path.name
-        if header is None:
-            self._problem(name, (0, first), "the header of this part is damaged")
-            return
-        before = opening(header)
-        if part.read(0, len(before)) != before:
-            self._problem(name, (0, len(before)), "its first bytes were changed")
-        attachment = part.record_at(len(before))
-        if attachment is None:
-            return
-        begin = attachment.offset + attachment.length
-        expected = b"".join(definitions(header.codec.value))
-        found = part.read(begin, len(expected))
-        if found != expected[: len(found)] or (len(found) < len(expected) and self._closed):
-            where = (begin, begin + len(expected))
-            self._problem(name, where, "its definitions were changed")
-
-    def _hashes(self, part: PartFileReader, data_end: int) -> tuple[bytes, str]:
-        """Return SHA-256 of the bytes up to ``data_end``, and (hex) of the whole file."""
-        state = hashlib.sha256()
-        data_sha256 = b""
-        position = 0
-        for stop in (data_end, part.size):
-            while position < stop:
-                block = part.read(position, min(4 << 20, stop - position))
-                state.update(block)
-                position += len(block)
-                self._step(len(block))
-            data_sha256 = data_sha256 or state.digest()
-        return data_sha256, state.hexdigest()
-
-    def _whole_file(self, part: PartFileReader, entry: PartFile, sha256: str) -> None:
         if part.size != entry.size:
             where = (min(part.size, entry.size), max(part.size, entry.size))
-            what = f"has {part.size} bytes, {entry.size} were written"
-            self._problem(part.path.name, where, what)
-        elif sha256 != entry.sha256:
-            self._problem(part.path.name, (0, part.size), "its SHA-256 is not the one noted")
+            self._problem(name, where, f"has {part.size} bytes, {entry.size} were written")
+        elif isinstance(entry, RecoveredPart) and entry.sha256 != sha256_of(part.path):
+            self._problem(name, (0, part.size), "its SHA-256 is not the one noted by `recover`")
 
     def _index(self, part: PartFileReader, rows: list[tuple[Any, ...]], *, sound: bool) -> None:
         path = index_path(part.path)
@@ -365,10 +394,16 @@ class Examination:
     # -- the whole -------------------------------------------------------------------------------
 
     def _against_attached(self) -> None:
-        for name, entry in self._attached.items():
-            if self._attachments.get(name) != entry.sha256:
-                what = "was changed" if name in self._attachments else "is missing"
-                self._problem(self._paths[0].name, None, f"attachment {name!r} {what}")
+        for name, (entry, time_ns) in self._attached.items():
+            found = self._attachments.get(name)
+            if found is None:
+                self._problem(self._paths[0].name, None, f"attachment {name!r} is missing")
+            elif (found.media_type, found.time_ns, sha256(found.data).hexdigest()) != (
+                entry.media_type,
+                mcap_format.log_time(time_ns),
+                entry.sha256,
+            ):
+                self._problem(self._paths[0].name, None, f"attachment {name!r} was changed")
         if not self._closed or self._problems:
             return  # a recorder may have died between an attachment and its record
         for name in sorted(self._attachments.keys() - self._attached.keys()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +84,15 @@ def existing_parts(folder: Path) -> list[Path]:
     return paths
 
 
+def sha256_of(path: Path) -> str:
+    """Return SHA-256 (hex) of a file. Raises OSError."""
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(4 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
 # -- what it says of itself -----------------------------------------------------------------------
 
 
@@ -135,9 +145,9 @@ def header_bytes(part: PartFileReader) -> bytes | None:
     if item is None or item.opcode != mcap_format.ATTACHMENT:
         return None
     content = part.attachment(item)
-    if isinstance(content, str) or content[0] != HEADER_ATTACHMENT:
+    if isinstance(content, str) or content.name != HEADER_ATTACHMENT:
         return None
-    return content[2]
+    return content.data
 
 
 def read_header(part: PartFileReader) -> CaseHeader | None:

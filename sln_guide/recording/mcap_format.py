@@ -8,12 +8,12 @@ files back in the tests, all CRCs validated.
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng.zlib_ng import crc32
 
 MAGIC = b"\x89MCAP0\r\n"
 
@@ -86,7 +86,7 @@ def attachment_record(name: str, media_type: str, data: bytes, time_ns: int) -> 
     """Return an attachment record with its CRC."""
     body = struct.pack("<QQ", log_time(time_ns), 0) + _text(name) + _text(media_type)
     body += struct.pack("<Q", len(data)) + data
-    return _record(ATTACHMENT, body + struct.pack("<I", zlib.crc32(body)))
+    return _record(ATTACHMENT, body + struct.pack("<I", crc32(body)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,6 @@ class ChunkFrame:
     lead: bytes
     tail: bytes
     length: int
-    link: bytes
 
 
 def message_body_lead(channel: int, number: int, time_ns: int) -> bytes:
@@ -108,30 +107,25 @@ def message_body_lead(channel: int, number: int, time_ns: int) -> bytes:
 
 
 def frame_chunk(
-    body_lead: bytes,
-    pieces: Sequence[bytes | memoryview],
-    link_of: Callable[[int], bytes],
-    link_channel: int,
+    body_lead: bytes, pieces: Sequence[bytes | memoryview], link: bytes, link_channel: int
 ) -> ChunkFrame:
     """Return what to write around ``pieces`` for a chunk of one message and its chain link.
 
-    ``link_of`` is given the CRC-32 of the message record. Frees the GIL over large pieces.
+    Frees the GIL over large pieces.
     """
     channel, number, when, _ = MESSAGE_FIXED.unpack(body_lead)
     size = sum(len(piece) for piece in pieces)
     message_lead = RECORD_PREFIX.pack(MESSAGE, MESSAGE_FIXED.size + size) + body_lead
-    crc = zlib.crc32(message_lead)
-    for piece in pieces:
-        crc = zlib.crc32(piece, crc)
-    link = link_of(crc)
     link_message = _record(MESSAGE, MESSAGE_FIXED.pack(link_channel, number, when, when) + link)
-    crc = zlib.crc32(link_message, crc)
+    crc = crc32(message_lead)
+    for piece in (*pieces, link_message):
+        crc = crc32(piece, crc)
     records = len(message_lead) + size + len(link_message)
     body = CHUNK_FIXED.size + records
     lead = RECORD_PREFIX.pack(CHUNK, body)
     lead += CHUNK_FIXED.pack(when, when, records, crc, 0, records) + message_lead
     tail = link_message + message_indexes(channel, link_channel, when, len(message_lead) + size)
-    return ChunkFrame(lead, tail, RECORD_PREFIX.size + body, link)
+    return ChunkFrame(lead, tail, RECORD_PREFIX.size + body)
 
 
 _MESSAGE_INDEX = struct.Struct("<BQHIQQ")
@@ -255,5 +249,5 @@ def closing_records(
         position += len(records)
     summary = b"".join(records for _, records in groups) + offsets
     footer = RECORD_PREFIX.pack(FOOTER, 20) + struct.pack("<QQ", begin, position)
-    crc = zlib.crc32(footer, zlib.crc32(summary))
+    crc = crc32(footer, crc32(summary))
     return data_end + summary + footer + struct.pack("<I", crc) + MAGIC

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format
-from sln_guide.recording.chain import next_link
+from sln_guide.recording.chain import first_link, next_link
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -27,20 +28,48 @@ from sln_guide.recording.records import (
 
 INDEX_MAGIC = b"SLNIDX1\n"
 HEADER_ATTACHMENT = "case.json"
+HEADER_MEDIA_TYPE = "application/json"
+MOST_PIECES = 1024
+"""What one `writev` takes (IOV_MAX)."""
 
 
 def _encoding(topic: str) -> str:
     if topic in FRAME_TOPICS:
         return "sln-frame-1"
     if topic == CHAIN:
-        return "sha256"
+        return "blake3"
     return "sln-snapshot-1" if topic == SNAPSHOTS else "json"
 
 
-def opening(header: CaseHeader) -> bytes:
-    """Return how every part of this case begins, up to its header attachment."""
+def _before_header(header: CaseHeader) -> bytes:
     library = f"sln-guide {header.software.get('sln-guide', '')}".strip()
     return mcap_format.MAGIC + mcap_format.header_record(PROFILE, library)
+
+
+def _header_attachment(header: CaseHeader, raw_header: bytes) -> bytes:
+    return mcap_format.attachment_record(
+        HEADER_ATTACHMENT, HEADER_MEDIA_TYPE, raw_header, header.started_monotonic_ns
+    )
+
+
+def opening(header: CaseHeader, raw_header: bytes) -> bytes:
+    """Return how a part begins, up to its first record: follows from its header."""
+    before, after = _before_header(header), b"".join(definitions(header.codec.value))
+    return before + _header_attachment(header, raw_header) + after
+
+
+def header_place(header: CaseHeader, raw_header: bytes) -> mcap_format.AttachmentPlace:
+    """Return where in its part the header stands, for the summary."""
+    begin = len(_before_header(header))
+    whole = _header_attachment(header, raw_header)
+    return mcap_format.AttachmentPlace(
+        begin,
+        len(whole),
+        HEADER_ATTACHMENT,
+        HEADER_MEDIA_TYPE,
+        len(raw_header),
+        header.started_monotonic_ns,
+    )
 
 
 def definitions(codec: str) -> tuple[bytes, bytes]:
@@ -59,6 +88,41 @@ def definitions(codec: str) -> tuple[bytes, bytes]:
     return schemas, channels
 
 
+def closing(
+    codec: str,
+    begin: int,
+    rows: NDArray[np.void],
+    log_times: NDArray[np.uint64],
+    attachments: Sequence[mcap_format.AttachmentPlace],
+) -> bytes:
+    """Return how a part ends, from byte ``begin``: follows from what is in it."""
+    return mcap_format.closing_records(
+        summary_start=begin,
+        definitions=definitions(codec),
+        counts=(sum(_encoding(topic) == "json" for topic in CHANNELS), len(CHANNELS)),
+        rows=rows,
+        log_times=log_times,
+        attachments=attachments,
+        link_channel=CHANNELS[CHAIN],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record to be written.
+
+    ``pieces`` are its data. ``time_ns``, ``sequence`` and ``epoch`` go into the index: the
+    mid-exposure, device counter and stream epoch of a frame.
+    """
+
+    topic: str
+    log_time_ns: int
+    pieces: tuple[bytes | memoryview, ...]
+    time_ns: int
+    sequence: int = 0
+    epoch: int = 0
+
+
 class PartWriter:
     """Appends whole records to one new file. One thread; only `sync` may run beside it.
 
@@ -71,27 +135,28 @@ class PartWriter:
         From every method that writes.
     """
 
-    def __init__(self, path: Path, header: CaseHeader, time_ns: int) -> None:
+    def __init__(self, path: Path, header: CaseHeader) -> None:
         self.path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._size = 0
-        self._sha256 = hashlib.sha256()
         self._rows = bytearray()
         self._log_times = bytearray()
         self._attachments: list[mcap_format.AttachmentPlace] = []
-        self._definitions = definitions(header.codec.value)
+        self._codec = header.codec.value
         self.problem: str | None = None
         self.torn = False
         self.finished = False
+        raw = to_json(header)
+        self.first_link = first_link(raw)
+        """Link before the first record."""
         try:
-            self._write((opening(header),))
-            self.attach(HEADER_ATTACHMENT, "application/json", to_json(header), time_ns)
-            self._write(self._definitions)
+            self._write((opening(header, raw),))
         except OSError:
             os.close(self._fd)
             with suppress(OSError):
                 path.unlink()
             raise
+        self._attachments.append(header_place(header, raw))
 
     @property
     def size(self) -> int:
@@ -103,45 +168,37 @@ class PartWriter:
         """Records appended."""
         return len(self._rows) // mcap_format.INDEX_ROW.itemsize
 
-    def data_sha256(self) -> bytes:
-        """Return SHA-256 of all that was written so far."""
-        return self._sha256.digest()
+    def append(self, entries: Sequence[Entry], number: int, link: bytes) -> bytes:
+        """Append records, each and its link as a chunk, in one write; return the last link.
 
-    def append(
-        self,
-        *,
-        body_lead: bytes,
-        pieces: Sequence[bytes | memoryview],
-        link: bytes,
-        time_ns: int,
-        sequence: int = 0,
-        epoch: int = 0,
-    ) -> bytes:
-        """Append one record and its link as one chunk, in one write; return that link.
-
-        ``link`` is that of the record before. All ``pieces`` but the first are pixels.
+        ``number`` is that of the first of them, ``link`` that of the record before it.
         """
-        chunk = mcap_format.frame_chunk(
-            body_lead,
-            pieces,
-            lambda crc: next_link(link, body_lead, pieces[0], crc),
-            CHANNELS[CHAIN],
-        )
+        pieces: list[bytes | memoryview] = []
+        rows, log_times = bytearray(), bytearray()
         offset = self._size
-        self._write((chunk.lead, *pieces, chunk.tail))
-        channel, number, log_time, _ = mcap_format.MESSAGE_FIXED.unpack(body_lead)
-        self._rows += mcap_format.INDEX_ROW_STRUCT.pack(
-            offset,
-            min(max(time_ns, -(2**63)), 2**63 - 1),
-            sequence & (2**64 - 1),
-            chunk.length,
-            number,
-            epoch & 0xFFFFFFFF,
-            channel,
-            0,
-        )
-        self._log_times += log_time.to_bytes(8, "little")
-        return chunk.link
+        for entry in entries:
+            channel = CHANNELS[entry.topic]
+            lead = mcap_format.message_body_lead(channel, number, entry.log_time_ns)
+            link = next_link(link, lead, entry.pieces)
+            chunk = mcap_format.frame_chunk(lead, entry.pieces, link, CHANNELS[CHAIN])
+            pieces += (chunk.lead, *entry.pieces, chunk.tail)
+            rows += mcap_format.INDEX_ROW_STRUCT.pack(
+                offset,
+                min(max(entry.time_ns, -(2**63)), 2**63 - 1),
+                entry.sequence & (2**64 - 1),
+                chunk.length,
+                number & 0xFFFFFFFF,
+                entry.epoch & 0xFFFFFFFF,
+                channel,
+                0,
+            )
+            log_times += mcap_format.log_time(entry.log_time_ns).to_bytes(8, "little")
+            offset += chunk.length + mcap_format.MESSAGE_INDEXES_BYTES
+            number += 1
+        self._write(pieces)
+        self._rows += rows
+        self._log_times += log_times
+        return link
 
     def attach(self, name: str, media_type: str, data: bytes, time_ns: int) -> None:
         """Append an attachment."""
@@ -156,23 +213,16 @@ class PartWriter:
         """Append summary and footer, and write the index beside the file. Once."""
         if self.finished or self.torn:
             return
-        rows = np.frombuffer(bytes(self._rows), mcap_format.INDEX_ROW)
-        closing = mcap_format.closing_records(
-            summary_start=self._size,
-            definitions=self._definitions,
-            counts=(self._definitions_count(), len(CHANNELS)),
-            rows=rows,
-            log_times=np.frombuffer(bytes(self._log_times), np.uint64),
-            attachments=self._attachments,
-            link_channel=CHANNELS[CHAIN],
+        end = closing(
+            self._codec,
+            self._size,
+            np.frombuffer(bytes(self._rows), mcap_format.INDEX_ROW),
+            np.frombuffer(bytes(self._log_times), np.uint64),
+            self._attachments,
         )
-        self._write((closing,))
+        self._write((end,))
         self.finished = True
         write_index(index_path(self.path), bytes(self._rows))
-
-    @staticmethod
-    def _definitions_count() -> int:
-        return sum(_encoding(topic) == "json" for topic in CHANNELS)
 
     def sync(self) -> None:
         """Wait until what was appended is on the medium. Any thread, not beside `release`.
@@ -195,16 +245,14 @@ class PartWriter:
 
     def as_closed(self) -> PartFile:
         """Return the manifest's entry."""
-        return PartFile(
-            self.path.name, self._size, self._sha256.hexdigest(), self.records, self.problem
-        )
+        return PartFile(self.path.name, self._size, self.records, self.problem)
 
     def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Write all of ``pieces``, or nothing of them."""
         left = [memoryview(piece) for piece in pieces if len(piece)]
         try:
             while left:
-                written = os.writev(self._fd, left)
+                written = os.writev(self._fd, left[:MOST_PIECES])
                 while left and written >= left[0].nbytes:
                     written -= left.pop(0).nbytes
                 if written:
@@ -217,9 +265,7 @@ class PartWriter:
                 os.lseek(self._fd, self._size, os.SEEK_SET)
                 self.torn = False
             raise
-        for piece in pieces:
-            self._sha256.update(piece)
-            self._size += len(piece)
+        self._size += sum(len(piece) for piece in pieces)
 
 
 def index_path(part: Path) -> Path:
@@ -229,7 +275,7 @@ def index_path(part: Path) -> Path:
 
 def write_index(path: Path, rows: bytes) -> None:
     """Write an index file, whole or not at all."""
-    head = INDEX_MAGIC + len(rows).to_bytes(8, "little") + zlib.crc32(rows).to_bytes(4, "little")
+    head = INDEX_MAGIC + len(rows).to_bytes(8, "little") + crc32(rows).to_bytes(4, "little")
     replace_file(path, head + rows)
 
 

@@ -331,7 +331,7 @@ class CaseReader:
             raise DamagedError(
                 Problem(self._parts[part].path.name, where, name, None, None, content)
             )
-        return content[2]
+        return content.data
 
     def dark(self) -> NDArray[np.float32] | None:
         """Return the dark frame recorded with the case, (H, W) float32 counts; None without one.
@@ -408,8 +408,8 @@ class CaseReader:
                     found = attachments_beside(part, rows)
                 for place in found:
                     content = part.attachment(place)
-                    if not isinstance(content, str) and content[0] != HEADER_ATTACHMENT:
-                        places[content[0]] = (number, place)
+                    if not isinstance(content, str) and content.name != HEADER_ATTACHMENT:
+                        places[content.name] = (number, place)
             self._attachments = places
         return self._attachments
 

@@ -20,10 +20,18 @@ from sln_guide.guidance import (
     Role,
     Settings,
 )
-from sln_guide.recording.codec import MAX_PIXEL_BYTES, Codec, compress, decompress_into
+from sln_guide.recording.codec import (
+    MAX_PIXEL_BYTES,
+    Codec,
+    codec_for,
+    compress,
+    decompress_into,
+)
 from sln_guide.recording.errors import NewerFormatError, RecordingError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OLDEST_FORMAT = 2
+"""Format 1 was never released."""
 PROFILE = "sln-guide-case"
 
 GUIDANCE, SHOWN, EVENTS, HEALTH, SNAPSHOTS, GAPS, ATTACHED, CHAIN = (
@@ -188,19 +196,25 @@ class CaseHeader(msgspec.Struct, frozen=True, kw_only=True):
     started_monotonic_ns: int
     software: dict[str, str]
     previous_link: str
-    previous_sha256: str | None = None
     boot_id: str
     continues: str | None = None
 
 
 class PartFile(msgspec.Struct, frozen=True):
-    """A part as closed. ``sha256`` is None for one whose writer died over it."""
+    """A part as it was left."""
 
     name: str
     size: int
-    sha256: str | None
     records: int
     problem: str | None = None
+
+
+class RecoveredPart(msgspec.Struct, frozen=True):
+    """A part that was cut short, as `recover` found it: no closing records vouch for its end."""
+
+    name: str
+    size: int
+    sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,7 +238,7 @@ class RecoveryRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     recovered_wall_ns: int
-    parts: tuple[PartFile, ...]
+    parts: tuple[RecoveredPart, ...]
     frames: dict[str, int]
     records: int
     chain_head: str | None
@@ -266,12 +280,19 @@ def check_format(data: bytes | memoryview, *, what: str) -> None:
     ------
     NewerFormatError
         Saying which version wrote it, and what to do.
+    RecordingError
+        When a version from before the first release wrote it.
     """
     probe: _FormatProbe = from_json(data, _FormatProbe, what=what)
     if probe.format > FORMAT_VERSION:
         raise NewerFormatError(
             f"{what}: case format {probe.format} is newer than this version reads "
             f"({FORMAT_VERSION}): open it with a newer sln-guide"
+        )
+    if probe.format < OLDEST_FORMAT:
+        raise RecordingError(
+            f"{what}: case format {probe.format} is from before the first release and is not read "
+            "any more: record or import it anew"
         )
 
 
@@ -295,6 +316,7 @@ class PackedFrame:
 
 def pack_frame(role: Role, frame: Frame, codec: Codec) -> PackedFrame:
     """Compress ``frame``; the GIL is free meanwhile. Any thread."""
+    codec = codec_for(codec, frame.pixels.itemsize)
     payload = compress(frame.pixels, codec)
     header = _frame_header_encoder.encode(
         FrameHeader(

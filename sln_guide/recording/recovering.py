@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from sln_guide.recording.folder import (
     failure,
     read_manifest,
     read_recovery,
+    sha256_of,
 )
 from sln_guide.recording.part import index_path, replace_file, write_index
-from sln_guide.recording.records import PartFile, RecoveryRecord
-from sln_guide.recording.resuming import CUT_SHORT
+from sln_guide.recording.records import PartFile, RecoveredPart, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader, build_index, load_index
 from sln_guide.recording.verify import Verification, verify
 
@@ -57,7 +56,7 @@ def recover(folder: Path, *, progress: Callable[[int, int], None] | None = None)
         manifest = read_manifest(folder)
         verification = verify(folder, progress=progress, locked=True)
         if manifest is None or not manifest.closed:
-            _note(folder, paths, verification)
+            _note(folder, paths, verification, () if manifest is None else manifest.parts)
     except OSError as error:
         raise failure(folder, "write what was recovered", error) from None
     finally:
@@ -78,14 +77,21 @@ def _index(path: Path) -> list[str]:
     return [index_path(path).name]
 
 
-def _note(folder: Path, paths: list[Path], verification: Verification) -> None:
+def _note(
+    folder: Path, paths: list[Path], verification: Verification, finished: tuple[PartFile, ...]
+) -> None:
     """Write what is there now, so that damage done later can be told from the crash."""
     try:
         before = read_recovery(folder)
     except RecordingError:
         before = None  # a damaged note is replaced: `verify` has named it
     known = {} if before is None else {entry.name: entry for entry in before.parts}
-    parts = tuple(known.get(path.name) or _part_file(path) for path in paths)
+    whole = {entry.name for entry in finished if entry.problem is None}
+    parts = tuple(
+        known.get(path.name) or RecoveredPart(path.name, path.stat().st_size, sha256_of(path))
+        for path in paths
+        if path.name not in whole
+    )
     record = RecoveryRecord(
         format=records.FORMAT_VERSION,
         recovered_wall_ns=time.time_ns(),
@@ -96,13 +102,3 @@ def _note(folder: Path, paths: list[Path], verification: Verification) -> None:
         problems=tuple(map(str, verification.problems)),
     )
     replace_file(folder / RECOVERY, records.to_json(record))
-
-
-def _part_file(path: Path) -> PartFile:
-    state = hashlib.sha256()
-    size = 0
-    with path.open("rb") as file:
-        while block := file.read(4 << 20):
-            state.update(block)
-            size += len(block)
-    return PartFile(path.name, size, state.hexdigest(), 0, CUT_SHORT)

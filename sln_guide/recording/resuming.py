@@ -14,7 +14,6 @@ from sln_guide.recording.folder import (
     header_bytes,
     read_header,
     read_manifest,
-    read_recovery,
 )
 from sln_guide.recording.mcap_format import CHUNK
 from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
@@ -58,12 +57,9 @@ def left_over(folder: Path) -> LeftOver:
     manifest = read_manifest(folder)
     if manifest is not None and manifest.closed:
         raise RecordingError(f"case {folder} is closed: begin a new one")
-    recovery = read_recovery(folder)
-    noted = (() if recovery is None else recovery.parts, () if manifest is None else manifest.parts)
-    known = {entry.name: entry for entries in noted for entry in entries}
+    known = {} if manifest is None else {entry.name: entry for entry in manifest.parts}
     readers = [PartFileReader(path) for path in paths]
     try:
-        first = header_bytes(readers[0])
         header = next((h for h in map(read_header, readers) if h is not None), None)
         if header is None:
             raise RecordingError(f"case {folder} is damaged beyond reading: begin a new one")
@@ -74,24 +70,21 @@ def left_over(folder: Path) -> LeftOver:
             )
         parts: list[PartFile] = []
         frames = dict.fromkeys(Role, 0)
-        link = chain.first_link(first or b"")
+        link = b""
         number = -1
         for reader in readers:
             rows = load_index(reader)
             if rows is None:
                 rows, _, _ = build_index(reader)
+            raw = header_bytes(reader)
+            link = link if raw is None else chain.first_link(raw)
             for role in Role:
                 frames[role] += int((rows["channel"] == CHANNELS[role.value]).sum())
             last = _last_record(reader, rows)
             if last is not None:
                 number, link = last.number, last.link
             entry = known.get(reader.path.name)
-            parts.append(
-                entry
-                or PartFile(
-                    reader.path.name, reader.size, None, len(rows), "its recorder died over it"
-                )
-            )
+            parts.append(entry or PartFile(reader.path.name, reader.size, len(rows), CUT_SHORT))
     finally:
         for reader in readers:
             reader.close()

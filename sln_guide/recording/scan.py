@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format as mcap
 from sln_guide.recording.chain import LINK_BYTES
@@ -83,7 +83,7 @@ class Lost:
 class Record:
     """One record of a case, its CRC checked. ``data`` is a view of what was read.
 
-    ``body_lead``, ``covered`` and ``crc`` are what its ``link`` must be made of.
+    ``body_lead`` and ``data`` are what its ``link`` must be made of, with the link before it.
     """
 
     channel: int
@@ -91,9 +91,17 @@ class Record:
     log_time_ns: int
     body_lead: bytes
     data: memoryview
-    covered: memoryview
-    crc: int
     link: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One attachment, its CRC checked."""
+
+    name: str
+    media_type: str
+    time_ns: int
+    data: bytes
 
 
 class PartFileReader:
@@ -236,8 +244,7 @@ class PartFileReader:
         ):
             return "its frame of lengths is damaged"
         end = inside.nbytes - LINK_RECORD_BYTES
-        record_crc = zlib.crc32(inside[:end])
-        if zlib.crc32(inside[end:], record_crc) != crc:
+        if crc32(inside) != crc:
             return "its checksum does not match"
         opcode, message = mcap.RECORD_PREFIX.unpack_from(inside)
         if opcode != mcap.MESSAGE or end != mcap.RECORD_PREFIX.size + message:
@@ -252,25 +259,19 @@ class PartFileReader:
             opcode != mcap.MESSAGE
             or link_message != mcap.MESSAGE_FIXED.size + LINK_BYTES
             or link_lead[0] != CHANNELS[CHAIN]
-            or link_lead[1] != number
+            or link_lead[1:] != (number, log_time, log_time)
         ):
             return "its chain link is missing"
         if not start == end_time == log_time:
             return "its times are damaged"
         if channel not in TOPICS or channel == CHANNELS[CHAIN]:
             return f"unknown channel {channel}"
-        data = body[mcap.MESSAGE_FIXED.size :]
-        covered = data
-        if TOPICS[channel] in FRAME_TOPICS:
-            covered = data[: 4 + int.from_bytes(data[:4], "little")]
         return Record(
             channel,
             number,
             log_time,
             bytes(body[: mcap.MESSAGE_FIXED.size]),
-            data,
-            covered,
-            record_crc,
+            body[mcap.MESSAGE_FIXED.size :],
             bytes(inside[end + mcap.MESSAGE_LEAD :]),
         )
 
@@ -305,14 +306,14 @@ class PartFileReader:
 
     # -- attachments ------------------------------------------------------------------------------
 
-    def attachment(self, place: Found) -> tuple[str, str, bytes] | str:
-        """Return name, media type and data of an attachment record, or why it cannot be read."""
+    def attachment(self, place: Found) -> Attachment | str:
+        """Return what an attachment record holds, or why it cannot be read."""
         if place.length > MAX_RECORD_BYTES:
             return "implausible length"
         body = memoryview(self.read(place.offset, place.length))[mcap.RECORD_PREFIX.size :]
         if body.nbytes < place.length - mcap.RECORD_PREFIX.size or body.nbytes < 36:
             return "cut off"
-        if zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+        if crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
             return "its checksum does not match"
         try:
             position = 16
@@ -330,7 +331,8 @@ class PartFileReader:
         position += 8
         if position + size + 4 != body.nbytes:
             return "its length is damaged"
-        return words[0], words[1], bytes(body[position : position + size])
+        time_ns = int.from_bytes(body[:8], "little")
+        return Attachment(words[0], words[1], time_ns, bytes(body[position : position + size]))
 
 
 def attachments_beside(part: PartFileReader, rows: Rows) -> list[Found]:
@@ -366,7 +368,7 @@ def load_index(part: PartFileReader) -> Rows | None:
         len(data) < head
         or data[: len(INDEX_MAGIC)] != INDEX_MAGIC
         or int.from_bytes(data[8:16], "little") != len(rows)
-        or int.from_bytes(data[16:20], "little") != zlib.crc32(rows)
+        or int.from_bytes(data[16:20], "little") != crc32(rows)
         or len(rows) % mcap.INDEX_ROW.itemsize
     ):
         return None

@@ -5,17 +5,17 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from sln_guide.recording import mcap_format, records
-from sln_guide.recording.chain import head_of
+from sln_guide.recording import records
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import failure, part_name
-from sln_guide.recording.part import PartWriter, sync_folder
-from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
+from sln_guide.recording.part import Entry, PartWriter, sync_folder
+from sln_guide.recording.records import FRAME_TOPICS, CaseHeader, PartFile
 
 MOST_FULL = 4
 """Full parts that may wait for `Tape.sync` to finish them."""
@@ -29,9 +29,9 @@ class Tape:
     Parameters
     ----------
     header
-        Of the first part; those after it get one like it.
-    link, number, next_part
-        Where the chain stands, and which record and part come next.
+        Of the part to begin with; those after it get one like it.
+    number, next_part
+        Which record and part come next.
     roll_s, roll_bytes
         A new part begins after so long or so much.
 
@@ -46,7 +46,6 @@ class Tape:
         folder: Path,
         header: CaseHeader,
         *,
-        link: bytes,
         number: int,
         next_part: int,
         roll_s: float,
@@ -56,8 +55,8 @@ class Tape:
         self._header = header
         self._roll_s, self._roll_bytes = roll_s, roll_bytes
         self._next_part = next_part
-        self.link = link
         self.number = number
+        self.frames = dict.fromkeys(FRAME_TOPICS, 0)
         self.codec = header.codec
         self.parts: list[PartFile] = []
         self.doubts: list[str] = []
@@ -69,49 +68,56 @@ class Tape:
         self._syncing = threading.Lock()
         """Held for as long as a sync takes, so that `close` pulls no file from under it."""
         self._closed = False
-        self._part = self._open_part(None)
+        self._together = False
+        self._waiting: list[Entry] = []
+        self._part = self._open_part(header)
+        self.link = self._part.first_link
+        """Link of the last record: the head of the chain."""
 
     @property
     def size(self) -> int:
         """Bytes appended."""
         return self._full_bytes + self._part.size
 
-    @property
-    def head(self) -> bytes:
-        """Head of the case as it stands."""
-        return head_of(self.link, self._part.data_sha256())
-
-    def append(
-        self,
-        topic: str,
-        log_time_ns: int,
-        pieces: tuple[bytes | memoryview, ...],
-        *,
-        time_ns: int | None = None,
-        sequence: int = 0,
-        epoch: int = 0,
-    ) -> None:
+    def append(self, entry: Entry) -> None:
         """Append one record; when this returns it survives the death of the process.
-
-        ``pieces`` are its data, in full but for pixels, and then the pixels of a frame.
 
         Raises
         ------
         RecordingError
             It is not on the tape; what was there before still is.
         """
-        when = log_time_ns if time_ns is None else time_ns
-        self._guarded(lambda: self._put(topic, log_time_ns, pieces, when, sequence, epoch))
+        self._waiting.append(entry)
+        if not self._together:
+            self._write_waiting()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand all that is appended inside to the kernel at once, when the block is left.
+
+        Only then does it survive the death of the process.
+
+        Raises
+        ------
+        RecordingError
+            None of it is on the tape; what was there before still is.
+        """
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self._write_waiting()
 
     def append_json(self, topic: str, record: object, time_ns: int | None = None) -> None:
         """Append ``record`` as JSON, at ``time_ns`` or now. Raises as `append`."""
         when = time.monotonic_ns() if time_ns is None else time_ns
-        self.append(topic, when, (records.to_json(record),))
+        self.append(Entry(topic, when, (records.to_json(record),), when))
 
-    def attach(self, name: str, media_type: str, data: bytes) -> None:
+    def attach(self, name: str, media_type: str, data: bytes, time_ns: int) -> None:
         """Append an attachment, which the chain does not cover. Raises as `append`."""
-        now = time.monotonic_ns()
-        self._guarded(lambda: self._part.attach(name, media_type, data, now))
+        self._write_waiting()
+        self._guarded(lambda: self._part.attach(name, media_type, data, time_ns))
 
     def sync(self) -> bool:
         """Wait until all that was appended is on the medium; finish full parts.
@@ -164,25 +170,17 @@ class Tape:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _put(
-        self,
-        topic: str,
-        log_time_ns: int,
-        pieces: tuple[bytes | memoryview, ...],
-        time_ns: int,
-        sequence: int,
-        epoch: int,
-    ) -> None:
-        body_lead = mcap_format.message_body_lead(CHANNELS[topic], self.number, log_time_ns)
-        self.link = self._part.append(
-            body_lead=body_lead,
-            pieces=pieces,
-            link=self.link,
-            time_ns=time_ns,
-            sequence=sequence,
-            epoch=epoch,
-        )
-        self.number += 1
+    def _write_waiting(self) -> None:
+        entries, self._waiting = self._waiting, []
+        if entries:
+            self._guarded(lambda: self._put(entries))
+
+    def _put(self, entries: list[Entry]) -> None:
+        self.link = self._part.append(entries, self.number, self.link)
+        self.number += len(entries)
+        for entry in entries:
+            if entry.topic in self.frames:
+                self.frames[entry.topic] += 1
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Run ``write`` on the current part; begin another part where that can help."""
@@ -212,7 +210,15 @@ class Tape:
         age_s = (time.monotonic_ns() - self._part_opened_ns) / 1e9
         if because is None and age_s < self._roll_s and self._part.size < self._roll_bytes:
             return
-        fresh = self._open_part(self._part)
+        fresh = self._open_part(
+            msgspec.structs.replace(
+                self._header,
+                part=self._next_part,
+                codec=self.codec,
+                previous_link=self.link.hex(),
+            )
+        )
+        self.link = fresh.first_link
         with self._exchange:
             self._full.append(self._part)
             self._full_bytes += self._part.size
@@ -224,22 +230,11 @@ class Tape:
         if because is not None:
             now = time.monotonic_ns()
             event = records.to_json(records.EventRecord("new-part", because, now))
-            self._put(records.EVENTS, now, (event,), now, 0, 0)
+            self._put([Entry(records.EVENTS, now, (event,), now)])
 
-    def _open_part(self, before: PartWriter | None) -> PartWriter:
-        number = self._next_part
-        header = self._header
-        if number:
-            header = msgspec.structs.replace(
-                header,
-                part=number,
-                codec=self.codec,
-                previous_link=self.link.hex(),
-                previous_sha256=None if before is None else before.data_sha256().hex(),
-            )
-        path = self._folder / part_name(number)
-        part = PartWriter(path, header, time.monotonic_ns())
-        self._next_part = number + 1
+    def _open_part(self, header: CaseHeader) -> PartWriter:
+        part = PartWriter(self._folder / part_name(self._next_part), header)
+        self._next_part += 1
         sync_folder(self._folder)
         self._part_opened_ns = time.monotonic_ns()
         return part

@@ -18,7 +18,7 @@ from sln_guide.recording.folder import (
     read_recovery,
 )
 from sln_guide.recording.gaps import Gap
-from sln_guide.recording.records import Manifest, PartFile
+from sln_guide.recording.records import Manifest, RecoveredPart
 
 Progress = Callable[[int, int], None]
 
@@ -150,7 +150,7 @@ def _manifest(folder: Path, problems: list[Problem]) -> Manifest | None:
     return manifest
 
 
-def _recovered(folder: Path, problems: list[Problem]) -> tuple[PartFile, ...]:
+def _recovered(folder: Path, problems: list[Problem]) -> tuple[RecoveredPart, ...]:
     try:
         record = read_recovery(folder)
     except NewerFormatError:

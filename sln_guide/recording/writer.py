@@ -8,22 +8,26 @@ import platform
 import threading
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.guidance import Guidance, Mode, Role, SessionHealth, Settings
-from sln_guide.recording import chain, records
+from sln_guide.recording import records
+from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import Codec
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
 from sln_guide.recording.naming import check_attachment_name
+from sln_guide.recording.part import Entry
 from sln_guide.recording.records import CaseHeader, Manifest, PackedFrame, PartFile
 from sln_guide.recording.resuming import LeftOver, boot_id, left_over
 from sln_guide.recording.tape import Tape
@@ -158,20 +162,20 @@ class CaseWriter:
         self._incomplete: list[str] = [] if left is None else list(left.incomplete)
         self._parts_before: tuple[PartFile, ...] = () if left is None else left.parts
         self._bytes_before = sum(part.size for part in self._parts_before)
-        self._frames = dict.fromkeys(Role, 0) if left is None else dict(left.frames)
+        self._frames_before = dict.fromkeys(Role, 0) if left is None else dict(left.frames)
         self._summary: CaseSummary | None = None
-        self._head: bytes | None = None
         self._manifest_writing = threading.Lock()
         self._opened_ns = time.monotonic_ns()
-        link = chain.first_link(records.to_json(header)) if left is None else left.link
+        number = 0 if left is None else left.next_part
+        if left is not None:
+            header = msgspec.structs.replace(header, part=number, previous_link=left.link.hex())
         try:
             lock.reserve()
             self._tape = Tape(
                 folder,
                 header,
-                link=link,
                 number=0 if left is None else left.next_number,
-                next_part=0 if left is None else left.next_part,
+                next_part=number,
                 roll_s=roll_s,
                 roll_bytes=roll_bytes,
             )
@@ -198,14 +202,29 @@ class CaseWriter:
     def write_packed(self, packed: PackedFrame) -> None:
         """Record a frame that was compressed before, as `write_frame` does."""
         self._tape.append(
-            packed.role.value,
-            packed.host_time_ns,
-            (packed.header, packed.payload),
-            time_ns=packed.mid_exposure_ns,
-            sequence=packed.sequence,
-            epoch=packed.stream_epoch,
+            Entry(
+                packed.role.value,
+                packed.host_time_ns,
+                (packed.header, packed.payload),
+                packed.mid_exposure_ns,
+                packed.sequence,
+                packed.stream_epoch,
+            )
         )
-        self._frames[packed.role] += 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand all that is written inside to the kernel at once: it survives from then on.
+
+        Saves a system call, and a wait for the interpreter, for each record.
+
+        Raises
+        ------
+        RecordingError
+            On leaving: nothing of it is in the case; what was there before still is.
+        """
+        with self._tape.together():
+            yield
 
     def write_gap(
         self, role: Role, first_sequence: int, count: int, epoch: int, reason: str
@@ -223,7 +242,7 @@ class CaseWriter:
         """Record one computation: its pair, settings, detections and digest."""
         self._tape.append_json(
             records.GUIDANCE,
-            records.guidance_record(guidance, chain.digest(guidance)),
+            records.guidance_record(guidance, digest(guidance)),
             guidance.pair.nir.mid_exposure_ns,
         )
 
@@ -251,7 +270,8 @@ class CaseWriter:
 
     def write_snapshot(self, state: bytes) -> None:
         """Record the state of detector and tracker, from which a replay can begin."""
-        self._tape.append(records.SNAPSHOTS, time.monotonic_ns(), (state,))
+        now = time.monotonic_ns()
+        self._tape.append(Entry(records.SNAPSHOTS, now, (state,), now))
 
     def attach(self, name: str, data: bytes, media_type: str) -> None:
         """Attach a file (rig, dark frame, ...) under the hash chain.
@@ -262,10 +282,11 @@ class CaseWriter:
             Also for a name that is not a plain file name.
         """
         check_attachment_name(name)
-        self._tape.attach(name, media_type, data)
+        now = time.monotonic_ns()
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._tape.attach(name, media_type, data, now)
         self._tape.append_json(
-            records.ATTACHED,
-            records.AttachedRecord(name, media_type, len(data), hashlib.sha256(data).hexdigest()),
+            records.ATTACHED, records.AttachedRecord(name, media_type, len(data), sha256), now
         )
 
     def use_codec(self, codec: Codec, reason: str) -> None:
@@ -305,7 +326,6 @@ class CaseWriter:
         if self._summary is not None:
             return self._summary
         failed: OSError | None = None
-        self._head = self._tape.head
         self._lock.spend_reserve()
         try:
             self._tape.close()
@@ -313,7 +333,7 @@ class CaseWriter:
             failed = error
         self._summary = CaseSummary(
             folder=self.folder,
-            frames=dict(self._frames),
+            frames=self._frames(),
             records=self._tape.number,
             bytes_written=self.bytes_written,
             parts=len(self._parts()),
@@ -366,12 +386,12 @@ class CaseWriter:
     @property
     def frames(self) -> int:
         """Frames of both roles."""
-        return sum(self._frames.values())
+        return sum(self._frames().values())
 
     @property
     def head(self) -> str:
         """Head of the hash chain as it stands (hex)."""
-        return self._head.hex() if self._head is not None else self._tape.head.hex()
+        return self._tape.link.hex()
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -396,6 +416,10 @@ class CaseWriter:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _frames(self) -> dict[Role, int]:
+        before = self._frames_before
+        return {role: before[role] + self._tape.frames[role.value] for role in Role}
+
     def _parts(self) -> tuple[PartFile, ...]:
         return (*self._parts_before, *sorted(self._tape.parts, key=lambda part: part.name))
 
@@ -409,7 +433,7 @@ class CaseWriter:
             format=records.FORMAT_VERSION,
             closed=closed,
             header=self._header,
-            frames={role.value: count for role, count in self._frames.items()},
+            frames={role.value: count for role, count in self._frames().items()},
             records=self._tape.number,
             parts=self._parts(),
             chain_head=self.head if closed else None,

@@ -172,7 +172,7 @@ def rewrite(folder: Path, change: Callable[[bytes], bytes], topic: str = "nir") 
             data = change(bytes(found.data))
             link = found.link
             chunk = mcap_format.frame_chunk(
-                found.body_lead, (data,), lambda _, link=link: link, records.CHANNELS[records.CHAIN]
+                found.body_lead, (data,), link, records.CHANNELS[records.CHAIN]
             )
             end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
             part.write_bytes(raw[: place.offset] + chunk.lead + data + chunk.tail + raw[end:])
@@ -342,9 +342,9 @@ def test_a_newer_version_is_refused_by_name(whole: Path, tmp_path: Path) -> None
     folder = tmp_path / "x.case"
     shutil.copytree(whole, folder)
     manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"format": 2, "rig": 5}))
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest | {"format": 3, "rig": 5}))
     for look in (CaseReader, verify):
-        with pytest.raises(RecordingError, match=r"format 2 is newer.*newer sln-guide"):
+        with pytest.raises(RecordingError, match=r"format 3 is newer.*newer sln-guide"):
             look(folder)
 
 

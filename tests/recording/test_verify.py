@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from sln_guide.recording import (
 )
 from sln_guide.recording.folder import MANIFEST, part_paths
 from sln_guide.recording.gaps import BEFORE_RECORDER
-from sln_guide.recording.part import index_path
+from sln_guide.recording.part import closing, index_path
 from sln_guide.recording.preroll import PreRoll
 from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
@@ -67,9 +66,7 @@ def replace_record(part: Path, place: Found, data: bytes) -> None:
     reader.close()
     assert not isinstance(found, str)
     link = found.link
-    chunk = mcap_format.frame_chunk(
-        found.body_lead, (data,), lambda _: link, records.CHANNELS["chain"]
-    )
+    chunk = mcap_format.frame_chunk(found.body_lead, (data,), link, records.CHANNELS["chain"])
     raw = part.read_bytes()
     end = place.offset + place.length + mcap_format.MESSAGE_INDEXES_BYTES
     part.write_bytes(raw[: place.offset] + chunk.lead + data + chunk.tail + raw[end:])
@@ -159,8 +156,8 @@ def test_a_tail_cut_off_with_its_manifest_shows_by_the_head_noted_elsewhere(case
     assert "noted elsewhere" in result.text()
 
 
-def test_pixels_forged_under_their_own_checksum_are_noticed(case: Path) -> None:
-    """CRC-32 is easily kept: then the part is named, by its SHA-256, whatever the manifest says."""
+def test_pixels_forged_under_their_own_checksum_are_named(case: Path) -> None:
+    """CRC-32 is easily kept; the link stands for every byte."""
     part = part_paths(case)[1]
     place = next(p for p in chunks(part) if topic_of(part, p)[0] == "nir")
     raw = bytearray(part.read_bytes())
@@ -170,20 +167,45 @@ def test_pixels_forged_under_their_own_checksum_are_noticed(case: Path) -> None:
     for offset, byte in enumerate(polynomial):
         raw[pixels + offset] ^= int(f"{byte:08b}"[::-1], 2)
     part.write_bytes(raw)
+    (problem,) = verify(case).problems
+    assert (problem.file, problem.topic) == (part.name, "nir")
+    assert problem.byte_range == (place.offset, place.offset + place.length)
+    assert "hash chain" in problem.what
+
+
+def end_of_records(part: Path) -> int:
+    reader = PartFileReader(part)
+    try:
+        return next(
+            item.offset
+            for item in reader.walk()
+            if isinstance(item, Found) and item.opcode == mcap_format.DATA_END
+        )
+    finally:
+        reader.close()
+
+
+def test_a_record_slipped_in_between_is_noticed(case: Path) -> None:
+    """No CRC speaks against it and no link, but nothing of the kind belongs there."""
+    part = part_paths(case)[1]
+    raw = part.read_bytes()
+    place = chunks(part)[2]
+    stray = mcap_format.schema_record(9, "x", "y", b"z")
+    part.write_bytes(raw[: place.offset] + stray + raw[place.offset :])
+    assert "does not belong here" in verify(case).text()
+
+
+def test_a_summary_that_says_otherwise_is_noticed(case: Path) -> None:
+    """Made right in itself, CRC and all, for a part with one record less."""
+    part = part_paths(case)[0]
+    raw, begin = part.read_bytes(), end_of_records(part)
     with CaseReader(case) as read:
-        manifest = read.manifest
-    assert manifest is not None
-    result = verify(case)
-    assert not result.ok
-    assert {p.file for p in result.problems} == {part.name}
-    sha256 = hashlib.sha256(raw).hexdigest()
-    parts = tuple(
-        msgspec.structs.replace(entry, sha256=sha256) if entry.name == part.name else entry
-        for entry in manifest.parts
-    )
-    forged = msgspec.structs.replace(manifest, parts=parts)
-    (case / MANIFEST).write_bytes(msgspec.json.encode(forged))
-    assert f"{part.name}: was changed" in verify(case).text()
+        codec = read.header.codec.value
+    empty = np.zeros(0, mcap_format.INDEX_ROW)
+    forged = closing(codec, begin, empty, np.zeros(0, np.uint64), ())
+    part.write_bytes(raw[:begin] + forged)
+    problem = verify(case).problems[0]
+    assert (problem.file, problem.what) == (part.name, "its closing records are damaged")
 
 
 def test_parts_of_another_case_are_noticed(case: Path, tmp_path: Path) -> None:
