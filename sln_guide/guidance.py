@@ -301,7 +301,10 @@ class RecorderHealth:
 
 @dataclass(frozen=True, slots=True)
 class SessionHealth:
-    """Everything around the guidance that the screen must be honest about."""
+    """Everything around the guidance that the screen must be honest about.
+
+    ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
+    """
 
     nir: StreamHealth
     white: StreamHealth | None
@@ -312,3 +315,4 @@ class SessionHealth:
     latency_p99_ms: float | None = None
     skipped_nir: int = 0
     started_ns: int = 0
+    ended: str | None = None

@@ -75,7 +75,7 @@ class Link:
     def release(self) -> None:
         """Let go of everything; after `end`, and when nobody `hear`s any more."""
         self._connection.close()
-        self._unloader.close()
+        self._unloader.close(remove=self._process.exitcode != 0)
         self._process.close()
 
     def _say_all(self) -> None:

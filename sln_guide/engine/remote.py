@@ -126,18 +126,19 @@ class RemoteSession:
         return max(frames, key=lambda frame: frame.mid_exposure_ns, default=None)
 
     def health(self) -> SessionHealth:
-        """Return the newest summary.
+        """Return the newest summary; that the engine has ended is one as well.
 
         Raises
         ------
         SourceError
-            The engine has ended, or says nothing: what was last said is not to be trusted.
+            The engine says nothing: what it last said is not to be trusted.
         """
         status = self._status
-        if self._gone is not None:
-            raise SourceError(self._gone)
         if status is None:
-            raise SourceError("cameras, core and recorder are starting")
+            raise SourceError(self._gone or "cameras, core and recorder are starting")
+        if self._gone is not None:
+            stopped = replace(status.health.recorder, recording=False, error=None)
+            return replace(status.health, ended=self._gone, recorder=stopped)
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
             raise SourceError(
@@ -213,10 +214,10 @@ class RemoteSession:
             except EOFError:
                 pass
             ended_unasked = not self._closed.is_set()
-            if ended_unasked:
+            if ended_unasked and self._gone is None:
                 self._gone = (
-                    f"cameras, core and recorder ended unexpectedly (code {self._link.exit_code()})"
-                    ": starting them again. What was recorded is kept"
+                    f"Their process ended unexpectedly (code {self._link.exit_code()}) · It is "
+                    "being started again; what was recorded is kept · Guide by direct view"
                 )
             for box in list(self._answers.values()):
                 box.put(None)
@@ -251,12 +252,12 @@ class RemoteSession:
 
     def _restarted(self, error: Exception | None) -> None:
         if error is not None:
-            self._gone = f"cameras, core and recorder cannot be started again: {error}"
+            self._gone = f"They cannot be started again: {error} · It is tried again and again"
             self._link.say(Call("close"))  # its end is heard, and another tried
             return
         self._gone = None
         now_ns = time.monotonic_ns()
-        detail = "cameras, core and recorder had ended unexpectedly: node numbers begin anew"
+        detail = "cameras, core and recorder had ended unexpectedly; node numbers begin anew"
         self._link.say(Call("mark", {"name": "restart", "detail": detail, "time_ns": now_ns}))
         if self._recording:
             self._link.say(Call("start_recording"))

@@ -156,11 +156,13 @@ class Unloader:
         view = lease.data.toreadonly()
         return pickle.loads(load.body, buffers=[view[a:b] for a, b in load.spans])
 
-    def close(self) -> None:
-        """Let go of the shared memory."""
+    def close(self, *, remove: bool = False) -> None:
+        """Let go of the shared memory. ``remove``: the engine could not do it itself."""
         for memory in self._blocks.values():
-            with suppress(BufferError):
-                memory.close()
+            memory.close()
+            if remove:
+                with suppress(FileNotFoundError):
+                    memory.unlink()
         self._blocks.clear()
 
     def _attached(self, load: Load) -> SharedMemory:

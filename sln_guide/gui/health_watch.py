@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sln_guide.guidance import SessionHealth
+from sln_guide.source import SourceError
 
 EVERY_S = 0.1
 END_TIMEOUT_S = 2.0
@@ -52,11 +53,14 @@ class HealthWatch:
             asked_ns = time.monotonic_ns()
             try:
                 self._newest = HealthReading(self._ask(), asked_ns)
+            except SourceError as error:
+                self._unanswered(str(error))
             except Exception as error:  # noqa: BLE001 - said on the screen, with the last figures
-                before = self._newest
-                self._newest = HealthReading(
-                    before.health,
-                    before.asked_ns,
-                    f"the session cannot say how it fares: {type(error).__name__}: {error}",
+                self._unanswered(
+                    f"the session cannot say how it fares: {type(error).__name__}: {error}"
                 )
             self._ending.wait(EVERY_S)
+
+    def _unanswered(self, text: str) -> None:
+        before = self._newest
+        self._newest = HealthReading(before.health, before.asked_ns, text)

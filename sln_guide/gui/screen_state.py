@@ -84,6 +84,7 @@ def screen_state(
     health_ns: int | None = None,
     parallax_mm: float = 0.0,
     fault: str | None = None,
+    silence: str | None = None,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -116,6 +117,8 @@ def screen_state(
         The rig's declared misplacement for relief, shown beside the registration's error.
     fault
         An error inside the window itself, in one line.
+    silence
+        That the source does not answer, in one line; ``health`` is then its last word.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -166,6 +169,8 @@ def screen_state(
                 f"{fault} · Do not rely on its controls; close it and start again when it is safe",
             )
         )
+    if silence is not None:
+        banners.append(Banner(Tone.ALARM, "Not known whether cameras and recording run", silence))
     recorder_banner = _recorder_banner(health)
     if recorder_banner is not None:
         banners.append(recorder_banner)

@@ -224,7 +224,8 @@ class Showing:
             simulated=rig.simulated,
             health_ns=reading.asked_ns,
             parallax_mm=rig.optics.parallax_mm,
-            fault=fault or reading.error,
+            fault=fault,
+            silence=reading.error,
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:

@@ -148,6 +148,8 @@ def judge_live(
     """Judge living tissue: stale until proved live. Arguments: `screen_state`."""
     if health is None:
         return _starting("Waiting for the cameras")
+    if health.ended is not None:
+        return _alarm(Word.NOT_LIVE, "NOT LIVE: cameras and recording have stopped", health.ended)
     nir, white = health.nir, health.white
     white_shown = alone or view is not View.NIR
     white_live = white_shown and video_age_ms is not None and is_fresh(video_age_ms)

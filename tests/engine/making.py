@@ -57,6 +57,11 @@ def session_without_camera(cases: Path) -> LiveSession:
     return LiveSession(small_rig(), cameras, cases=cases)
 
 
+def session_if_plugged(cases: Path) -> LiveSession:
+    plugged = (cases / "plugged").exists()
+    return session(cases) if plugged else session_without_camera(cases)
+
+
 def dies_while_made(cases: Path) -> LiveSession:
     del cases
     os.kill(os.getpid(), signal.SIGKILL)

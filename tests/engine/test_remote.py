@@ -42,7 +42,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0
 
 def healthy(session: RemoteSession) -> bool:
     with suppress(SourceError):
-        return session.health().processing_error is None
+        return session.health().ended is None
     return False
 
 
@@ -137,8 +137,9 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: not healthy(remote), "the loss is noticed", seconds=5.0)
-    with pytest.raises(SourceError, match="ended unexpectedly"):
-        remote.health()
+    said = remote.health()
+    assert "ended unexpectedly" in str(said.ended)
+    assert not said.recorder.recording
     last = remote.latest_picture()
     wait_until(lambda: remote.pid != killed and healthy(remote), "another engine")
     wait_until(lambda: remote.latest_picture() is not last, "pictures again")
@@ -150,6 +151,25 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     cases = sorted(tmp_path.glob("*.case"))
     assert len(cases) == 2
     assert verify(cases[-1]).complete
+
+
+def test_an_engine_that_cannot_come_back_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_module, "RESTART_AFTER_S", 0.05)
+    (tmp_path / "plugged").touch()
+    session = RemoteSession(making.small_rig(), partial(making.session_if_plugged, tmp_path))
+    try:
+        session.start()
+        wait_until(lambda: healthy(session), "health")
+        (tmp_path / "plugged").unlink()
+        assert session.pid is not None
+        os.kill(session.pid, signal.SIGKILL)
+        wait_until(lambda: "check its cable" in str(session.health().ended), "the reason")
+        (tmp_path / "plugged").touch()
+        wait_until(lambda: healthy(session), "health again")
+    finally:
+        session.close()
 
 
 def test_an_engine_that_is_silent_is_not_believed(
