@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
 from sln_guide.gui import signs, theme
 from sln_guide.gui.layout import Content, Layout, Pane, panes
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
@@ -22,6 +23,8 @@ from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, mm_per_picture_px
 from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer
+from sln_guide.render.scaling import Scaled
+from sln_guide.render.sprites import Sheet
 
 MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
@@ -50,59 +53,114 @@ class Hands:
     message: tuple[str, Tone] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What lies round and over the pictures: the same for as long as the state is.
+
+    ``inner`` is what the borders leave, ``free`` what banners leave of that; ``chips`` is where
+    the words in the corner lie.
+    """
+
+    key: tuple[object, ...]
+    panes: tuple[Pane, ...]
+    inner: QRectF
+    free: QRectF
+    chips: QRectF
+    signs: Sheet
+
+
 class Painting:
     """Paints. Keeps only what the next paint can use again. One thread."""
 
     def __init__(self, look: Look | None) -> None:
         self._look = look
         self._renderer = Renderer()
+        self._scaled: dict[Content, Scaled] = {}
         self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
+        self._frame: _Frame | None = None
 
     def paint(
-        self, painter: QPainter, area: QRectF, shown: Shown, hands: Hands, *, clean: bool
+        self,
+        painter: QPainter,
+        area: QRectF,
+        shown: Shown,
+        hands: Hands,
+        *,
+        clean: bool,
+        age: Reading | None = None,
     ) -> None:
         """Paint everything into ``area``, whose top-left corner is the painter's origin.
 
-        ``clean``: state and age go into the picture, and nothing of the operator's hands.
+        ``clean``: state and ``age`` go into the picture, and nothing of the operator's hands.
         """
-        divided = panes(shown.layout, round(area.width()), round(area.height()))
-        inner = signs.border_inside(area, shown.state)
-        below = inner.adjusted(0, signs.banners_height(inner, shown.state), 0, 0)
-        for pane in divided:
+        ratio = painter.device().devicePixelRatioF()
+        frame = self._framed(area, shown, None if clean else hands.message, clean, age, ratio)
+        if len(frame.panes) > 1 or shown.image is None:
+            painter.fillRect(area, QColor(tokens.GROUND))
+        for pane in frame.panes:
             box = QRectF(pane.left, pane.top, pane.width, pane.height)
             painter.save()
             painter.setClipRect(box)
             if pane.content is Content.MAIN:
-                over = divided[1:]
-                self._paint_main(painter, box, box & below, shown, hands, over, clean=clean)
+                self._paint_main(painter, box, frame, shown, hands, clean=clean)
             else:
-                self._paint_side(painter, box, box & below, shown, hands, pane.content)
+                self._paint_side(painter, box, shown, hands, pane.content)
             painter.restore()
-        signs.paint_borders(painter, area, shown.state)
-        signs.paint_banners(painter, inner, shown.state)
-        beat = inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (2 / 3)
-        marks.paint_heartbeat(painter, beat.x(), beat.y(), shown.beat, 1.0)
-        if hands.message is not None and not clean:
-            signs.paint_message(painter, inner, *hands.message)
+        frame.signs.paint(painter)
+        beat = Sheet(ratio)
+        corner = frame.inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (2 / 3)
+        marks.put_heartbeat(beat, corner.x(), corner.y(), shown.beat, 1.0)
+        beat.paint(painter)
+
+    def _framed(
+        self,
+        area: QRectF,
+        shown: Shown,
+        message: tuple[str, Tone] | None,
+        clean: bool,
+        age: Reading | None,
+        ratio: float,
+    ) -> _Frame:
+        state = shown.state
+        sides = [(side.content, side.note) for side in shown.sides]
+        key = (
+            (area.width(), area.height(), ratio, clean, age, message),
+            (state.pill, state.tone, state.banners, state.borders),
+            (shown.layout, shown.view, shown.alone, shown.image is None, sides),
+        )
+        if self._frame is None or self._frame.key != key:
+            divided = panes(shown.layout, round(area.width()), round(area.height()))
+            inner = signs.border_inside(area, state)
+            free = inner.adjusted(0, signs.banners_height(inner, state), 0, 0)
+            sheet = Sheet(ratio)
+            main = divided[0]
+            corner = QRectF(main.left, main.top, main.width, main.height) & free
+            chips = _put_chips(sheet, corner, shown, clean=clean, age=age)
+            for pane in divided[1:]:
+                _put_name(sheet, pane, free, shown)
+            signs.put_borders(sheet, area, state)
+            signs.put_banners(sheet, inner, state)
+            if message is not None:
+                signs.put_message(sheet, inner, *message)
+            self._frame = _Frame(key, divided, inner, free, chips, sheet)
+        return self._frame
 
     def _paint_main(
         self,
         painter: QPainter,
         box: QRectF,
-        free: QRectF,
+        frame: _Frame,
         shown: Shown,
         hands: Hands,
-        over: tuple[Pane, ...],
         *,
         clean: bool,
     ) -> None:
         if shown.image is None:
-            _paint_chips(painter, free, shown, clean=clean)
             return
+        free, chips, over = box & frame.free, frame.chips, frame.panes[1:]
         placed = placed_in(box, hands.zoom.placed(size_of(shown.image), size_in(box)))
         old = shown.state.video_old
-        self._paint_pixels(painter, Content.MAIN, shown.image, placed, old=old)
-        chips = _paint_chips(painter, free, shown, clean=clean)
+        self._paint_pixels(painter, Content.MAIN, shown.image, box, placed, old=old)
         picture, look = shown.picture, self._look
         if picture is None or look is None:
             return
@@ -116,63 +174,79 @@ class Painting:
         self._renderer.paint_guidance(
             painter, free, picture, look, placed, keep_clear=(chips, corner, *beside)
         )
-        _paint_ruler(painter, picture, look, placed, hands.ruler)
+        if hands.ruler.on:
+            _paint_ruler(painter, picture, look, placed, hands.ruler)
         if hands.pointer is not None and not clean:
             _paint_readout(painter, free, picture, look, placed, hands.pointer)
 
     def _paint_side(
-        self,
-        painter: QPainter,
-        box: QRectF,
-        free: QRectF,
-        shown: Shown,
-        hands: Hands,
-        content: Content,
+        self, painter: QPainter, box: QRectF, shown: Shown, hands: Hands, content: Content
     ) -> None:
         """Paint a picture beside the chosen one: the same part of it, if they are of one size."""
         side = next((s for s in shown.sides if s.content is content), None)
-        painter.fillRect(box, QColor(tokens.GROUND))
-        text = SIDE_NAMES.get(content, "")
         if side is not None:
             size = size_of(side.image)
             same = shown.image is not None and size == size_of(shown.image)
             zoom = hands.zoom if same else Zoom()
             placed = placed_in(box, zoom.placed(size, size_in(box)))
-            self._paint_pixels(painter, content, side.image, placed, old=bool(side.note))
-            text = f"{text} · {side.note}" if side.note else text
-        elif text:
-            text += " · waiting"
+            self._paint_pixels(painter, content, side.image, box, placed, old=bool(side.note))
         painter.setPen(QPen(QColor(tokens.LINE), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(box.adjusted(0.5, 0.5, -0.5, -0.5))
-        if text:
-            paint_chip(painter, free.left() + 8, free.top() + 8, text, tokens.TEXT, 15, 30)
 
     def _paint_pixels(
         self,
         painter: QPainter,
         content: Content,
         pixels: NDArray[np.uint32],
+        box: QRectF,
         placed: QTransform,
         *,
         old: bool,
     ) -> None:
         """Paint a picture; one that is old without colour, and dim."""
-        image = as_image(pixels)
+        whole = QRectF(0, 0, *size_of(pixels))
+        target = placed.mapRect(whole)
+        _fill_round(painter, box, target)
+        ratio = painter.device().devicePixelRatioF()
+        exact = placed.m11() * ratio
+        smooth = abs(exact - 1.0) > 1e-6 and exact < SMOOTH_BELOW
         if old:
             grey = self._grey.get(content)
             if grey is None or grey[0] is not pixels:
-                grey = (pixels, image.convertToFormat(QImage.Format.Format_Grayscale8))
+                grey = (pixels, as_image(pixels).convertToFormat(QImage.Format.Format_Grayscale8))
                 self._grey[content] = grey
-            image = grey[1]
-        exact = placed.m11() * painter.device().devicePixelRatioF()
-        smooth = abs(exact - 1.0) > 1e-6 and exact < SMOOTH_BELOW
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        whole = QRectF(0, 0, *size_of(pixels))
-        target = placed.mapRect(whole)
-        painter.drawImage(target, image, whole)
-        if old:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+            painter.drawImage(target, grey[1], whole)
             painter.fillRect(target, shade(tokens.GROUND, OLD_DIMMED))
+            return
+        if smooth and box.adjusted(-1, -1, 1, 1).contains(target):
+            # seen as a whole: scaled while the other threads run, then copied
+            size = (max(round(target.width() * ratio), 1), max(round(target.height() * ratio), 1))
+            image = self._scaled.setdefault(content, Scaled()).image(pixels, *size)
+            image.setDevicePixelRatio(ratio)
+            corner = QPointF(
+                round(target.left() * ratio) / ratio, round(target.top() * ratio) / ratio
+            )
+            painter.drawImage(corner, image)
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+        painter.drawImage(target, as_image(pixels), whole)
+
+
+def _fill_round(painter: QPainter, box: QRectF, target: QRectF) -> None:
+    """Fill what a picture leaves free of its box (filling all would cost as much again)."""
+    left, right = math.ceil(target.left()), math.floor(target.right())
+    top, bottom = math.ceil(target.top()), math.floor(target.bottom())
+    ground = QColor(tokens.GROUND)
+    for free in (
+        QRectF(box.topLeft(), QPointF(box.right(), top)),
+        QRectF(QPointF(box.left(), bottom), box.bottomRight()),
+        QRectF(QPointF(box.left(), top), QPointF(left, bottom)),
+        QRectF(QPointF(right, top), QPointF(box.right(), bottom)),
+    ):
+        if free.width() > 0 and free.height() > 0:
+            painter.fillRect(free & box, ground)
 
 
 def size_of(pixels: NDArray[np.uint32]) -> Size:
@@ -192,31 +266,47 @@ def placed_in(box: QRectF, placement: Placement) -> QTransform:
     return QTransform(placement.scale, 0.0, 0.0, placement.scale, left, top)
 
 
-def paint_chip(
-    painter: QPainter, left: float, top: float, text: str, ink: str, px: int, height: float
+def put_chip(
+    sheet: Sheet, left: float, top: float, text: str, ink: str, px: int, height: float
 ) -> float:
-    """Paint a few words on a dark ground; return its right edge."""
+    """Put a few words on a dark ground; return their right edge."""
     width, _ = marks.chip_size(text, px, 1.0)
-    marks.paint_chip(painter, Box(left, top, left + width, top + height), text, ink, px, 1.0)
+    marks.put_chip(sheet, Box(left, top, left + width, top + height), text, ink, px, 1.0)
     return left + width
 
 
-def _paint_chips(painter: QPainter, free: QRectF, shown: Shown, *, clean: bool) -> QRectF:
+def _put_chips(
+    sheet: Sheet, free: QRectF, shown: Shown, *, clean: bool, age: Reading | None
+) -> QRectF:
     """Say what the strip says where there is none, and what is shown if not all of it."""
     left, top = free.left() + MARGIN_PX, free.top() + MARGIN_PX
     if clean:
         state = shown.state
-        right = signs.paint_pill(painter, left, top + 22, 44, state.pill, state.tone, 24)
-        age = state.readings.age
-        right = paint_chip(painter, right + 8, top, age.text, theme.TONES[age.tone], 18, 44)
+        right = signs.put_pill(sheet, left, top + 22, 44, state.pill, state.tone, 24)
+        said = state.readings.age if age is None else age
+        right = put_chip(sheet, right + 8, top, said.text, theme.TONES[said.tone], 18, 44)
         return QRectF(left, top, right - left, 44)
     if shown.image is None or (shown.layout is Layout.SINGLE and shown.view is View.MERGED):
         return QRectF(left, top, 0, 0)
     text = "White light by itself" if shown.alone else NAMES[shown.view]
     if shown.layout is Layout.PAIR:
         text = NAMES[View.WHITE]
-    right = paint_chip(painter, left, top, text, tokens.TEXT, 15, 32)
+    right = put_chip(sheet, left, top, text, tokens.TEXT, 15, 32)
     return QRectF(left, top, right - left, 32)
+
+
+def _put_name(sheet: Sheet, pane: Pane, free: QRectF, shown: Shown) -> None:
+    """Say what a picture beside the chosen one is, and if it is old."""
+    name = SIDE_NAMES.get(pane.content)
+    if name is None:
+        return
+    side = next((s for s in shown.sides if s.content is pane.content), None)
+    if side is None:
+        name += " · waiting"
+    elif side.note:
+        name += f" · {side.note}"
+    corner = QRectF(pane.left, pane.top, pane.width, pane.height) & free
+    put_chip(sheet, corner.left() + 8, corner.top() + 8, name, tokens.TEXT, 15, 30)
 
 
 def _paint_ruler(
@@ -241,4 +331,6 @@ def _paint_readout(
         width, height = marks.chip_size(words, tokens.SMALL_PX, 1.0)
         left = min(max(pointer.x() + 18, free.left()), free.right() - width)
         top = min(max(pointer.y() + 18, free.top()), free.bottom() - height)
-        paint_chip(painter, left, top, words, tokens.TEXT, tokens.SMALL_PX, height)
+        sheet = Sheet(painter.device().devicePixelRatioF())
+        put_chip(sheet, left, top, words, tokens.TEXT, tokens.SMALL_PX, height)
+        sheet.paint(painter)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from sln_guide.guidance import CannotJudge, Guidance, Picture, View
+from sln_guide.render.look import nir_from_white
 from sln_guide.render.wording import SIGNAL_UNIT, signal_text
 
 REASONS = {
@@ -51,8 +50,8 @@ def _nir_px(
         return x_px, y_px
     if guidance.registration.kind == "none":
         return None
-    x, y, w = np.linalg.inv(guidance.registration.matrix()) @ (x_px, y_px, 1.0)
-    return (float(x / w), float(y / w)) if w != 0.0 else None
+    x, y, w = nir_from_white(guidance.registration) @ (x_px, y_px, 1.0)
+    return (float(x / w), float(y / w)) if w != 0.0 and math.isfinite(w) else None
 
 
 def _words(guidance: Guidance, row: int, col: int) -> str:

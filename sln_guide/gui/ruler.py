@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QTransform
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box
 from sln_guide.render.marks import shade
+from sln_guide.render.sprites import Sheet
 
 Point = tuple[float, float]
 
@@ -70,5 +71,7 @@ class Ruler:
         middle = line.center() + QPointF(0, 14)
         chip = QRectF(middle.x() - width / 2, middle.y(), width, height)
         box = Box(chip.left(), chip.top(), chip.right(), chip.bottom())
-        marks.paint_chip(painter, box, text, tokens.TEXT, tokens.BODY_PX, 1.0)
+        sheet = Sheet(painter.device().devicePixelRatioF())
+        marks.put_chip(sheet, box, text, tokens.TEXT, tokens.BODY_PX, 1.0)
+        sheet.paint(painter)
         painter.restore()

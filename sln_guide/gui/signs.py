@@ -1,8 +1,9 @@
-"""What is painted over the video whatever it shows: pill, banners, borders, message."""
+"""What lies over the video whatever it shows: pill, banners, borders, message."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
@@ -12,7 +13,9 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.screen_state import Border, ScreenState
 from sln_guide.gui.verdict import Banner
 from sln_guide.render import marks, tokens
+from sln_guide.render.layout import Box
 from sln_guide.render.marks import shade
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import font
 
 BANNER_EDGE_PX = 20.0
@@ -58,6 +61,23 @@ def paint_pill(
     return left + width
 
 
+def put_pill(
+    sheet: Sheet, left: float, middle: float, height: float, text: str, tone: Tone, px: int
+) -> float:
+    """Put `paint_pill` on a sheet; return its right edge."""
+    right = left + pill_width(text, px, height)
+    sheet.stamp(
+        Box(left, middle - height / 2, right, middle + height / 2),
+        ("pill", text, tone, px),
+        lambda p, b: _paint_into(p, b, text, tone, px),
+    )
+    return right
+
+
+def _paint_into(painter: QPainter, box: Box, text: str, tone: Tone, px: int) -> None:
+    paint_pill(painter, 0.0, box.height / 2, box.height, text, tone, px)
+
+
 def pill_width(text: str, px: int, height: float) -> float:
     """Return how wide `paint_pill` paints."""
     words = QFontMetricsF(font(px, bold=True))
@@ -65,18 +85,17 @@ def pill_width(text: str, px: int, height: float) -> float:
 
 
 def border_inside(area: QRectF, state: ScreenState) -> QRectF:
-    """Return what `paint_borders` leaves of ``area``."""
+    """Return what `put_borders` leaves of ``area``."""
     width = tokens.BORDER_PX * len(state.borders)
     return area.adjusted(width, width, -width, -width)
 
 
-def paint_borders(painter: QPainter, area: QRectF, state: ScreenState) -> None:
-    """Paint the frames round a replay (violet) and a simulation (hatched cyan)."""
+def put_borders(sheet: Sheet, area: QRectF, state: ScreenState) -> None:
+    """Put the frames round a replay (violet) and a simulation (hatched cyan)."""
     for border in state.borders:
         tone = Tone.REPLAY if border is Border.REPLAY else Tone.SIMULATED
-        area = marks.paint_border(
-            painter, area, theme.TONES[tone], 1.0, hatched=border is Border.SIMULATED
-        )
+        hatched = border is Border.SIMULATED
+        area = marks.put_border(sheet, area, theme.TONES[tone], 1.0, hatched=hatched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +117,31 @@ class _Band:
 
 
 def banners_height(area: QRectF, state: ScreenState) -> float:
-    """Return what `paint_banners` takes of the height of ``area``."""
+    """Return what `put_banners` takes of the height of ``area``."""
     return sum(band.height for band in _bands(area.width(), state))
 
 
-def paint_banners(painter: QPainter, area: QRectF, state: ScreenState) -> None:
-    """Paint the bands over the top of ``area``.
+def put_banners(sheet: Sheet, area: QRectF, state: ScreenState) -> None:
+    """Put the bands over the top of ``area``.
 
     The most urgent has a large headline; those behind it, and slim ones, are smaller.
     """
-    painter.save()
     top = area.top()
     for band in _bands(area.width(), state):
-        calm = band.banner.tone is Tone.NEUTRAL
-        ground = shade(tokens.PANEL, 0.92) if calm else theme.colour(band.banner.tone)
-        painter.fillRect(QRectF(area.left(), top, area.width(), band.height - 1), ground)
-        painter.fillRect(
-            QRectF(area.left(), top + band.height - 1, area.width(), 1), QColor(tokens.GROUND)
-        )
-        painter.setPen(QColor(tokens.TEXT if calm else tokens.GROUND))
-        for line in band.lines:
-            painter.setFont(line.words)
-            painter.drawText(line.box.translated(area.left(), top), FLOW, line.text)
+        box = Box(area.left(), top, area.right(), top + band.height)
+        sheet.stamp(box, ("band", band.banner, band.height), partial(_paint_band, band))
         top += band.height
-    painter.restore()
+
+
+def _paint_band(band: _Band, painter: QPainter, box: Box) -> None:
+    calm = band.banner.tone is Tone.NEUTRAL
+    ground = shade(tokens.PANEL, 0.92) if calm else theme.colour(band.banner.tone)
+    painter.fillRect(QRectF(0, 0, box.width, band.height - 1), ground)
+    painter.fillRect(QRectF(0, band.height - 1, box.width, 1), QColor(tokens.GROUND))
+    painter.setPen(QColor(tokens.TEXT if calm else tokens.GROUND))
+    for line in band.lines:
+        painter.setFont(line.words)
+        painter.drawText(line.box, FLOW, line.text)
 
 
 def _bands(width: float, state: ScreenState) -> list[_Band]:
@@ -164,20 +184,25 @@ def _laid_out(banner: Banner, width: float, *, large: bool) -> _Band:
     return _Band(banner, inside + 2 * pad + 1, lines)
 
 
-def paint_message(painter: QPainter, area: QRectF, text: str, tone: Tone) -> None:
-    """Paint a short confirmation low in the middle of ``area``."""
-    painter.save()
+def put_message(sheet: Sheet, area: QRectF, text: str, tone: Tone) -> None:
+    """Put a short confirmation low in the middle of ``area``."""
+    metrics = QFontMetricsF(font(tokens.LARGE_PX, bold=True))
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, area.width() - 120)
+    width = metrics.horizontalAdvance(shown) + 42
+    left, top = area.center().x() - width / 2, area.bottom() - 77
+    sheet.stamp(
+        Box(left, top, left + width, top + 46),
+        ("message", shown, tone),
+        lambda p, b: _paint_message(p, b, shown, tone),
+    )
+
+
+def _paint_message(painter: QPainter, box: Box, text: str, tone: Tone) -> None:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    words = font(18, bold=True)
-    metrics = QFontMetricsF(words)
-    room = area.width() - 120
-    shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room)
-    width = metrics.horizontalAdvance(shown) + 40
-    frame = QRectF(area.center().x() - width / 2, area.bottom() - 76, width, 44)
+    frame = QRectF(1, 1, box.width - 2, box.height - 2)
     painter.setPen(QPen(theme.colour(tone) if tone is not Tone.PLAIN else QColor(tokens.LINE), 1.5))
     painter.setBrush(shade(tokens.PANEL, 0.94))
     painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
     painter.setPen(QColor(tokens.TEXT))
-    painter.setFont(words)
-    painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, shown)
-    painter.restore()
+    painter.setFont(font(tokens.LARGE_PX, bold=True))
+    painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, text)

@@ -19,13 +19,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.painting import Hands, Painting, size_of
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import WHEEL_STEP, Placement, Size, Zoom
 from sln_guide.render import tokens
 from sln_guide.render.look import Look
 
+CLEAN_EVERY_S = 0.024
+"""Least time between two pictures in the theatre, where nobody's hand waits for the next one."""
+AGE_S = 0.2
+"""How long an age in the picture stands still, so that it can be read."""
 POINTER_S = 4.0
 """A pointer that rests longer is told nothing more: its read-out would hide tissue."""
 
@@ -62,6 +66,8 @@ class VideoView(QWidget):
         self._dragged_from: QPointF | None = None
         self._pointer: tuple[QPointF, float] | None = None
         self._message: tuple[str, Tone] | None = None
+        self._age: tuple[Reading, float] | None = None
+        self._asked_s = 0.0
 
     @property
     def shown(self) -> Shown | None:
@@ -84,17 +90,37 @@ class VideoView(QWidget):
         return "" if self._message is None else self._message[0]
 
     def show_now(self, shown: Shown) -> None:
-        """Paint ``shown`` soon; returns at once."""
-        before, divided, last = self._picture_size(), self._layout(), self._shown
+        """Paint ``shown`` soon; returns at once.
+
+        In the theatre a picture like the last but for its tissue may wait for the next one: what
+        is claimed of it (state, overlay, banners, view) never does.
+        """
+        now_s, last = time.monotonic(), self._shown
+        claimed = last is None or _claims(last) != _claims(shown)
+        if self._clean:
+            if not claimed and now_s - self._asked_s < CLEAN_EVERY_S:
+                return
+            claimed |= self._follow_age(shown.state.readings.age, now_s, at_once=claimed)
+        before, divided = self._picture_size(), self._layout()
         self._shown = shown
-        if last is not None and _looks_the_same(last, shown, clean=self._clean):
+        if last is not None and not claimed and _same_pixels(last, shown):
             return
+        self._asked_s = now_s
         if before != self._picture_size():
             self.fit()
             self._ruler.switch(on=False)
         if divided is not shown.layout:
             self.laid_out.emit()
         self.update()
+
+    def _follow_age(self, age: Reading, now_s: float, *, at_once: bool) -> bool:
+        """Let the age in the picture change, but no more often than it can be read."""
+        if self._age is not None:
+            said, since_s = self._age
+            if age == said or not (at_once or now_s - since_s >= AGE_S):
+                return False
+        self._age = age, now_s
+        return True
 
     def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         """Show a confirmation until told otherwise; empty text takes it away."""
@@ -132,15 +158,16 @@ class VideoView(QWidget):
 
     def _paint(self, painter: QPainter, *, clean: bool) -> None:
         area = QRectF(self.rect())
-        painter.fillRect(area, QColor(tokens.GROUND))
         if self._shown is None:
+            painter.fillRect(area, QColor(tokens.GROUND))
             return
         pointer = None
         if self._pointer is not None and self._dragged_from is None:
             if time.monotonic() - self._pointer[1] < POINTER_S:
                 pointer = self._pointer[0]
         hands = Hands(self._zoom, self._ruler, pointer, self._message)
-        self._painting.paint(painter, area, self._shown, hands, clean=clean)
+        age = None if self._age is None else self._age[0]
+        self._painting.paint(painter, area, self._shown, hands, clean=clean, age=age)
 
     # -- placing ---------------------------------------------------------------------------------
 
@@ -258,20 +285,22 @@ class VideoView(QWidget):
             self.fit()
 
 
-def _looks_the_same(last: Shown, shown: Shown, *, clean: bool) -> bool:
-    """Whether painting ``shown`` would change no pixel: clock ticks come between pictures.
+def _claims(shown: Shown) -> tuple[object, ...]:
+    """Return what the picture claims of itself: a change of it is painted at once."""
+    state = shown.state
+    return (
+        (shown.image is None, shown.view, shown.alone, shown.overlay, shown.layout),
+        (state.pill, state.tone, state.banners, state.video_old, state.borders, state.judged),
+        state.readings.age.tone,
+        tuple((side.content, side.note) for side in shown.sides),
+    )
 
-    A clean view says the overlay's age in the picture itself, so there every tick counts.
-    """
-    was, now = last.state, shown.state
+
+def _same_pixels(last: Shown, shown: Shown) -> bool:
+    """Whether the pictures are the very same: clock ticks come between them."""
     return (
         last.image is shown.image
         and last.picture is shown.picture
-        and (last.view, last.alone, last.overlay) == (shown.view, shown.alone, shown.overlay)
-        and (last.beat, last.layout) == (shown.beat, shown.layout)
-        and [(s.content, id(s.image), s.note) for s in last.sides]
-        == [(s.content, id(s.image), s.note) for s in shown.sides]
-        and (was.pill, was.tone, was.banners) == (now.pill, now.tone, now.banners)
-        and (was.video_old, was.borders, was.judged) == (now.video_old, now.borders, now.judged)
-        and (not clean or was.readings.age == now.readings.age)
+        and last.beat == shown.beat
+        and [id(side.image) for side in last.sides] == [id(side.image) for side in shown.sides]
     )

@@ -35,6 +35,8 @@ WHITE_TICK_MS = 16
 """While white light is shown by itself nobody wakes the window."""
 CALM_MS = 200
 """Numbers change five times a second at most, so that they can be read."""
+CURVES_EVERY = 3
+"""Calm refreshes between two of the curves: a minute lies in a thousand px of them."""
 MESSAGE_S = 5.0
 
 
@@ -71,6 +73,7 @@ class OperatorWindow(Desk):
         self.watched: Callable[[], bool] | None = None
         self._ended = False
         self._seen_generation = 0
+        self._refreshes = 0
         self._message_until_s = 0.0
         self._history = SignalHistory()
         self._library = PlotLibrary()
@@ -142,7 +145,8 @@ class OperatorWindow(Desk):
             return
         shown = self.showing.look(time.monotonic_ns(), self.watch.newest, self._fault)
         self.video.show_now(shown)
-        self.theatre.video.show_now(shown)
+        if self.theatre.isVisible():
+            self.theatre.video.show_now(shown)
         if shown.state.pill != self.strip.pill:
             self.refresh_readings()
         wanted = WHITE_TICK_MS if shown.alone else TICK_MS
@@ -189,7 +193,9 @@ class OperatorWindow(Desk):
                 )
             )
         elif self.curves is not None:
-            self.curves.refresh(self._history, events)
+            self._refreshes += 1
+            if self._refreshes % CURVES_EVERY == 1:
+                self.curves.refresh(self._history, events)
             self.freeze.say(
                 *(
                     ("play", "Release", "Space")

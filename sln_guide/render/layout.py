@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 
@@ -130,6 +131,7 @@ def place_tags(
     return tuple(placed)
 
 
+@cache
 def _in_order(stay: int | None) -> list[int]:
     """Return the places, the best first; the one to stay at counts as much better than it is."""
     if stay is None or not 0 <= stay < len(_COSTS):

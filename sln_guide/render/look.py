@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QTransform
 
-from hardware.rig import Registration
+from hardware.rig import Matrix3, Registration
 from sln_guide.guidance import Detection, Mode, Picture, Settings, View
 
 _REFERENCE_ROWS = 1080
@@ -110,7 +111,24 @@ def local_scale(registration: Registration, x_px: float, y_px: float) -> float:
     if depth == 0.0:
         return math.inf
     # for w = H (x, y, 1) the derivative of (w0 / w2, w1 / w2) has the determinant det H / w2^3
-    return math.sqrt(abs(float(np.linalg.det(registration.matrix())) / depth**3))
+    return math.sqrt(abs(_solved(registration.white_from_nir)[0] / depth**3))
+
+
+@lru_cache(maxsize=8)
+def _solved(white_from_nir: Matrix3) -> tuple[float, NDArray[np.float64]]:
+    """Return determinant and inverse of a homography; NaN where it has none."""
+    matrix = np.array(white_from_nir, dtype=np.float64)
+    determinant = float(np.linalg.det(matrix))
+    inverse: NDArray[np.float64] = np.full((3, 3), np.nan)
+    if determinant != 0.0:
+        inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    inverse.setflags(write=False)
+    return determinant, inverse
+
+
+def nir_from_white(registration: Registration) -> NDArray[np.float64]:
+    """Return the inverse homography, (3, 3) float64, read-only; NaN where it has none."""
+    return _solved(registration.white_from_nir)[1]
 
 
 def px_per_nir_px(detection: Detection, picture: Picture) -> float:
@@ -130,11 +148,17 @@ def mm_per_picture_px(picture: Picture, look: Look) -> float | None:
     if registration.kind == "none":
         return None
     height, width = picture.rgb32.shape
-    x, y, w = np.linalg.inv(registration.matrix()) @ ((width - 1) / 2, (height - 1) / 2, 1.0)
-    if w == 0.0:
-        return None
-    scale = local_scale(registration, x / w, y / w)
+    scale = _scale_in_middle(registration, width, height)
     return look.mm_per_px / scale if 0.0 < scale < math.inf else None
+
+
+@lru_cache(maxsize=8)
+def _scale_in_middle(registration: Registration, width: int, height: int) -> float:
+    """Return white px per NIR px in the middle of a white picture; NaN where it has none."""
+    x, y, w = nir_from_white(registration) @ ((width - 1) / 2, (height - 1) / 2, 1.0)
+    if w == 0.0 or not math.isfinite(w):
+        return math.nan
+    return local_scale(registration, x / w, y / w)
 
 
 def to_view(placed: QTransform, x_px: float, y_px: float) -> QPointF:

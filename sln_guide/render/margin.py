@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QPainter, QTransform
+from PySide6.QtGui import QTransform
 
 from sln_guide.core.colour import full_scale
 from sln_guide.guidance import Guidance, Mode, Picture, Settings
@@ -11,6 +11,7 @@ from sln_guide.render import look as geometry
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box, nice_length
 from sln_guide.render.look import Look
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.wording import SIGNAL_UNIT, signal_text
 
 MARGIN_PX = 16.0
@@ -18,10 +19,10 @@ _BAR_PX = (60.0, 240.0)
 """Shortest and longest scale bar."""
 
 
-def paint_burned(
-    painter: QPainter, area: QRectF, beat: int, look: Look
+def put_burned(
+    sheet: Sheet, area: QRectF, beat: int, look: Look
 ) -> tuple[QRectF, tuple[QRectF, ...]]:
-    """Paint frame, words, clock and heartbeat of ``look``.
+    """Put frame, words, clock and heartbeat of ``look``.
 
     Returns
     -------
@@ -32,10 +33,10 @@ def paint_burned(
     words: list[tuple[str, str]] = []
     inner = area
     if look.mode is Mode.REPLAY:
-        inner = marks.paint_border(painter, inner, tokens.REPLAY, scale, hatched=False)
+        inner = marks.put_border(sheet, inner, tokens.REPLAY, scale, hatched=False)
         words.append(("REPLAY", tokens.REPLAY))
     if look.simulated or look.mode is Mode.SIMULATED:
-        inner = marks.paint_border(painter, inner, tokens.SIMULATED, scale, hatched=True)
+        inner = marks.put_border(sheet, inner, tokens.SIMULATED, scale, hatched=True)
         words.append(("SIMULATED", tokens.SIMULATED))
     if look.research_note:
         words.append(("RESEARCH USE ONLY", tokens.STALE))
@@ -47,26 +48,26 @@ def paint_burned(
     for text, ink in words:
         width, height = marks.chip_size(text, tokens.BODY_PX, scale)
         box = Box(left, top, left + width, top + height)
-        marks.paint_chip(painter, box, text, ink, tokens.BODY_PX, scale)
+        marks.put_chip(sheet, box, text, ink, tokens.BODY_PX, scale)
         covered.append(QRectF(left, top, width, height))
         left += width + tokens.GAP_PX * scale
     if look.heartbeat:
         reach = marks.HEARTBEAT_RADIUS_PX * scale
         x, y = inner.right() - margin - reach, inner.bottom() - margin - reach
-        marks.paint_heartbeat(painter, x, y, beat, scale)
+        marks.put_heartbeat(sheet, x, y, beat, scale)
         covered.append(QRectF(x - reach, y - reach, 2 * reach, 2 * reach))
     return inner, tuple(covered)
 
 
-def paint_scale_bar(
-    painter: QPainter,
+def put_scale_bar(
+    sheet: Sheet,
     bounds: Box,
     picture: Picture,
     look: Look,
     placed: QTransform,
     scale: float,
 ) -> list[Box]:
-    """Paint a bar of a round length in the bottom left corner, if the scale is known."""
+    """Put a bar of a round length in the bottom left corner, if the scale is known."""
     mm_per_px = geometry.mm_per_picture_px(picture, look)
     if mm_per_px is None:
         return []
@@ -81,39 +82,39 @@ def paint_scale_bar(
     text, length_px = f"{length_mm:g} mm", length_mm / mm_per_view_px
     width, height = marks.scale_bar_size(text, length_px, scale)
     box = Box(bounds.left, bounds.bottom - height, bounds.left + width, bounds.bottom)
-    marks.paint_scale_bar(painter, box, text, length_px, scale)
+    marks.put_scale_bar(sheet, box, text, length_px, scale)
     return [box]
 
 
-def paint_legend(
-    painter: QPainter, bounds: Box, guidance: Guidance, settings: Settings, scale: float
+def put_legend(
+    sheet: Sheet, bounds: Box, guidance: Guidance, settings: Settings, scale: float
 ) -> Box:
-    """Paint the legend in the top right corner."""
+    """Put the legend in the top right corner."""
     top = full_scale(guidance, settings)
     labels = (signal_text(top), signal_text(top / 2), "0")
     width, height = marks.legend_size(SIGNAL_UNIT, labels, scale)
     box = Box(bounds.right - width, bounds.top, bounds.right, bounds.top + height)
-    marks.paint_legend(painter, box, SIGNAL_UNIT, labels, settings.colour_map, scale)
+    marks.put_legend(sheet, box, SIGNAL_UNIT, labels, settings.colour_map, scale)
     return box
 
 
-def paint_assumed(painter: QPainter, bounds: Box, legend: Box | None, scale: float) -> Box:
+def put_assumed(sheet: Sheet, bounds: Box, legend: Box | None, scale: float) -> Box:
     """Say that the registration was never measured: an overlay may be misplaced."""
     text = "REGISTRATION ASSUMED"
     width, height = marks.chip_size(text, tokens.BODY_PX, scale)
     top = bounds.top if legend is None else legend.bottom + tokens.GAP_PX * scale
     box = Box(bounds.right - width, top, bounds.right, top + height)
-    marks.paint_chip(painter, box, text, tokens.STALE, tokens.BODY_PX, scale)
+    marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
     return box
 
 
-def paint_unmarked(painter: QPainter, bounds: Box, count: int, scale: float) -> Box:
+def put_unmarked(sheet: Sheet, bounds: Box, count: int, scale: float) -> Box:
     """Say how many detections have no mark."""
     text = f"and {count} more, not marked"
     width, height = marks.chip_size(text, tokens.BODY_PX, scale)
     left = bounds.left + (bounds.width - width) / 2
     box = Box(left, bounds.bottom - height, left + width, bounds.bottom)
-    marks.paint_chip(painter, box, text, tokens.STALE, tokens.BODY_PX, scale)
+    marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
     return box
 
 

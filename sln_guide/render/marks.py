@@ -1,6 +1,6 @@
 """What is drawn with a painter: rings, outlines, tags, scale bar, legend, frames, heartbeat.
 
-Every function leaves the painter as it found it. Lengths are view px times ``scale`` (the text
+Each ``put_`` function puts one sign on a `Sheet`. Lengths are view px times ``scale`` (the text
 scale), so that marks keep their size on the screen however far the picture is zoomed.
 """
 
@@ -16,7 +16,7 @@ from sln_guide.core.colour import LEVELS, colour_table
 from sln_guide.guidance import ColourMap
 from sln_guide.render import tokens
 from sln_guide.render.layout import Box, Ring
-from sln_guide.render.sprites import paint_kept
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import font
 
 HEARTBEAT_STEPS = 24
@@ -24,6 +24,8 @@ HEARTBEAT_RADIUS_PX = 15.0
 TAG_OPACITY = 0.85
 """Of the panel behind words: enough for contrast 4.5 over the whitest tissue."""
 _HATCH_PX = 14.0
+_LARGE_RING_PX = 200.0
+"""Larger rings are drawn anew: their squares would be mostly air."""
 
 
 def shade(value: str, alpha: float) -> QColor:
@@ -33,17 +35,40 @@ def shade(value: str, alpha: float) -> QColor:
     return chosen
 
 
-def paint_ring(
-    painter: QPainter, ring: Ring, scale: float, *, thin: bool = False, dashed: bool = False
+def put_ring(
+    sheet: Sheet, ring: Ring, scale: float, *, thin: bool = False, dashed: bool = False
 ) -> None:
-    """Paint a thin double ring, white on dark: it shows on any tissue and any overlay.
+    """Put a thin double ring, white on dark: it shows on any tissue and any overlay.
 
-    Opaque, because Qt draws wide translucent lines several times slower.
+    Its radius is rounded to a device px: a ring that breathes with the noise would not be calm,
+    and so it need not be drawn anew for each picture.
     """
+    radius = max(round(ring.radius * sheet.ratio), 1) / sheet.ratio
+    reach = radius + 3.0 * scale
+    box = Box(ring.x - reach, ring.y - reach, ring.x + reach, ring.y + reach)
+    if radius > _LARGE_RING_PX:
+        middle = QPointF(ring.x, ring.y)
+        sheet.stroke(
+            lambda p: _paint_ring(p, middle, radius, scale, thin=thin, dashed=dashed),
+        )
+        return
+    sheet.stamp(
+        box,
+        ("ring", radius, thin, dashed, scale),
+        lambda p, b: _paint_ring(
+            p, QPointF(b.width / 2, b.height / 2), radius, scale, thin=thin, dashed=dashed
+        ),
+    )
+
+
+def _paint_ring(
+    painter: QPainter, middle: QPointF, radius: float, scale: float, *, thin: bool, dashed: bool
+) -> None:
     width = (1.2 if thin else 2.0) * scale
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
+    # opaque, because Qt draws wide translucent lines several times slower
     for colour, pen_width in (
         (QColor(tokens.GROUND), width + 2.0 * scale),
         (QColor(tokens.TEXT), width),
@@ -54,14 +79,16 @@ def paint_ring(
             # dash lengths count in pen widths: both rings must break at the same places
             pen.setDashPattern([9.0 * scale / pen_width, 7.0 * scale / pen_width])
         painter.setPen(pen)
-        painter.drawEllipse(QPointF(ring.x, ring.y), ring.radius, ring.radius)
+        painter.drawEllipse(middle, radius, radius)
     painter.restore()
 
 
-def paint_outline(
-    painter: QPainter, outline: QPolygonF, scale: float, *, dashed: bool = False
-) -> None:
-    """Paint a closed thin line, white on dark."""
+def put_outline(sheet: Sheet, outline: QPolygonF, scale: float, *, dashed: bool = False) -> None:
+    """Put a closed thin line, white on dark."""
+    sheet.stroke(lambda p: _paint_outline(p, outline, scale, dashed=dashed))
+
+
+def _paint_outline(painter: QPainter, outline: QPolygonF, scale: float, *, dashed: bool) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -79,19 +106,23 @@ def paint_outline(
     painter.restore()
 
 
-def paint_leader(painter: QPainter, ring: Ring, box: Box, scale: float) -> None:
-    """Paint a hairline from a ring to its tag, when that lies some way off."""
+def put_leader(sheet: Sheet, ring: Ring, box: Box, scale: float) -> None:
+    """Put a hairline from a ring to its tag, when that lies some way off."""
     x = min(max(ring.x, box.left), box.right)
     y = min(max(ring.y, box.top), box.bottom)
     line = QLineF(ring.x, ring.y, x, y)
     if line.length() < ring.radius + 16.0 * scale:
         return
-    start = line.pointAt(ring.radius / line.length())
+    line = QLineF(line.pointAt(ring.radius / line.length()), line.p2())
+    sheet.stroke(lambda p: _paint_leader(p, line, scale))
+
+
+def _paint_leader(painter: QPainter, line: QLineF, scale: float) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for colour, width in ((QColor(tokens.GROUND), 3.0), (QColor(tokens.TEXT), 1.0)):
         painter.setPen(QPen(colour, width * scale))
-        painter.drawLine(QLineF(start, QPointF(x, y)))
+        painter.drawLine(line)
     painter.restore()
 
 
@@ -107,9 +138,9 @@ def tag_size(lines: tuple[str, str], scale: float) -> tuple[float, float]:
     return width + 20.0 * scale, height + 10.0 * scale
 
 
-def paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float) -> None:
-    """Paint a tag of `tag_size` into ``box``."""
-    paint_kept(painter, box, ("tag", lines, scale), lambda p, b: _paint_tag(p, b, lines, scale))
+def put_tag(sheet: Sheet, box: Box, lines: tuple[str, str], scale: float) -> None:
+    """Put a tag of `tag_size` into ``box``."""
+    sheet.stamp(box, ("tag", lines, scale), lambda p, b: _paint_tag(p, b, lines, scale))
 
 
 def _paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float) -> None:
@@ -137,11 +168,10 @@ def scale_bar_size(text: str, length_px: float, scale: float) -> tuple[float, fl
     return max(length_px, metrics.horizontalAdvance(text)), metrics.height() + 10.0 * scale
 
 
-def paint_scale_bar(painter: QPainter, box: Box, text: str, length_px: float, scale: float) -> None:
-    """Paint a bar of ``length_px`` along the bottom of ``box``, its words above it."""
+def put_scale_bar(sheet: Sheet, box: Box, text: str, length_px: float, scale: float) -> None:
+    """Put a bar of ``length_px`` along the bottom of ``box``, its words above it."""
     reach = 2.0 * scale  # the casing is painted round the box
-    paint_kept(
-        painter,
+    sheet.stamp(
         box.grown(reach),
         ("bar", text, length_px, scale),
         lambda p, b: _paint_scale_bar(p, b.grown(-reach), text, length_px, scale),
@@ -186,17 +216,16 @@ def legend_size(title: str, labels: tuple[str, str, str], scale: float) -> tuple
     return width + 24.0 * scale, height + 18.0 * scale
 
 
-def paint_legend(
-    painter: QPainter,
+def put_legend(
+    sheet: Sheet,
     box: Box,
     title: str,
     labels: tuple[str, str, str],
     colour_map: ColourMap,
     scale: float,
 ) -> None:
-    """Paint the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
-    paint_kept(
-        painter,
+    """Put the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
+    sheet.stamp(
         box,
         ("legend", title, labels, colour_map, scale),
         lambda p, b: _paint_legend(p, b, title, labels, colour_map, scale),
@@ -242,10 +271,9 @@ def chip_size(text: str, px: float, scale: float) -> tuple[float, float]:
     return metrics.horizontalAdvance(text) + 20.0 * scale, metrics.height() + 8.0 * scale
 
 
-def paint_chip(painter: QPainter, box: Box, text: str, ink: str, px: float, scale: float) -> None:
-    """Paint a few words on a dark ground."""
-    paint_kept(
-        painter,
+def put_chip(sheet: Sheet, box: Box, text: str, ink: str, px: float, scale: float) -> None:
+    """Put a few words on a dark ground."""
+    sheet.stamp(
         box,
         ("chip", text, ink, px, scale),
         lambda p, b: _paint_chip(p, b, text, ink, px, scale),
@@ -261,11 +289,20 @@ def _paint_chip(painter: QPainter, box: Box, text: str, ink: str, px: float, sca
     painter.restore()
 
 
-def paint_heartbeat(painter: QPainter, x: float, y: float, beat: int, scale: float) -> None:
-    """Paint an arc that runs round a small ring about (x, y), one step each ``beat``.
+def put_heartbeat(sheet: Sheet, x: float, y: float, beat: int, scale: float) -> None:
+    """Put an arc that runs round a small ring about (x, y), one step each ``beat``.
 
     It stands still when nothing new is painted: that is what it is for.
     """
+    step, reach = beat % HEARTBEAT_STEPS, (HEARTBEAT_RADIUS_PX + 1.0) * scale
+    sheet.stamp(
+        Box(x - reach, y - reach, x + reach, y + reach),
+        ("beat", step, scale),
+        lambda p, b: _paint_heartbeat(p, b.width / 2, b.height / 2, step, scale),
+    )
+
+
+def _paint_heartbeat(painter: QPainter, x: float, y: float, step: int, scale: float) -> None:
     radius = (HEARTBEAT_RADIUS_PX - 4.0) * scale
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -279,39 +316,29 @@ def paint_heartbeat(painter: QPainter, x: float, y: float, beat: int, scale: flo
     arc = QPen(QColor(tokens.TEXT), 4.0 * scale)
     arc.setCapStyle(Qt.PenCapStyle.RoundCap)
     painter.setPen(arc)
-    step = beat % HEARTBEAT_STEPS
     painter.drawArc(ring, 90 * 16 - round(step * 360 * 16 / HEARTBEAT_STEPS), -60 * 16)
     painter.restore()
 
 
-def paint_border(
-    painter: QPainter, area: QRectF, ink: str, scale: float, *, hatched: bool
-) -> QRectF:
-    """Paint a frame along the inside of ``area``; return what is left inside it."""
+def put_border(sheet: Sheet, area: QRectF, ink: str, scale: float, *, hatched: bool) -> QRectF:
+    """Put a frame along the inside of ``area``; return what is left inside it."""
     width = tokens.BORDER_PX * scale
-    inner = area.adjusted(width, width, -width, -width)
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    left, top, right, bottom = area.left(), area.top(), area.right(), area.bottom()
     sides = (
-        QRectF(area.left(), area.top(), area.width(), width),
-        QRectF(area.left(), area.bottom() - width, area.width(), width),
-        QRectF(area.left(), area.top(), width, area.height()),
-        QRectF(area.right() - width, area.top(), width, area.height()),
+        Box(left, top, right, top + width),
+        Box(left, bottom - width, right, bottom),
+        Box(left, top, left + width, bottom),
+        Box(right - width, top, right, bottom),
     )
     for side in sides:
-        if hatched:
-            strip = Box(side.left(), side.top(), side.right(), side.bottom())
-            paint_kept(
-                painter, strip, ("stripes", ink, scale), lambda p, b: _fill(p, b, ink, scale)
-            )
-        else:
-            painter.fillRect(side, QColor(ink))
-    painter.restore()
-    return inner
+        key = ("side", ink, scale, hatched)
+        sheet.stamp(side, key, lambda p, b: _paint_side(p, b, ink, scale, hatched=hatched))
+    return area.adjusted(width, width, -width, -width)
 
 
-def _fill(painter: QPainter, box: Box, ink: str, scale: float) -> None:
-    painter.fillRect(QRectF(0.0, 0.0, box.width, box.height), QBrush(_stripes(ink, scale)))
+def _paint_side(painter: QPainter, box: Box, ink: str, scale: float, *, hatched: bool) -> None:
+    brush = QBrush(_stripes(ink, scale)) if hatched else QBrush(QColor(ink))
+    painter.fillRect(QRectF(0.0, 0.0, box.width, box.height), brush)
 
 
 @cache

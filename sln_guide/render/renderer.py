@@ -16,6 +16,7 @@ from sln_guide.render import look as geometry
 from sln_guide.render import margin, marks, tokens
 from sln_guide.render.layout import Box, Placed, Ring, Wanted, place_tags
 from sln_guide.render.look import Look
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import ensure_gui_application
 from sln_guide.render.wording import node_name, tag_lines
 
@@ -61,6 +62,7 @@ class Renderer:
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
         self._said: dict[int, _Said] = {}
+        self._laid_out: tuple[tuple[object, ...], Sheet] | None = None
 
     def paint(
         self,
@@ -94,7 +96,9 @@ class Renderer:
         painter.fillRect(target, QColor(tokens.GROUND))
         paint_pixels(painter, picture.rgb32, placed)
         painter.restore()
-        inner, words = margin.paint_burned(painter, target, picture.number, look)
+        burned = Sheet(painter.device().devicePixelRatioF())
+        inner, words = margin.put_burned(burned, target, picture.number, look)
+        burned.paint(painter)
         self.paint_guidance(painter, inner, picture, look, placed, keep_clear=words)
 
     def paint_guidance(
@@ -113,27 +117,55 @@ class Renderer:
         colour gets a scale bar only. Nothing is painted outside ``area``, no tag on
         ``keep_clear``.
         """
+        device = painter.device()
+        key = (
+            picture.guidance,
+            picture.view,
+            picture.overlay_drawn,
+            picture.rgb32.shape,
+            look,
+            area.getRect(),
+            placed,
+            [rect.getRect() for rect in keep_clear],
+            device.devicePixelRatioF(),
+        )
+        if self._laid_out is None or self._laid_out[0] != key:
+            self._laid_out = key, self._sheet(area, picture, look, placed, keep_clear, key[-1])
+        painter.save()
+        painter.setClipRect(area, Qt.ClipOperation.IntersectClip)
+        self._laid_out[1].paint(painter)
+        painter.restore()
+
+    def _sheet(
+        self,
+        area: QRectF,
+        picture: Picture,
+        look: Look,
+        placed: QTransform,
+        keep_clear: tuple[QRectF, ...],
+        ratio: float,
+    ) -> Sheet:
+        """Lay out what belongs on the picture: once a guidance, however often it is painted."""
+        sheet = Sheet(ratio)
         scale = geometry.text_scale(look, area.height())
         bounds = margin.box_of(area).grown(-margin.MARGIN_PX * scale)
         taken = [margin.box_of(rect) for rect in keep_clear]
-        painter.save()
-        painter.setClipRect(area, Qt.ClipOperation.IntersectClip)
         if look.scale_bar:
-            taken += margin.paint_scale_bar(painter, bounds, picture, look, placed, scale)
+            taken += margin.put_scale_bar(sheet, bounds, picture, look, placed, scale)
         guidance = picture.guidance
         if guidance is not None and _shows_guidance(picture):
             settings = look.settings or guidance.settings
             if picture.view is View.MERGED:
                 legend = None
                 if look.legend:
-                    legend = margin.paint_legend(painter, bounds, guidance, settings, scale)
+                    legend = margin.put_legend(sheet, bounds, guidance, settings, scale)
                     taken.append(legend)
                 if guidance.registration.kind == "assumed":
-                    taken.append(margin.paint_assumed(painter, bounds, legend, scale))
-            self._paint_detections(
-                painter, area, bounds, taken, picture, guidance, settings, look, placed, scale
+                    taken.append(margin.put_assumed(sheet, bounds, legend, scale))
+            self._put_detections(
+                sheet, area, bounds, taken, picture, guidance, settings, look, placed, scale
             )
-        painter.restore()
+        return sheet
 
     def render_to_image(
         self, picture: Picture, look: Look, size: tuple[int, int] | None = None
@@ -163,9 +195,9 @@ class Renderer:
         # 32-bit rows are never padded
         return np.frombuffer(image.constBits(), np.uint32).reshape(height, width).copy()
 
-    def _paint_detections(
+    def _put_detections(
         self,
-        painter: QPainter,
+        sheet: Sheet,
         area: QRectF,
         bounds: Box,
         taken: list[Box],
@@ -184,10 +216,10 @@ class Renderer:
             if m is not None and m.ring.covers(margin.box_of(area))
         ]
         for each in marked:
-            _paint_mark(painter, each, settings, scale)
+            _put_mark(sheet, each, settings, scale)
         unmarked = len(found) - MOST_MARKED
         if unmarked > 0:
-            taken.append(margin.paint_unmarked(painter, bounds, unmarked, scale))
+            taken.append(margin.put_unmarked(sheet, bounds, unmarked, scale))
         if not look.tags:
             return
         now_ns = guidance.pair.nir.mid_exposure_ns
@@ -214,8 +246,8 @@ class Renderer:
             taken += [tag.box for tag in new]
             tags += new
             for tag in new:
-                marks.paint_leader(painter, by_key[tag.key].ring, tag.box, scale)
-                marks.paint_tag(painter, tag.box, shown[tag.key], scale)
+                marks.put_leader(sheet, by_key[tag.key].ring, tag.box, scale)
+                marks.put_tag(sheet, tag.box, shown[tag.key], scale)
         self._places = {tag.key: tag.place for tag in tags}
 
     def _steady(self, key: int, marked: _Marked, now_ns: int) -> _Marked:
@@ -325,14 +357,12 @@ def _outline(
     return placed.map(QPolygonF([QPointF(x + 0.5, y + 0.5) for x, y in points.tolist()]))
 
 
-def _paint_mark(painter: QPainter, marked: _Marked, settings: Settings, scale: float) -> None:
-    """Paint ring or outline, by kind and by how sure."""
+def _put_mark(sheet: Sheet, marked: _Marked, settings: Settings, scale: float) -> None:
+    """Put ring or outline, by kind and by how sure."""
     detection = marked.detection
     if marked.outline is not None:
         masked = detection.kind is Kind.INJECTION and not settings.show_injection
-        marks.paint_outline(painter, marked.outline, scale, dashed=masked)
+        marks.put_outline(sheet, marked.outline, scale, dashed=masked)
         return
     sure = detection.kind is Kind.NODE and detection.confirmed
-    marks.paint_ring(
-        painter, marked.ring, scale, thin=not sure, dashed=not sure or detection.coasted
-    )
+    marks.put_ring(sheet, marked.ring, scale, thin=not sure, dashed=not sure or detection.coasted)

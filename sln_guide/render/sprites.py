@@ -1,4 +1,7 @@
-"""Words and panels painted once and kept: text is the dearest thing on a video at 60 fps."""
+"""Signs painted once and kept: text and curved lines are the dearest things on a video at 60 fps.
+
+A `Sheet` holds where kept signs go; painting it again costs a few copies of small images.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,78 @@ from PySide6.QtGui import QImage, QPainter
 
 from sln_guide.render.layout import Box
 
-MOST_KEPT = 96
-"""A few screens' worth; at some 50 KB each."""
+MOST_KEPT_BYTES = 32 << 20
+"""A few screens' worth: a tag takes some 50 KB, a banner across a large screen a megabyte."""
 
-_kept: OrderedDict[Hashable, QImage] = OrderedDict()
+PaintSign = Callable[[QPainter, Box], None]
 
 
-def paint_kept(
-    painter: QPainter, box: Box, key: Hashable, paint: Callable[[QPainter, Box], None]
-) -> None:
-    """Paint what ``paint`` paints into a box of this size, from memory where it was painted before.
+class Sheet:
+    """Signs and where they lie, in the order in which they were put. For one thread.
 
-    ``key`` must tell everything that ``paint`` depends on save the size of ``box``. It lands on
-    whole device px, so that text stays sharp. For the thread that paints, and no other.
+    ``ratio``: device px per logical px of what it will be painted on.
     """
-    ratio = painter.device().devicePixelRatioF()
+
+    __slots__ = ("_stamps", "_strokes", "ratio")
+
+    def __init__(self, ratio: float) -> None:
+        self.ratio = ratio
+        self._strokes: list[Callable[[QPainter], None]] = []
+        self._stamps: list[tuple[QPointF, QImage]] = []
+
+    def stamp(self, box: Box, key: Hashable, paint: PaintSign) -> None:
+        """Put what ``paint`` paints into a box of this size, from memory if it was painted before.
+
+        ``key`` must tell everything that ``paint`` depends on save the size of ``box``. It lands
+        on whole device px, so that text stays sharp.
+        """
+        left, top = (round(v * self.ratio) / self.ratio for v in (box.left, box.top))
+        self._stamps.append((QPointF(left, top), _painted(box, key, paint, self.ratio)))
+
+    def stroke(self, draw: Callable[[QPainter], None]) -> None:
+        """Put what is drawn anew each time, beneath all stamps: it must leave the painter as is."""
+        self._strokes.append(draw)
+
+    def paint(self, painter: QPainter) -> None:
+        """Paint it all."""
+        for draw in self._strokes:
+            draw(painter)
+        for at, image in self._stamps:
+            painter.drawImage(at, image)
+
+
+class _Kept:
+    """Images by what they show, the least used last out when there are too many."""
+
+    def __init__(self) -> None:
+        self.images: OrderedDict[Hashable, QImage] = OrderedDict()
+        self.total_bytes = 0
+
+    def find(self, key: Hashable) -> QImage | None:
+        image = self.images.get(key)
+        if image is not None:
+            self.images.move_to_end(key)
+        return image
+
+    def keep(self, key: Hashable, image: QImage) -> None:
+        self.images[key] = image
+        self.total_bytes += image.sizeInBytes()
+        while self.total_bytes > MOST_KEPT_BYTES and len(self.images) > 1:
+            _, oldest = self.images.popitem(last=False)
+            self.total_bytes -= oldest.sizeInBytes()
+
+    def clear(self) -> None:
+        self.images.clear()
+        self.total_bytes = 0
+
+
+_kept = _Kept()
+
+
+def _painted(box: Box, key: Hashable, paint: PaintSign, ratio: float) -> QImage:
     size = (math.ceil(box.width * ratio) + 1, math.ceil(box.height * ratio) + 1)
     whole = (key, size, ratio)
-    image = _kept.get(whole)
+    image = _kept.find(whole)
     if image is None:
         image = QImage(*size, QImage.Format.Format_ARGB32_Premultiplied)
         image.setDevicePixelRatio(ratio)
@@ -38,10 +95,5 @@ def paint_kept(
             paint(onto, Box(0.0, 0.0, box.width, box.height))
         finally:
             onto.end()
-        _kept[whole] = image
-        if len(_kept) > MOST_KEPT:
-            _kept.popitem(last=False)
-    else:
-        _kept.move_to_end(whole)
-    left, top = round(box.left * ratio) / ratio, round(box.top * ratio) / ratio
-    painter.drawImage(QPointF(left, top), image)
+        _kept.keep(whole, image)
+    return image

@@ -21,6 +21,7 @@ from sln_guide.render import sprites, tokens
 from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
 from sln_guide.render.renderer import MOST_MARKED, Renderer, paint_pixels, rendered_size
+from sln_guide.render.scaling import Scaled
 from sln_guide.render.text import ensure_gui_application
 from tests.render.scenes import (
     GREY,
@@ -494,16 +495,66 @@ def test_what_is_kept_looks_like_what_is_painted_anew():
     picture, look = make_picture(make_detection()), replace(BARE, tags=True, legend=True)
     sprites._kept.clear()
     fresh = Renderer().render_to_image(picture, look)
-    assert sprites._kept, "something was kept"
+    assert sprites._kept.images, "something was kept"
     kept = Renderer().render_to_image(picture, look)
     np.testing.assert_array_equal(fresh, kept)
 
 
-def test_only_so_much_is_kept():
+def test_only_so_much_is_kept(monkeypatch):
     sprites._kept.clear()
-    image = QImage(64, 64, QImage.Format.Format_RGB32)
-    painter = QPainter(image)
-    for number in range(3 * sprites.MOST_KEPT):
-        sprites.paint_kept(painter, Box(0, 0, 20, 10), number, lambda p, b: None)
+    monkeypatch.setattr(sprites, "MOST_KEPT_BYTES", 10_000)
+    sheet = sprites.Sheet(1.0)
+    for number in range(300):
+        sheet.stamp(Box(0, 0, 20, 10), number, lambda p, b: None)
+    held = sum(image.sizeInBytes() for image in sprites._kept.images.values())
+    assert held == sprites._kept.total_bytes <= 10_000
+    assert len(sprites._kept.images) > 5
+    sprites._kept.clear()
+
+
+def test_a_sheet_is_laid_out_once_a_guidance(monkeypatch):
+    renderer, look = Renderer(), replace(BARE, tags=True, legend=True)
+    laid_out = []
+    before = Renderer._sheet
+    monkeypatch.setattr(Renderer, "_sheet", lambda *a: laid_out.append(1) or before(*a))
+    picture = make_picture(make_detection())
+    first = renderer.render_to_image(picture, look, SIZE)
+    again = renderer.render_to_image(replace(picture, number=2), look, SIZE)
+    assert len(laid_out) == 1
+    assert (first == again).all()
+    other = with_guidance(picture, detections=())
+    assert (renderer.render_to_image(other, look, SIZE) != first).any()
+    zoomed = rendered(picture, look, (WIDTH * 2, HEIGHT * 2))
+    assert (renderer.render_to_image(picture, look, (WIDTH * 2, HEIGHT * 2)) == zoomed).all()
+    assert len(laid_out) == 4
+
+
+def picture_pixels(height, width, seed=1):
+    pixels = np.random.default_rng(seed).integers(0, 1 << 24, (height, width)).astype(np.uint32)
+    return pixels | np.uint32(0xFF000000)
+
+
+def test_a_picture_is_scaled_once_and_smoothly():
+    scaled, pixels = Scaled(), picture_pixels(100, 120)
+    image = scaled.image(pixels, 90, 75)
+    assert (image.width(), image.height()) == (90, 75)
+    first = as_array(image)
+    assert scaled.image(pixels, 90, 75) is image
+    reference = QImage(pixels.data.cast("B"), 120, 100, 480, QImage.Format.Format_RGB32)
+    target = QImage(90, 75, QImage.Format.Format_RGB32)
+    painter = QPainter(target)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.drawImage(QRectF(0, 0, 90, 75), reference, QRectF(0, 0, 120, 100))
     painter.end()
-    assert len(sprites._kept) == sprites.MOST_KEPT
+    off = first.view(np.uint8).astype(int) - as_array(target).view(np.uint8)
+    assert np.abs(off).max() <= 4, "the same as Qt would scale it"
+    changed = as_array(scaled.image(picture_pixels(100, 120, seed=2), 90, 75))
+    assert (changed != first).any()
+
+
+def test_a_picture_seen_small_loses_nothing_between_its_pixels():
+    lines = np.full((400, 400), 0xFF000000, np.uint32)
+    lines[:, ::4] = 0xFFFFFFFF
+    seen = as_array(Scaled().image(lines, 100, 100)) & 0xFF
+    assert seen.min() > 40
+    assert seen.max() < 90
