@@ -230,10 +230,10 @@ class RemoteSession:
                 self._replace_engine()
 
     def _replace_engine(self) -> None:
-        self._link.end(patience_s=0.0)
-        self._link.release()
-        self._link = Link(self._make)
+        ended, self._link = self._link, Link(self._make)
         self._link.say(Call("start", {"settings": self._settings}, _RESTART))
+        ended.end(patience_s=0.0)
+        ended.release()
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Status):

@@ -86,7 +86,8 @@ def _main() -> None:
     remote = RemoteSession(small_rig(), partial(session, Path(sys.argv[1])))
     remote.start()
     remote.start_recording()
-    print(remote.pid, flush=True)
+    sys.stdout.write(f"{remote.pid}\n")
+    sys.stdout.flush()
     signal.pause()
 
 
