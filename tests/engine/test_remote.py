@@ -212,8 +212,7 @@ def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path) -> None:
     try:
         assert window.stdout is not None
         engine = psutil.Process(int(window.stdout.readline()))
-        (folder,) = tmp_path.glob("*.case")
-        wait_until(lambda: _bytes_in(folder) > 2_000_000, "something recorded")
+        wait_until(lambda: _bytes_in(tmp_path) > 2_000_000, "something recorded")
         window.send_signal(signal.SIGKILL)
         window.wait(10.0)
         with suppress(psutil.NoSuchProcess):
@@ -223,13 +222,14 @@ def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path) -> None:
         window.wait(10.0)
         if window.stdout is not None:
             window.stdout.close()
+    (folder,) = tmp_path.glob("*.case")
     result = verify(folder)
     assert result.ok
     assert result.complete
 
 
-def _bytes_in(folder: Path) -> int:
-    return sum(part.stat().st_size for part in folder.glob("*.mcap"))
+def _bytes_in(cases: Path) -> int:
+    return sum(part.stat().st_size for part in cases.glob("*.case/*.mcap"))
 
 
 def _generation(session: RemoteSession) -> int:
