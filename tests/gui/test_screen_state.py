@@ -554,3 +554,17 @@ def test_what_is_claimed_is_true(situation: dict[str, Any]) -> None:
     if s.fault is not None:
         assert any("oops" in b.detail for b in state.banners)
     assert state == look(**situation), "pure: the same again"
+
+
+def test_an_ended_engine_is_not_live_and_not_recording() -> None:
+    state = look(health=session(ended="Their process ended unexpectedly (code -11)"))
+    assert state.word is Word.NOT_LIVE
+    assert not state.overlay_allowed
+    assert "cameras and recording have stopped" in words(state)
+    assert "code -11" in words(state)
+    assert "REC" not in state.readings.recording.text
+
+
+def test_a_silent_source_is_said_and_takes_nothing_for_granted() -> None:
+    state = look(silence="not answered for 2 s")
+    assert "Not known whether cameras and recording run not answered for 2 s" in words(state)
