@@ -22,6 +22,7 @@ from hardware.frame import PixelFormat
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+PreRollSeconds = Annotated[float, msgspec.Meta(ge=0, le=120)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 
 SCHEMA = 1
@@ -144,6 +145,8 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     sensor: Sensor = Sensor()
     registration: Registration = Registration()
     phantom: PhantomSpec | None = None
+    pre_roll_s: PreRollSeconds = 0.0
+    """Seconds kept in memory, so that Record saves what just happened; 0: none."""
     emulated: bool = False
     """True only for Basler's software emulator: asked for by name, SIMULATED on the screen."""
 

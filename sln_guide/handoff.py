@@ -104,6 +104,17 @@ class Backlog(Generic[T]):
                 raise Closed
             return None
 
+    def take_some(self, most: int, timeout_s: float) -> list[T]:
+        """Return up to ``most`` of the oldest values; none after ``timeout_s``.
+
+        Raises `Closed` when drained.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._values or self._closed, timeout_s)
+            if not self._values and self._closed:
+                raise Closed
+            return [self._values.popleft() for _ in range(min(most, len(self._values)))]
+
     def close(self) -> None:
         """Refuse further values; those inside are still handed out."""
         with self._changed:

@@ -13,13 +13,19 @@ from pathlib import Path
 from hardware.frame import Frame
 from sln_guide.guidance import RecorderHealth, Role
 from sln_guide.handoff import Backlog, Closed
+from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.preroll import KeptFrame
 from sln_guide.recording.writer import CaseSummary, CaseWriter
 
 BACKLOG_BYTES = 512 << 20
 """Most memory that frames waiting for the disk may hold."""
 MOST_FRAMES = 8192
 WAIT_S = 0.2
+GATHER_S = 0.01
+"""A pause after each write, so that what comes together is written together: each write, and each
+wake-up, has to wait for the interpreter."""
+MOST_TOGETHER = 32
 SYNC_EVERY_S = 0.5
 SYNC_JOIN_S = 5.0
 RESERVE_BYTES = 256 << 20
@@ -58,6 +64,7 @@ class Recorder:
         self._backlog: Backlog[Writing] = Backlog(2 * MOST_FRAMES)
         self._lock = threading.Lock()
         self._waiting_frames = 0
+        self._waiting_kept = 0
         self._refused: dict[Role, _Refused] = {}
         self._ended = False
         self._dropped = 0
@@ -67,6 +74,8 @@ class Recorder:
         self._error: str | None = None
         self._summary: CaseSummary | None = None
         self._writer: CaseWriter | None = None
+        self._taken = _Taken()
+        self._ending = threading.Event()
         self._done = threading.Event()
         self._writing = threading.Thread(target=self._write_all, name="recorder", daemon=True)
         self._syncing = threading.Thread(target=self._sync_all, name="recorder-sync", daemon=True)
@@ -77,6 +86,11 @@ class Recorder:
     def recording(self) -> bool:
         """Whether the writing thread still takes records or drains them."""
         return self._writing.is_alive()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is taken, though what waits may still be written."""
+        return self._ended
 
     @property
     def summary(self) -> CaseSummary | None:
@@ -112,6 +126,12 @@ class Recorder:
             )
             return False
 
+    def put_kept(self, kept: KeptFrame) -> None:
+        """Hand over a frame of the pre-roll, before any other. It takes no other frame's room."""
+        with self._lock:
+            if not self._ended and self._backlog.put(lambda case: self._write_kept(case, kept)):
+                self._waiting_kept += 1
+
     def _tell_refused(self, role: Role) -> bool:
         """Put the gap of ``role``, if there is one, ahead of its next frame."""
         gap = self._refused.get(role)
@@ -133,6 +153,7 @@ class Recorder:
                 self._tell_refused(role)
             self._ended = True
         self._backlog.close()
+        self._ending.set()
 
     def join(self, timeout_s: float = END_TIMEOUT_S) -> bool:
         """Wait until the case is closed; False if it is not by then."""
@@ -149,7 +170,7 @@ class Recorder:
                 started_ns=self.started_ns,
                 frames=self._frames,
                 bytes_written=self._bytes,
-                unsaved=self._waiting_frames,
+                unsaved=self._waiting_frames + self._waiting_kept,
                 dropped=self._dropped,
                 minutes_left=self._minutes_left,
                 error=self._error,
@@ -175,19 +196,45 @@ class Recorder:
     def _drain(self, writer: CaseWriter) -> None:
         """Write what comes until the end; what waits when the disk gets full is still written."""
         space = _Space(self.folder)
+        effort = Effort(writer.codec, self._frames_capacity)
         while True:
             try:
-                write = self._backlog.take(WAIT_S)
+                writes = self._backlog.take_some(MOST_TOGETHER, WAIT_S)
             except Closed:
                 return
-            if write is not None:
-                self._write(writer, write)
+            if writes:
+                compressing_s, writing_s = self._write_together(writer, writes)
+                now_s, waiting = time.monotonic(), self._waiting_frames
+                writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
             self._minutes_left = space.minutes_left(writer.bytes_written)
             if space.nearly_full:
                 self._give_up(
                     "the disk is nearly full: the recording was closed cleanly. "
                     "Free space, then record again"
                 )
+            if len(writes) < MOST_TOGETHER:
+                self._ending.wait(GATHER_S)
+
+    def _write_together(self, writer: CaseWriter, writes: list[Writing]) -> tuple[float, float]:
+        """Write all of ``writes`` at once; return seconds spent compressing and writing."""
+        # Frames count as waiting until they are with the kernel: only then they survive a crash.
+        taken, before = self._taken, writer.frames
+        taken.frames = taken.kept = 0
+        begin_s = packed_s = time.monotonic()
+        try:
+            with writer.together():
+                for write in writes:
+                    self._write(writer, write)
+                packed_s = time.monotonic()
+        finally:
+            written = writer.frames - before
+            with self._lock:
+                self._waiting_frames -= taken.frames
+                self._waiting_kept -= taken.kept
+                self._frames += written
+                self._dropped += taken.frames + taken.kept - written
+                self._bytes = writer.bytes_written
+        return packed_s - begin_s, time.monotonic() - packed_s
 
     def _write(self, case: CaseWriter, write: Writing) -> None:
         try:
@@ -200,23 +247,19 @@ class Recorder:
                 self._error = f"a record was left out: {type(error).__name__}: {error}"
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
-        # Counted as waiting until `write_frame` has returned: only then it survives a crash.
-        written = False
-        try:
-            case.write_frame(role, frame)
-            written = True
-        finally:
-            with self._lock:
-                self._waiting_frames -= 1
-                self._frames += written
-                self._dropped += not written
-                self._bytes = case.bytes_written
+        self._taken.frames += 1
+        case.write_frame(role, frame)
+
+    def _write_kept(self, case: CaseWriter, kept: KeptFrame) -> None:
+        self._taken.kept += 1
+        kept.write_into(case)
 
     def _give_up(self, message: str) -> None:
         with self._lock:
             self._error = self._error if self._ended else message
             self._ended = True
         self._backlog.close()
+        self._ending.set()
 
     def _sync_all(self) -> None:
         while not self._done.wait(SYNC_EVERY_S):
@@ -228,6 +271,14 @@ class Recorder:
             except RecordingError as error:
                 with self._lock:
                     self._error = str(error)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """How many frames of the backlog and of the pre-roll are being written."""
+
+    frames: int = 0
+    kept: int = 0
 
 
 class _Space:

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from sln_guide.guidance import (
     Mode,
     Pair,
     Picture,
-    RecorderHealth,
     Role,
     SessionHealth,
     Settings,
@@ -40,9 +38,8 @@ from sln_guide.guidance import (
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
 from sln_guide.pairing import Arrivals, Pairing
-from sln_guide.recorder import Recorder, Writing
-from sln_guide.recording.errors import RecordingError
-from sln_guide.recording.writer import CaseWriter
+from sln_guide.recorder import Writing
+from sln_guide.recordings import Recordings
 from sln_guide.source import EventMark, Paint
 from sln_guide.stream import Stream
 
@@ -106,8 +103,7 @@ class LiveSession:
         self._arrivals = Arrivals(self._streams)
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
-        self._recorder: Recorder | None = None
-        self._recorder_lock = threading.Lock()
+        self._recordings = Recordings(cases, rig, self._mode)
         self._snapshot_wanted = False
         self._latency = Latency()
         self._painted = (0, False)
@@ -135,10 +131,7 @@ class LiveSession:
     @property
     def title(self) -> str:
         """Name of the case being recorded, else of the rig."""
-        recorder = self._recorder
-        if recorder is not None and recorder.recording:
-            return recorder.folder.stem
-        return self._rig.name
+        return self._recordings.title or self._rig.name
 
     @property
     def settings(self) -> Settings:
@@ -169,10 +162,7 @@ class LiveSession:
         without it; the case is on disk by then.
         """
         self._ending.set()
-        self.stop_recording()
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.join()
+        self._recordings.close()
         self._arrivals.close()
         for thread in (self._processing, self._housekeeping):
             if thread.is_alive():
@@ -201,13 +191,12 @@ class LiveSession:
             if not self._processing.is_alive() and not self._ending.is_set():
                 fault = self._fault = _Fault("the processing thread has ended", now_ns)
         nir, white = self._streams.get(Role.NIR), self._streams.get(Role.WHITE)
-        recorder = self._recorder
         p50, p99 = self._latency.percentiles_ms()
         no_nir = StreamHealth(Role.NIR, "", Health.LOST, error="the rig has no NIR camera")
         return SessionHealth(
             nir=no_nir if nir is None else nir.health(now_ns),
             white=None if white is None else white.health(now_ns),
-            recorder=RecorderHealth() if recorder is None else recorder.health(),
+            recorder=self._recordings.health(),
             processing_error=None if fault is None else fault.message,
             processing_since_ns=None if fault is None else fault.since_ns,
             latency_p50_ms=p50,
@@ -261,49 +250,33 @@ class LiveSession:
     # -- Recordable ------------------------------------------------------------------------------
 
     def start_recording(self) -> Path:
-        """Begin a case and return its folder at once; faults show in `health`."""
-        with self._recorder_lock:
-            if self._recorder is not None and self._recorder.recording:
-                raise RecordingError("already recording: stop the running case first")
-            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-            folder = self._cases / f"{stamp}.case"
-            number = 2
-            while folder.exists():
-                folder = self._cases / f"{stamp}-{number}.case"
-                number += 1
-            self._recorder = Recorder(folder, lambda: self._open_case(folder), self._frame_bytes())
-            self._snapshot_wanted = True
-            for event in self._events:
-                self._write_earlier(event)
-        self.mark("record", folder.name)
+        """Begin a case, or go on with one cut short; return its folder at once.
+
+        Faults show in `health`.
+        """
+        folder = self._recordings.start(self._settings, self._earlier_events())
+        self._recording_begun(folder)
         return folder
 
     def stop_recording(self) -> None:
         """End the case; what waits is still written. Returns at once: `health` says when."""
-        with self._recorder_lock:
-            if self._recorder is not None:
-                self._recorder.stop()
+        self._recordings.stop()
 
-    def _write_earlier(self, event: EventMark) -> None:
-        """Repeat, in the case, an event stamped before the recording began."""
+    def _recording_begun(self, folder: Path) -> None:
+        self._snapshot_wanted = True
+        self.mark("record", folder.name)
+
+    def _earlier_events(self) -> Iterator[Writing]:
+        """Repeat, in the case, the events stamped before the recording began."""
+        for event in tuple(self._events):
+            yield self._earlier(event)
+
+    def _earlier(self, event: EventMark) -> Writing:
         time_ns = self._started_ns + int(event.time_s * 1e9)
-        self._record(lambda case: case.write_event(event.name, event.detail, time_ns))
-
-    def _open_case(self, folder: Path) -> CaseWriter:
-        return CaseWriter(
-            folder, rig=self._rig, settings=self._settings, title=folder.stem, mode=self._mode
-        )
-
-    def _frame_bytes(self) -> int:
-        """Mean size of a frame, from those that came so far."""
-        frames = [f for f in map(self._arrivals.newest, self._streams) if f is not None]
-        sizes = [f.pixels.nbytes for f in frames] or [4 << 20]
-        return max(1, sum(sizes) // len(sizes))
+        return lambda case: case.write_event(event.name, event.detail, time_ns)
 
     def _record(self, write: Writing) -> None:
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.put(write)
+        self._recordings.put(write)
 
     def _record_snapshot(self, state: pipeline.State) -> None:
         snapshot = state.snapshot()
@@ -318,14 +291,7 @@ class LiveSession:
     # -- camera threads --------------------------------------------------------------------------
 
     def _take_frame(self, role: Role, frame: Frame, lost: int) -> None:
-        recorder = self._recorder
-        if recorder is not None:
-            if lost:
-                first, epoch = frame.sequence - lost, frame.stream_epoch
-                recorder.put(
-                    lambda case: case.write_gap(role, first, lost, epoch, "lost by the camera")
-                )
-            recorder.put_frame(role, frame)
+        self._recordings.put_frame(role, frame, lost)
         self._arrivals.put(role, frame, self._streams[role].period_ns())
 
     # -- processing thread -----------------------------------------------------------------------
@@ -357,7 +323,7 @@ class LiveSession:
             if nir is not None and now_ns >= retry_ns:
                 try:
                     wanted = self._snapshot_wanted or now_ns >= snapshot_ns
-                    if wanted and self._recorder is not None:
+                    if wanted and self._recordings.recording:
                         self._record_snapshot(state)
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
@@ -388,8 +354,18 @@ class LiveSession:
     # -- housekeeping thread ---------------------------------------------------------------------
 
     def _keep_house(self) -> None:
-        """Write the health log. Events about streams are stamped when their state changes."""
+        """Write the health log; first of all go on with a case that was cut short, if there is one.
+
+        Events about streams are stamped when their state changes.
+        """
         before: dict[Role, tuple[Health, int]] = {}
+        interrupted: Path | None = None
+        if not self._ending.wait(HEALTH_EVERY_S):  # the live picture comes first
+            interrupted = self._recordings.continue_interrupted(
+                self._settings, self._earlier_events()
+            )
+        if interrupted is not None:
+            self._recording_begun(interrupted)
         while not self._ending.wait(HEALTH_EVERY_S):
             health = self.health()
             self._record_health(health)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -178,3 +179,64 @@ def test_a_record_that_cannot_be_written_down_does_not_cost_the_frames(
     assert "not a record" in (recorder.health().error or "")
     with CaseReader(folder) as case:
         assert case.count(Role.NIR) == 2
+
+
+def test_the_codec_gives_way_when_compressing_falls_behind(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "busy.case"
+    go = threading.Event()
+
+    def open_busy() -> CaseWriter:
+        writer = opener(folder, rig)
+        write = writer.write_frame
+
+        def busy(role: Role, frame: Frame) -> None:
+            assert go.wait(20.0)
+            time.sleep(0.002)  # compressing takes longer than writing
+            write(role, frame)
+
+        writer.write_frame = busy  # type: ignore[method-assign]
+        return writer
+
+    recorder = Recorder(folder, open_busy, 4 << 20)
+    for sequence in range(60):
+        assert recorder.put_frame(Role.NIR, make_frame(sequence))
+    go.set()
+    recorder.stop()
+    assert recorder.join()
+    with CaseReader(folder) as case:
+        assert case.complete
+        (event,) = [event for event in case.events() if event.name == "codec"]
+        assert event.detail.startswith("blosc2-shuffle-lz4: ")
+        assert "wait for the processor" in event.detail
+        assert [f.sequence for f in case.frames(Role.NIR)] == list(range(60))
+
+
+def test_small_writes_that_come_together_are_one(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "together.case"
+    go = threading.Event()
+
+    def open_counting() -> CaseWriter:
+        writer = opener(folder, rig)
+        assert go.wait(20.0)
+        monkeypatch.setattr("sln_guide.recording.part.os.writev", counting)
+        return writer
+
+    writes = 0
+
+    def counting(fd: int, pieces: list[memoryview]) -> int:
+        nonlocal writes
+        writes += 1
+        return real(fd, pieces)
+
+    real = os.writev
+    recorder = Recorder(folder, open_counting, 1000)
+    for sequence in range(30):
+        recorder.put_frame(Role.NIR, make_frame(sequence))
+    recorder.stop()
+    go.set()
+    assert recorder.join()
+    assert writes == 2, "thirty frames at once, and the closing records"
+    with CaseReader(folder) as case:
+        assert case.count(Role.NIR) == 30

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import av
-import numpy as np
 
 from hardware.frame import Frame
 from sln_guide import pipeline
@@ -153,7 +152,7 @@ def _rows(
         lost_after[gap.after_index].append(gap)
     times_ns = case.times_ns(Role.NIR)
     sequences = case.sequences(Role.NIR)
-    partners = _partners(case)
+    partners = case.partners()
     whites = _WhiteFrames(case, tally)
     state = pipeline.initial_state(setup)
     yield from _lost_rows(lost_after[-1])
@@ -186,26 +185,6 @@ def _lost_rows(gaps: list[Gap]) -> Iterator[FrameRow]:
             continue
         for sequence in range(gap.first_sequence, gap.first_sequence + gap.count):
             yield FrameRow(None, None, gap.epoch, sequence, gap.reason)
-
-
-def _partners(case: CaseReader) -> dict[int, int | None]:
-    """Return the white index of each NIR index: the logged one, else the nearest in time.
-
-    Nearest means within one white period, as in `CaseReader.pairs`.
-    """
-    logged = dict(case.pairs())
-    nir_ns, white_ns = case.times_ns(Role.NIR), case.times_ns(Role.WHITE)
-    if len(white_ns) == 0:
-        return dict.fromkeys(range(len(nir_ns)))
-    order = np.argsort(white_ns, kind="stable")
-    middles = (white_ns[order][1:] + white_ns[order][:-1]) // 2
-    nearest = order[np.searchsorted(middles, nir_ns)]
-    period_ns = np.median(np.diff(white_ns[order])) if len(white_ns) > 1 else np.inf
-    near = np.abs(white_ns[nearest] - nir_ns) <= period_ns
-    return {
-        index: logged.get(index, int(white) if close else None)
-        for index, (white, close) in enumerate(zip(nearest.tolist(), near.tolist(), strict=True))
-    }
 
 
 class _WhiteFrames:

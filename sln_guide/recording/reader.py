@@ -267,12 +267,20 @@ class CaseReader:
     def pairs(self) -> list[tuple[int, int | None]]:
         """Return (NIR index, white index or None) in the order of processing.
 
-        The logged pairs where the case has a guidance log (those whose frames are in it), else
-        each NIR frame with the white one exposed nearest to it (see `nearest_pairs`).
+        The logged pairs where the case has a guidance log (those whose frames are in it), behind
+        those recorded before the first of them (the pre-roll). Without a log, each NIR frame with
+        the white one exposed nearest to it (see `nearest_pairs`).
         """
-        if len(self._topics[records.GUIDANCE].rows):
-            return self._logged_pairs()
-        return nearest_pairs(self.times_ns(Role.NIR), self.times_ns(Role.WHITE))
+        logged = self._logged_pairs()
+        nearest = nearest_pairs(self.times_ns(Role.NIR), self.times_ns(Role.WHITE))
+        first = min((nir for nir, _ in logged), default=len(nearest))
+        return nearest[:first] + logged
+
+    def partners(self) -> list[int | None]:
+        """Return for each NIR frame its white one: as logged, else the one exposed nearest."""
+        nearest = nearest_pairs(self.times_ns(Role.NIR), self.times_ns(Role.WHITE))
+        logged = dict(self._logged_pairs())
+        return [logged.get(nir, white) for nir, white in nearest]
 
     def _logged_pairs(self) -> list[tuple[int, int | None]]:
         logged: list[tuple[int, int | None]] = []

@@ -23,14 +23,10 @@ from sln_guide.recording import (
 from sln_guide.recording.folder import MANIFEST, part_paths
 from sln_guide.recording.gaps import BEFORE_RECORDER
 from sln_guide.recording.part import closing, index_path
-from sln_guide.recording.preroll import PreRoll
 from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
 from tests.recording.making import (
-    PERIOD_NS,
-    assert_same_frame,
     detection,
-    fill,
     frame,
     guidance,
     record,
@@ -328,30 +324,3 @@ def test_the_digest_sees_every_number_and_no_time() -> None:
     seen.add(digest(replace(base, signal=signal)))
     seen.add(digest(replace(base, signal=base.signal.reshape(4, 3))))
     assert len(seen) == 1 + len(changes) + 4
-
-
-# -- pre-roll -------------------------------------------------------------------------------------
-
-
-def test_the_last_seconds_before_record_are_saved(tmp_path: Path) -> None:
-    roll = PreRoll(seconds=0.5, max_bytes=10 << 20)
-    for sequence in range(100):
-        for role, each in ((Role.NIR, frame(sequence)), (Role.WHITE, white(sequence))):
-            roll.keep(records.pack_frame(role, each, records.Codec.LZ4))
-    assert roll.seconds == pytest.approx(0.5, abs=PERIOD_NS / 1e9)
-    with CaseWriter(tmp_path / "p.case", rig=rig(), settings=Settings()) as case:
-        assert roll.pour_into(case) == 60
-        assert (roll.size, roll.seconds) == (0, 0.0)
-        fill(case, 2, first=100)
-    with CaseReader(tmp_path / "p.case") as read:
-        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(70, 102))
-        assert_same_frame(read.frame(Role.WHITE, 0), white(70))
-    assert verify(tmp_path / "p.case").complete
-
-
-def test_pre_roll_is_bounded_in_memory() -> None:
-    roll = PreRoll(seconds=1e6, max_bytes=20_000)
-    for sequence in range(200):
-        roll.keep(records.pack_frame(Role.NIR, frame(sequence), records.Codec.RAW))
-        assert roll.size <= 20_000
-    assert roll.size > 15_000

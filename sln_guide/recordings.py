@@ -1,0 +1,153 @@
+"""`Recordings`: the cases of one session, one after another, and the seconds before each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from hardware.frame import Frame
+from hardware.rig import Rig
+from sln_guide.guidance import Mode, RecorderHealth, Role, Settings
+from sln_guide.recorder import Recorder, Writing
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.interrupted import Interrupted, find_interrupted
+from sln_guide.recording.preroll import PreRoll
+from sln_guide.recording.writer import CaseWriter
+
+PRE_ROLL_BYTES = 1 << 30
+
+
+class Recordings:
+    """Takes frames and records; keeps the last seconds while nothing is being recorded.
+
+    All methods may be called from any thread. A frame goes either into the running case or into
+    the pre-roll: none falls between them when a recording begins.
+    """
+
+    def __init__(self, cases: Path, rig: Rig, mode: Mode) -> None:
+        self._cases = cases
+        self._rig = rig
+        self._mode = mode
+        self._lock = threading.RLock()
+        self._recorder: Recorder | None = None
+        self._frame_bytes = 0
+        self._pre_roll = PreRoll(rig.pre_roll_s, PRE_ROLL_BYTES) if rig.pre_roll_s > 0 else None
+
+    @property
+    def recording(self) -> bool:
+        """Whether a case is being written."""
+        recorder = self._recorder
+        return recorder is not None and recorder.recording
+
+    @property
+    def title(self) -> str | None:
+        """Name of the running case."""
+        recorder = self._recorder
+        return recorder.folder.stem if recorder is not None and recorder.recording else None
+
+    def put_frame(self, role: Role, frame: Frame, lost: int) -> None:
+        """Take ``frame``, before which the camera lost so many."""
+        with self._lock:
+            self._frame_bytes = max(self._frame_bytes, frame.pixels.nbytes)
+            recorder = self._recorder
+            if recorder is None or recorder.ended:
+                if self._pre_roll is not None:
+                    self._pre_roll.put_frame(role, frame)
+                return
+            if lost:
+                first, epoch = frame.sequence - lost, frame.stream_epoch
+                recorder.put(
+                    lambda case: case.write_gap(role, first, lost, epoch, "lost by the camera")
+                )
+            recorder.put_frame(role, frame)
+
+    def put(self, write: Writing) -> None:
+        """Take a record that is no frame; it is for the running case only."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.put(write)
+
+    def start(self, settings: Settings, first: Iterable[Writing] = ()) -> Path:
+        """Begin a case, or go on with one cut short a moment ago; return its folder at once.
+
+        ``first`` are records that come before the kept frames. Faults show in `health`.
+
+        Raises
+        ------
+        RecordingError
+            While a case is running.
+        """
+        with self._lock:
+            if self._recorder is not None and self._recorder.recording:
+                raise RecordingError("already recording: stop the running case first")
+            return self._start(settings, first, find_interrupted(self._cases, self._rig))
+
+    def continue_interrupted(
+        self, settings: Settings, first: Iterable[Writing] = ()
+    ) -> Path | None:
+        """Go on recording if a recorder died a moment ago; return the case, None if none did."""
+        with self._lock:
+            if self._recorder is not None:
+                return None
+            interrupted = find_interrupted(self._cases, self._rig)
+            return None if interrupted is None else self._start(settings, first, interrupted)
+
+    def stop(self) -> None:
+        """End the case; what waits is still written. Returns at once: `health` says when."""
+        with self._lock:
+            if self._recorder is not None:
+                self._recorder.stop()
+
+    def close(self) -> None:
+        """Stop, wait until the case is closed, and keep nothing more. Idempotent."""
+        self.stop()
+        if self._recorder is not None:
+            self._recorder.join()
+        if self._pre_roll is not None:
+            self._pre_roll.close()
+
+    def health(self) -> RecorderHealth:
+        """Return what the screen should say."""
+        recorder = self._recorder
+        return RecorderHealth() if recorder is None else recorder.health()
+
+    def _start(
+        self, settings: Settings, first: Iterable[Writing], interrupted: Interrupted | None
+    ) -> Path:
+        folder, open_writer = self._opener(settings, interrupted)
+        recorder = Recorder(folder, open_writer, self._frame_bytes or (4 << 20))
+        for write in first:
+            recorder.put(write)
+        if self._pre_roll is not None:
+            for kept in self._pre_roll.hand_over():
+                recorder.put_kept(kept)
+        self._recorder = recorder
+        return folder
+
+    def _opener(
+        self, settings: Settings, interrupted: Interrupted | None
+    ) -> tuple[Path, Callable[[], CaseWriter]]:
+        if interrupted is not None and interrupted.same_boot:
+            before = interrupted.folder
+            return before, lambda: CaseWriter.resume(before)
+        folder = self._new_folder()
+        continues = None if interrupted is None else interrupted.case_id
+        return folder, lambda: CaseWriter(
+            folder,
+            rig=self._rig,
+            settings=settings,
+            title=folder.stem,
+            mode=self._mode,
+            continues=continues,
+        )
+
+    def _new_folder(self) -> Path:
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = self._cases / f"{stamp}.case"
+        number = 2
+        while folder.exists():
+            folder = self._cases / f"{stamp}-{number}.case"
+            number += 1
+        return folder

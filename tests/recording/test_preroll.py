@@ -1,0 +1,65 @@
+"""The seconds before Record was pressed: saved, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from sln_guide.guidance import Role, Settings
+from sln_guide.recording import CaseReader, CaseWriter
+from sln_guide.recording import preroll as preroll_module
+from sln_guide.recording.preroll import PreRoll
+from sln_guide.recording.records import PackedFrame
+from sln_guide.recording.verify import verify
+from tests.recording.making import assert_same_frame, fill, frame, rig, white
+
+
+def put_pairs(roll: PreRoll, count: int) -> None:
+    for sequence in range(count):
+        roll.put_frame(Role.NIR, frame(sequence))
+        roll.put_frame(Role.WHITE, white(sequence))
+
+
+def test_the_last_seconds_before_record_are_saved(tmp_path: Path) -> None:
+    with PreRoll(seconds=0.5, max_bytes=10 << 20) as roll:
+        put_pairs(roll, 100)
+        kept = roll.hand_over()
+        assert (len(kept), roll.size, roll.hand_over()) == (60, 0, [])
+        with CaseWriter(tmp_path / "p.case", rig=rig(), settings=Settings()) as case:
+            for each in kept:
+                each.write_into(case)
+            fill(case, 2, first=100)
+    with CaseReader(tmp_path / "p.case") as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(70, 102))
+        assert_same_frame(read.frame(Role.WHITE, 0), white(70))
+        assert read.pairs() == [(i, i) for i in range(32)], "those before the log come first"
+        assert read.partners() == list(range(32))
+    assert verify(tmp_path / "p.case").complete
+
+
+def test_memory_is_bounded_and_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed, go = threading.Event(), threading.Event()
+    pack = preroll_module.pack_frame
+
+    def packing(*arguments: object) -> PackedFrame:
+        assert go.wait(20.0)
+        packed.set()
+        return pack(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(preroll_module, "pack_frame", packing)
+    with PreRoll(seconds=1e6, max_bytes=20_000) as roll:
+        for sequence in range(200):
+            roll.put_frame(Role.NIR, frame(sequence, size=(48, 64)))
+            assert roll.size <= 20_000
+        assert roll.size > 12_000
+        raw = roll.size
+        go.set()
+        assert packed.wait(20.0)
+        while roll.size == raw:
+            threading.Event().wait(0.005)
+        assert roll.size < raw
+    assert roll.size == 0
+    roll.put_frame(Role.NIR, frame(1))
+    assert roll.size == 0, "closed: nothing is kept any more"

@@ -1,0 +1,137 @@
+"""One session's cases: the seconds before Record, and what a recorder that died left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hardware.rig import Rig, load_rig
+from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording.folder import part_paths
+from sln_guide.recording.interrupted import RECENT_S, find_interrupted
+from sln_guide.recording.verify import verify
+from sln_guide.recordings import Recordings
+from tests.recording.making import fill, frame, record, rig, white
+
+
+@pytest.fixture
+def pre_rolled() -> Rig:
+    return msgspec.structs.replace(load_rig("demo"), pre_roll_s=0.5)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Iterator[Recordings]:
+    made = Recordings(tmp_path, rig(), Mode.LIVE)
+    yield made
+    made.close()
+
+
+def put_pairs(recordings: Recordings, begin: int, end: int) -> None:
+    for sequence in range(begin, end):
+        recordings.put_frame(Role.NIR, frame(sequence), 0)
+        recordings.put_frame(Role.WHITE, white(sequence), 0)
+
+
+def abandon(folder: Path, count: int = 6) -> None:
+    """Leave a case as a dead recorder would."""
+    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    fill(case, count)
+    case._tape._part.release()
+    case._lock.release()
+
+
+def test_record_saves_what_just_happened_and_nothing_falls_between(
+    tmp_path: Path, pre_rolled: Rig
+) -> None:
+    recordings = Recordings(tmp_path, pre_rolled, Mode.LIVE)
+    put_pairs(recordings, 0, 100)
+    assert not recordings.recording
+    folder = recordings.start(Settings(), [lambda case: case.write_event("earlier", "", 1)])
+    assert recordings.title == folder.stem
+    with pytest.raises(RecordingError, match="already recording"):
+        recordings.start(Settings())
+    put_pairs(recordings, 100, 110)
+    recordings.stop()
+    put_pairs(recordings, 110, 120)  # kept, for the next case
+    recordings.close()
+    assert recordings.health().frames == 2 * 40
+    assert recordings.health().unsaved == recordings.health().dropped == 0
+    assert verify(folder).complete, verify(folder).text()
+    with CaseReader(folder) as case:
+        assert [f.sequence for f in case.frames(Role.NIR)] == list(range(70, 110))
+        assert [event.name for event in case.events()] == ["earlier"]
+
+
+def test_a_case_cut_short_goes_on_as_its_next_part(tmp_path: Path, recordings: Recordings) -> None:
+    abandon(tmp_path / "a.case")
+    assert recordings.continue_interrupted(Settings()) == tmp_path / "a.case"
+    put_pairs(recordings, 9, 12)
+    recordings.close()
+    checked = verify(tmp_path / "a.case")
+    assert checked.ok, checked.text()
+    assert not checked.complete
+    assert checked.frames == {Role.NIR: 9, Role.WHITE: 9}
+    assert [part.name for part in part_paths(tmp_path / "a.case")] == [
+        "part-000.mcap",
+        "part-001.mcap",
+    ]
+    with CaseReader(tmp_path / "a.case") as case:
+        assert "resumed" in [event.name for event in case.events()]
+
+
+def test_record_pressed_after_a_crash_goes_on_too(tmp_path: Path, recordings: Recordings) -> None:
+    abandon(tmp_path / "a.case")
+    assert recordings.start(Settings()) == tmp_path / "a.case"
+    assert recordings.continue_interrupted(Settings()) is None
+
+
+def test_after_a_restart_of_the_machine_a_new_case_continues_it(
+    tmp_path: Path, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandon(tmp_path / "a.case")
+    monkeypatch.setattr("sln_guide.recording.interrupted.boot_id", lambda: "another")
+    folder = recordings.continue_interrupted(Settings())
+    assert folder is not None
+    recordings.close()
+    with CaseReader(tmp_path / "a.case") as before, CaseReader(folder) as case:
+        assert case.header.continues == before.header.case_id
+
+
+def test_what_is_not_continued(tmp_path: Path) -> None:
+    folder = tmp_path / "a.case"
+    assert find_interrupted(tmp_path / "none", rig()) is None
+    abandon(folder)
+    found = find_interrupted(tmp_path, rig())
+    assert found is not None
+    assert (found.folder, found.same_boot) == (folder, True)
+    other = msgspec.structs.replace(rig(), name="another")
+    assert find_interrupted(tmp_path, other) is None, "another rig"
+    long_ago = time.time() - RECENT_S - 5
+    os.utime(part_paths(folder)[0], (long_ago, long_ago))
+    assert find_interrupted(tmp_path, rig()) is None, "it may be another patient by now"
+    os.utime(part_paths(folder)[0])
+    with CaseWriter(tmp_path / "busy.case", rig=rig(), settings=Settings()):
+        found = find_interrupted(tmp_path, rig())
+        assert found is not None
+        assert found.folder == folder, "the busy one is somebody else's"
+    (tmp_path / "b.case").mkdir()
+    (tmp_path / "b.case" / "manifest.json").write_text("{")
+    record(tmp_path / "later.case", 1)
+    os.utime(part_paths(tmp_path / "later.case")[0], (time.time() + 2, time.time() + 2))
+    assert find_interrupted(tmp_path, rig()) is None, "somebody has recorded since"
+
+
+def test_frames_the_camera_lost_are_gaps(tmp_path: Path, recordings: Recordings) -> None:
+    folder = recordings.start(Settings())
+    recordings.put_frame(Role.NIR, frame(1), 0)
+    recordings.put_frame(Role.NIR, frame(4), 2)
+    recordings.close()
+    with CaseReader(folder) as case:
+        (gap,) = case.gaps(Role.NIR)
+        assert (gap.first_sequence, gap.count, gap.reason) == (2, 2, "lost by the camera")
