@@ -13,7 +13,8 @@ from hardware.rig import Registration
 from sln_guide.core.colour import full_scale
 from sln_guide.core.draw import Drawer
 from sln_guide.core.motion import luminance_small, shift_between
-from sln_guide.guidance import Guidance, Picture, Settings, View
+from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
+from sln_guide.styles import draw_map, map_scale, overlay_of
 
 THUMBNAIL_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
@@ -55,7 +56,13 @@ class Drawing:
         overlay = (
             guidance if view is View.MERGED and self._can_overlay(guidance, settings) else None
         )
-        rgb32 = self._drawer.draw(view, self._white, self._nir, overlay, settings)
+        mapped = guidance if view is View.NIR and settings.nir_style is NirStyle.MAP else None
+        if mapped is not None and math.isfinite(map_scale(mapped, settings)):
+            rgb32 = draw_map(mapped, settings)
+        else:
+            mapped = None
+            styled = (overlay, settings) if overlay is None else overlay_of(overlay, settings)
+            rgb32 = self._drawer.draw(view, self._white, self._nir, *styled)
         self._number += 1
         if self._thumbnails and self._number % THUMBNAIL_EVERY == 1:
             self._refresh_thumbnails()
@@ -70,7 +77,7 @@ class Drawing:
             white=self._white,
             nir=self._nir,
             guidance=guidance,
-            overlay_drawn=overlay is not None,
+            overlay_drawn=overlay is not None or mapped is not None,
             white_shift_px=self._white_shift_px(guidance),
             handed_over_ns=min(handed_over, default=base.host_time_ns),
             drawn_ns=time.monotonic_ns(),

@@ -141,6 +141,21 @@ class ColourMap(StrEnum):
     MAGENTA = "magenta"
 
 
+class OverlayStyle(StrEnum):
+    """How the merged view tells the signal: its colour by signal or by significance, or edges."""
+
+    SIGNAL = "signal"
+    SIGNIFICANCE = "significance"
+    CONTOUR = "contour"
+
+
+class NirStyle(StrEnum):
+    """How the NIR view is drawn: the frame in grey, or the measured light in false colours."""
+
+    GREY = "grey"
+    MAP = "map"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the operator chose. Travels inside `Guidance`: a picture can say what made it.
@@ -158,6 +173,8 @@ class Settings:
     show_channel: bool = True
     show_injection: bool = True
     show_uncertain: bool = True
+    overlay_style: OverlayStyle = OverlayStyle.SIGNAL
+    nir_style: NirStyle = NirStyle.GREY
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
@@ -18,9 +19,17 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, snapshot_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import ColourMap, SessionHealth, View
+from sln_guide.guidance import SessionHealth, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import PictureSource, Recordable, Replayable
+
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def after(choice: Choice) -> Choice:
+    """Return the next member of an enumeration, the first after the last."""
+    choices = list(type(choice))
+    return choices[(choices.index(choice) + 1) % len(choices)]
 
 
 class Commands(QObject):
@@ -112,9 +121,15 @@ class Commands(QObject):
 
     def next_colours(self) -> None:
         """Take the next of the overlay's colour maps."""
-        maps = list(ColourMap)
-        at = maps.index(self._source.settings.colour_map)
-        self.change(colour_map=maps[(at + 1) % len(maps)])
+        self.change(colour_map=after(self._source.settings.colour_map))
+
+    def next_style(self) -> None:
+        """Take the next style of what the large view shows: of the overlay, or of NIR."""
+        settings = self._source.settings
+        if settings.view is View.NIR:
+            self.change(nir_style=after(settings.nir_style))
+        else:
+            self.change(overlay_style=after(settings.overlay_style))
 
     def toggle_freeze(self) -> None:
         """Hold the picture, or let it move; in a replay: pause, or play."""

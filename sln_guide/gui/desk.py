@@ -48,6 +48,7 @@ class Desk(QWidget):
         self.nodes = NodesPanel()
         self.overlay = OverlayControls()
         self.overlay.say("H: all keys")
+        self.overlay.style_wanted.connect(commands.next_style)
         self.overlay.changed.connect(lambda changes: commands.change(**changes))
         self.phases = PhaseRow()
         self.phases.pressed.connect(commands.press_phase)

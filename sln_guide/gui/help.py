@@ -22,6 +22,7 @@ KEYS_TOLD: tuple[tuple[str, str], ...] = (
     ("[  ]", "threshold down, up"),
     ("{  }", "opacity down, up"),
     ("C", "next overlay colours"),
+    ("O", "next style: signal, σ, contour; NIR: grey, map"),
     ("+  −", "zoom (wheel; drag to move)"),
     ("F", "whole picture"),
     ("Z", "one picture pixel a screen pixel"),

@@ -38,6 +38,7 @@ class Action(StrEnum):
     OPACITY_UP = "opacity up"
     OPACITY_DOWN = "opacity down"
     NEXT_COLOURS = "next colours"
+    NEXT_STYLE = "next style"
     MEASURE = "measure"
     HELP = "help"
     STEP_ON = "step on"
@@ -74,6 +75,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_BraceRight: Action.OPACITY_UP,
     Qt.Key.Key_BraceLeft: Action.OPACITY_DOWN,
     Qt.Key.Key_C: Action.NEXT_COLOURS,
+    Qt.Key.Key_O: Action.NEXT_STYLE,
     Qt.Key.Key_D: Action.MEASURE,
     Qt.Key.Key_H: Action.HELP,
     Qt.Key.Key_Right: Action.STEP_ON,

@@ -25,11 +25,18 @@ from PySide6.QtWidgets import (
 from sln_guide.core.colour import colour_table
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import Panel
-from sln_guide.guidance import ColourMap, Guidance, Settings
+from sln_guide.guidance import ColourMap, Guidance, NirStyle, OverlayStyle, Settings, View
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
 THRESHOLD_MIN, THRESHOLD_MAX, THRESHOLD_STEP = 2.0, 10.0, 0.1
+STYLE_NAMES: dict[OverlayStyle | NirStyle, str] = {
+    OverlayStyle.SIGNAL: "Signal",
+    OverlayStyle.SIGNIFICANCE: "Sigma",
+    OverlayStyle.CONTOUR: "Contour",
+    NirStyle.GREY: "Grey",
+    NirStyle.MAP: "Map",
+}
 OPACITY_MIN, OPACITY_MAX, OPACITY_STEP = 0.1, 1.0, 0.05
 
 
@@ -160,6 +167,7 @@ class OverlayControls(Panel):
 
     # `object`, not `dict`: Qt would make a map of its own of it, and strings of our enums.
     changed = Signal(object)
+    style_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Overlay", parent)
@@ -179,6 +187,9 @@ class OverlayControls(Panel):
                 lambda _=False, chosen=colour_map: self.changed.emit({"colour_map": chosen})
             )
             self.maps[colour_map] = button
+        self.style_button = FlatButton(STYLE_NAMES[OverlayStyle.SIGNAL], "O")
+        self.style_button.clicked.connect(self.style_wanted)
+        maps.addWidget(self.style_button)
         inside = QVBoxLayout()
         inside.setSpacing(0)
         for name, slider, said in (
@@ -208,6 +219,9 @@ class OverlayControls(Panel):
             implied += f" · {false_calls_text(guidance.false_calls_per_field)}"
         self.implied.setText(implied)
         self._opacity_text.setText(f"{settings.opacity * 100:.0f} %")
+        in_nir = settings.view is View.NIR
+        style: OverlayStyle | NirStyle = settings.nir_style if in_nir else settings.overlay_style
+        self.style_button.setText(STYLE_NAMES[style])
         self.maps[settings.colour_map].setChecked(True)
 
 

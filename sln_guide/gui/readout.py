@@ -6,7 +6,8 @@ import math
 
 from sln_guide.guidance import CannotJudge, Guidance, Picture, View
 from sln_guide.render.look import nir_from_white
-from sln_guide.render.wording import SIGNAL_UNIT, signal_text
+from sln_guide.render.wording import signal_text
+from sln_guide.styles import SIGNAL_UNIT
 
 REASONS = {
     CannotJudge.SATURATED: "saturated",

@@ -304,6 +304,7 @@ class OperatorWindow(Desk):
             Action.OPACITY_UP: lambda: overlay.opacity.step_by(1),
             Action.OPACITY_DOWN: lambda: overlay.opacity.step_by(-1),
             Action.NEXT_COLOURS: commands.next_colours,
+            Action.NEXT_STYLE: commands.next_style,
             Action.MEASURE: video.toggle_ruler,
             Action.HELP: self.help.toggle,
             Action.STEP_ON: lambda: commands.step(1),

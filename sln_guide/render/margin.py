@@ -5,14 +5,14 @@ from __future__ import annotations
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
 
-from sln_guide.core.colour import full_scale
-from sln_guide.guidance import Guidance, Mode, Picture, Settings
+from sln_guide.guidance import Mode, Picture
 from sln_guide.render import look as geometry
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box, nice_length
 from sln_guide.render.look import Look
 from sln_guide.render.sprites import Sheet
-from sln_guide.render.wording import SIGNAL_UNIT, signal_text
+from sln_guide.render.wording import signal_text
+from sln_guide.styles import Legend
 
 MARGIN_PX = 16.0
 _BAR_PX = (60.0, 240.0)
@@ -86,15 +86,12 @@ def put_scale_bar(
     return [box]
 
 
-def put_legend(
-    sheet: Sheet, bounds: Box, guidance: Guidance, settings: Settings, scale: float
-) -> Box:
+def put_legend(sheet: Sheet, bounds: Box, legend: Legend, scale: float) -> Box:
     """Put the legend in the top right corner."""
-    top = full_scale(guidance, settings)
-    labels = (signal_text(top), signal_text(top / 2), "0")
-    width, height = marks.legend_size(SIGNAL_UNIT, labels, scale)
+    labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
+    width, height = marks.legend_size(legend.unit, labels, scale)
     box = Box(bounds.right - width, bounds.top, bounds.right, bounds.top + height)
-    marks.put_legend(sheet, box, SIGNAL_UNIT, labels, settings.colour_map, scale)
+    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
     return box
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
-from sln_guide.core.colour import LEVELS, colour_table
-from sln_guide.guidance import ColourMap
 from sln_guide.render import tokens
 from sln_guide.render.layout import Box, Ring
 from sln_guide.render.sprites import Sheet
@@ -83,18 +82,28 @@ def _paint_ring(
     painter.restore()
 
 
-def put_outline(sheet: Sheet, outline: QPolygonF, scale: float, *, dashed: bool = False) -> None:
-    """Put a closed thin line, white on dark."""
-    sheet.stroke(lambda p: _paint_outline(p, outline, scale, dashed=dashed))
+def put_outline(
+    sheet: Sheet,
+    outline: QPolygonF,
+    scale: float,
+    *,
+    dashed: bool = False,
+    ink: str = tokens.TEXT,
+    width: float = 1.2,
+) -> None:
+    """Put a closed thin line, white on dark unless told otherwise."""
+    sheet.stroke(lambda p: _paint_outline(p, outline, scale, dashed, ink, width))
 
 
-def _paint_outline(painter: QPainter, outline: QPolygonF, scale: float, *, dashed: bool) -> None:
+def _paint_outline(
+    painter: QPainter, outline: QPolygonF, scale: float, dashed: bool, ink: str, line: float
+) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for colour, width in (
-        (QColor(tokens.GROUND), 2.8 * scale),
-        (QColor(tokens.TEXT), 1.2 * scale),
+        (QColor(tokens.GROUND), (line + 1.6) * scale),
+        (QColor(ink), line * scale),
     ):
         pen = QPen(colour, width)
         pen.setJoinStyle(Qt.PenJoinStyle.BevelJoin)
@@ -194,11 +203,10 @@ def _paint_scale_bar(
     painter.restore()
 
 
-@cache
-def _gradient(colour_map: ColourMap) -> QImage:
+def _gradient(table: NDArray[np.uint32]) -> QImage:
     """Return a colour table as an upright image, the brightest on top."""
-    table = np.repeat(colour_table(colour_map)[::-1, None], 16, axis=1)
-    view = QImage(table.data.cast("B"), 16, LEVELS, 16 * 4, QImage.Format.Format_ARGB32)
+    rows = np.repeat(table[::-1, None], 16, axis=1)
+    view = QImage(rows.data.cast("B"), 16, len(table), 16 * 4, QImage.Format.Format_ARGB32)
     return view.copy()
 
 
@@ -221,14 +229,14 @@ def put_legend(
     box: Box,
     title: str,
     labels: tuple[str, str, str],
-    colour_map: ColourMap,
+    table: NDArray[np.uint32],
     scale: float,
 ) -> None:
     """Put the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
     sheet.stamp(
         box,
-        ("legend", title, labels, colour_map, scale),
-        lambda p, b: _paint_legend(p, b, title, labels, colour_map, scale),
+        ("legend", title, labels, table.tobytes(), scale),
+        lambda p, b: _paint_legend(p, b, title, labels, table, scale),
     )
 
 
@@ -237,7 +245,7 @@ def _paint_legend(
     box: Box,
     title: str,
     labels: tuple[str, str, str],
-    colour_map: ColourMap,
+    table: NDArray[np.uint32],
     scale: float,
 ) -> None:
     painter.save()
@@ -248,7 +256,7 @@ def _paint_legend(
     width, height = (length * scale for length in _LEGEND_BAR_PX)
     bar = QRectF(left, top, width, height)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-    painter.drawImage(bar, _gradient(colour_map))
+    painter.drawImage(bar, _gradient(table))
     painter.setPen(QPen(QColor(tokens.LINE), scale))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(bar)

@@ -10,8 +10,17 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF, QTransform
 
+from sln_guide.core.colour import colour_table
 from sln_guide.core.draw_mask import is_shown
-from sln_guide.guidance import Detection, Guidance, Kind, Picture, Settings, View
+from sln_guide.guidance import (
+    Detection,
+    Guidance,
+    Kind,
+    OverlayStyle,
+    Picture,
+    Settings,
+    View,
+)
 from sln_guide.render import look as geometry
 from sln_guide.render import margin, marks, tokens
 from sln_guide.render.layout import Box, Placed, Ring, Wanted, place_tags
@@ -19,6 +28,7 @@ from sln_guide.render.look import Look
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import ensure_gui_application
 from sln_guide.render.wording import node_name, tag_lines
+from sln_guide.styles import legend_of
 
 RING_OVER_SPOT = 0.75
 """Ring radius per spot width: the ring stands clear of the light it marks."""
@@ -27,6 +37,8 @@ MOST_MARKED = 16
 """More detections than this are counted, not marked: painting must stay bounded."""
 _FAR_PX = 1e6
 """Beyond this no place is meant to be seen."""
+EDGE_LEVEL = 128
+"""Level of the colour table that contours are drawn in."""
 FIGURES_NS = 250_000_000
 """How long a tag's figures stand still [ns of the recording]."""
 MIN_RENDERED_PX = 960
@@ -155,11 +167,11 @@ class Renderer:
         guidance = picture.guidance
         if guidance is not None and _shows_guidance(picture):
             settings = look.settings or guidance.settings
+            legend, meant = None, legend_of(guidance, settings, picture.view)
+            if look.legend and meant is not None and picture.overlay_drawn:
+                legend = margin.put_legend(sheet, bounds, meant, scale)
+                taken.append(legend)
             if picture.view is View.MERGED:
-                legend = None
-                if look.legend:
-                    legend = margin.put_legend(sheet, bounds, guidance, settings, scale)
-                    taken.append(legend)
                 if guidance.registration.kind == "assumed":
                     taken.append(margin.put_assumed(sheet, bounds, legend, scale))
             self._put_detections(
@@ -331,9 +343,10 @@ def _located(
     if not all(abs(value) < _FAR_PX for value in (ring.x, ring.y, ring.radius)):
         return None
     outline = None
-    if detection.kind in (Kind.CHANNEL, Kind.INJECTION) and detection.contour_px is not None:
+    spread = detection.kind in (Kind.CHANNEL, Kind.INJECTION)
+    if detection.contour_px is not None and (spread or _edged(detection, picture, settings)):
         outline = _outline(detection.contour_px, picture, placed)
-    if outline is not None:
+    if outline is not None and spread:
         # the tag goes beside the outline, wherever in it the centre lies
         bounds = outline.boundingRect()
         corners = (bounds.topLeft(), bounds.topRight(), bounds.bottomLeft(), bounds.bottomRight())
@@ -342,6 +355,12 @@ def _located(
     # a channel is told by its outline
     lines = ("", "") if detection.kind is Kind.CHANNEL else tag_lines(detection, settings)
     return _Marked(detection, ring, outline, node_name(detection), lines)
+
+
+def _edged(detection: Detection, picture: Picture, settings: Settings) -> bool:
+    """Whether a node's half-maximum contour is drawn: what the contour style has for a colour."""
+    contour = settings.overlay_style is OverlayStyle.CONTOUR and picture.view is View.MERGED
+    return contour and not detection.coasted
 
 
 def _outline(
@@ -361,8 +380,11 @@ def _put_mark(sheet: Sheet, marked: _Marked, settings: Settings, scale: float) -
     """Put ring or outline, by kind and by how sure."""
     detection = marked.detection
     if marked.outline is not None:
-        masked = detection.kind is Kind.INJECTION and not settings.show_injection
-        marks.put_outline(sheet, marked.outline, scale, dashed=masked)
-        return
+        if detection.kind in (Kind.CHANNEL, Kind.INJECTION):
+            masked = detection.kind is Kind.INJECTION and not settings.show_injection
+            marks.put_outline(sheet, marked.outline, scale, dashed=masked)
+            return
+        ink = f"#{int(colour_table(settings.colour_map)[EDGE_LEVEL]) & 0xFFFFFF:06X}"
+        marks.put_outline(sheet, marked.outline, scale, ink=ink, width=2.4)
     sure = detection.kind is Kind.NODE and detection.confirmed
     marks.put_ring(sheet, marked.ring, scale, thin=not sure, dashed=not sure or detection.coasted)

@@ -14,8 +14,6 @@ _NAMES = {
     Kind.UNCERTAIN: "?",
 }
 
-SIGNAL_UNIT = "counts/(ms·gain)"
-
 
 def node_name(detection: Detection) -> str:
     """Return "SLN-3" for a confirmed node, "?" for what is uncertain, else the kind.

@@ -122,6 +122,18 @@ def test_colour_maps(window: Any, source: Any) -> None:
     assert source.settings.colour_map is ColourMap.GREEN
 
 
+def test_styles(window: Any, source: Any) -> None:
+    for style, name in (("significance", "Sigma"), ("contour", "Contour"), ("signal", "Signal")):
+        QTest.keyClick(window, Qt.Key.Key_O)
+        assert source.settings.overlay_style == style
+        assert window.overlay.style_button.text() == name
+    QTest.keyClick(window, Qt.Key.Key_F3)
+    assert window.overlay.style_button.text() == "Grey"
+    click(window.overlay.style_button)
+    assert (source.settings.nir_style, source.settings.overlay_style) == ("map", "signal")
+    assert window.overlay.style_button.text() == "Map"
+
+
 def test_zoom_by_wheel_key_and_drag(wait_for: Wait, window: Any, source: Any) -> None:
     video = window.video
     assert video.zoom.fits

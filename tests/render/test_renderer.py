@@ -16,7 +16,16 @@ from PySide6.QtGui import QGuiApplication, QImage, QPainter, QTransform
 
 from hardware.rig import Registration
 from sln_guide.core.colour import colour_table
-from sln_guide.guidance import ColourMap, Kind, Mode, Pair, Settings, View
+from sln_guide.guidance import (
+    ColourMap,
+    Kind,
+    Mode,
+    NirStyle,
+    OverlayStyle,
+    Pair,
+    Settings,
+    View,
+)
 from sln_guide.render import sprites, tokens
 from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
@@ -558,3 +567,24 @@ def test_a_picture_seen_small_loses_nothing_between_its_pixels():
     seen = as_array(Scaled().image(lines, 100, 100)) & 0xFF
     assert seen.min() > 40
     assert seen.max() < 90
+
+
+def test_the_contour_style_has_edges_for_a_colour_and_no_legend():
+    contour = np.array([[180, 160], [220, 160], [220, 200], [180, 200]], np.float32)
+    picture = make_picture(make_detection(200.0, 180.0, contour_px=contour))
+    look = replace(BARE, legend=True, settings=Settings(overlay_style=OverlayStyle.CONTOUR))
+    seen = rendered(picture, look)
+    green = colour_table(ColourMap.GREEN)[128]
+    assert nearly(seen, green)[159:162, 185:215].all(axis=1).any()
+    assert (seen[170:190, 190:210] == GREY).all(), "inside it tissue is untouched"
+    assert (seen[:40, -100:] == GREY).all(), "no legend"
+    gone = make_picture(make_detection(200.0, 180.0, contour_px=contour, coasted=True))
+    assert not nearly(rendered(gone, look), green).any(), "what is not seen has no edge"
+
+
+def test_the_map_of_light_has_its_legend():
+    look = replace(BARE, legend=True, settings=Settings(nir_style=NirStyle.MAP))
+    mapped = rendered(make_picture(view=View.NIR, overlay_drawn=True), look)
+    assert (mapped[16:60, -100:-16] != GREY).any()
+    grey = rendered(make_picture(view=View.NIR, overlay_drawn=False), look)
+    assert (grey == GREY).all(), "a grey frame has none"
