@@ -1,0 +1,189 @@
+"""One calibration, one file: arrays and a header in a NumPy archive, sealed by digests.
+
+A `.npz` any NumPy reads (`numpy.load(path)["dark"]`), with ``header.json`` beside the arrays: kind
+and fields, and the SHA-256, shape and type of every array. Loading is strict. Nothing is trusted
+that the header does not name, and no value that is not a number gets through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sln_guide.calibration.errors import CalibrationFileError
+
+HEADER = "header.json"
+FORMAT = "sln-guide calibration"
+MAX_BYTES = 2**30
+MAX_HEADER_BYTES = 2**24
+_ENDLESS = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+
+Fields = TypeVar("Fields", bound=msgspec.Struct)
+Arrays = dict[str, NDArray[Any]]
+
+
+class _ArrayEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: str
+    version: int
+    kind: str
+    fields: msgspec.Raw
+    arrays: dict[str, _ArrayEntry]
+
+
+def save(path: Path, kind: str, fields: msgspec.Struct, arrays: Mapping[str, Any]) -> None:
+    """Write a calibration whole: the file appears finished and on disk, or not at all.
+
+    Raises
+    ------
+    CalibrationFileError
+        The place cannot be written to.
+    """
+    members: dict[str, bytes] = {}
+    entries: dict[str, _ArrayEntry] = {}
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array)
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, data, allow_pickle=False)
+        members[f"{name}.npy"] = buffer.getvalue()
+        digest = hashlib.sha256(members[f"{name}.npy"]).hexdigest()
+        entries[name] = _ArrayEntry(data.dtype.str, data.shape, digest)
+    header = _Header(FORMAT, 1, kind, msgspec.Raw(msgspec.json.encode(fields)), entries)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                archive.writestr(HEADER, msgspec.json.encode(header))
+                for name, member in members.items():
+                    archive.writestr(name, member)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise CalibrationFileError(f"{path}: cannot be written ({_reason(error)})") from None
+
+
+def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
+    """Read a calibration; arrays are read-only and the caller's.
+
+    Raises
+    ------
+    CalibrationFileError
+        Missing, of another kind, damaged, or holding values that are no numbers.
+    """
+    anew = "calibrate again, or take back a copy"
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CalibrationFileError(f"{path}: too large to be a calibration; {anew}")
+        with zipfile.ZipFile(path) as archive:
+            header = _header(path, archive)
+            if header.kind != kind:
+                raise CalibrationFileError(
+                    f"{path}: holds a {header.kind} calibration where {kind} belongs; "
+                    "name the right file"
+                )
+            found = msgspec.json.decode(header.fields, type=fields)
+            expected = {HEADER, *(f"{name}.npy" for name in header.arrays)}
+            if len(archive.namelist()) != len(expected) or set(archive.namelist()) != expected:
+                raise CalibrationFileError(f"{path}: parts are missing or foreign; {anew}")
+            arrays = {n: _array(path, archive, n, e) for n, e in header.arrays.items()}
+    except FileNotFoundError:
+        raise CalibrationFileError(
+            f"{path}: there is no such file; calibrate, or name it"
+        ) from None
+    except msgspec.ValidationError as error:
+        raise CalibrationFileError(f"{path}: {error}; {anew}") from None
+    except msgspec.DecodeError:
+        raise CalibrationFileError(f"{path}: damaged header; {anew}") from None
+    except _ENDLESS as error:
+        raise CalibrationFileError(f"{path}: damaged ({_reason(error)}); {anew}") from None
+    except Exception as error:
+        # zlib has an error class of its own, and a flipped bit can make a method it has not got
+        if type(error).__module__ not in ("zlib", "builtins"):
+            raise
+        raise CalibrationFileError(f"{path}: damaged ({_reason(error)}); {anew}") from None
+    return found, arrays
+
+
+def require(path: Path, arrays: Arrays, shapes: Mapping[str, tuple[type, tuple[int, ...]]]) -> None:
+    """Refuse arrays that are not exactly those of ``shapes`` (name: element type and shape).
+
+    Raises
+    ------
+    CalibrationFileError
+        Naming the array.
+    """
+    if set(arrays) != set(shapes):
+        raise CalibrationFileError(
+            f"{path}: holds {', '.join(sorted(arrays)) or 'nothing'}, "
+            f"not {', '.join(sorted(shapes))}; calibrate again"
+        )
+    for name, (kind, shape) in shapes.items():
+        array = arrays[name]
+        if array.dtype != np.dtype(kind) or array.shape != shape:
+            raise CalibrationFileError(
+                f"{path}: {name} is {array.shape} {array.dtype}, not {shape} "
+                f"{np.dtype(kind).name}; calibrate again"
+            )
+
+
+def _header(path: Path, archive: zipfile.ZipFile) -> _Header:
+    try:
+        info = archive.getinfo(HEADER)
+    except KeyError:
+        raise CalibrationFileError(f"{path}: not a calibration of sln-guide") from None
+    if info.file_size > MAX_HEADER_BYTES:
+        raise CalibrationFileError(f"{path}: damaged header; calibrate again")
+    header = msgspec.json.decode(archive.read(HEADER), type=_Header)
+    if header.format != FORMAT:
+        raise CalibrationFileError(f"{path}: not a calibration of sln-guide")
+    if header.version != 1:
+        raise CalibrationFileError(
+            f"{path}: of a newer sln-guide (format {header.version}); update, or calibrate again"
+        )
+    return header
+
+
+def _array(
+    path: Path, archive: zipfile.ZipFile, name: str, entry: _ArrayEntry
+) -> NDArray[np.generic]:
+    if archive.getinfo(f"{name}.npy").file_size > MAX_BYTES:
+        raise CalibrationFileError(f"{path}: {name} is too large; calibrate again")
+    member = archive.read(f"{name}.npy")
+    if hashlib.sha256(member).hexdigest() != entry.sha256:
+        raise CalibrationFileError(f"{path}: {name} is not what was saved; calibrate again")
+    array: NDArray[np.generic] = np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
+    if array.dtype.str != entry.dtype or array.shape != entry.shape:
+        raise CalibrationFileError(f"{path}: {name} is not what was saved; calibrate again")
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        wrong = float(np.mean(~np.isfinite(array)))
+        raise CalibrationFileError(
+            f"{path}: {wrong:.1%} of {name} are not numbers; calibrate again"
+        )
+    array.setflags(write=False)
+    return array
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error) or type(error).__name__).splitlines()[0]
