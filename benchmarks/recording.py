@@ -9,7 +9,6 @@ deleted as it goes) and watches losses, processor and memory.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import tempfile
 import threading
@@ -23,21 +22,18 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmarks.recording_codecs import FPS, Streams, best_ms, codecs, formats, layout
 from hardware.frame import Frame
 from hardware.rig import PhantomSpec, Rig, load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare, records
-from sln_guide.recording.codec import decompress_into
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.part import index_path
 from sln_guide.recording.verify import verify
 
-FPS = 60.0
 PERIOD_NS = round(1e9 / FPS)
 FRAMES = 12
 """Pairs rendered, over half a minute of the procedure; recordings go through them in turn."""
-
-Streams = dict[Role, list[Frame]]
 
 
 def main(*, quick: bool = False, minutes: float | None = None, folder: Path | None = None) -> Any:
@@ -49,8 +45,9 @@ def main(*, quick: bool = False, minutes: float | None = None, folder: Path | No
     with tempfile.TemporaryDirectory(dir=folder, prefix="bench-recording-") as scratch:
         place = Path(scratch)
         results["codecs"] = codecs(streams, repeats=3 if quick else 10)
+        results["formats"] = formats(place, streams, 60 if quick else 240)
+        results["layout"] = layout(place, streams, 60 if quick else 240)
         results["gil"] = gil(streams)
-        results["writers"] = writers(place, streams, 60 if quick else 240)
         seconds = (5.0 if quick else 30.0) if minutes is None else 60.0 * minutes
         results["live"] = live(place / "live.case", rig, streams, seconds, minutes is not None)
         if minutes is None:
@@ -68,89 +65,6 @@ def rendered(rig: Rig) -> Streams:
     return {
         role: [phantom.frame(role.value, index * step) for index in range(FRAMES)] for role in Role
     }
-
-
-def best_ms(action: Callable[[], object], repeats: int) -> float:
-    """Return the least processor time of ``action`` [ms]: others share the machine."""
-    times = []
-    for _ in range(repeats):
-        begin = time.thread_time()
-        action()
-        times.append(time.thread_time() - begin)
-    return 1e3 * min(times)
-
-
-def codecs(streams: Streams, repeats: int) -> dict[str, dict[str, float]]:
-    """Time and size of every codec, and of FFV1 beside them."""
-    results: dict[str, dict[str, float]] = {}
-    size = f"{streams[Role.NIR][0].width}x{streams[Role.NIR][0].height}"
-    print(f"codecs, {size}, processor ms a frame:")
-    head = f"{'':26}{'nir in':>8}{'out':>7}{'ratio':>7}{'white in':>10}{'out':>7}{'ratio':>7}"
-    print(head + f"{'MB/s at 60 fps':>16}{'cores in':>10}")
-    for codec in Codec:
-        row: dict[str, float] = {}
-        for role in Role:
-            row |= _codec_of(role, streams[role], codec, repeats)
-        _print_codec(codec.value, row, results)
-    row = {}
-    for role, kind in ((Role.NIR, "gray12le"), (Role.WHITE, "gray")):
-        row |= _ffv1_of(role, streams[role][:4], kind)
-    _print_codec("ffv1 (a mosaic as grey)", row, results)
-    return results
-
-
-def _codec_of(role: Role, frames: list[Frame], codec: Codec, repeats: int) -> dict[str, float]:
-    pack, unpack, size = [], [], 0
-    for frame in frames:
-        packed = records.pack_frame(role, frame, codec)
-        size += packed.size
-        out = np.empty_like(frame.pixels)
-        pack.append(best_ms(lambda f=frame: records.pack_frame(role, f, codec), repeats))  # type: ignore[misc]
-        unpack.append(
-            best_ms(lambda p=packed, o=out: decompress_into(p.payload, codec, o), repeats)  # type: ignore[misc]
-        )
-        assert np.array_equal(out, frame.pixels)
-    raw = sum(frame.pixels.nbytes for frame in frames)
-    return _row(role, float(np.mean(pack)), float(np.mean(unpack)), raw / size, raw / len(frames))
-
-
-def _ffv1_of(role: Role, frames: list[Frame], kind: str) -> dict[str, float]:
-    import av
-
-    with tempfile.NamedTemporaryFile(suffix=".mkv") as file:
-        begin = time.process_time()
-        with av.open(file.name, "w", format="matroska") as container:
-            stream: Any = container.add_stream("ffv1", rate=60)
-            stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, kind
-            stream.codec_context.thread_count = 1
-            for frame in frames:
-                picture = av.VideoFrame.from_ndarray(np.asarray(frame.pixels), format=kind)
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
-        pack = 1e3 * (time.process_time() - begin) / len(frames)
-        begin = time.process_time()
-        with av.open(file.name) as container:
-            container.streams.video[0].codec_context.thread_count = 1
-            count = sum(1 for _ in container.decode(video=0))
-        unpack = 1e3 * (time.process_time() - begin) / count
-        raw = sum(frame.pixels.nbytes for frame in frames)
-        return _row(role, pack, unpack, raw / os.stat(file.name).st_size, raw / len(frames))
-
-
-def _row(role: Role, pack: float, unpack: float, ratio: float, raw: float) -> dict[str, float]:
-    values = {"in_ms": pack, "out_ms": unpack, "ratio": ratio, "mb_s": raw / ratio * FPS / 1e6}
-    return {f"{role.value}_{name}": value for name, value in values.items()}
-
-
-def _print_codec(name: str, row: dict[str, float], results: dict[str, dict[str, float]]) -> None:
-    results[name] = row
-    rate = row["nir_mb_s"] + row["white_mb_s"]
-    cores = (row["nir_in_ms"] + row["white_in_ms"]) * FPS / 1e3
-    print(
-        f"{name:26}{row['nir_in_ms']:8.2f}{row['nir_out_ms']:7.2f}{row['nir_ratio']:7.2f}"
-        f"{row['white_in_ms']:10.2f}{row['white_out_ms']:7.2f}{row['white_ratio']:7.2f}"
-        f"{rate:16.0f}{cores:10.2f}"
-    )
 
 
 def gil(streams: Streams) -> dict[str, float]:
@@ -188,43 +102,6 @@ def gil(streams: Streams) -> dict[str, float]:
     return results
 
 
-def writers(place: Path, streams: Streams, count: int) -> dict[str, float]:
-    """The cost of laying out and handing over one compressed NIR frame: ours and the library's."""
-    from mcap.writer import CompressionType, Writer
-
-    packed = records.pack_frame(Role.NIR, streams[Role.NIR][0], Codec.LZ4)
-    data = bytes(packed.header + packed.payload)
-    with CaseWriter(place / "w.case", rig=load_rig("demo"), settings=Settings()) as case:
-        ours = best_ms(lambda: case.write_packed(packed), count)
-    with (place / "library.mcap").open("wb", buffering=0) as file:
-        writer = Writer(_Unbuffered(file.fileno()), chunk_size=1, compression=CompressionType.NONE)  # type: ignore[arg-type]
-        writer.start()
-        channel = writer.register_channel("nir", "x", 0)
-        library = best_ms(lambda: writer.add_message(channel, 0, data, 0, 0), count)
-    results = {"ours_ms": ours, "library_ms": library, "bytes": float(len(data))}
-    print(
-        f"one compressed frame of {len(data) / 1e6:.2f} MB to the kernel: {ours:.2f} ms with CRC, "
-        f"chain and SHA-256; {library:.2f} ms through the mcap library with CRC alone"
-    )
-    return results
-
-
-class _Unbuffered:
-    def __init__(self, fd: int) -> None:
-        self._fd, self._at = fd, 0
-
-    def write(self, data: bytes) -> int:
-        os.write(self._fd, data)
-        self._at += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._at
-
-    def flush(self) -> None:
-        return
-
-
 def _timed(action: Callable[[], object]) -> float:
     begin = time.perf_counter()
     action()
@@ -259,10 +136,11 @@ def live(
     with _running(syncing, ending):
         start_ns = time.monotonic_ns()
         for index, pair in enumerate(_paced(streams, start_ns, seconds)):
-            for role, frame in pair.items():
-                case.write_frame(role, frame)
-            case.write_guidance(_guidance(index, pair, rig))
-            case.write_shown(index, index, "merged", frame.host_time_ns, True)
+            with case.together():
+                for role, frame in pair.items():
+                    case.write_frame(role, frame)
+                case.write_guidance(_guidance(index, pair, rig))
+                case.write_shown(index, index, "merged", frame.host_time_ns, True)
             done_ms = (time.monotonic_ns() - start_ns - index * PERIOD_NS) / 1e6
             late.append(done_ms)
             behind = max(behind, int(done_ms / (1e3 / FPS)))

@@ -94,16 +94,6 @@ class Backlog(Generic[T]):
             self._changed.notify()
             return True
 
-    def take(self, timeout_s: float) -> T | None:
-        """Return the oldest value, or None after ``timeout_s``. Raises `Closed` when drained."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._values or self._closed, timeout_s)
-            if self._values:
-                return self._values.popleft()
-            if self._closed:
-                raise Closed
-            return None
-
     def take_some(self, most: int, timeout_s: float) -> list[T]:
         """Return up to ``most`` of the oldest values; none after ``timeout_s``.
 
