@@ -1,7 +1,7 @@
 """The dark map: what the sensor says without light, at any exposure it was measured for.
 
-Counts without light are an offset and a dark current: ``dark(t) = offset + rate * t``, per pixel
-(EMVA 1288 release 4, section 7.1). Both come from frames at two exposures or more.
+Counts without light are an offset and a dark current: ``dark(t) = offset + rate * t``, per pixel.
+Both come from frames at two exposures or more.
 """
 
 from __future__ import annotations
