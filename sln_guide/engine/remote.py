@@ -33,7 +33,7 @@ class RemoteSession:
 
     The engine's process starts at once, so that it imports and warms up while the caller does the
     same; cameras are opened by `start`. An engine that dies is replaced by another, as often as
-    it takes: white light comes back by itself, and recording goes on in a new case.
+    it takes: white light comes back by itself, and the recording goes on.
 
     Parameters
     ----------
