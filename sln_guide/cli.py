@@ -63,6 +63,7 @@ def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
     from sln_guide.export.folder import ExportError
     from sln_guide.gui.app import NoDisplayError
+    from sln_guide.gui.preferences import PreferencesError
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
     from sln_guide.render.text import NoFontError
@@ -70,6 +71,7 @@ def _exit_code(error: Exception) -> int | None:
     causes: tuple[tuple[type[Exception], int], ...] = (
         (CameraError, CAMERA),
         (RigError, RIG),
+        (PreferencesError, USAGE),
         (ImportProblem, INPUT),
         (RecordingError, CASE),
         (ExportError, OUTPUT),
@@ -297,6 +299,7 @@ def _run_live(rig: Rig, options: argparse.Namespace) -> int:
 
 def _show(source: PictureSource, options: argparse.Namespace) -> int:
     from sln_guide.gui.app import run
+    from sln_guide.gui.preferences import config_folder
 
     return run(
         source,
@@ -306,6 +309,7 @@ def _show(source: PictureSource, options: argparse.Namespace) -> int:
         theatre=getattr(options, "theatre", False),
         snapshot_folder=options.snapshots,
         size=options.size,
+        config=config_folder(),
     )
 
 

@@ -22,6 +22,8 @@ from sln_guide.core.draw import draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
+from sln_guide.gui.keys import KeyMap
+from sln_guide.gui.preferences import Place
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 
@@ -44,6 +46,7 @@ def run(
     theatre: bool = False,
     snapshot_folder: Path,
     size: Size | None = None,
+    config: Path | None = None,
 ) -> int:
     """Show ``source`` until the operator closes the window; return the exit code.
 
@@ -65,11 +68,15 @@ def run(
         Where stills go.
     size
         (width, height) of the window; None: as large as the screen allows.
+    config
+        Folder of preferences and presets; None: nothing is read or kept.
 
     Raises
     ------
     NoDisplayError, NoFontError
         Nothing could be seen or read: each says what to do.
+    PreferencesError
+        The preferences cannot be understood: says which key.
     OSError
         The screenshot cannot be written.
     Exception
@@ -83,9 +90,13 @@ def run(
     app.setApplicationName("sln-guide")
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
+    place = Place(config)
+    KeyMap(place.preferences.keys)  # before any camera is opened
     source.start()
     try:
-        return _show(app, source, screenshot, seconds, record, theatre, snapshot_folder, size)
+        return _show(
+            app, source, screenshot, seconds, record, theatre, snapshot_folder, size, place
+        )
     finally:
         source.close()
 
@@ -113,8 +124,11 @@ def _show(
     theatre: bool,
     snapshot_folder: Path,
     size: Size | None,
+    place: Place,
 ) -> int:
-    window = OperatorWindow(source, draw_white, draw_nir, snapshot_folder=snapshot_folder)
+    window = OperatorWindow(
+        source, draw_white, draw_nir, snapshot_folder=snapshot_folder, place=place
+    )
     window.closed.connect(app.quit)
     unsaved: list[Path] = []
 

@@ -141,8 +141,9 @@ class RecordButton(ActionButton):
     stop_wanted = Signal()
     let_go_early = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("record", "Record", "R", parent)
+    def __init__(self, key: str = "", parent: QWidget | None = None) -> None:
+        super().__init__("record", "Record", key, parent)
+        self._tapped = key
         self._recording = False
         self._busy = False
         self._began_s: float | None = None
@@ -174,7 +175,8 @@ class RecordButton(ActionButton):
         if saving:
             self.say("saving", "Saving", "")
         else:
-            self.say(*(("stop", "Stop", "hold R") if recording else ("record", "Record", "R")))
+            hold = f"hold {self._tapped}".rstrip()
+            self.say(*(("stop", "Stop", hold) if recording else ("record", "Record", self._tapped)))
         self.update()
 
     def begin(self) -> None:

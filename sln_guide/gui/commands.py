@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
+from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
@@ -47,6 +48,8 @@ class Commands(QObject):
         Returns what is painted now and its image, for a snapshot.
     snapshot_folder
         Where stills go; made when the first is taken.
+    arranging
+        Presets and mounting.
     """
 
     said = Signal(str, str)
@@ -59,6 +62,7 @@ class Commands(QObject):
         health: Callable[[], HealthReading],
         still: Callable[[], tuple[Shown, QImage] | None],
         snapshot_folder: Path,
+        arranging: Arranging,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -67,6 +71,7 @@ class Commands(QObject):
         self._health = health
         self._still = still
         self._snapshot_folder = snapshot_folder
+        self.arranging = arranging
         self.replay = source if isinstance(source, Replayable) else None
         self.recordable = source if isinstance(source, Recordable) else None
         self._saving = False
@@ -101,14 +106,18 @@ class Commands(QObject):
     # -- the picture -----------------------------------------------------------------------------
 
     def change(self, **changes: Any) -> None:
-        """Change settings."""
-        self._source.change(**changes)
+        """Change settings, unless a locked preset holds them."""
+        refusal = self.arranging.refusal(changes)
+        if refusal:
+            self.say(refusal, Tone.STALE)
+        else:
+            self._source.change(**changes)
         self.done.emit()
 
     def choose_view(self, view: View) -> None:
         """Show this in the large view."""
         if self._showing.frozen:
-            self.say("Frozen: the view changes when you press Space")
+            self.say("Frozen: the view changes when you release it")
         self.change(view=view)
 
     def next_layout(self, *, with_curves: bool) -> None:

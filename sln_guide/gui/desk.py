@@ -9,10 +9,12 @@ from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.commands import Commands
 from sln_guide.gui.curves import CurvesPanel, PlotLibrary
 from sln_guide.gui.help import HelpPanel
+from sln_guide.gui.keys import Action, KeyMap
 from sln_guide.gui.layout import Content
 from sln_guide.gui.nodes import NodesPanel
 from sln_guide.gui.overlay_controls import OverlayControls
 from sln_guide.gui.phases import PhaseRow
+from sln_guide.gui.settings_panel import SettingsPanel
 from sln_guide.gui.thumbnails import Thumbnails
 from sln_guide.gui.timeline import TimelinePanel
 from sln_guide.gui.top_strip import TopStrip
@@ -29,15 +31,20 @@ BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
 class Desk(QWidget):
     """Strip, video, dock, curves or timeline, phases, buttons; wired to ``commands``."""
 
-    def __init__(self, video: VideoView, commands: Commands, library: PlotLibrary) -> None:
+    def __init__(
+        self, video: VideoView, commands: Commands, library: PlotLibrary, keys: KeyMap
+    ) -> None:
         super().__init__()
         self.video = video
         self.commands = commands
+        self.keys = keys
         commands.setParent(self)
         self._make_panels(library)
         self._make_buttons()
         self._lay_out()
-        self.help = HelpPanel(self._dock, replaying=commands.replay is not None)
+        self.help = HelpPanel(self._dock, keys, replaying=commands.replay is not None)
+        self.settings = SettingsPanel(self._dock, commands.arranging)
+        self.settings.changed.connect(lambda changes: commands.change(**changes))
         video.laid_out.connect(self._place_curves)
 
     def _make_panels(self, library: PlotLibrary) -> None:
@@ -47,7 +54,10 @@ class Desk(QWidget):
         self.thumbnails.view_wanted.connect(commands.choose_view)
         self.nodes = NodesPanel()
         self.overlay = OverlayControls()
-        self.overlay.say("H: all keys")
+        told = ((Action.SETTINGS, "settings"), (Action.HELP, "keys"))
+        keyed = [f"{self.keys.label(a)}: {t}" for a, t in told if self.keys.label(a)]
+        self.overlay.say("   ".join(keyed))
+        self.overlay.style_button.key = self.keys.label(Action.NEXT_STYLE)
         self.overlay.style_wanted.connect(commands.next_style)
         self.overlay.changed.connect(lambda changes: commands.change(**changes))
         self.phases = PhaseRow()
@@ -61,38 +71,38 @@ class Desk(QWidget):
 
     def _make_buttons(self) -> None:
         commands = self.commands
-        self.freeze = ActionButton("pause", "Freeze", "Space")
+        self.freeze = ActionButton("pause", "Freeze", self.keys.label(Action.FREEZE))
         self.freeze.clicked.connect(commands.toggle_freeze)
-        self.snapshot = ActionButton("camera", "Snapshot", "S")
+        self.snapshot = ActionButton("camera", "Snapshot", self.keys.label(Action.SNAPSHOT))
         self.snapshot.clicked.connect(commands.take_snapshot)
         self.actions_row: list[ActionButton] = [self.freeze, self.snapshot]
         if commands.replay is None:
-            mark = ActionButton("flag", "Mark", "M")
+            mark = ActionButton("flag", "Mark", self.keys.label(Action.MARK))
             mark.clicked.connect(commands.stamp_mark)
             self.actions_row.append(mark)
         self.record: RecordButton | None = None
         if commands.recordable is not None:
-            self.record = RecordButton()
+            self.record = RecordButton(self.keys.label(Action.RECORD))
             self.record.start_wanted.connect(commands.start_recording)
             self.record.stop_wanted.connect(commands.stop_recording)
             self.record.let_go_early.connect(
-                lambda: commands.say("Hold R, or the button, to stop recording")
+                lambda: commands.say("Hold the button or its key to stop recording")
             )
             self.actions_row.append(self.record)
         self.views: dict[View, FlatButton] = {}
-        for view, name, key in (
-            (View.MERGED, "Merged", "F1"),
-            (View.WHITE, "Colour", "F2"),
-            (View.NIR, "NIR", "F3"),
+        for view, name, action in (
+            (View.MERGED, "Merged", Action.MERGED),
+            (View.WHITE, "Colour", Action.COLOUR),
+            (View.NIR, "NIR", Action.NIR),
         ):
-            self.views[view] = FlatButton(name, key)
+            self.views[view] = FlatButton(name, self.keys.label(action))
             self.views[view].setCheckable(True)
             self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
-        self.layout_button = FlatButton("Layout", "L")
+        self.layout_button = FlatButton("Layout", self.keys.label(Action.LAYOUT))
         self.layout_button.clicked.connect(
             lambda: commands.next_layout(with_curves=self.curves is not None)
         )
-        self.theatre_button = FlatButton("Theatre", "F11")
+        self.theatre_button = FlatButton("Theatre", self.keys.label(Action.THEATRE))
         self.theatre_button.setCheckable(True)
 
     def _lay_out(self) -> None:
@@ -142,6 +152,7 @@ class Desk(QWidget):
         self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
         self._set_heights()
         self.help.hide()
+        self.settings.hide()
         super().resizeEvent(event)
 
     def _set_heights(self) -> None:

@@ -6,39 +6,54 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-LIVE_ONLY = ("M", "R")
-KEYS_TOLD: tuple[tuple[str, str], ...] = (
-    ("Space", "freeze the picture, or let it move (replay: play)"),
-    ("S", "snapshot"),
-    ("M", "stamp a mark"),
-    ("R", "record; hold to stop"),
-    ("1 … 7", "phases of the procedure (replay: go there)"),
-    ("F1 F2 F3", "merged, colour, NIR"),
-    ("L", "next layout"),
-    ("F11", "theatre display; Esc closes it"),
-    ("[  ]", "threshold down, up"),
-    ("{  }", "opacity down, up"),
-    ("C", "next overlay colours"),
-    ("O", "next style: signal, σ, contour; NIR: grey, map"),
-    ("+  −", "zoom (wheel; drag to move)"),
-    ("F", "whole picture"),
-    ("Z", "one picture pixel a screen pixel"),
-    ("D", "distance: drag from point to point"),
-    ("←  →", "step through a replay"),
-    ("H", "this list"),
+LIVE_ONLY = frozenset({Action.MARK, Action.RECORD})
+TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
+    ((Action.FREEZE,), "freeze the picture, or let it move (replay: play)"),
+    ((Action.SNAPSHOT,), "snapshot"),
+    ((Action.MARK,), "stamp a mark"),
+    ((Action.RECORD,), "record; hold to stop"),
+    (PHASE_ACTIONS, "phases of the procedure (replay: go there)"),
+    ((Action.MERGED, Action.COLOUR, Action.NIR), "merged, colour, NIR"),
+    ((Action.LAYOUT,), "next layout"),
+    ((Action.THEATRE, Action.LEAVE_THEATRE), "theatre display: open, close"),
+    ((Action.THRESHOLD_DOWN, Action.THRESHOLD_UP), "threshold down, up"),
+    ((Action.OPACITY_DOWN, Action.OPACITY_UP), "opacity down, up"),
+    ((Action.NEXT_COLOURS,), "next overlay colours"),
+    ((Action.NEXT_STYLE,), "next style: signal, sigma, contour; NIR: grey, map"),
+    ((Action.ZOOM_IN, Action.ZOOM_OUT), "zoom (wheel; drag to move)"),
+    ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; one px a screen px"),
+    ((Action.MEASURE,), "distance: drag from point to point"),
+    ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
+    ((Action.SETTINGS,), "presets and settings"),
+    ((Action.HELP,), "this list"),
 )
+
+
+def keys_told(keys: KeyMap, *, replaying: bool) -> list[tuple[str, str]]:
+    """Return what is listed: keys, and what they do. Actions without a key are left out."""
+    told = []
+    for actions, text in TOLD:
+        labels = [keys.label(action) for action in actions]
+        if LIVE_ONLY & set(actions) and replaying:
+            continue
+        if len(labels) > 3 and all(labels):
+            labels = [labels[0], "…", labels[-1]]
+        if any(labels):
+            told.append((" ".join(filter(None, labels)), text))
+    return told
 
 
 class HelpPanel(QWidget):
     """Closed by a press, or by its key."""
 
-    def __init__(self, parent: QWidget, *, replaying: bool) -> None:
+    def __init__(self, parent: QWidget, keys: KeyMap, *, replaying: bool) -> None:
         super().__init__(parent)
         self.setAccessibleName("Keys")
-        self._told = [(k, t) for k, t in KEYS_TOLD if not (replaying and k in LIVE_ONLY)]
+        self._told = keys_told(keys, replaying=replaying)
         self.hide()
 
     def toggle(self) -> None:

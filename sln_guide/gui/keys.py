@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -14,6 +15,8 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QTextEdit,
 )
+
+from sln_guide.gui.preferences import PreferencesError
 
 
 class Action(StrEnum):
@@ -41,6 +44,7 @@ class Action(StrEnum):
     NEXT_STYLE = "next style"
     MEASURE = "measure"
     HELP = "help"
+    SETTINGS = "settings"
     STEP_ON = "step on"
     STEP_BACK = "step back"
     PHASE_1 = "phase 1"
@@ -78,6 +82,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_O: Action.NEXT_STYLE,
     Qt.Key.Key_D: Action.MEASURE,
     Qt.Key.Key_H: Action.HELP,
+    Qt.Key.Key_P: Action.SETTINGS,
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
     Qt.Key.Key_1: Action.PHASE_1,
@@ -104,22 +109,84 @@ REPEATING = frozenset(
 """Actions that a held key repeats."""
 
 
-def action_of(event: QKeyEvent) -> Action | None:
-    """Return what a key event asks for: nothing while typing, nor with Ctrl, Alt or Meta."""
-    chords = (
-        Qt.KeyboardModifier.ControlModifier
-        | Qt.KeyboardModifier.AltModifier
-        | Qt.KeyboardModifier.MetaModifier
+class KeyMap:
+    """The keys in use: those above, save for the actions that ``chosen`` gives keys of its own.
+
+    Parameters
+    ----------
+    chosen
+        Names of keys (as in ``Qt.Key_Name``: "Space", "F13", "PageDown") by action.
+
+    Raises
+    ------
+    PreferencesError
+        An action or a key that does not exist, or one key given to two actions.
+    """
+
+    def __init__(self, chosen: Mapping[str, Sequence[str]] | None = None) -> None:
+        own = {
+            _action(name): [_key(k, name) for k in keys] for name, keys in (chosen or {}).items()
+        }
+        self._actions: dict[Qt.Key, Action] = {}
+        for action, keys in own.items():
+            for key in keys:
+                before = self._actions.setdefault(key, action)
+                if before is not action:
+                    raise PreferencesError(
+                        f"key 'keys.{action}': {_label(key)} is already given to '{before}'"
+                    )
+        for key, action in KEYS.items():
+            if action not in own:
+                self._actions.setdefault(key, action)
+
+    def means(self, event: QKeyEvent) -> Action | None:
+        """Return the action of an event's key, whatever the circumstances."""
+        try:
+            return self._actions.get(Qt.Key(event.key()))
+        except ValueError:  # a key that this Qt has no name for
+            return None
+
+    def action_of(self, event: QKeyEvent) -> Action | None:
+        """Return what a key event asks for: nothing while typing, nor with Ctrl, Alt or Meta."""
+        chords = (
+            Qt.KeyboardModifier.ControlModifier
+            | Qt.KeyboardModifier.AltModifier
+            | Qt.KeyboardModifier.MetaModifier
+        )
+        if event.modifiers() & chords or typing():
+            return None
+        action = self.means(event)
+        if action is not None and event.isAutoRepeat() and action not in REPEATING:
+            return None
+        return action
+
+    def label(self, action: Action) -> str:
+        """Return an action's first key as it is written on a keyboard; empty without one."""
+        found = next((key for key, does in self._actions.items() if does is action), None)
+        return "" if found is None else _label(found)
+
+
+def _label(key: Qt.Key) -> str:
+    return {Qt.Key.Key_Left: "←", Qt.Key.Key_Right: "→", Qt.Key.Key_Minus: "−"}.get(
+        key, QKeySequence(key).toString()
     )
-    if event.modifiers() & chords or typing():
-        return None
+
+
+def _action(name: str) -> Action:
     try:
-        action = KEYS.get(Qt.Key(event.key()))
-    except ValueError:  # a key that this Qt has no name for
-        return None
-    if action is not None and event.isAutoRepeat() and action not in REPEATING:
-        return None
-    return action
+        return Action(name)
+    except ValueError:
+        known = ", ".join(Action)
+        raise PreferencesError(f"key 'keys.{name}': no such action; there are {known}") from None
+
+
+def _key(name: str, action: str) -> Qt.Key:
+    found = getattr(Qt.Key, f"Key_{name}", None)
+    if not isinstance(found, Qt.Key):
+        raise PreferencesError(
+            f"key 'keys.{action}': no key is named {name!r}; such as Space, F13, PageDown, A"
+        )
+    return found
 
 
 def typing() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +14,20 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
 from sln_guide.gui import signs, theme
 from sln_guide.gui.layout import Content, Layout, Pane, panes
+from sln_guide.gui.mounting import UPRIGHT, turned_pixels, turned_size, turning
+from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
-from sln_guide.gui.zoom import Placement, Size, Zoom
+from sln_guide.gui.zoom import Size, Zoom
 from sln_guide.guidance import Picture, View
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box
-from sln_guide.render.look import Look, mm_per_picture_px
+from sln_guide.render.look import Look, mm_per_picture_px, view_scale
 from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer
-from sln_guide.render.scaling import Scaled
+from sln_guide.render.scaling import Scaled, Turn
 from sln_guide.render.sprites import Sheet
 
 MARGIN_PX = 16.0
@@ -78,6 +82,18 @@ class Painting:
         self._scaled: dict[Content, Scaled] = {}
         self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
         self._frame: _Frame | None = None
+        self._mounting, self._turn = UPRIGHT, cast(Turn | None, None)
+
+    def mount(self, mounting: Mounting) -> None:
+        """Turn pictures so from now on; marks and words follow, and stay upright."""
+        self._mounting = mounting
+        self._turn = None if mounting == UPRIGHT else partial(turned_pixels, mounting=mounting)
+
+    def _placed(self, box: QRectF, size: Size, zoom: Zoom) -> QTransform:
+        """Return the way from a picture to the view within a pane's box."""
+        lies = zoom.placed(turned_size(size, self._mounting), size_in(box))
+        left, top = box.left() + lies.left, box.top() + lies.top
+        return turning(size, self._mounting) * QTransform(lies.scale, 0, 0, lies.scale, left, top)
 
     def paint(
         self,
@@ -158,7 +174,7 @@ class Painting:
         if shown.image is None:
             return
         free, chips, over = box & frame.free, frame.chips, frame.panes[1:]
-        placed = placed_in(box, hands.zoom.placed(size_of(shown.image), size_in(box)))
+        placed = self._placed(box, size_of(shown.image), hands.zoom)
         old = shown.state.video_old
         self._paint_pixels(painter, Content.MAIN, shown.image, box, placed, old=old)
         picture, look = shown.picture, self._look
@@ -188,7 +204,7 @@ class Painting:
             size = size_of(side.image)
             same = shown.image is not None and size == size_of(shown.image)
             zoom = hands.zoom if same else Zoom()
-            placed = placed_in(box, zoom.placed(size, size_in(box)))
+            placed = self._placed(box, size, zoom)
             self._paint_pixels(painter, content, side.image, box, placed, old=bool(side.note))
         painter.setPen(QPen(QColor(tokens.LINE), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -209,7 +225,7 @@ class Painting:
         target = placed.mapRect(whole)
         _fill_round(painter, box, target)
         ratio = painter.device().devicePixelRatioF()
-        exact = placed.m11() * ratio
+        exact = view_scale(placed) * ratio
         smooth = abs(exact - 1.0) > 1e-6 and exact < SMOOTH_BELOW
         if old:
             grey = self._grey.get(content)
@@ -217,13 +233,14 @@ class Painting:
                 grey = (pixels, as_image(pixels).convertToFormat(QImage.Format.Format_Grayscale8))
                 self._grey[content] = grey
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-            painter.drawImage(target, grey[1], whole)
+            _draw_placed(painter, grey[1], placed)
             painter.fillRect(target, shade(tokens.GROUND, OLD_DIMMED))
             return
         if smooth and box.adjusted(-1, -1, 1, 1).contains(target):
             # seen as a whole: scaled while the other threads run, then copied
-            size = (max(round(target.width() * ratio), 1), max(round(target.height() * ratio), 1))
-            image = self._scaled.setdefault(content, Scaled()).image(pixels, *size)
+            seen = (max(round(target.width() * ratio), 1), max(round(target.height() * ratio), 1))
+            size = turned_size(seen, self._mounting)
+            image = self._scaled.setdefault(content, Scaled()).image(pixels, *size, self._turn)
             image.setDevicePixelRatio(ratio)
             corner = QPointF(
                 round(target.left() * ratio) / ratio, round(target.top() * ratio) / ratio
@@ -231,7 +248,14 @@ class Painting:
             painter.drawImage(corner, image)
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        painter.drawImage(target, as_image(pixels), whole)
+        _draw_placed(painter, as_image(pixels), placed)
+
+
+def _draw_placed(painter: QPainter, image: QImage, placed: QTransform) -> None:
+    painter.save()
+    painter.setTransform(placed, combine=True)
+    painter.drawImage(QPointF(0.0, 0.0), image)
+    painter.restore()
 
 
 def _fill_round(painter: QPainter, box: QRectF, target: QRectF) -> None:
@@ -258,12 +282,6 @@ def size_of(pixels: NDArray[np.uint32]) -> Size:
 def size_in(box: QRectF) -> Size:
     """Return (width, height) of a pane, whole px."""
     return round(box.width()), round(box.height())
-
-
-def placed_in(box: QRectF, placement: Placement) -> QTransform:
-    """Return the way from picture to view for a placement within a pane's box."""
-    left, top = box.left() + placement.left, box.top() + placement.top
-    return QTransform(placement.scale, 0.0, 0.0, placement.scale, left, top)
 
 
 def put_chip(

@@ -154,7 +154,7 @@ def screen_state(
             Banner(
                 Tone.STALE,
                 f"FROZEN {freeze.clock}",
-                f"Held for {elapsed_text(now_ns - freeze.at_ns)} · press Space for the moving "
+                f"Held for {elapsed_text(now_ns - freeze.at_ns)} · release it for the moving "
                 "picture",
             ),
         )

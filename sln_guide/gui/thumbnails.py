@@ -8,7 +8,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
+from sln_guide.gui.mounting import UPRIGHT, turned_image
 from sln_guide.gui.painting import as_image
+from sln_guide.gui.preferences import Mounting
 from sln_guide.guidance import Health, Picture, SessionHealth, View
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
@@ -32,14 +34,14 @@ class Thumbnail(QAbstractButton):
         self.setMinimumSize(tokens.ACTION_PX, tokens.CONTROL_PX)
         self._image: tuple[NDArray[np.uint32], QImage] | None = None
         self._note = ""
+        self.mounting = UPRIGHT
 
     @property
     def aspect(self) -> float:
         """Width by height of its picture."""
         if self._image is None:
             return 1.25
-        height, width = self._image[0].shape
-        return float(width / height)
+        return self._image[1].width() / self._image[1].height()
 
     def show_now(self, pixels: NDArray[np.uint32] | None, note: str) -> bool:
         """Show a picture, or ``note`` instead of one; True if its proportions changed."""
@@ -50,11 +52,19 @@ class Thumbnail(QAbstractButton):
             return False
         else:
             before = self.aspect
-            self._image = (pixels, as_image(pixels))
+            self._image = (pixels, turned_image(as_image(pixels), self.mounting))
             changed = abs(before - self.aspect) > 1e-6
         self._note = note
         self.update()
         return changed
+
+    def mount(self, mounting: Mounting) -> None:
+        """Turn and mirror the picture so from now on."""
+        self.mounting = mounting
+        if self._image is not None:
+            pixels = self._image[0]
+            self._image = (pixels, turned_image(as_image(pixels), mounting))
+            self.update()
 
     def sizeHint(self) -> QSize:
         """Return a comfortable size."""
@@ -66,8 +76,8 @@ class Thumbnail(QAbstractButton):
         area = QRectF(self.rect())
         painter.fillRect(area, QColor(tokens.PANEL))
         if self._image is not None:
-            pixels, image = self._image
-            height, width = pixels.shape
+            image = self._image[1]
+            width, height = image.width(), image.height()
             scale = min(area.width() / width, area.height() / height)
             target = QRectF(0, 0, width * scale, height * scale)
             target.moveCenter(area.center())
@@ -113,6 +123,13 @@ class Thumbnails(QWidget):
         width = max(self.width(), 388)
         beside = round((width - tokens.GAP_PX) / 2 / min(self.white.aspect, self.nir.aspect))
         return QSize(388, max(beside, self.minimumHeight()))
+
+    def mount(self, mounting: Mounting) -> None:
+        """Turn and mirror the pictures so from now on."""
+        for each in (self.white, self.nir):
+            each.mount(mounting)
+        self.updateGeometry()
+        self._arrange()
 
     def show_view(self, view: View) -> None:
         """Mark the one that the large view shows."""

@@ -141,7 +141,7 @@ class TimelinePanel(Panel):
         row = QHBoxLayout()
         row.setSpacing(tokens.GAP_PX)
         self.back = FlatButton("Back", "←")
-        self.play = FlatButton("Play", "Space")
+        self.play = FlatButton("Play")
         self.on = FlatButton("On", "→")
         self.back.clicked.connect(lambda: replay.step(-1))
         self.on.clicked.connect(lambda: replay.step(1))

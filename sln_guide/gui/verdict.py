@@ -214,7 +214,7 @@ def _starting(what: str) -> Verdict:
 
 _UNREGISTERED = (
     "No overlay: NIR and colour are not registered",
-    "Where NIR lies in the colour picture is unknown · Judge NIR in its own view (F3); "
+    "Where NIR lies in the colour picture is unknown · Judge NIR in its own view; "
     "calibrate the rig's registration",
 )
 
@@ -237,8 +237,7 @@ def _not_live(age_ms: float, nir: StreamHealth, goes_on: str) -> Verdict:
         return _alarm(
             Word.NOT_LIVE,
             "No overlay: NIR is too slow to lie over moving tissue",
-            f"One NIR frame in {elapsed_text(nir.period_ns)} · Judge it in its own view (F3)"
-            f"{goes_on}",
+            f"One NIR frame in {elapsed_text(nir.period_ns)} · Judge it in its own view{goes_on}",
         )
     return _alarm(
         Word.NOT_LIVE,

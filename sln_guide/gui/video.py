@@ -18,7 +18,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui.layout import Content, Layout, Pane, panes
+from sln_guide.gui.mounting import UPRIGHT, turned_size, turning
 from sln_guide.gui.painting import Hands, Painting, size_of
+from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
@@ -60,6 +62,7 @@ class VideoView(QWidget):
         self._painted = painted
         self._clean = clean
         self._painting = Painting(look)
+        self._mounting = UPRIGHT
         self._shown: Shown | None = None
         self._zoom = Zoom()
         self._ruler = Ruler()
@@ -197,6 +200,12 @@ class VideoView(QWidget):
         """Return the pane of a content; None where the layout has none."""
         return next((p for p in self._panes() if p.content is content), None)
 
+    def mount(self, mounting: Mounting) -> None:
+        """Turn and mirror the picture so from now on."""
+        self._mounting = mounting
+        self._painting.mount(mounting)
+        self.fit()
+
     def toggle_ruler(self) -> None:
         """Measure distances by dragging, or stop."""
         self._ruler.switch(on=not self._ruler.on)
@@ -219,13 +228,19 @@ class VideoView(QWidget):
         return main.width, main.height
 
     def _picture_size(self) -> Size | None:
+        """Return (width, height) of the picture as the eye sees it."""
         if self._shown is None or self._shown.image is None:
             return None
-        return size_of(self._shown.image)
+        return turned_size(size_of(self._shown.image), self._mounting)
 
     def _picture_point(self, at: QPointF) -> tuple[float, float] | None:
         placement = self.placement()
-        return None if placement is None else placement.to_picture(at.x(), at.y())
+        if placement is None or self._shown is None or self._shown.image is None:
+            return None
+        x, y = placement.to_picture(at.x(), at.y())
+        back = turning(size_of(self._shown.image), self._mounting).inverted()[0]
+        point = back.map(QPointF(x + 0.5, y + 0.5))
+        return point.x() - 0.5, point.y() - 0.5
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Tell who lives in a pane."""

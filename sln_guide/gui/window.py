@@ -10,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
+from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import Commands
@@ -17,8 +18,9 @@ from sln_guide.gui.curves import PlotLibrary
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
-from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action, action_of
+from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
+from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
@@ -51,6 +53,13 @@ class OperatorWindow(Desk):
         Draw a frame by itself; see `Showing`.
     snapshot_folder
         Where stills go; made when the first is taken.
+    place
+        Preferences and presets; None: those of nowhere, kept until the window closes.
+
+    Raises
+    ------
+    PreferencesError
+        Keys that do not exist, or mean two things.
 
     Attributes
     ----------
@@ -67,6 +76,7 @@ class OperatorWindow(Desk):
         draw_nir: Draw,
         *,
         snapshot_folder: Path,
+        place: Place | None = None,
     ) -> None:
         self._source = source
         self._fault: str | None = None
@@ -81,10 +91,15 @@ class OperatorWindow(Desk):
         self.watch = HealthWatch(source.health)
         look = Look(mm_per_px=source.rig.optics.mm_per_px, registration=source.rig.registration)
         video = VideoView(self._was_painted, look=look)
+        place = place or Place()
+        arranging = Arranging(source, place)
         commands = Commands(
-            source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder
+            source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder, arranging
         )
-        super().__init__(video, commands, self._library)
+        super().__init__(video, commands, self._library, KeyMap(place.preferences.keys))
+        arranging.setParent(self)
+        arranging.said.connect(lambda text, tone: self._say(text, Tone(tone)))
+        arranging.done.connect(self._arranged)
         self.setWindowTitle("sln-guide")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._replay = commands.replay
@@ -115,6 +130,13 @@ class OperatorWindow(Desk):
         self.setFocus()
         if self._source.mode is not Mode.REPLAY:
             self._awake.hold()
+        self.commands.arranging.begin()
+        self._arranged()
+
+    def _arranged(self) -> None:
+        mounting = self.commands.arranging.mounting
+        for part in (self.video, self.theatre.video, self.thumbnails):
+            part.mount(mounting)
         self._refresh_all()
 
     def end(self) -> None:
@@ -173,6 +195,7 @@ class OperatorWindow(Desk):
         guidance = None if shown.picture is None else shown.picture.guidance
         self.nodes.show_guidance(guidance, judged=shown.state.judged)
         self.overlay.show_settings(settings, guidance)
+        self.settings.show_settings(settings, guidance)
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
         self.thumbnails.show_view(settings.view)
@@ -183,25 +206,18 @@ class OperatorWindow(Desk):
         )
         stamped = None if self._replay is None else set(phase_events(events))
         self.phases.show_phase(phase_at(events, now_s), stamped)
+        key = self.keys.label(Action.FREEZE)
         if self.timeline is not None and self._replay is not None:
             self.timeline.refresh(events)
             self.freeze.say(
-                *(
-                    ("pause", "Pause", "Space")
-                    if self._replay.playing
-                    else ("play", "Play", "Space")
-                )
+                *(("pause", "Pause", key) if self._replay.playing else ("play", "Play", key))
             )
         elif self.curves is not None:
             self._refreshes += 1
             if self._refreshes % CURVES_EVERY == 1:
                 self.curves.refresh(self._history, events)
             self.freeze.say(
-                *(
-                    ("play", "Release", "Space")
-                    if self.showing.frozen
-                    else ("pause", "Freeze", "Space")
-                )
+                *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
@@ -254,7 +270,7 @@ class OperatorWindow(Desk):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Do what the key means."""
-        action = action_of(event)
+        action = self.keys.action_of(event)
         if action is None:
             super().keyPressEvent(event)
         else:
@@ -262,7 +278,7 @@ class OperatorWindow(Desk):
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Let the record key go."""
-        if KEYS.get(Qt.Key(event.key())) is Action.RECORD and not event.isAutoRepeat():
+        if self.keys.means(event) is Action.RECORD and not event.isAutoRepeat():
             self._let_record_go()
         else:
             super().keyReleaseEvent(event)
@@ -307,6 +323,7 @@ class OperatorWindow(Desk):
             Action.NEXT_STYLE: commands.next_style,
             Action.MEASURE: video.toggle_ruler,
             Action.HELP: self.help.toggle,
+            Action.SETTINGS: self.settings.toggle,
             Action.STEP_ON: lambda: commands.step(1),
             Action.STEP_BACK: lambda: commands.step(-1),
         }

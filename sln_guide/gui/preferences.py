@@ -1,0 +1,255 @@
+"""Preferences: what a place keeps from case to case, in files that people can read and edit.
+
+``preferences.toml`` holds keys and pedals, how the camera is mounted, and whether alarms sound;
+``presets/NAME.toml`` what a procedure wants of the overlay. Strict: what is not understood is
+refused by name, because a pedal that does something else than written is a hazard. No Qt.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from sln_guide.guidance import ColourMap, NirStyle, OverlayStyle, Settings
+
+FILE_NAME = "preferences.toml"
+PRESET_FOLDER = "presets"
+SETTINGS_OF_PRESETS = tuple(f.name for f in fields(Settings) if f.name != "view")
+_FIELD = re.compile(r"Object (contains unknown|missing required) field `(\w+)`")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,30}")
+
+
+class PreferencesError(Exception):
+    """A file of preferences that cannot be read, understood or written: says which key."""
+
+
+class Mounting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the picture is turned for the eye: clockwise quarter turns, then mirrored sideways."""
+
+    quarter_turns: Annotated[int, msgspec.Meta(ge=0, le=3)] = 0
+    mirrored: bool = False
+
+
+class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``keys``: names of keys by action, replacing that action's own; ``preset``: at start."""
+
+    keys: dict[str, list[str]] = {}
+    mounting: Mounting = Mounting()
+    alarm_sound: bool = True
+    preset: str = ""
+
+
+class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a procedure wants of `Settings`; ``locked``: neither changed nor written over.
+
+    ``display_full_scale`` 0: follows the scene.
+    """
+
+    locked: bool = False
+    threshold_sigma: float = 4.5
+    opacity: float = 0.7
+    colour_map: ColourMap = ColourMap.GREEN
+    display_full_scale: float = 0.0
+    show_channel: bool = True
+    show_injection: bool = True
+    show_uncertain: bool = True
+    overlay_style: OverlayStyle = OverlayStyle.SIGNAL
+    nir_style: NirStyle = NirStyle.GREY
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields of `Settings` and their values."""
+        values = {name: getattr(self, name) for name in SETTINGS_OF_PRESETS}
+        values["display_full_scale"] = self.display_full_scale or None
+        return values
+
+
+def preset_of(settings: Settings, *, locked: bool = False) -> Preset:
+    """Return the preset that restores ``settings``."""
+    values = {name: getattr(settings, name) for name in SETTINGS_OF_PRESETS}
+    values["display_full_scale"] = settings.display_full_scale or 0.0
+    return Preset(locked=locked, **values)
+
+
+def config_folder() -> Path:
+    """Return where a user's files lie: beside the user's own rig."""
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "sln-guide"
+
+
+def load_preferences(folder: Path) -> Preferences:
+    """Return the preferences in ``folder``; the defaults where there are none.
+
+    Raises
+    ------
+    PreferencesError
+        The file cannot be read or understood.
+    """
+    path = folder / FILE_NAME
+    return _read(path, Preferences) if path.is_file() else Preferences()
+
+
+def save_preferences(folder: Path, preferences: Preferences) -> None:
+    """Write them, whole or not at all.
+
+    Raises
+    ------
+    PreferencesError
+        The file cannot be written.
+    """
+    tables = {
+        "": {"alarm_sound": preferences.alarm_sound, "preset": preferences.preset},
+        "mounting": msgspec.structs.asdict(preferences.mounting),
+        "keys": preferences.keys,
+    }
+    _write(folder / FILE_NAME, tables)
+
+
+class Presets:
+    """The presets of a place: those that are shipped, and the folder's own over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / PRESET_FOLDER
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names, in order."""
+        own = [p.stem for p in self._folder.glob("*.toml")] if self._folder.is_dir() else []
+        return tuple(sorted({*_shipped(), *own}))
+
+    def load(self, name: str) -> Preset:
+        """Return a preset, checked as a whole.
+
+        Raises
+        ------
+        PreferencesError
+            There is none of that name, or it cannot be understood.
+        """
+        path = self._folder / f"{name}.toml"
+        if not path.is_file():
+            if name not in _shipped():
+                raise PreferencesError(f"preset {name!r}: there is none of that name")
+            path = Path(str(_shipped_folder() / f"{name}.toml"))
+        preset = _read(path, Preset)
+        try:
+            replace(Settings(), **preset.changes())
+        except ValueError as error:
+            raise PreferencesError(f"{path}: {error}") from None
+        return preset
+
+    def save(self, name: str, preset: Preset) -> Path:
+        """Write a preset of one's own; return its file.
+
+        Raises
+        ------
+        PreferencesError
+            The one of that name is locked, the name is none for a file, or it cannot be written.
+        """
+        if not _NAME.fullmatch(name):
+            raise PreferencesError(f"preset {name!r}: letters, digits, blanks, - and _ only")
+        if name in self.names() and self.load(name).locked:
+            raise PreferencesError(f"preset {name!r} is locked: save under another name")
+        path = self._folder / f"{name}.toml"
+        _write(path, {"": msgspec.structs.asdict(preset)})
+        return path
+
+    def new_name(self) -> str:
+        """Return a name that is free."""
+        taken = self.names()
+        return next(n for n in (f"own {i}" for i in range(1, 1000)) if n not in taken)
+
+
+def _shipped_folder() -> Any:
+    package = resources.files("sln_guide")
+    folder = package / "_assets" / PRESET_FOLDER
+    return folder if folder.is_dir() else Path(str(package)).parent / "assets" / PRESET_FOLDER
+
+
+def _shipped() -> tuple[str, ...]:
+    folder = _shipped_folder()
+    if not folder.is_dir():
+        return ()
+    return tuple(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+Read = TypeVar("Read")
+
+
+def _read(path: Path, kind: type[Read]) -> Read:
+    try:
+        read = msgspec.toml.decode(path.read_bytes(), type=kind)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PreferencesError(f"{path}: cannot be read ({error})") from None
+    except msgspec.DecodeError as error:
+        raise PreferencesError(f"{path}: {_plain(str(error))}") from None
+    for name, value in msgspec.structs.asdict(read).items():  # type: ignore[arg-type]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PreferencesError(f"{path}: key '{name}': {value} is no number one can use")
+    return read
+
+
+def _plain(message: str) -> str:
+    """Turn msgspec's ``$.mounting.mirrored`` into the key as written in the file."""
+    text, _, where = message.partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    unknown = _FIELD.match(text)
+    if unknown is not None:
+        key = f"{key}.{unknown.group(2)}".lstrip(".")
+        text = "is not known" if "unknown" in unknown.group(1) else "is missing"
+    text = " ".join(text.split())
+    return f"key '{key}': {text}" if key else text
+
+
+def _write(path: Path, tables: dict[str, dict[str, Any]]) -> None:
+    lines = []
+    for table, values in tables.items():
+        lines += [f"\n[{table}]"] if table else []
+        lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items()]
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise PreferencesError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"\w+", key, re.ASCII) else _value(key)
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML: JSON's words, lists and numbers are TOML's too."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+
+
+class Place:
+    """A place's files, read at once; what is changed is kept at once. ``folder`` None: nowhere.
+
+    Raises
+    ------
+    PreferencesError
+        A file is there that cannot be read or understood.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self.preferences = Preferences() if folder is None else load_preferences(folder)
+        self.presets = Presets(Path(os.devnull) if folder is None else folder)
+
+    def keep(self, **changes: Any) -> None:
+        """Change fields of the preferences, and write them.
+
+        Raises
+        ------
+        PreferencesError
+            They could not be written; they hold until the window closes.
+        """
+        self.preferences = msgspec.structs.replace(self.preferences, **changes)
+        if self._folder is not None:
+            save_preferences(self._folder, self.preferences)

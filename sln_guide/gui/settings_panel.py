@@ -1,0 +1,148 @@
+"""Presets and settings, laid over the dock: the picture stays in sight, and follows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from sln_guide.gui.arranging import Arranging
+from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.panel import Panel
+from sln_guide.guidance import Guidance, Settings
+from sln_guide.render import tokens
+from sln_guide.render.text import font
+from sln_guide.render.wording import signal_text
+
+PRESETS_IN_A_ROW = 3
+MOST_PRESETS = 6
+SHOWN = (
+    ("show_channel", "Channels"),
+    ("show_injection", "Injection"),
+    ("show_uncertain", "Uncertain"),
+)
+
+
+class SettingsPanel(Panel):
+    """Closed by its button or its key. ``changed`` carries fields of `Settings`."""
+
+    changed = Signal(object)
+
+    def __init__(self, parent: QWidget, arranging: Arranging) -> None:
+        super().__init__("Presets and settings", parent)
+        self.setAccessibleName("Settings")
+        self.setAutoFillBackground(True)
+        self._arranging = arranging
+        self._settings = Settings()
+        self._scale: float | None = None
+        self._names: tuple[str, ...] = ()
+        self._presets = QGridLayout()
+        self._presets.setSpacing(tokens.GAP_PX)
+        self.preset_buttons: dict[str, FlatButton] = {}
+        self.body.setSpacing(6)
+        self.body.addLayout(self._presets)
+        self.save = self._button("Save preset", arranging.save)
+        self.lock = self._button("Lock", arranging.toggle_lock, checkable=True)
+        self._add_row("", self.save, self.lock)
+        self.turn = self._button("Rotate 90°", arranging.turn)
+        self.mirror = self._button("Mirror", arranging.mirror, checkable=True)
+        self._add_row("Mounting", self.turn, self.mirror)
+        self.shown = {
+            name: self._button(text, lambda n=name: self._toggle(n), checkable=True)  # type: ignore[misc]
+            for name, text in SHOWN
+        }
+        self._add_row("Show", *self.shown.values())
+        self.scale = self._button("Lock colour scale", self._toggle_scale, checkable=True)
+        self._add_row("Scale", self.scale)
+        self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
+        self._add_row("Alarms", self.sound)
+        self.body.addStretch(1)
+        self.leave = self._button("Back", self.hide)
+        self._add_row("", self.leave)
+        self.hide()
+
+    def toggle(self) -> None:
+        """Show it over its parent, or put it away."""
+        parent = self.parentWidget()
+        if self.isHidden() and parent is not None:
+            self.setGeometry(parent.rect())
+            self.show()
+            self.raise_()
+        else:
+            self.hide()
+
+    def show_settings(self, settings: Settings, guidance: Guidance | None) -> None:
+        """Follow the source."""
+        arranging = self._arranging
+        self._settings = settings
+        self._scale = None if guidance is None else guidance.display_full_scale
+        self._show_presets(arranging.presets()[:MOST_PRESETS] if self.isVisible() else self._names)
+        for name, button in self.preset_buttons.items():
+            button.setChecked(name == arranging.preset)
+        locked = arranging.locked
+        self.say(f"{arranging.preset} · locked" if locked else arranging.preset)
+        self.save.setText("Save as new" if locked or not arranging.preset else "Save preset")
+        self.lock.setChecked(locked)
+        self.lock.setText("Unlock" if locked else "Lock")
+        self.mirror.setChecked(arranging.mounting.mirrored)
+        self.turn.setText(f"Rotate · {arranging.mounting.quarter_turns * 90}°")
+        for name, button in self.shown.items():
+            button.setChecked(getattr(settings, name))
+            button.setEnabled(not locked)
+        fixed = settings.display_full_scale
+        self.scale.setChecked(fixed is not None)
+        self.scale.setEnabled(not locked and (fixed is not None or self._scale is not None))
+        self.scale.setText(
+            "Colour scale follows the scene"
+            if fixed is None
+            else f"Colour scale locked at {signal_text(fixed)}"
+        )
+        self.sound.setChecked(arranging.alarm_sound)
+
+    def _show_presets(self, names: tuple[str, ...]) -> None:
+        if names == self._names:
+            return
+        self._names = names
+        for button in self.preset_buttons.values():
+            self._presets.removeWidget(button)
+            button.deleteLater()
+        self.preset_buttons = {}
+        for place, name in enumerate(names):
+            button = self._button(
+                name.capitalize() if name != "gi" else "GI",
+                lambda n=name: self._arranging.take(n),  # type: ignore[misc]
+                checkable=True,
+            )
+            self.preset_buttons[name] = button
+            self._presets.addWidget(button, *divmod(place, PRESETS_IN_A_ROW))
+
+    def _toggle(self, name: str) -> None:
+        self.changed.emit({name: not getattr(self._settings, name)})
+
+    def _toggle_scale(self) -> None:
+        held = self._settings.display_full_scale
+        self.changed.emit({"display_full_scale": self._scale if held is None else None})
+
+    def _button(
+        self, text: str, do: Callable[[], object], *, checkable: bool = False
+    ) -> FlatButton:
+        button = FlatButton(text)
+        button.setCheckable(checkable)
+        button.setFixedHeight(tokens.CONTROL_PX)
+        button.clicked.connect(lambda _=False: do())
+        return button
+
+    def _add_row(self, name: str, *buttons: FlatButton) -> None:
+        row = QVBoxLayout()
+        row.setSpacing(2)
+        if name:
+            label = QLabel(name)
+            label.setFont(font(tokens.SMALL_PX, bold=True))
+            row.addWidget(label)
+        beside = QGridLayout()
+        beside.setSpacing(tokens.GAP_PX)
+        for place, button in enumerate(buttons):
+            beside.addWidget(button, 0, place)
+        row.addLayout(beside)
+        self.body.addLayout(row)
