@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING
 from hardware.camera import CameraError
 from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
 from sln_guide import __version__
-from sln_guide.guidance import Settings
+from sln_guide.export.commands import add_commands
+from sln_guide.terminal import (
+    CAMERA,
+    CASE,
+    DISPLAY,
+    EXIT_CODES,
+    INPUT,
+    INTERRUPTED,
+    NOT_SOUND,
+    OK,
+    OUTPUT,
+    PARTIAL,
+    RIG,
+    USAGE,
+    positive,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from sln_guide.source import PictureSource
 
-OK = 0
-PARTIAL = 1
-USAGE = 2
-CAMERA = 3
-RIG = 4
-CASE = 5
-INPUT = 6
-OUTPUT = 7
-NOT_SOUND = 8
-DISPLAY = 9
-INTERRUPTED = 130
-
 DEMO_OFFSCREEN_S = 8.0
 DEMO_OFFSCREEN_SIZE = (1600, 900)
-
-EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
-recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
-display or no font; 130 interrupted"""
 
 
 class OutputError(Exception):
@@ -128,7 +128,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
         return code
     (case_folder,) = cases.glob("*.case")
     with CaseReader(case_folder) as case:
-        summary = process_case(case, output, force=True, progress=_progress("processing"))
+        summary = process_case(case, output, force=True, progress=progress_bar("processing"))
     print(summary.text())
     for name in ("overlay.mp4", "window.png", "detections.csv"):
         print(f"  {output / name}")
@@ -151,25 +151,6 @@ def replay(options: argparse.Namespace) -> int:
     return _show(session, options)
 
 
-def process(options: argparse.Namespace) -> int:
-    """Compute a case headless into tables, video and summary."""
-    from sln_guide.export.process import process_case
-    from sln_guide.recording.reader import CaseReader
-
-    settings = None if options.threshold is None else Settings(threshold_sigma=options.threshold)
-    with CaseReader(options.source) as case:
-        summary = process_case(
-            case,
-            options.out,
-            settings=settings,
-            video=not options.no_video,
-            force=options.force,
-            progress=_progress("processing"),
-        )
-    print(summary.text())
-    return OK if summary.complete else PARTIAL
-
-
 def import_(options: argparse.Namespace) -> int:
     """Make a case of images, stacks or video."""
     from sln_guide.recording.importing import import_case
@@ -188,7 +169,7 @@ def import_(options: argparse.Namespace) -> int:
         registration=options.registration,
         timestamps=options.timestamps,
         white_format=options.white_format,
-        progress=_progress("importing"),
+        progress=progress_bar("importing"),
     )
     print(summary.text())
     for assumption in summary.assumptions:
@@ -196,33 +177,12 @@ def import_(options: argparse.Namespace) -> int:
     return OK
 
 
-def verify(options: argparse.Namespace) -> int:
-    """Check a case byte by byte; name what is damaged, changed or missing."""
-    from sln_guide.recording.verify import verify as verify_case
-
-    result = verify_case(options.case, expected_head=options.head, progress=_progress("verifying"))
-    print(result.text())
-    return OK if result.ok and result.complete else NOT_SOUND
-
-
 def recover(options: argparse.Namespace) -> int:
     """Make an index beside a case that was cut short; the damaged original stays as it is."""
     from sln_guide.recording.recovering import recover as recover_case
 
-    result = recover_case(options.case, progress=_progress("recovering"))
+    result = recover_case(options.case, progress=progress_bar("recovering"))
     print(result.text())
-    return OK
-
-
-def export(options: argparse.Namespace) -> int:
-    """Write the raw NIR frames of a case, bit for bit, for other programs."""
-    from sln_guide.export.raw import export_mkv, export_ome_tiff
-    from sln_guide.recording.reader import CaseReader
-
-    write = {"ffv1": export_mkv, "ome-tiff": export_ome_tiff}[options.to]
-    with CaseReader(options.case) as case:
-        write(case, options.out, progress=_progress("exporting"))
-    print(f"{options.out}: the NIR frames of {options.case.name}, and their times beside it")
     return OK
 
 
@@ -313,29 +273,8 @@ def _show(source: PictureSource, options: argparse.Namespace) -> int:
     )
 
 
-def _progress(word: str) -> Callable[[int, int], None]:
-    """Return a function that keeps one line of progress, where somebody watches."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        share = done / max(total, 1)
-        bar = "#" * int(30 * share)
-        end = "\n" if done >= total else ""
-        print(f"\r{word} [{bar:<30}] {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
 def _registration(text: str) -> Registration | Path | str:
     return text if text in ("identity", "none") else Path(text)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be positive, not {text}")
-    return value
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -364,7 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     home = Path.home() / "sln-guide"
     window = argparse.ArgumentParser(add_help=False)
     window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
-    window.add_argument("--seconds", type=_positive, help="close after this time")
+    window.add_argument("--seconds", type=positive, help="close after this time")
     window.add_argument(
         "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
     )
@@ -390,25 +329,19 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--paused", action="store_true", help="do not play at once")
     verb.set_defaults(run=replay)
 
-    verb = verbs.add_parser("process", help="compute a case into tables and video, headless")
-    verb.add_argument("source", type=Path)
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--threshold", type=_positive, metavar="SIGMA")
-    verb.add_argument("--no-video", action="store_true")
-    verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
-    verb.set_defaults(run=process)
+    add_commands(verbs)
 
     verb = verbs.add_parser("import", help="make a case of images, stacks or video")
     verb.add_argument("--nir", type=Path, help="folder, TIFF stack, .npy or video")
     verb.add_argument("--white", type=Path, help="the same, in colour")
     verb.add_argument("--out", type=Path, required=True, metavar="CASE")
-    verb.add_argument("--fps", type=_positive)
+    verb.add_argument("--fps", type=positive)
     verb.add_argument("--timestamps", type=Path, metavar="CSV", help="seconds, a row a frame")
     verb.add_argument("--bit-depth", type=int, choices=range(8, 17), metavar="8..16")
     verb.add_argument("--black-level", type=float, metavar="COUNTS")
-    verb.add_argument("--mm-per-px", type=_positive)
+    verb.add_argument("--mm-per-px", type=positive)
     verb.add_argument("--dark", type=Path, help="dark frame(s), subtracted")
-    verb.add_argument("--exposure-us", type=_positive)
+    verb.add_argument("--exposure-us", type=positive)
     verb.add_argument("--gain-db", type=float)
     verb.add_argument(
         "--registration", type=_registration, metavar="FILE|identity|none", help="NIR to white"
@@ -416,20 +349,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--white-format", metavar="BayerRG8|...", help="if white is a raw mosaic")
     verb.set_defaults(run=import_)
 
-    verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
-    verb.add_argument("case", type=Path)
-    verb.add_argument("--head", metavar="HEX", help="the head of the hash chain, as noted at stop")
-    verb.set_defaults(run=verify)
-
     verb = verbs.add_parser("recover", help="make a case readable that was cut short")
     verb.add_argument("case", type=Path)
     verb.set_defaults(run=recover)
-
-    verb = verbs.add_parser("export", help="raw NIR frames for other programs, bit for bit")
-    verb.add_argument("case", type=Path)
-    verb.add_argument("--to", required=True, choices=["ffv1", "ome-tiff"])
-    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
-    verb.set_defaults(run=export)
 
     verb = verbs.add_parser("cameras", help="list the cameras that answer")
     verb.set_defaults(run=cameras)

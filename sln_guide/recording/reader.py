@@ -309,6 +309,21 @@ class CaseReader:
         """Return the health records, in order."""
         return self._log(records.HEALTH, SessionHealth)
 
+    @property
+    def computation_count(self) -> int:
+        """How many computations are listed (damaged ones included)."""
+        return len(self._topics[records.GUIDANCE].rows)
+
+    def computations(self) -> Iterator[tuple[bytes | None, GuidanceRecord]]:
+        """Yield every computation in order, with the state noted right before it, None if none."""
+        numbers = self._topics[records.SNAPSHOTS].rows["number"].astype(np.int64)
+        used = 0
+        for number, record in self._numbered(records.GUIDANCE, GuidanceRecord):
+            before = int(np.searchsorted(numbers, number))
+            state = self._snapshot(before - 1) if before > used else None
+            used = before
+            yield state, record
+
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return (record number, state) of each snapshot: it holds before that record."""
         found = []
@@ -316,6 +331,12 @@ class CaseReader:
             record = self._record(records.SNAPSHOTS, index)
             found.append((record.number, bytes(record.data)))
         return found
+
+    def _snapshot(self, index: int) -> bytes | None:
+        try:
+            return bytes(self._record(records.SNAPSHOTS, index).data)
+        except DamagedError:
+            return None
 
     def attachment_names(self) -> tuple[str, ...]:
         """Return the names of the attachments."""
@@ -384,11 +405,13 @@ class CaseReader:
 
     def _log(self, topic: str, kind: type[Any]) -> list[Any]:
         """Return the readable records of a topic; damaged ones go to `problems`, once."""
-        found = []
+        return [record for _, record in self._numbered(topic, kind)]
+
+    def _numbered(self, topic: str, kind: type[Any]) -> Iterator[tuple[int, Any]]:
         for index in range(len(self._topics[topic].rows)):
             try:
                 record = self._record(topic, index)
-                found.append(records.from_json(record.data, kind, what=f"{topic} {index}"))
+                content = records.from_json(record.data, kind, what=f"{topic} {index}")
             except RecordingError as error:
                 problem = self._problem(topic, index, str(error))
                 if isinstance(error, DamagedError):
@@ -396,7 +419,8 @@ class CaseReader:
                 with self._lock:
                     if problem not in self._problems:
                         self._problems.append(problem)
-        return found
+            else:
+                yield record.number, content
 
     def _gap_records(self) -> list[GapRecord]:
         return self._log(records.GAPS, GapRecord)

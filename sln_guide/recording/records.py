@@ -421,7 +421,7 @@ def guidance_record(guidance: Guidance, digest: str) -> GuidanceRecord:
         white=None if pair.white is None else frame_ref(pair.white),
         skew_ns=pair.skew_ns,
         settings=guidance.settings,
-        detections=tuple(_detection_record(d) for d in guidance.detections),
+        detections=tuple(map(detection_record, guidance.detections)),
         digest=digest,
         limit_sbr=guidance.limit_sbr,
         false_calls_per_field=guidance.false_calls_per_field,
@@ -433,7 +433,8 @@ def guidance_record(guidance: Guidance, digest: str) -> GuidanceRecord:
     )
 
 
-def _detection_record(detection: Detection) -> DetectionRecord:
+def detection_record(detection: Detection) -> DetectionRecord:
+    """Return what a case keeps of ``detection``."""
     return DetectionRecord(
         **{name: getattr(detection, name) for name in DetectionRecord.__struct_fields__}
     )

@@ -1,0 +1,138 @@
+"""`verify_as_seen`: every computation a case logged, made again and compared bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sln_guide.export.recomputing import Recomputed, recompute
+from sln_guide.guidance import Guidance
+from sln_guide.recording import CaseReader, DetectionRecord, digest
+from sln_guide.recording.records import detection_record
+from sln_guide.recording.writer import software_versions
+
+POSITION_TOLERANCE_PX = 0.05
+RELATIVE_TOLERANCE = 1e-3
+MOST_NAMED = 10
+_POSITIONS = ("x_px", "y_px", "x_white_px", "y_white_px")
+_MEASURES = ("area_px", "signal", "sbr", "cnr", "significance", "saturated_fraction")
+
+
+@dataclass(slots=True)
+class AsSeen:
+    """What came of it. ``within`` differ by less than the tolerance, as on another processor.
+
+    Attributes
+    ----------
+    same, within, different
+        Computations with the same digest, with the same findings within tolerance, and others.
+    not_made
+        Those that could not be made again, by reason.
+    named
+        The first differences, in plain words.
+    other_software
+        What recorded the case and is another version here.
+    """
+
+    same: int = 0
+    within: int = 0
+    different: int = 0
+    not_made: Counter[str] = field(default_factory=Counter)
+    named: list[str] = field(default_factory=list)
+    other_software: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was computed again, and all of it is as it was."""
+        return self.different == 0 and self.same + self.within > 0
+
+    def text(self) -> str:
+        """Say it in a few lines."""
+        total = self.same + self.within + self.different
+        verdict = (
+            "as seen" if self.ok else "NOT AS SEEN" if self.different else "nothing to compare"
+        )
+        lines = [f"  replay: {verdict}: {self.same} of {total} computations bit for bit the same"]
+        if self.within:
+            lines.append(
+                f"  {self.within} within tolerance ({POSITION_TOLERANCE_PX:g} px, "
+                f"{RELATIVE_TOLERANCE:g} of a measure)"
+            )
+        if self.different:
+            lines.append(f"  {self.different} differ:")
+            lines += [f"    {what}" for what in self.named]
+        lines += [f"  {n} not made again: {why}" for why, n in self.not_made.items()]
+        if self.other_software and (self.within or self.different):
+            lines.append(f"  recorded with other software: {', '.join(self.other_software)}")
+        return "\n".join(lines)
+
+
+def verify_as_seen(
+    case: CaseReader, *, progress: Callable[[int, int], None] | None = None
+) -> AsSeen:
+    """Make every computation that ``case`` logged again, and compare the digests.
+
+    The same bytes are promised with the same software on the same kind of processor; elsewhere the
+    same findings within `POSITION_TOLERANCE_PX` and `RELATIVE_TOLERANCE`.
+
+    Raises
+    ------
+    RecordingError
+        When the case cannot be read.
+    """
+    here = software_versions()
+    result = AsSeen(
+        other_software=tuple(
+            f"{name} {made}" for name, made in case.software.items() if here.get(name) != made
+        )
+    )
+    total = case.computation_count
+    for done, made in enumerate(recompute(case), 1):
+        _judge(result, made)
+        if progress is not None:
+            progress(done, total)
+    return result
+
+
+def _judge(result: AsSeen, made: Recomputed) -> None:
+    if made.guidance is None:
+        result.not_made[made.reason] += 1
+    elif digest(made.guidance) == made.logged.digest:
+        result.same += 1
+    else:
+        difference = _difference(made.logged.detections, made.guidance)
+        if difference is None:
+            result.within += 1
+            return
+        result.different += 1
+        if len(result.named) < MOST_NAMED:
+            result.named.append(
+                f"{made.time_s:.3f} s, NIR sequence {made.logged.nir.sequence}: {difference}"
+            )
+
+
+def _difference(logged: tuple[DetectionRecord, ...], guidance: Guidance) -> str | None:
+    """Return the first difference beyond tolerance, None where there is none."""
+    now = tuple(map(detection_record, guidance.detections))
+    if len(now) != len(logged):
+        return f"{len(logged)} findings then, {len(now)} now"
+    for before, after in zip(logged, now, strict=True):
+        for name in ("kind", "confirmed", "coasted", "track_id", "node_number"):
+            if getattr(before, name) != getattr(after, name):
+                return f"{name} {getattr(before, name)} then, {getattr(after, name)} now"
+        for name in (*_POSITIONS, *_MEASURES):
+            relative = name in _MEASURES
+            if not _near(getattr(before, name), getattr(after, name), relative=relative):
+                return f"{name} {getattr(before, name)} then, {getattr(after, name)} now"
+    return None
+
+
+def _near(before: float | None, after: float | None, *, relative: bool) -> bool:
+    if before is None or after is None or not math.isfinite(after):
+        # JSON has no numbers that are not finite: they stand as null in the log
+        return before is None and (after is None or not math.isfinite(after))
+    if relative:
+        return math.isclose(before, after, rel_tol=RELATIVE_TOLERANCE, abs_tol=RELATIVE_TOLERANCE)
+    return abs(before - after) <= POSITION_TOLERANCE_PX

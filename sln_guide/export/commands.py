@@ -1,0 +1,138 @@
+"""The commands that derive something from cases: process, what-if, export, verify."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sln_guide.guidance import Settings
+from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_commands(verbs: Verbs) -> None:
+    """Add them to the parser."""
+    verb = verbs.add_parser("process", help="compute cases into tables and video, headless")
+    verb.add_argument("source", type=Path, nargs="+", help="a case; several, or a folder of cases")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--threshold", type=positive, metavar="SIGMA")
+    verb.add_argument("--no-video", action="store_true")
+    verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
+    verb.add_argument(
+        "--workers", type=int, metavar="N", help="processes, for several cases; else all cores"
+    )
+    verb.set_defaults(run=process)
+
+    verb = verbs.add_parser("what-if", help="what other settings change: nodes gained, lost, moved")
+    verb.add_argument("case", type=Path)
+    verb.add_argument("--threshold", type=positive, metavar="SIGMA")
+    verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
+    verb.set_defaults(run=show_difference)
+
+    verb = verbs.add_parser("export", help="raw NIR frames for other programs, bit for bit")
+    verb.add_argument("case", type=Path)
+    verb.add_argument("--to", required=True, choices=["ffv1", "ome-tiff"])
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
+    verb.set_defaults(run=export)
+
+    verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
+    verb.add_argument("case", type=Path)
+    verb.add_argument("--head", metavar="HEX", help="the head of the hash chain, as noted at stop")
+    verb.add_argument(
+        "--replay", action="store_true", help="compute everything that was seen again, and compare"
+    )
+    verb.set_defaults(run=verify)
+
+
+def process(options: argparse.Namespace) -> int:
+    """Compute a case headless into tables, video and summary; or many, and one table of all."""
+    from sln_guide.export.batch import cases_in, process_many
+    from sln_guide.export.process import process_case
+    from sln_guide.recording.folder import part_paths
+    from sln_guide.recording.reader import CaseReader
+    from sln_guide.warm_up import warm_up
+
+    settings = None if options.threshold is None else Settings(threshold_sigma=options.threshold)
+    only = options.source[0]
+    if len(options.source) == 1 and (part_paths(only) or not any(only.glob("*.case"))):
+        with CaseReader(only) as case:
+            summary = process_case(
+                case,
+                options.out,
+                settings=settings,
+                video=not options.no_video,
+                force=options.force,
+                progress=progress_bar("processing"),
+            )
+        print(summary.text())
+        return OK if summary.complete else PARTIAL
+    cases = cases_in(options.source)
+    with CaseReader(cases[0]) as case:
+        warm_up(case.rig)  # once, before the workers: they load what it compiled
+    batch = process_many(
+        cases,
+        options.out,
+        settings=settings,
+        video=not options.no_video,
+        workers=options.workers,
+        progress=progress_bar("processing"),
+    )
+    print(batch.text())
+    return OK if batch.complete else PARTIAL
+
+
+def show_difference(options: argparse.Namespace) -> int:
+    """Compute a case again with other settings; tell the nodes gained, lost and moved."""
+    from sln_guide.export.folder import OutputFolder
+    from sln_guide.export.what_if import what_if
+    from sln_guide.recording.reader import CaseReader
+
+    def change(settings: Settings) -> Settings:
+        threshold = options.threshold
+        return settings if threshold is None else replace(settings, threshold_sigma=threshold)
+
+    with CaseReader(options.case) as case:
+        difference = what_if(case, change, progress=progress_bar("computing again"))
+    if options.out is not None:
+        out: Path = options.out
+        with OutputFolder(out.parent, (out.name,), force=True) as folder:
+            folder.partial(out.name).write_bytes(difference.to_json())
+            folder.publish()
+    print(difference.text())
+    return OK
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write the raw NIR frames of a case, bit for bit, for other programs."""
+    from sln_guide.export.raw import export_mkv, export_ome_tiff
+    from sln_guide.recording.reader import CaseReader
+
+    write = {"ffv1": export_mkv, "ome-tiff": export_ome_tiff}[options.to]
+    with CaseReader(options.case) as case:
+        summary = write(case, options.out, progress=progress_bar("exporting"))
+    print(summary.text())
+    return OK if summary.complete else PARTIAL
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check a case byte by byte, and on request what was seen; name what is wrong."""
+    from sln_guide.recording.verify import verify as verify_case
+
+    result = verify_case(
+        options.case, expected_head=options.head, progress=progress_bar("verifying")
+    )
+    print(result.text())
+    sound = result.ok and result.complete
+    if options.replay:
+        from sln_guide.export.as_seen import verify_as_seen
+        from sln_guide.recording.reader import CaseReader
+
+        with CaseReader(options.case) as case:
+            seen = verify_as_seen(case, progress=progress_bar("computing again"))
+        print(seen.text())
+        sound &= seen.ok
+    return OK if sound else NOT_SOUND

@@ -1,0 +1,195 @@
+"""What was seen is computed again, bit for bit; what other settings change is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hardware.frame import Frame
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, Rig, load_rig
+from sln_guide import pipeline
+from sln_guide.export import recomputing
+from sln_guide.export.as_seen import verify_as_seen
+from sln_guide.export.what_if import Fate, what_if
+from sln_guide.guidance import Guidance, Pair, Role, Settings
+from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+
+FRAMES = 30
+
+
+@pytest.fixture(scope="module")
+def small_rig() -> Rig:
+    demo = load_rig("demo")
+    return msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=3, width=320, height=256),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs(small_rig: Rig) -> list[tuple[Frame, Frame]]:
+    assert small_rig.phantom is not None
+    phantom = Phantom(small_rig.phantom, small_rig)
+    return [
+        (phantom.frame("nir", 1500 + 4 * i), phantom.frame("white", 1500 + 4 * i))
+        for i in range(FRAMES)
+    ]
+
+
+def no_change(guidance: Guidance) -> Guidance:
+    return guidance
+
+
+@pytest.fixture
+def record(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> Callable[..., Path]:
+    """Record as a session does: a state now and then, and some computations the frames of which
+    came before the recording."""
+
+    def make(
+        *,
+        forge: Callable[[Guidance], Guidance] = no_change,
+        first_recorded: int = 0,
+        leave_out: frozenset[int] = frozenset(),
+        snapshots: frozenset[int] = frozenset({0, 20}),
+    ) -> Path:
+        folder = tmp_path / "seen.case"
+        setup = pipeline.Setup.from_rig(small_rig)
+        state = pipeline.initial_state(setup)
+        with CaseWriter(folder, rig=small_rig, settings=Settings(threshold_sigma=4.0)) as case:
+            for index, (nir, white) in enumerate(pairs):
+                if index >= first_recorded:
+                    case.write_frame(Role.WHITE, white)
+                    case.write_frame(Role.NIR, nir)
+                if index in snapshots:
+                    case.write_snapshot(state.snapshot())
+                settings = Settings(threshold_sigma=4.0 if index < 25 else 5.0)
+                skew_ns = white.mid_exposure_ns - nir.mid_exposure_ns
+                state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), settings)
+                if index not in leave_out:
+                    case.write_guidance(forge(guidance) if index == 12 else guidance)
+        return folder
+
+    return make
+
+
+def test_what_was_seen_is_computed_again_bit_for_bit(record: Callable[..., Path]) -> None:
+    told: list[tuple[int, int]] = []
+    with CaseReader(record()) as case:
+        result = verify_as_seen(case, progress=lambda *step: told.append(step))
+    assert result.ok, result.text()
+    assert (result.same, result.within, result.different) == (FRAMES, 0, 0)
+    assert told[-1] == (FRAMES, FRAMES)
+    assert f"as seen: {FRAMES} of {FRAMES}" in result.text()
+
+
+def test_a_difference_is_named_and_makes_no_other(record: Callable[..., Path]) -> None:
+    def elsewhere(guidance: Guidance) -> Guidance:
+        first, *others = guidance.detections
+        return replace(guidance, detections=(replace(first, x_px=first.x_px + 1.0), *others))
+
+    with CaseReader(record(forge=elsewhere)) as case:
+        result = verify_as_seen(case)
+    assert not result.ok
+    assert (result.same, result.different) == (FRAMES - 1, 1)
+    assert "x_px" in result.text()
+    assert "NOT AS SEEN" in result.text()
+
+
+def test_a_hair_is_within_tolerance_and_a_missing_finding_is_not(
+    record: Callable[..., Path],
+) -> None:
+    def hair(guidance: Guidance) -> Guidance:
+        first, *others = guidance.detections
+        return replace(guidance, detections=(replace(first, x_px=first.x_px + 0.001), *others))
+
+    with CaseReader(record(forge=hair)) as case:
+        result = verify_as_seen(case)
+    assert result.ok
+    assert (result.within, result.different) == (1, 0)
+    assert "within tolerance" in result.text()
+
+
+def test_other_findings_are_counted(record: Callable[..., Path]) -> None:
+    with CaseReader(record(forge=lambda guidance: replace(guidance, detections=()))) as case:
+        assert "0 findings then" in verify_as_seen(case).text()
+
+
+def test_what_cannot_be_made_again_is_said_and_the_rest_goes_on(
+    record: Callable[..., Path],
+) -> None:
+    with CaseReader(record(first_recorded=3, leave_out=frozenset({10}))) as case:
+        result = verify_as_seen(case)
+    # 0 lacks its frame; 1 to 19 follow from it or from the one left out, until the next state
+    assert result.same == 10
+    assert result.ok
+    assert result.not_made == {recomputing.NO_FRAME: 1, recomputing.NO_STATE: 18}
+    assert "18 not made again: the state before it is not in the case" in result.text()
+
+
+def test_nothing_to_compare_is_not_as_seen(record: Callable[..., Path]) -> None:
+    with CaseReader(record(snapshots=frozenset())) as case:
+        result = verify_as_seen(case)
+    assert not result.ok
+    assert "nothing to compare" in result.text()
+
+
+def test_unchanged_settings_change_no_node(record: Callable[..., Path]) -> None:
+    with CaseReader(record()) as case:
+        difference = what_if(case, lambda settings: settings)
+    assert difference.compared == FRAMES
+    assert difference.nodes
+    assert {node.fate for node in difference.nodes} == {Fate.KEPT}
+    assert all(node.moved_px == 0.0 for node in difference.nodes)
+
+
+def test_a_high_threshold_loses_nodes_and_a_low_one_gains_them(record: Callable[..., Path]) -> None:
+    folder = record()
+    with CaseReader(folder) as case:
+        lost = what_if(case, lambda settings: replace(settings, threshold_sigma=20.0))
+        assert lost.of(Fate.LOST)
+        assert not lost.of(Fate.GAINED)
+        assert lost.settings.threshold_sigma == 20.0
+        assert "lost: track" in lost.text()
+        gained = what_if(case, lambda settings: replace(settings, threshold_sigma=1.5))
+        assert not gained.of(Fate.LOST)
+        again = msgspec.json.decode(gained.to_json())
+        assert len(again["nodes"]) == len(gained.nodes)
+
+
+def test_nodes_recorded_elsewhere_are_moved(record: Callable[..., Path]) -> None:
+    with CaseReader(record()) as case:
+        made = list(recomputing.recompute(case, lambda settings: settings))
+        nodes = {d.track_id for m in made for d in m.logged.detections if d.node_number}
+        logged = [
+            msgspec.structs.replace(
+                m.logged,
+                detections=tuple(
+                    msgspec.structs.replace(d, x_px=(d.x_px or 0.0) + 3.0)
+                    for d in m.logged.detections
+                ),
+            )
+            for m in made
+        ]
+        assert nodes
+        moved = [replace(m, logged=each) for m, each in zip(made, logged, strict=True)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sln_guide.export.what_if.recompute", lambda *_: iter(moved))
+            difference = what_if(case, lambda settings: settings)
+    assert {node.fate for node in difference.nodes} == {Fate.MOVED}
+    assert difference.nodes[0].moved_px == pytest.approx(3.0)
+    assert difference.nodes[0].moved_mm == pytest.approx(1.2)
+
+
+def test_without_a_log_there_is_nothing_to_compare_with(
+    make_case: Callable[..., Path], make_frame: Callable[..., Frame]
+) -> None:
+    with CaseReader(make_case([(Role.NIR, make_frame())])) as case:
+        assert not verify_as_seen(case).ok
+        with pytest.raises(RecordingError, match="no guidance log"):
+            what_if(case, lambda settings: settings)
