@@ -35,6 +35,7 @@ class Drawing:
         self._nir_thumbnail: NDArray[np.uint32] | None = None
         self._generation_shown = 0
         self._reference: tuple[Frame, NDArray[np.float32]] | None = None
+        self._small: tuple[Frame, NDArray[np.float32]] | None = None
 
     def picture(
         self,
@@ -116,12 +117,15 @@ class Drawing:
         own = guidance.pair.white
         if own is self._white:
             return (0.0, 0.0)
-        if self._reference is None or self._reference[0] is not own:
-            self._reference = (own, luminance_small(own))
-        small = luminance_small(self._white)
-        shift = None
-        if small.shape == self._reference[1].shape:
-            shift = shift_between(self._reference[1], small)
+        reference = guidance.white_small
+        if reference is None:  # guidance that was recorded without it
+            if self._reference is None or self._reference[0] is not own:
+                self._reference = (own, luminance_small(own))
+            reference = self._reference[1]
+        if self._small is None or self._small[0] is not self._white:
+            self._small = (self._white, luminance_small(self._white))
+        small = self._small[1]
+        shift = shift_between(reference, small) if small.shape == reference.shape else None
         if shift is None:
             return (math.nan, math.nan)
         px_per_small = own.width / small.shape[1]

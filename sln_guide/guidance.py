@@ -218,6 +218,9 @@ class Guidance:
         Time per stage; not part of the digest.
     flags
         Plain words about the whole frame, such as "constant image", "light step".
+    white_small
+        `core.motion.luminance_small` of the pair's white frame; not part of the digest. None: not
+        at hand.
     """
 
     generation: int
@@ -237,6 +240,7 @@ class Guidance:
     settings: Settings
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
+    white_small: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Field
-from sln_guide.core.motion import luminance_small, shift_between
+from sln_guide.core.motion import shift_between
 from sln_guide.guidance import Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
@@ -126,7 +126,9 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         analyser = Analyser(_matching(setup, nir, flags))
     analysis = analyser.analyse(nir, pair.white, setup.registration, settings.threshold_sigma)
 
-    motion_px, white_small = _tissue_motion(state, pair)
+    analysed = time.perf_counter_ns()
+    white_small = analysis.white_small
+    motion_px = _tissue_motion(state, pair, white_small)
     moved = time.perf_counter_ns()
     tracks, detections = track(
         state.tracks,
@@ -165,8 +167,13 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         registration=setup.registration,
         settings=settings,
         stage_ms=dict(analysis.stage_ms)
-        | {"track": (ended - moved) / 1e6, "step": (ended - began) / 1e6},
+        | {
+            "motion": (moved - analysed) / 1e6,
+            "track": (ended - moved) / 1e6,
+            "step": (ended - began) / 1e6,
+        },
         flags=analysis.flags + tuple(flags),
+        white_small=white_small,
     )
     after = State(
         setup, analyser, tracks, guidance.generation, full_scale, nir.mid_exposure_ns, white_small
@@ -188,22 +195,19 @@ def _node_max_px(optics: Optics) -> float | None:
 
 
 def _tissue_motion(
-    state: State, pair: Pair
-) -> tuple[tuple[float, float], NDArray[np.float32] | None]:
+    state: State, pair: Pair, small: NDArray[np.float32] | None
+) -> tuple[float, float]:
     """Return how far tissue moved since the last step [NIR px], (0, 0) where it cannot be told."""
-    if pair.white is None or state.setup.registration.kind == "none":
-        return (0.0, 0.0), None
-    small = luminance_small(pair.white)
     before = state.white_small
-    if before is None or before.shape != small.shape:
-        return (0.0, 0.0), small
+    if pair.white is None or small is None or before is None or before.shape != small.shape:
+        return 0.0, 0.0
     shift = shift_between(before, small)
     if shift is None:
-        return (0.0, 0.0), small
+        return 0.0, 0.0
     px_per_small = pair.white.width / small.shape[1]
     return white_to_nir_shift(
         state.setup.registration, (shift[0] * px_per_small, shift[1] * px_per_small)
-    ), small
+    )
 
 
 def white_to_nir_shift(

@@ -8,10 +8,12 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.phantom import Phantom
 from hardware.rig import IDENTITY, PhantomSpec, Registration, Rig, load_rig
+from sln_guide.core.motion import luminance_small
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Guidance, Pair, Settings, View
 from sln_guide.pipeline import Setup, initial_state, step
@@ -79,6 +81,34 @@ def test_a_cut_is_not_taken_for_stillness(pair: Pair, guidance: Guidance) -> Non
     picture = drawing.picture(None, replace(pair.white, pixels=noise), guidance, Settings())
     assert picture is not None
     assert all(math.isnan(shift) for shift in picture.white_shift_px)
+
+
+def test_no_white_frame_is_reduced_twice(
+    pair: Pair, guidance: Guidance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guidance brings its own; one that is shown again (a new NIR frame came) is kept."""
+    reduced: list[Frame] = []
+
+    def counted(white: Frame) -> NDArray[np.float32]:
+        reduced.append(white)
+        return luminance_small(white)
+
+    monkeypatch.setattr("sln_guide.drawing.luminance_small", counted)
+    assert pair.white is not None
+    later = moved(pair.white, 8, -4)
+    for given in (guidance, replace(guidance, white_small=None)):
+        reduced.clear()
+        drawing = Drawing(REGISTERED)
+        drawing.picture(pair.nir, pair.white, given, Settings())
+        assert reduced == []
+        shifts = []
+        for white in (later, None, None):
+            picture = drawing.picture(None, white, given, Settings())
+            assert picture is not None
+            shifts.append(picture.white_shift_px)
+        assert [id(white) for white in reduced].count(id(later)) == 1
+        assert len(reduced) == (1 if given is guidance else 2)
+        assert len(set(shifts)) == 1
 
 
 def test_without_registration_there_is_no_overlay(pair: Pair, guidance: Guidance) -> None:

@@ -1,16 +1,21 @@
-"""`SpotFinder`: peaks of significance become spots: measured, and taken for what they look like."""
+"""Peaks of significance become spots: measured, and taken for what they look like.
+
+Private to `core.analysis`. One kernel does it all and fills a table; `spots_of` reads it.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
-from sln_guide.core.grid import exp_into
+from sln_guide.core.grid import exp_into, select
 from sln_guide.core.label import label_into, moments_into
+from sln_guide.core.pyramid import Pyramid, support_at
 from sln_guide.core.spot import Spot
 from sln_guide.core.spots import (
     RAYS,
@@ -27,8 +32,6 @@ _MOST_PEAKS = 256
 _MOST_SPOTS = 48
 _SECTORS = 8
 _ROUNDS = 4
-_TURN = 2 * np.pi * np.arange(RAYS) / RAYS
-_COS, _SIN = np.cos(_TURN), np.sin(_TURN)
 _Z95 = 1.96
 _WOBBLE = 2.5
 """Noise also moves the contour: by this factor errors exceed those at a fixed one (measured)."""
@@ -48,303 +51,402 @@ _REACH = 0.6
 _CHANNEL_ELONGATION = 3.0
 _NODE_OVER_CHANNEL = 1.6
 """A node on a channel is brighter than the channel's median by this factor, in the logarithm."""
+_INJECTION_SIGNIFICANCE = 99.0
+
+_KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION)
+_NODE, _CHANNEL, _INJECTION = range(3)
+_COLUMNS = 16
+(
+    _KIND,
+    _X,
+    _Y,
+    _AREA,
+    _SIGNAL,
+    _SBR,
+    _SBR_ERROR,
+    _CNR,
+    _CNR_ERROR,
+    _SIGNIFICANCE,
+    _SATURATED,
+    _HIDDEN,
+    _OPEN,
+) = range(13)
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
+class Finder(NamedTuple):
+    """Workspace for one geometry. ``table`` (spots, columns) and ``contours`` are what is found."""
+
+    table: NDArray[np.float64]
+    contours: NDArray[np.float32]
+    sigmas: NDArray[np.float64]
+    smooth_of: NDArray[np.int64]
+    support_of: NDArray[np.int64]
+    peak_r: NDArray[np.int64]
+    peak_c: NDArray[np.int64]
+    order: NDArray[np.int64]
+    ring: NDArray[np.float64]
+    ring_seen: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    scratch: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    reached: NDArray[np.bool_]
+    taken: NDArray[np.bool_]
+    ground: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    moments: NDArray[np.float64]
+    lines: NDArray[np.float64]
+    told: NDArray[np.bool_]
+    sample: NDArray[np.float32]
+    windows: NDArray[np.float32]
+    others: NDArray[np.bool_]
+
+
+def finder(
+    geometry: Geometry, smooth_of: NDArray[np.int64], support_of: NDArray[np.int64]
+) -> Finder:
+    """Make the workspace. ``smooth_of``, ``support_of``: each spot size's blurs in the pyramid."""
+    shape = (geometry.rows, geometry.cols)
+    cells = shape[0] * shape[1] + 1
+    most_regions = (shape[0] // 2 + 1) * (shape[1] // 2 + 1) + 1
+    widest = (2 * _reach_of(geometry.spot_sigmas[-1]) + 1) ** 2
+    return Finder(
+        np.zeros((_MOST_SPOTS, _COLUMNS)),
+        np.zeros((_MOST_SPOTS, RAYS, 2), np.float32),
+        np.array(geometry.spot_sigmas),
+        smooth_of,
+        support_of,
+        np.zeros(_MOST_PEAKS, np.int64),
+        np.zeros(_MOST_PEAKS, np.int64),
+        np.zeros(_MOST_PEAKS, np.int64),
+        np.zeros(_SECTORS),
+        np.zeros(_SECTORS),
+        np.zeros(RAYS),
+        np.zeros(RAYS),
+        np.zeros(10),
+        np.zeros(shape, np.bool_),
+        np.zeros(shape, np.bool_),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.int32),
+        np.zeros(cells, np.int32),
+        np.zeros((most_regions, 6)),
+        np.zeros(most_regions),
+        np.zeros(most_regions, np.bool_),
+        np.zeros(cells, np.float32),
+        np.zeros((4, widest), np.float32),
+        np.zeros(widest, np.bool_),
+    )
+
+
+class Seen(NamedTuple):
     """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
 
-    ``local``: significance; ``scale``: int32, index of the spot size that gave it; ``residual``:
-    log NIR without trend and colour; ``smooth``: one blur of it for each spot size (S, rows,
-    cols); ``mean``: counts; ``usable``; ``judge``: uint8; ``full``: saturated share; ``noise``: of
-    a block's mean [counts]; ``unit``: counts to counts/(ms*gain).
+    ``local``: significance; ``which``: uint8, index of the spot size that gave it; ``residual``:
+    log NIR without trend and colour; ``pyramid``: its blurs; ``mean``: counts; ``usable``;
+    ``judge``: uint8; ``full``: saturated share; ``site``: int32, 0 or the injection site.
     """
 
     local: NDArray[np.float32]
-    scale: NDArray[np.int32]
+    which: NDArray[np.uint8]
     residual: NDArray[np.float32]
-    smooth: tuple[NDArray[np.float32], ...]
-    support: tuple[NDArray[np.float32], ...]
+    pyramid: Pyramid
     mean: NDArray[np.float32]
     usable: NDArray[np.float32]
     judge: NDArray[np.uint8]
     full: NDArray[np.float32]
-    noise: float
-    unit: float
+    site: NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """How a peak stands in its surroundings; ``height`` is log(1 + contrast)."""
-
-    height: float
-    level: float
-    isolation: float
-    sectors_seen: int
-    support: float
+@nb.njit(nogil=True, cache=True)
+def _reach_of(sigma):  # type: ignore[no-untyped-def]
+    """Half of the window around a spot of ``sigma`` in which it is measured [cells]."""
+    return math.ceil(4.0 * sigma) + 4
 
 
-class SpotFinder:
-    """Finds and measures spots of one geometry; keeps nothing from frame to frame."""
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def find_into(f, seen, threshold, noise, unit, sites):  # type: ignore[no-untyped-def]
+    """Fill the finder's table, injection sites first, then the most significant.
 
-    def __init__(self, geometry: Geometry) -> None:
-        self._geometry = geometry
-        shape = (geometry.rows, geometry.cols)
-        self._peak_r = np.zeros(_MOST_PEAKS, np.int64)
-        self._peak_c = np.zeros(_MOST_PEAKS, np.int64)
-        self._ring = np.zeros(_SECTORS)
-        self._ring_seen = np.zeros(_SECTORS)
-        self._radius, self._scratch = np.zeros(RAYS), np.zeros(RAYS)
-        self._sums = np.zeros(9)
-        self._labels = np.zeros(shape, np.int32)
-        self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
+    ``noise`` of a block's mean [counts], ``unit``: counts to counts/(ms*gain). Returns how many
+    spots there are, and whether there were more than can be told.
+    """
+    local = seen.local
+    rows, cols = local.shape
+    reach = max(1, int(f.sigmas[0] + 0.5))
+    found = find_peaks_into(f.peak_r, f.peak_c, local, threshold, reach)
+    peaks = min(found, _MOST_PEAKS)
+    _sort_peaks(f, local, peaks)
+    limit = np.float32(_REACH) * threshold
+    for r in range(rows):
+        for c in range(cols):
+            f.reached[r, c] = local[r, c] > limit
+            f.taken[r, c] = False
+            f.ground[r, c] = seen.usable[r, c]
+    regions = label_into(f.labels, f.reached, f.parent)
+    moments_into(f.moments[: regions + 1], f.labels)
+    f.lines[: regions + 1] = np.nan
+    f.told[: regions + 1] = False
+    count = 0
+    for k in range(1, min(sites, _MOST_SPOTS) + 1):
+        _region_into(f, count, seen, seen.site, k, noise, unit)
+        f.table[count, _KIND] = _INJECTION
+        f.table[count, _SIGNIFICANCE] = _INJECTION_SIGNIFICANCE
+        count += 1
+    # a second round, because a neighbour found later may be what hid a node's own slope
+    for last in range(2):
+        left = 0
+        for i in range(peaks):
+            k = f.order[i]
+            r, c = f.peak_r[k], f.peak_c[k]
+            if f.taken[r, c] or seen.judge[r, c] & _NEAR_INJECTION:
+                continue
+            if count >= _MOST_SPOTS:
+                return count, True
+            shape = _survey(f, seen, r, c)
+            region = f.labels[r, c]
+            if _stands_alone(shape) and not _on_channel(f, seen, shape, region):
+                if _node_into(f, count, seen, r, c, shape, noise, unit):
+                    count += 1
+                    for y in range(rows):
+                        for x in range(cols):
+                            if f.taken[y, x]:
+                                f.ground[y, x] = np.float32(0)
+            elif last == 0:
+                f.order[left] = k
+                left += 1
+            elif _is_channel(f, region) and not f.told[region]:
+                f.told[region] = True
+                _region_into(f, count, seen, f.labels, region, noise, unit)
+                f.table[count, _KIND] = _CHANNEL
+                f.table[count, _SIGNIFICANCE] = local[r, c]
+                count += 1
+        peaks = left
+    return count, found > _MOST_PEAKS
 
-    def find(
-        self, seen: Seen, threshold_sigma: float, injections: list[NDArray[np.bool_]]
-    ) -> tuple[list[Spot], bool]:
-        """Return spots, most significant first, and whether there were more than can be told."""
-        local = seen.local
-        reach = max(1, round(self._geometry.spot_sigmas[0]))
-        found = find_peaks_into(
-            self._peak_r, self._peak_c, local, np.float32(threshold_sigma), reach
-        )
-        count = min(found, _MOST_PEAKS)
-        order = sorted(range(count), key=lambda k: -local[self._peak_r[k], self._peak_c[k]])
-        bright = local > _BRIGHT
-        regions = label_into(
-            self._labels, local > np.float32(_REACH * threshold_sigma), self._parent
-        )
-        self._moments = np.zeros((regions + 1, 6))
-        moments_into(self._moments, self._labels)
-        spots = [self._injection(seen, region) for region in injections]
-        taken = np.zeros(local.shape, np.bool_)
-        open_ground = seen.usable.copy()
-        channels: set[int] = set()
-        # a second round, because a neighbour found later may be what hid a node's own slope
-        for last in (False, True):
-            left = []
-            for k in order:
-                r, c = int(self._peak_r[k]), int(self._peak_c[k])
-                if taken[r, c] or int(seen.judge[r, c]) & _NEAR_INJECTION:
-                    continue
-                if len(spots) >= _MOST_SPOTS:
-                    return spots, True
-                shape = self._survey(seen, open_ground, r, c)
-                if self._stands_alone(shape) and not self._on_channel(seen, shape, r, c):
-                    spot = self._node(seen, r, c, shape, bright, taken)
-                    if spot is not None:
-                        spots.append(spot)
-                        open_ground[taken] = 0.0
-                elif not last:
-                    left.append(k)
-                else:
-                    region = int(self._labels[r, c])
-                    if region not in channels and self._is_channel(region):
-                        channels.add(region)
-                        spots.append(self._channel(seen, region, r, c))
-            order = left
-        return spots, found > _MOST_PEAKS
 
-    @staticmethod
-    def _stands_alone(shape: _Shape) -> bool:
-        """Whether light falls off on every side that can be seen, and most sides can."""
-        if shape.isolation < _ISOLATED:
-            return False
-        return shape.sectors_seen >= 6 or (shape.sectors_seen == 5 and shape.support >= _CLEAR)
+@nb.njit(nogil=True, cache=True)
+def _sort_peaks(f, local, peaks):  # type: ignore[no-untyped-def]
+    """Order peaks by falling significance, equal ones as they were found."""
+    order = f.order
+    for i in range(peaks):
+        v = local[f.peak_r[i], f.peak_c[i]]
+        j = i
+        while j > 0 and local[f.peak_r[order[j - 1]], f.peak_c[order[j - 1]]] < v:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = i
 
-    def _on_channel(self, seen: Seen, shape: _Shape, r: int, c: int) -> bool:
-        """Whether the peak is but a bright place of a channel: not much brighter than its line."""
-        region = int(self._labels[r, c])
-        if shape.isolation >= _CLEARLY_ALONE or not self._is_channel(region):
-            return False
-        line = seen.residual[self._labels == region]
-        return shape.height < _NODE_OVER_CHANNEL * (float(np.median(line)) - shape.level)
 
-    def _survey(self, seen: Seen, ground: NDArray[np.float32], r: int, c: int) -> _Shape:
-        k = int(seen.scale[r, c])
-        sigma = self._geometry.spot_sigmas[k]
-        smooth = seen.smooth[k]
-        height, level, isolation, count = stand_of(
-            self._ring, self._ring_seen, self._scratch, smooth, ground, r, c, sigma
-        )
-        return _Shape(height, level, isolation, count, float(seen.support[k][r, c]))
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _survey(f, seen, r, c):  # type: ignore[no-untyped-def]
+    """Return how a peak stands in its surroundings.
 
-    def _is_channel(self, region: int) -> bool:
-        """Whether a region is long and thin: by the moments of its cells."""
-        n, sr, sc, srr, scc, src = self._moments[region]
-        if n < 12:
-            return False
-        rr, cc, rc = srr / n - (sr / n) ** 2, scc / n - (sc / n) ** 2, src / n - sr * sc / n**2
-        middle, half = (rr + cc) / 2, math.hypot((rr - cc) / 2, rc)
-        length, width = math.sqrt(max(middle + half, 0.0)), math.sqrt(max(middle - half, 0.08))
-        return length >= self._geometry.spot_sigmas[1] and length >= _CHANNEL_ELONGATION * width
+    (height, which is log(1 + contrast), level around, isolation, sectors seen, support).
+    """
+    k = seen.which[r, c]
+    smooth = seen.pyramid.blurs[f.smooth_of[k]]
+    height, level, isolation, sectors = stand_of(
+        f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
+    )
+    return height, level, isolation, sectors, support_at(seen.pyramid, f.support_of[k], r, c)
 
-    def _node(
-        self,
-        seen: Seen,
-        r: int,
-        c: int,
-        shape: _Shape,
-        bright: NDArray[np.bool_],
-        taken: NDArray[np.bool_],
-    ) -> Spot | None:
-        sigma = self._geometry.spot_sigmas[int(seen.scale[r, c])]
-        reach = math.ceil(4.0 * sigma) + 4
-        rows, cols = seen.mean.shape
-        r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)
-        c0, c1 = max(c - reach, 0), min(c + reach + 1, cols)
-        window = (slice(r0, r1), slice(c0, c1))
-        light = np.ascontiguousarray(seen.residual[window]) - np.float32(shape.level)
-        exp_into(light, light)
-        usable = np.ascontiguousarray(seen.usable[window])
-        y, x, base, top, lost = refine_into(
-            self._radius,
-            self._ring,
-            self._ring_seen,
-            self._scratch,
-            light,
-            usable,
-            float(r - r0),
-            float(c - c0),
-            1.0,
-            sigma,
-            _ROUNDS,
-        )
-        if not top > base > 0:
-            return None
-        added = light * np.float32(1.0 / base) - np.float32(1.0)
-        peak = top / base - 1.0
-        return self._spot(
-            seen, window, y, x, added, peak, lost, float(seen.local[r, c]), bright, taken, shape
-        )
 
-    def _spot(
-        self,
-        seen: Seen,
-        window: tuple[slice, slice],
-        y: float,
-        x: float,
-        added: NDArray[np.float32],
-        peak: float,
-        lost: int,
-        significance: float,
-        bright: NDArray[np.bool_],
-        taken: NDArray[np.bool_],
-        shape: _Shape,
-    ) -> Spot:
-        mean = seen.mean[window]
-        radius, sums = self._radius, self._sums
-        measure_into(
-            sums,
-            mean,
-            added,
-            seen.usable[window],
-            bright[window],
-            float(y),
-            float(x),
-            radius,
-            1.5,
-            2.5,
-        )
-        inside, ring = sums[0], sums[3]
-        noise = seen.noise
-        in_mean = sums[1] / max(inside, 1.0)
-        base = float(mean[min(round(y), mean.shape[0] - 1), min(round(x), mean.shape[1] - 1)])
-        base /= 1.0 + peak
-        ring_mean = sums[4] / ring if ring >= 4 else base
-        ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
-        ring_sd = max(ring_sd, noise)
-        safe = max(ring_mean, noise)
-        sbr = 1 + (in_mean - ring_mean) / safe
-        cnr = (in_mean - ring_mean) / ring_sd
-        d_in = noise / math.sqrt(max(inside, 1.0))
-        d_ring = noise / math.sqrt(max(ring, 1.0))
-        d_sbr = _Z95 * _WOBBLE * math.hypot(d_in, sbr * d_ring) / safe
-        d_sd = noise / math.sqrt(2 * max(ring, 1.0))
-        d_cnr = math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
-        d_cnr = _Z95 * math.hypot(_WOBBLE * d_cnr, _RING_WOBBLE * cnr)
-        top, left = window[0].start, window[1].start
-        block = self._geometry.block_px
-        contour = np.stack([left + x + radius * _COS, top + y + radius * _SIN], axis=1)
-        self._take(taken, round(top + y), round(left + x), radius)
-        contour = ((contour + 0.5) * block - 0.5).astype(np.float32)
+@nb.njit(nogil=True, cache=True)
+def _stands_alone(shape):  # type: ignore[no-untyped-def]
+    """Whether light falls off on every side that can be seen, and most sides can."""
+    _, _, isolation, sectors, support = shape
+    if isolation < _ISOLATED:
+        return False
+    return sectors >= 6 or (sectors == 5 and support >= _CLEAR)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _is_channel(f, region):  # type: ignore[no-untyped-def]
+    """Whether a region is long and thin: by the moments of its cells."""
+    n, sr, sc, srr, scc, src = f.moments[region]
+    if n < 12:
+        return False
+    rr, cc, rc = srr / n - (sr / n) ** 2, scc / n - (sc / n) ** 2, src / n - sr * sc / n**2
+    middle, half = (rr + cc) / 2, math.hypot((rr - cc) / 2, rc)
+    length, width = math.sqrt(max(middle + half, 0.0)), math.sqrt(max(middle - half, 0.08))
+    return length >= f.sigmas[1] and length >= _CHANNEL_ELONGATION * width
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
+    """Whether the peak is but a bright place of a channel: not much brighter than its line."""
+    height, level, isolation, _, _ = shape
+    if isolation >= _CLEARLY_ALONE or not _is_channel(f, region):
+        return False
+    if math.isnan(f.lines[region]):
+        n = 0
+        for r in range(f.labels.shape[0]):
+            for c in range(f.labels.shape[1]):
+                if f.labels[r, c] == region:
+                    f.sample[n] = seen.residual[r, c]
+                    n += 1
+        f.lines[region] = select(f.sample, n, n // 2)
+    return height < _NODE_OVER_CHANNEL * (f.lines[region] - level)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _node_into(f, row, seen, r, c, shape, noise, unit):  # type: ignore[no-untyped-def]
+    """Measure the node at a peak; False: on a closer look nothing stands out."""
+    _, level, _, sectors, _ = shape
+    sigma = f.sigmas[seen.which[r, c]]
+    reach = _reach_of(sigma)
+    rows, cols = seen.mean.shape
+    r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)
+    c0, c1 = max(c - reach, 0), min(c + reach + 1, cols)
+    high, wide = r1 - r0, c1 - c0
+    light = f.windows[0, : high * wide].reshape(high, wide)
+    usable = f.windows[1, : high * wide].reshape(high, wide)
+    mean = f.windows[2, : high * wide].reshape(high, wide)
+    added = f.windows[3, : high * wide].reshape(high, wide)
+    bright = f.others[: high * wide].reshape(high, wide)
+    start = np.float32(level)
+    for i in range(high):
+        for j in range(wide):
+            light[i, j] = seen.residual[r0 + i, c0 + j] - start
+            usable[i, j] = seen.usable[r0 + i, c0 + j]
+            mean[i, j] = seen.mean[r0 + i, c0 + j]
+            bright[i, j] = seen.local[r0 + i, c0 + j] > _BRIGHT
+    exp_into(light, light)
+    y, x, base, top, lost = refine_into(
+        f.radius,
+        f.ring,
+        f.ring_seen,
+        f.scratch,
+        light,
+        usable,
+        float(r - r0),
+        float(c - c0),
+        1.0,
+        sigma,
+        _ROUNDS,
+    )
+    if not top > base > 0:
+        return False
+    share = np.float32(1.0 / base)
+    for i in range(high):
+        for j in range(wide):
+            added[i, j] = light[i, j] * share - np.float32(1)
+    peak = top / base - 1.0
+    sums, radius = f.sums, f.radius
+    measure_into(sums, mean, added, usable, bright, y, x, radius, 1.5, 2.5)
+    inside, ring = sums[0], sums[3]
+    in_mean = sums[1] / max(inside, 1.0)
+    here = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] / (1.0 + peak)
+    ring_mean = sums[4] / ring if ring >= 4 else here
+    ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
+    ring_sd = max(ring_sd, noise)
+    safe = max(ring_mean, noise)
+    sbr = 1 + (in_mean - ring_mean) / safe
+    cnr = (in_mean - ring_mean) / ring_sd
+    d_in = noise / math.sqrt(max(inside, 1.0))
+    d_ring = noise / math.sqrt(max(ring, 1.0))
+    d_sd = noise / math.sqrt(2 * max(ring, 1.0))
+    d_cnr = math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
+    clipped = 0.0
+    n = 0
+    for i in range(high):
+        for j in range(wide):
+            if added[i, j] > 0.5 * peak:
+                clipped += seen.full[r0 + i, c0 + j]
+                n += 1
+    area = 0.0
+    for k in range(RAYS):
+        area += radius[k] * radius[(k + 1) % RAYS]
+        turn = 2.0 * math.pi * k / RAYS
+        f.contours[row, k, 0] = c0 + x + radius[k] * math.cos(turn)
+        f.contours[row, k, 1] = r0 + y + radius[k] * math.sin(turn)
+    out = f.table[row]
+    out[_KIND] = _NODE
+    out[_X], out[_Y] = c0 + x, r0 + y
+    out[_AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
+    out[_SIGNAL] = peak * max(here, 0.0) * unit
+    out[_SBR] = sbr
+    out[_SBR_ERROR] = _Z95 * _WOBBLE * math.hypot(d_in, sbr * d_ring) / safe
+    out[_CNR] = cnr
+    out[_CNR_ERROR] = _Z95 * math.hypot(_WOBBLE * d_cnr, _RING_WOBBLE * cnr)
+    out[_SIGNIFICANCE] = seen.local[r, c]
+    out[_SATURATED] = clipped / n if n > 0 else 0.0
+    out[_HIDDEN] = sectors < _SECTORS
+    out[_OPEN] = lost > 0
+    f.scratch[:] = radius
+    _take(f.taken, int(r0 + y + 0.5), int(c0 + x + 0.5), np.median(f.scratch))
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
+def _take(taken, r, c, radius):  # type: ignore[no-untyped-def]
+    """Mark what a spot covers: no second one is called within one and a half half-maxima."""
+    reach = 1.6 * radius + 1.0
+    n = math.ceil(reach)
+    for i in range(max(r - n, 0), min(r + n + 1, taken.shape[0])):
+        for j in range(max(c - n, 0), min(c + n + 1, taken.shape[1])):
+            if (i - r) ** 2 + (j - c) ** 2 <= reach * reach:
+                taken[i, j] = True
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _region_into(f, row, seen, labels, label, noise, unit):  # type: ignore[no-untyped-def]
+    """Measure a whole region against the level around it."""
+    s = f.sums
+    region_sums_into(s, labels, label, seen.mean, seen.full, seen.usable, 4)
+    n, ring, ring_sum, ring_squares = s[0], s[7], s[8], s[9]
+    if ring < 4:
+        ring, ring_sum, ring_squares = 1.0, s[5], s[5] ** 2
+    ring_mean = max(ring_sum / ring, noise)
+    ring_sd = max(math.sqrt(max(ring_squares / ring - (ring_sum / ring) ** 2, 0.0)), noise)
+    in_mean = s[3] / n
+    sbr, cnr = in_mean / ring_mean, (in_mean - ring_mean) / ring_sd
+    out = f.table[row]
+    out[:] = 0.0
+    out[_X], out[_Y], out[_AREA] = s[2] / n, s[1] / n, n
+    out[_SIGNAL] = max(s[4] - ring_mean, 0.0) * unit
+    out[_SBR], out[_CNR] = sbr, cnr
+    out[_SBR_ERROR] = _Z95 * noise / ring_mean * math.sqrt(1 / n + sbr**2 / ring)
+    out[_CNR_ERROR] = _Z95 * math.hypot(
+        noise / ring_sd, cnr * noise / ring_sd / math.sqrt(2 * ring)
+    )
+    out[_SATURATED] = s[6] / n
+
+
+def spots_of(finder: Finder, count: int, block: int) -> tuple[Spot, ...]:
+    """Return the first ``count`` spots of the finder's table, in NIR px."""
+    return tuple(_spot(finder, k, block) for k in range(count))
+
+
+def _spot(finder: Finder, k: int, block: int) -> Spot:
+    row = finder.table[k].tolist()
+    kind = _KINDS[int(row[_KIND])]
+    area_px = row[_AREA] * block**2
+    flags = []
+    if row[_SATURATED] > 0:
+        flags.append("saturated")
+    if row[_HIDDEN]:
+        flags.append("partly hidden")
+    if row[_OPEN]:
+        flags.append("contour open")
+    contour = None
+    if kind is Kind.NODE:
+        contour = (finder.contours[k] + np.float32(0.5)) * np.float32(block) - np.float32(0.5)
         contour.setflags(write=False)
-        area = 0.5 * math.sin(2 * math.pi / RAYS) * float(np.sum(radius * np.roll(radius, -1)))
-        area_px = area * block**2
-        saturated = float(np.mean(seen.full[window][added > peak / 2])) if peak > 0 else 0.0
-        flags = []
-        if saturated > 0:
-            flags.append("saturated")
-        if shape.sectors_seen < _SECTORS:
-            flags.append("partly hidden")
-        if lost > 0:
-            flags.append("contour open")
-        return Spot(
-            kind=Kind.NODE,
-            x_px=(left + x + 0.5) * block - 0.5,
-            y_px=(top + y + 0.5) * block - 0.5,
-            area_px=area_px,
-            spot_width_px=2 * math.sqrt(area_px / math.pi),
-            signal=peak * max(base, 0.0) * seen.unit,
-            sbr=float(sbr),
-            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
-            cnr=float(cnr),
-            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
-            significance=significance,
-            saturated_fraction=saturated,
-            contour_px=contour,
-            flags=tuple(flags),
-        )
-
-    @staticmethod
-    def _take(taken: NDArray[np.bool_], r: int, c: int, radius: NDArray[np.float64]) -> None:
-        """Mark what a spot covers: no second one is called within one and a half half-maxima."""
-        reach = 1.6 * float(np.median(radius)) + 1.0
-        n = math.ceil(reach)
-        rows, cols = taken.shape
-        r0, r1, c0, c1 = max(r - n, 0), min(r + n + 1, rows), max(c - n, 0), min(c + n + 1, cols)
-        i, j = np.mgrid[r0:r1, c0:c1]
-        taken[r0:r1, c0:c1] |= (i - r) ** 2 + (j - c) ** 2 <= reach**2
-
-    def _channel(self, seen: Seen, region: int, r: int, c: int) -> Spot:
-        cells = self._labels == region
-        return self._region_spot(seen, cells, Kind.CHANNEL, float(seen.local[r, c]))
-
-    def _injection(self, seen: Seen, region: NDArray[np.bool_]) -> Spot:
-        return self._region_spot(seen, region, Kind.INJECTION, 99.0)
-
-    def _region_spot(
-        self, seen: Seen, cells: NDArray[np.bool_], kind: Kind, significance: float
-    ) -> Spot:
-        """Measure a whole region against the level around it."""
-        block = self._geometry.block_px
-        sums = np.zeros(10)
-        region_sums_into(sums, cells, seen.mean, seen.full, seen.usable, 4)
-        n, sum_r, sum_c, total, highest, lowest, full, ring, ring_sum, ring_squares = sums.tolist()
-        if ring < 4:
-            ring, ring_sum, ring_squares = 1.0, lowest, lowest**2
-        ring_mean = max(ring_sum / ring, seen.noise)
-        ring_sd = max(math.sqrt(max(ring_squares / ring - (ring_sum / ring) ** 2, 0)), seen.noise)
-        in_mean = total / n
-        sbr, cnr = in_mean / ring_mean, (in_mean - ring_mean) / ring_sd
-        area_px = float(n) * block**2
-        d_sbr = _Z95 * seen.noise / ring_mean * math.sqrt(1 / n + sbr**2 / ring)
-        d_cnr = _Z95 * math.hypot(
-            seen.noise / ring_sd, cnr * seen.noise / ring_sd / math.sqrt(2 * ring)
-        )
-        saturated = float(full / n)
-        return Spot(
-            kind=kind,
-            x_px=float(sum_c / n + 0.5) * block - 0.5,
-            y_px=float(sum_r / n + 0.5) * block - 0.5,
-            area_px=area_px,
-            spot_width_px=2 * math.sqrt(area_px / math.pi),
-            signal=max(float(highest) - ring_mean, 0.0) * seen.unit,
-            sbr=float(sbr),
-            sbr_interval=Interval(float(sbr - d_sbr), float(sbr + d_sbr)),
-            cnr=float(cnr),
-            cnr_interval=Interval(float(cnr - d_cnr), float(cnr + d_cnr)),
-            significance=significance,
-            saturated_fraction=saturated,
-            flags=("saturated",) if saturated > 0 else (),
-        )
+    sbr, d_sbr, cnr, d_cnr = row[_SBR], row[_SBR_ERROR], row[_CNR], row[_CNR_ERROR]
+    return Spot(
+        kind=kind,
+        x_px=(row[_X] + 0.5) * block - 0.5,
+        y_px=(row[_Y] + 0.5) * block - 0.5,
+        area_px=area_px,
+        spot_width_px=2 * math.sqrt(area_px / math.pi),
+        signal=row[_SIGNAL],
+        sbr=sbr,
+        sbr_interval=Interval(sbr - d_sbr, sbr + d_sbr),
+        cnr=cnr,
+        cnr_interval=Interval(cnr - d_cnr, cnr + d_cnr),
+        significance=row[_SIGNIFICANCE],
+        saturated_fraction=row[_SATURATED],
+        contour_px=contour,
+        flags=tuple(flags),
+    )

@@ -1,4 +1,4 @@
-"""Kernels on the coarse grid: logarithm, mask-aware Gaussian pyramid, resampling.
+"""Kernels on the coarse grid: logarithm, mask-aware Gaussian blurs, resampling, quantiles.
 
 Private to `core.analysis`. All arrays are float32 and owned by the caller. With numba's own error
 model a division tests for zero, and nothing around it becomes SIMD: hence NumPy's.
@@ -73,39 +73,88 @@ def exp_into(out, values):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _add_pairs(line, before, after, tap):  # type: ignore[no-untyped-def]
-    for c in range(line.shape[0]):
-        line[c] += tap * (before[c] + after[c])
+def multiply_into(out, a, b):  # type: ignore[no-untyped-def]
+    """Write ``a * b``."""
+    for r in range(out.shape[0]):
+        to, x, y = out[r], a[r], b[r]
+        for c in range(to.shape[0]):
+            to[c] = x[c] * y[c]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _scale_line(line, source, tap):  # type: ignore[no-untyped-def]
+def _blend_5(line, at, b1, a1, b2, a2, t0, t1, t2):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
-        line[c] = tap * source[c]
+        line[c] = t0 * at[c] + t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _add_4(line, b1, a1, b2, a2, t1, t2):  # type: ignore[no-untyped-def]
+    for c in range(line.shape[0]):
+        line[c] += t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
     """Gaussian blur; ``taps`` is half of the kernel from its centre; outside counts as 0.
 
-    ``padded``, a workspace of zeros (rows + 2 n, cols + 2 n) for n = len(taps) - 1, keeps its
-    margins zero.
+    ``taps`` holds an even number after the centre's. ``padded``, a workspace of zeros (rows + 2 n,
+    cols + 2 n) for n = len(taps) - 1, keeps its margins zero.
     """
     rows, cols = source.shape
     n = taps.shape[0] - 1
+    m = n + cols
     line = np.empty(cols, np.float32)
     for r in range(rows):
         wide = padded[r + n]
-        wide[n : n + cols] = source[r]
-        _scale_line(line, wide[n : n + cols], taps[0])
-        for k in range(1, n + 1):
-            _add_pairs(line, wide[n - k : n - k + cols], wide[n + k : n + k + cols], taps[k])
-        wide[n : n + cols] = line
+        given = source[r]
+        to = wide[n:m]
+        for c in range(cols):
+            to[c] = given[c]
+        _blend_5(
+            line,
+            to,
+            wide[n - 1 : m - 1],
+            wide[n + 1 : m + 1],
+            wide[n - 2 : m - 2],
+            wide[n + 2 : m + 2],
+            taps[0],
+            taps[1],
+            taps[2],
+        )
+        for k in range(3, n, 2):
+            _add_4(
+                line,
+                wide[n - k : m - k],
+                wide[n + k : m + k],
+                wide[n - k - 1 : m - k - 1],
+                wide[n + k + 1 : m + k + 1],
+                taps[k],
+                taps[k + 1],
+            )
+        for c in range(cols):
+            to[c] = line[c]
     for r in range(rows):
-        _scale_line(out[r], padded[r + n, n : n + cols], taps[0])
-        for k in range(1, n + 1):
-            _add_pairs(
-                out[r], padded[r + n - k, n : n + cols], padded[r + n + k, n : n + cols], taps[k]
+        i = r + n
+        _blend_5(
+            out[r],
+            padded[i, n:m],
+            padded[i - 1, n:m],
+            padded[i + 1, n:m],
+            padded[i - 2, n:m],
+            padded[i + 2, n:m],
+            taps[0],
+            taps[1],
+            taps[2],
+        )
+        for k in range(3, n, 2):
+            _add_4(
+                out[r],
+                padded[i - k, n:m],
+                padded[i + k, n:m],
+                padded[i - k - 1, n:m],
+                padded[i + k + 1, n:m],
+                taps[k],
+                taps[k + 1],
             )
 
 
@@ -113,8 +162,34 @@ def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
 def halve_into(out, source):  # type: ignore[no-untyped-def]
     """Take every second row and column: ``out[i, j] = source[2 i, 2 j]``."""
     for r in range(out.shape[0]):
-        for c in range(out.shape[1]):
-            out[r, c] = source[2 * r, 2 * c]
+        to, given = out[r], source[2 * r]
+        for c in range(to.shape[0]):
+            to[c] = given[2 * c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mix_lines(line, a, b, f):  # type: ignore[no-untyped-def]
+    for j in range(a.shape[0]):
+        line[j] = a[j] + f * (b[j] - a[j])
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _spread_2(to, line):  # type: ignore[no-untyped-def]
+    for j in range(to.shape[0] // 2):
+        v = line[j]
+        to[2 * j] = v
+        to[2 * j + 1] = v + np.float32(0.5) * (line[j + 1] - v)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _spread_4(to, line):  # type: ignore[no-untyped-def]
+    for j in range(to.shape[0] // 4):
+        v = line[j]
+        d = np.float32(0.25) * (line[j + 1] - v)
+        to[4 * j] = v
+        to[4 * j + 1] = v + d
+        to[4 * j + 2] = v + np.float32(2) * d
+        to[4 * j + 3] = v + np.float32(3) * d
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -128,57 +203,74 @@ def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
     step = np.float32(1.0) / np.float32(factor)
     if factor == 1:
         for r in range(rows):
+            to, given = out[r], source[r]
             for c in range(cols):
-                out[r, c] = source[r, c]
+                to[c] = given[c]
         return
     for r in range(rows):
         i = min(r // factor, last_r)
-        a = source[i]
-        b = source[min(i + 1, last_r)]
-        f = np.float32(r - i * factor) * step
-        for j in range(small):
-            line[j] = a[j] + f * (b[j] - a[j])
+        _mix_lines(line, source[i], source[min(i + 1, last_r)], np.float32(r - i * factor) * step)
         line[small] = line[small - 1]
         to = out[r]
-        for k in range(factor):
-            f = np.float32(k) * step
-            for j in range((cols - k + factor - 1) // factor):
-                to[j * factor + k] = line[j] + f * (line[j + 1] - line[j])
+        done = 0
+        if factor == 2:
+            _spread_2(to, line)
+            done = cols // 2 * 2
+        elif factor == 4:
+            _spread_4(to, line)
+            done = cols // 4 * 4
+        for c in range(done, cols):
+            j = c // factor
+            to[c] = line[j] + np.float32(c - j * factor) * step * (line[j + 1] - line[j])
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
     """Write ``sums / weights``, 0 where there is hardly any weight."""
     for r in range(out.shape[0]):
-        for c in range(out.shape[1]):
-            w = weights[r, c]
-            out[r, c] = sums[r, c] / w if w > np.float32(1e-3) else np.float32(0)
+        to, given, weight = out[r], sums[r], weights[r]
+        for c in range(to.shape[0]):
+            w = weight[c]
+            v = given[c] / (w if w > np.float32(1e-3) else np.float32(1))
+            to[c] = v if w > np.float32(1e-3) else np.float32(0)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def shrink_into(out, kept, source, weight, factor, lines):  # type: ignore[no-untyped-def]
-    """Write means of ``source * weight`` and of ``weight`` over ``factor`` x ``factor`` cells.
+def _add_product(line, a, b):  # type: ignore[no-untyped-def]
+    for c in range(a.shape[0]):
+        line[c] += a[c] * b[c]
 
-    Cells beyond the border count as 0. ``lines``: workspace, (2, factor * out.shape[1]).
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mean_2(to, line, share):  # type: ignore[no-untyped-def]
+    for j in range(to.shape[0]):
+        to[j] = (line[2 * j] + line[2 * j + 1]) * share
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mean_4(to, line, share):  # type: ignore[no-untyped-def]
+    for j in range(to.shape[0]):
+        low = line[4 * j] + line[4 * j + 1]
+        to[j] = (low + (line[4 * j + 2] + line[4 * j + 3])) * share
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def shrink_into(out, source, weight, factor, line):  # type: ignore[no-untyped-def]
+    """Write means of ``source * weight`` over ``factor`` x ``factor`` cells; 2 or 4.
+
+    Cells beyond the border count as 0. ``line``: workspace, factor * out.shape[1].
     """
-    rows, cols = source.shape
+    rows = source.shape[0]
     share = np.float32(1.0) / np.float32(factor * factor)
-    light, mask = lines[0], lines[1]
     for i in range(out.shape[0]):
-        light[:] = np.float32(0)
-        mask[:] = np.float32(0)
+        for c in range(line.shape[0]):
+            line[c] = np.float32(0)
         for r in range(i * factor, min(i * factor + factor, rows)):
-            for c in range(cols):
-                light[c] += source[r, c] * weight[r, c]
-                mask[c] += weight[r, c]
-        for j in range(out.shape[1]):
-            total = np.float32(0)
-            w = np.float32(0)
-            for c in range(j * factor, j * factor + factor):
-                total += light[c]
-                w += mask[c]
-            out[i, j] = total * share
-            kept[i, j] = w * share
+            _add_product(line, source[r], weight[r])
+        if factor == 2:
+            _mean_2(out[i], line, share)
+        else:
+            _mean_4(out[i], line, share)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -200,31 +292,48 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
             image[r, c] = blurs[k, i, j]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
-    """Sample ``source`` bilinearly through a table.
+@nb.njit(nogil=True, cache=True)
+def select(values, n, k):  # type: ignore[no-untyped-def]
+    """Return the ``k``-th smallest (from 0) of the first ``n`` values, which change places.
 
-    ``at`` (N, 4) int32 flat indices into a plane of ``source`` (planes, rows, cols), ``weight``
-    (N, 4) float32; ``out`` (planes, N).
+    Hoare's selection with the median of three as pivot. Afterwards no value before place ``k``
+    is larger, and none behind it smaller: a higher quantile asked for next is found sooner.
     """
-    planes = source.shape[0]
-    flat = source.reshape(planes, source.shape[1] * source.shape[2])
-    for p in range(planes):
-        s = flat[p]
-        for i in range(at.shape[0]):
-            out[p, i] = (
-                s[at[i, 0]] * weight[i, 0]
-                + s[at[i, 1]] * weight[i, 1]
-                + s[at[i, 2]] * weight[i, 2]
-                + s[at[i, 3]] * weight[i, 3]
-            )
+    low, high = 0, n - 1
+    while low < high:
+        a, b, c = values[low], values[(low + high) // 2], values[high]
+        pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return values[k]
+
+
+@nb.njit(nogil=True, cache=True)
+def quantile(values, n, share):  # type: ignore[no-untyped-def]
+    """Return the value below which ``share`` of the first ``n`` lie; they change places."""
+    return select(values, n, min(int(share * n), n - 1))
 
 
 def gaussian_taps(sigma: float) -> NDArray[np.float32]:
-    """Return half of a normalised Gaussian kernel from its centre on, cut at 3 sigma."""
-    if sigma <= 0:
-        return np.ones(1, np.float32)
-    radius = max(1, int(np.ceil(3.0 * sigma)))
-    half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    """Return half of a normalised Gaussian kernel from its centre on, cut at 3 sigma or wider.
+
+    The centre and an even number of taps, at least two.
+    """
+    radius = max(2, 2 * int(np.ceil(1.5 * sigma)))
+    half = np.exp(-0.5 * (np.arange(radius + 1) / max(sigma, 1e-3)) ** 2)
     taps: NDArray[np.float32] = (half / (half[0] + 2 * half[1:].sum())).astype(np.float32)
     return taps

@@ -76,14 +76,6 @@ def count_into(counts, labels, mask):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def keep_into(out, labels, keep):  # type: ignore[no-untyped-def]
-    """Write whether each cell's label is kept; ``keep`` (labels + 1) bool, 0 is background."""
-    for r in range(labels.shape[0]):
-        for c in range(labels.shape[1]):
-            out[r, c] = labels[r, c] > 0 and keep[labels[r, c]]
-
-
-@nb.njit(nogil=True, cache=True)
 def grow_into(out, mask):  # type: ignore[no-untyped-def]
     """Write ``mask`` grown by one cell in all eight directions; not in place."""
     rows, cols = mask.shape

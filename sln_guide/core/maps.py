@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import math
+
 import numba as nb
 import numpy as np
 
-from sln_guide.core.grid import exp_into
+from sln_guide.core.grid import exp_into, quantile
+
+_PLAIN_SPREAD = 0.048
+"""Least spread of log NIR a field without any signal is taken to have."""
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _light_into(lit, sample, trend, prediction, smooth, log, usable):  # type: ignore[no-untyped-def]
+    """Write the smoothed logarithm of the light; return (its 10 %, 40 % quantile, cells seen)."""
+    rows, cols = lit.shape
+    for r in range(rows):
+        to, a, b, c, d, u = lit[r], trend[r], prediction[r], smooth[r], log[r], usable[r]
+        for k in range(cols):
+            v = a[k] + b[k] + c[k]
+            to[k] = v if u[k] > np.float32(0.5) else d[k]
+    n = 0
+    for r in range(0, rows, 3):
+        for k in range(0, cols, 3):
+            if usable[r, k] > np.float32(0.5):
+                sample[n] = lit[r, k]
+                n += 1
+    if n == 0:
+        return 0.0, 0.0, 0
+    low = quantile(sample, n, 0.1)
+    return low, quantile(sample, n, 0.4), n
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -13,54 +39,76 @@ def maps_into(  # type: ignore[no-untyped-def]
     significance,
     signal,
     background,
+    limits,
+    lines,
+    sample,
     mean,
+    judge,
+    usable,
+    log,
     local,
-    extended,
+    spread,
     trend,
     prediction,
+    smooth,
     widest,
-    ground,
+    noise,
     floor,
     unit,
+    step,
+    threshold,
 ):
-    """Write significance, added signal and background [counts/(ms*gain)] of each cell.
+    """Write the maps; return the 99 % quantile of what is significant, negative where nothing is.
 
-    The significance is the larger of a spot's (``local``) and of light that covers more than a
-    node (``extended``), and the background is that of whichever it is: the wide surroundings, or
-    ``ground``, the darker part of the field; both in the logarithm.
+    The significance is the larger of a spot's (``local``) and of light above the darker, larger
+    part of the field. What fluoresces over more than a node's size is no node, but it is light,
+    and the operator shall see it. The spread of the darker part is its texture, shading and noise;
+    being a lower quantile, it knows nothing of what glows. Where tissue itself is uneven that
+    spread is wide, and only what is several times brighter is shown.
+
+    The background is that of whichever it is: the wide surroundings, or the darker part of the
+    field. Out: (rows, cols) float32, signal and background [counts/(ms*gain)], ``limits`` the
+    contrast that a call needs, infinite where nothing can be judged. ``smooth`` is the finest and
+    ``widest`` the widest blur of the residual, ``noise`` that of the finest blur [counts];
+    ``step`` the limit's logarithm in calm texture. ``lines`` (2, cols) and ``sample`` are
+    workspaces.
     """
     rows, cols = mean.shape
-    line = np.empty((2, cols), np.float32)
+    # the maps lie where nothing is written yet: `signal` holds the light until its row is done
+    low, ground, seen = _light_into(signal, sample, trend, prediction, smooth, log, usable)
+    sigma = math.hypot(math.hypot(0.7 * (ground - low), _PLAIN_SPREAD), noise / math.exp(ground))
+    per_sigma = np.float32(1.0 / sigma if seen > 0 else 0.0)
+    level = np.float32(ground)
+    base = np.float32(max(math.exp(ground) - floor, 0.0))
+    near = lines[0]
+    zero = np.float32(0)
+    tops = 0
     for r in range(rows):
-        for c in range(cols):
-            line[0, c] = trend[r, c] + prediction[r, c] + widest[r, c]
-            line[1, c] = ground
-        exp_into(line, line)
-        for c in range(cols):
-            near = max(line[0, c] - floor, np.float32(0))
-            base = max(line[1, c] - floor, np.float32(0))
-            added = mean[r, c] - near
-            wide = extended[r, c] > local[r, c]
-            if wide:
-                added = max(added, mean[r, c] - base)
-            significance[r, c] = extended[r, c] if wide else local[r, c]
-            signal[r, c] = max(added, np.float32(0)) * unit
-            background[r, c] = near * unit
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def calm_size_into(size, calm, response, usable):  # type: ignore[no-untyped-def]
-    """Write |response| cut at 3, and where it is usable and no bright spot; return its mean."""
-    total = 0.0
-    n = 0
-    for r in range(size.shape[0]):
-        for c in range(size.shape[1]):
-            v = response[r, c]
-            keep = usable[r, c] > np.float32(0.5) and v < np.float32(2)
-            a = min(abs(v), np.float32(3))
-            size[r, c] = a
-            calm[r, c] = np.float32(1) if keep else np.float32(0)
-            if keep:
-                total += a
-                n += 1
-    return total / n if n > 0 else 0.0
+        a, b, c = trend[r], prediction[r], widest[r]
+        for k in range(cols):
+            near[k] = a[k] + b[k] + c[k]
+        exp_into(near, near)
+        here, lit, to, under, spot = mean[r], signal[r], significance[r], background[r], local[r]
+        for k in range(cols):
+            v = near[k] - floor
+            v = v if v > zero else zero
+            e = (lit[k] - level) * per_sigma
+            wide = e > spot[k]
+            added = here[k] - v
+            above = here[k] - base
+            more = above if above > added else added
+            added = more if wide else added
+            to[k] = e if wide else spot[k]
+            lit[k] = (added if added > zero else zero) * unit
+            under[k] = v * unit
+        s, limit = spread[r], limits[r]
+        for k in range(cols):
+            limit[k] = s[k] * step
+        exp_into(limit, limit)
+        for k in range(cols):
+            limit[k] = np.float32(np.inf) if judge[r, k] != 0 else limit[k] - np.float32(1)
+        for k in range(cols):
+            if to[k] > threshold and judge[r, k] == 0:
+                sample[tops] = lit[k]
+                tops += 1
+    return quantile(sample, tops, 0.99) if tops > 0 else -1.0

@@ -7,12 +7,18 @@ grey area inside sharp edges is an instrument.
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
-from sln_guide.core.label import count_into, grow_into, keep_into, label_into
+from sln_guide.core.grid import exp_into, log_into, quantile, select
+from sln_guide.core.label import count_into, grow_into, label_into
+from sln_guide.core.pyramid import surroundings_into
+from sln_guide.core.sites import mark_sites
 from sln_guide.guidance import CannotJudge
 
 _SHARP = np.float32(0.22)
@@ -25,11 +31,9 @@ _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
 
-_SITE_CONTRAST = 14.0
-_SITE_WIDTH = 0.3
-_HALO = 0.5
-"""Width of its halo as a share of its radius."""
-"""An injection site's least contrast, and its least width as a share of the largest node's."""
+_SATURATED, _TOO_DARK = int(CannotJudge.SATURATED), int(CannotJudge.TOO_DARK)
+_INSTRUMENT, _GLINT = int(CannotJudge.INSTRUMENT), int(CannotJudge.GLINT)
+_NEAR_INJECTION, _BAD_DATA = int(CannotJudge.NEAR_INJECTION), int(CannotJudge.BAD_DATA)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -50,22 +54,22 @@ def _judge_into(  # type: ignore[no-untyped-def]
     dark_level,
     block,
 ):
-    """Set the reasons that one cell tells by itself. ``noisy``, ``dim_edge``: `typical_edge`."""
+    """Set the reasons that one cell tells by itself. ``noisy``, ``dim_edge``: `_typical`."""
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):
             bits = 0
             m = max(mean[r, c], np.float32(0))
             if full[r, c] > np.float32(0.02):
-                bits |= 1
+                bits |= _SATURATED
             if bad_share[r, c] > np.float32(0.5):
-                bits |= 32
+                bits |= _BAD_DATA
             if m < dark_level:
-                bits |= 2
+                bits |= _TOO_DARK
             limit = _NOISE_EDGES * max(noisy * np.sqrt(m + np.float32(0.05) * level), dim_edge)
             limit += _SHARP * (m + np.float32(0.1) * level)
             sharp[r, c] = block >= 3 and edge[r, c] > limit
             shade[r, c] = m + np.float32(3.0) * noise < _SHADE * around[r, c]
-            dark[r, c] = bits & 2 != 0
+            dark[r, c] = bits & _TOO_DARK != 0
             judge[r, c] = bits
 
 
@@ -105,36 +109,7 @@ def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def
                         sharp[r, c] = True
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def typical_edge(edge, mean, level):  # type: ignore[no-untyped-def]
-    """Return what noise alone does to the largest step: its median / sqrt(level), and in the dark.
-
-    The first follows shot noise. The second is the median over the darker half of the field:
-    where there is hardly any light, read noise remains.
-    """
-    rows, cols = edge.shape
-    most = ((rows + 1) // 2) * ((cols + 1) // 2)
-    steps = np.empty(most, np.float32)
-    levels = np.empty(most, np.float32)
-    ratios = np.empty(most, np.float32)
-    n = 0
-    for r in range(0, rows, 2):
-        for c in range(0, cols, 2):
-            m = max(mean[r, c], np.float32(0)) + np.float32(0.05) * level
-            steps[n] = edge[r, c]
-            levels[n] = mean[r, c]
-            ratios[n] = edge[r, c] / np.sqrt(m)
-            n += 1
-    middle = np.median(levels)
-    k = 0
-    for i in range(n):
-        if levels[i] <= middle:
-            steps[k] = steps[i]
-            k += 1
-    return np.median(ratios), np.median(steps[:k])
-
-
-class Masks:
+class Masks(NamedTuple):
     """Workspace for one grid.
 
     Attributes
@@ -143,139 +118,254 @@ class Masks:
         (rows, cols) uint8, bits of `CannotJudge`.
     usable
         (rows, cols) float32, 1 where tissue can be filtered, else 0.
+    log, level
+        (rows, cols) float32: logarithm of the corrected counts plus the floor; level of the wider
+        surroundings [counts].
+    site
+        (rows, cols) int32: 0, or which injection site a cell belongs to.
     """
 
-    def __init__(self, geometry: Geometry) -> None:
-        shape = (geometry.rows, geometry.cols)
-        self._geometry = geometry
-        self.judge = np.zeros(shape, np.uint8)
-        self.usable = np.zeros(shape, np.float32)
-        self._sharp = np.zeros(shape, np.bool_)
-        self._dark = np.zeros(shape, np.bool_)
-        self._shade = np.zeros(shape, np.bool_)
-        self._grown = np.zeros(shape, np.bool_)
-        self._labels = np.zeros(shape, np.int32)
-        self._parent = np.zeros(shape[0] * shape[1] + 1, np.int32)
-        self.injections: list[NDArray[np.bool_]] = []
-        self.glare = np.zeros(shape, np.bool_)
+    judge: NDArray[np.uint8]
+    usable: NDArray[np.float32]
+    log: NDArray[np.float32]
+    level: NDArray[np.float32]
+    site: NDArray[np.int32]
+    calm: NDArray[np.float32]
+    sharp: NDArray[np.bool_]
+    dark: NDArray[np.bool_]
+    shade: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+    grown: NDArray[np.bool_]
+    glare: NDArray[np.bool_]
+    labels: NDArray[np.int32]
+    parent: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    others: NDArray[np.int32]
+    sums: NDArray[np.float32]
+    tops: NDArray[np.float32]
+    sample: NDArray[np.float32]
+    """(3, n)."""
 
-    def _regions(self, mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int64]]:
-        count = label_into(self._labels, mask, self._parent)
-        sizes = np.zeros(count + 1, np.int64)
-        count_into(sizes, self._labels, mask)
-        return count, sizes
 
-    def update(
-        self,
-        mean: NDArray[np.float32],
-        edge: NDArray[np.float32],
-        full: NDArray[np.float32],
-        bad_share: NDArray[np.float32],
-        around: NDArray[np.float32],
-        tissue: float,
-        noise: float,
-        floor: float,
-        edges: tuple[float, float],
-    ) -> None:
-        """Fill `judge` and `usable`.
+def masks(geometry: Geometry) -> Masks:
+    """Make the workspace."""
+    shape = (geometry.rows, geometry.cols)
+    cells = shape[0] * shape[1] + 1
 
-        ``around`` (rows, cols) is the level of the wider surroundings [counts], ``tissue`` the
-        level of the brighter half of the field, ``noise`` a block's [counts],
-        ``edges`` what `typical_edge` says.
-        """
-        geometry = self._geometry
-        judge, sharp = self.judge, self._sharp
-        level = max(tissue, noise, 1e-3)
-        noisy, dim_edge = edges
-        dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
-        _judge_into(
-            judge,
-            sharp,
-            self._dark,
-            self._shade,
-            mean,
-            edge,
-            full,
-            bad_share,
-            around,
-            np.float32(level),
-            np.float32(noise),
-            np.float32(noisy),
-            np.float32(dim_edge),
-            np.float32(dark_level),
-            geometry.block_px,
-        )
-        _forgive_hot_pixels(sharp, mean)
-        _add_steep_shades(sharp, self._shade, mean, np.float32(level))
-        # glints are small; longer sharp edges, with the shade they enclose, are instruments
-        smallest = geometry.spot_sigmas[0] * 2.355
-        glint_cells = max(4, round(smallest**2))
-        joined = sharp | (self._shade & ~self._dark)
-        grow_into(self._grown, sharp)
-        count, sizes = self._regions(joined)
-        rims = np.zeros(count + 1, np.int64)
-        count_into(rims, self._labels, sharp)
-        metal = (rims > glint_cells) & (rims > 0.06 * sizes)
-        metal[0] = False
-        keep_into(self._grown, self._labels, metal)
-        judge[self._grown] |= np.uint8(CannotJudge.INSTRUMENT)
-        judge[sharp & ~self._grown] |= np.uint8(CannotJudge.GLINT)
-        self._mark_injections(mean, full, around, floor)
-        # a saturated node keeps its place, with a flat top
-        hides = 0xFF ^ CannotJudge.SATURATED
-        if np.count_nonzero(self._dark) > 0.4 * self._dark.size:
-            hides ^= CannotJudge.TOO_DARK  # then darkness is the background, not its absence
-        np.not_equal(judge & np.uint8(hides), 0, out=self._shade)
-        grow_into(self._grown, self._shade)
-        np.subtract(1.0, self._grown, out=self.usable, casting="unsafe")
-        judge[self.glare] |= np.uint8(CannotJudge.NEAR_INJECTION)
+    def grid(kind: type[np.generic]) -> NDArray[Any]:
+        return np.zeros(shape, kind)
 
-    def _mark_injections(
-        self,
-        mean: NDArray[np.float32],
-        full: NDArray[np.float32],
-        around: NDArray[np.float32],
-        floor: float,
-    ) -> None:
-        """Tell bright nodes from injection sites, and mask a site as far as it glares.
+    return Masks(
+        judge=grid(np.uint8),
+        usable=grid(np.float32),
+        log=grid(np.float32),
+        level=grid(np.float32),
+        site=grid(np.int32),
+        calm=grid(np.float32),
+        sharp=grid(np.bool_),
+        dark=grid(np.bool_),
+        shade=grid(np.bool_),
+        near=grid(np.bool_),
+        grown=grid(np.bool_),
+        glare=grid(np.bool_),
+        labels=grid(np.int32),
+        parent=np.zeros(cells, np.int32),
+        counts=np.zeros(cells, np.int32),
+        others=np.zeros(cells, np.int32),
+        sums=np.zeros(cells, np.float32),
+        tops=np.zeros(cells, np.float32),
+        sample=np.zeros((3, cells), np.float32),
+    )
 
-        A site is far brighter than any node. Where its top is cut off by saturation, its height
-        is told from its flanks: of a spot that is Gaussian there, the area above a level is
-        proportional to the logarithm of height over level.
-        """
-        self.injections = []
-        self.glare = np.zeros(self.judge.shape, np.bool_)
-        judge = self.judge
-        saturated = full > 0.02
-        glare = saturated | (mean > 3.0 * np.maximum(around, floor))
-        if not glare.any():
-            return
-        count, sizes = self._regions(glare)
-        tops = np.zeros(count + 1, np.int64)
-        count_into(tops, self._labels, saturated)
-        largest = self._geometry.spot_sigmas[-1] / 0.4  # the largest node's diameter in cells
-        for k in range(1, count + 1):
-            if sizes[k] < 0.25 * np.pi * (_SITE_WIDTH * largest) ** 2:
-                continue
-            region = self._labels == k
-            ground = max(float(np.median(around[region])), floor)
-            level = float(mean[region].max()) - ground
-            flank = int(np.count_nonzero(region & (mean - around > 0.5 * level)))
-            share = min(tops[k] / max(flank, 1), 0.95)
-            height = level * 2.0 ** (share / (1.0 - share))
-            if height >= _SITE_CONTRAST * ground:
-                judge[region] |= np.uint8(CannotJudge.NEAR_INJECTION)
-                self.injections.append(region)
-        self.glare = self._grown_by(self.injections)
 
-    def _grown_by(self, sites: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Return the sites and their surroundings, in which no faint thing can be told."""
-        out = np.zeros(self.judge.shape, np.bool_)
-        for site in sites:
-            near = site.copy()
-            radius = np.sqrt(float(np.count_nonzero(site)) / np.pi)
-            for _ in range(max(2, round(_HALO * radius))):
-                grow_into(self._grown, near)
-                near, self._grown = self._grown, near
-            out |= near
-        return out
+class Sensor(NamedTuple):
+    """What is known of the noise: 0 where it is not. In counts at this frame's gain.
+
+    ``electron``: counts of one electron; ``read``: read noise; ``step_of_noise``: the typical
+    largest step of a block of unit noise; ``known``: whether the first two are.
+    """
+
+    known: bool
+    electron: float
+    read: float
+    step_of_noise: float
+    block: int
+
+
+class Sizes(NamedTuple):
+    """In cells: of the largest glint, and of the smallest injection site."""
+
+    glint: float
+    site: float
+
+
+USABLE, SATURATED, NO_LIGHT, CONSTANT, TOO_LITTLE = range(5)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _block_noise(m, mean, sensor, n, noisy, dim_edge, middle, level):  # type: ignore[no-untyped-def]
+    """Noise of a block's mean [counts] at the field's median level ``middle``."""
+    block = sensor.block
+    rounding = 0.3 / block
+    if sensor.known:
+        variance = sensor.read**2 + sensor.electron * max(middle, 0.0)
+        return math.hypot(math.sqrt(variance) / block, rounding)
+    if sensor.step_of_noise > 0:
+        pixel = noisy * math.sqrt(max(middle, 0.0) + 0.05 * level)
+        return math.hypot(max(pixel, dim_edge) / sensor.step_of_noise / block, rounding)
+    rows, cols = mean.shape
+    if rows < 3 or cols < 3:
+        return 1.0
+    # a second difference both ways removes everything smooth (DOI 10.1006/cviu.1996.0060)
+    values = m.sample[0]
+    n = 0
+    for r in range(1, rows - 1, 3 if rows >= 48 else 1):
+        a, b, c = mean[r - 1], mean[r], mean[r + 1]
+        for k in range(1, cols - 1, 2 if cols >= 48 else 1):
+            left = a[k - 1] - 2 * b[k - 1] + c[k - 1]
+            here = a[k] - 2 * b[k] + c[k]
+            right = a[k + 1] - 2 * b[k + 1] + c[k + 1]
+            values[n] = abs(left - 2 * here + right)
+            n += 1
+    return select(values, n, n // 2) / 0.6745 / 6.0 + rounding
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
+    """Return (level of the brighter half, noise, floor, typical steps) [counts].
+
+    Typical steps are what noise alone does to the largest step of a block. The first, the median
+    of step / sqrt(level), follows shot noise. The second is the median over the darker half of the
+    field: where there is hardly any light, read noise remains.
+    """
+    rows, cols = mean.shape
+    stride = 3 if min(rows, cols) >= 48 else 1
+    levels, steps, ratios = m.sample[0], m.sample[1], m.sample[2]
+    n = 0
+    for r in range(0, rows, stride):
+        for c in range(0, cols, stride):
+            levels[n] = mean[r, c]
+            n += 1
+    middle = quantile(levels, n, 0.5)
+    level = max(quantile(levels, n, 0.6), 1e-3)
+    brighter = quantile(levels, n, 0.75)
+    pedestal = np.float32(0.05) * np.float32(level)
+    n = 0
+    darker = 0
+    for r in range(0, rows, stride):
+        for c in range(0, cols, stride):
+            v = mean[r, c]
+            ratios[n] = edge[r, c] / np.sqrt(max(v, np.float32(0)) + pedestal)
+            n += 1
+            if v <= middle:
+                steps[darker] = edge[r, c]
+                darker += 1
+    noisy = select(ratios, n, n // 2)
+    dim_edge = select(steps, darker, darker // 2)
+    noise = _block_noise(m, mean, sensor, n, noisy, dim_edge, middle, level)
+    floor = np.float32(max(3 * noise, 0.04 * brighter, 1e-3))
+    return level, noise, floor, noisy, dim_edge
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
+    """Return whether something can be found in this frame, or which reason speaks against it."""
+    highest = mean[0, 0]
+    lowest = mean[0, 0]
+    clipped = 0.0
+    count = 0
+    for r in range(mean.shape[0]):
+        for c in range(mean.shape[1]):
+            highest = max(highest, mean[r, c])
+            lowest = min(lowest, mean[r, c])
+            clipped += full[r, c]
+            count += usable[r, c] > np.float32(0.5)
+    if clipped > 0.5 * mean.size:
+        return SATURATED
+    if highest <= 0:
+        return NO_LIGHT
+    if highest <= lowest:
+        return CONSTANT
+    return TOO_LITTLE if count < 0.02 * mean.size else USABLE
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: ignore[no-untyped-def]
+    """Fill the masks from the reduced frame.
+
+    Returns (why nothing can be found or `USABLE`, level of the brighter half of the field, noise
+    of a block's mean, floor of the logarithm [counts], number of injection sites).
+    """
+    judge, sharp, shade, dark = m.judge, m.sharp, m.shade, m.dark
+    rows, cols = mean.shape
+    tissue, noise, floor, noisy, dim_edge = _typical(m, mean, edge, sensor)
+    log_into(m.log, mean, floor)
+    for r in range(rows):
+        for c in range(cols):
+            m.calm[r, c] = np.float32(full[r, c] <= np.float32(0.02))
+    surroundings_into(m.level, around, m.log, m.calm)
+    exp_into(m.level, m.level)
+    for r in range(rows):
+        for c in range(cols):
+            m.level[r, c] -= floor
+    level = max(tissue, noise, 1e-3)
+    dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
+    _judge_into(
+        judge,
+        sharp,
+        dark,
+        shade,
+        mean,
+        edge,
+        full,
+        bad_share,
+        m.level,
+        np.float32(level),
+        np.float32(noise),
+        np.float32(noisy),
+        np.float32(dim_edge),
+        np.float32(dark_level),
+        sensor.block,
+    )
+    _forgive_hot_pixels(sharp, mean)
+    _add_steep_shades(sharp, shade, mean, np.float32(level))
+    _mark_metal(m, sizes.glint)
+    sites = mark_sites(m, mean, full, floor, sizes.site)
+    # a saturated node keeps its place, with a flat top
+    darkness = 0
+    for r in range(rows):
+        for c in range(cols):
+            darkness += dark[r, c]
+    hides = 0xFF ^ _SATURATED
+    if darkness > 0.4 * mean.size:
+        hides ^= _TOO_DARK  # then darkness is the background, not its absence
+    for r in range(rows):
+        for c in range(cols):
+            shade[r, c] = judge[r, c] & hides != 0
+    grow_into(m.grown, shade)
+    for r in range(rows):
+        for c in range(cols):
+            m.usable[r, c] = np.float32(not m.grown[r, c])
+            if m.glare[r, c]:
+                judge[r, c] |= _NEAR_INJECTION
+    return _fitness(mean, full, m.usable), tissue, noise, floor, sites
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
+    """Tell glints, which are small, from instruments: longer edges with the shade they enclose."""
+    rows, cols = m.sharp.shape
+    for r in range(rows):
+        for c in range(cols):
+            m.near[r, c] = m.sharp[r, c] | (m.shade[r, c] & (not m.dark[r, c]))
+    count = label_into(m.labels, m.near, m.parent)
+    cells, rims = m.counts[: count + 1], m.others[: count + 1]
+    count_into(cells, m.labels, m.near)
+    count_into(rims, m.labels, m.sharp)
+    for r in range(rows):
+        for c in range(cols):
+            k = m.labels[r, c]
+            if k > 0 and rims[k] > glint_cells and rims[k] > 0.06 * cells[k]:
+                m.judge[r, c] |= _INSTRUMENT
+            elif m.sharp[r, c]:
+                m.judge[r, c] |= _GLINT

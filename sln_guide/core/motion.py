@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
+from sln_guide.core.grid import log_into
 from sln_guide.core.opencv import cv2
 
 SMALL_WIDTH_PX = 160
@@ -95,10 +96,8 @@ def luminance_small_into(out: NDArray[np.float32], white: Frame) -> None:
     step = small_step(white)
     full_scale = float(step * step * samples) * float((1 << white.bit_depth) - 1)
     totals = np.empty(rows.shape[1], dtype=np.uint32)
-    _reduce_into(
-        out, rows, totals, step, step * samples, np.float32(1.0 / full_scale), np.float32(_PEDESTAL)
-    )
-    cv2.log(out, out)
+    _reduce_into(out, rows, totals, step, step * samples, np.float32(1.0 / full_scale))
+    log_into(out, out, np.float32(_PEDESTAL))
 
 
 def luminance_small(white: Frame) -> NDArray[np.float32]:
@@ -106,6 +105,34 @@ def luminance_small(white: Frame) -> NDArray[np.float32]:
     out = np.empty(small_shape(white), dtype=np.float32)
     luminance_small_into(out, white)
     return out
+
+
+def luminance_of_colours(planes: NDArray[np.float32], white: Frame) -> NDArray[np.float32]:
+    """Return what `luminance_small` would, from means already taken.
+
+    Parameters
+    ----------
+    planes
+        (3 or more, rows, cols) float32: mean red, green, blue [counts] of squares of
+        `small_step` px, cut-off ones at the right and bottom included.
+    white
+        The frame they were taken from.
+    """
+    rows, cols = small_shape(white)
+    out = np.empty((rows, cols), dtype=np.float32)
+    green = 1.0 if white.pixel_format is PixelFormat.RGB8 else 2.0
+    share = 1.0 / ((2.0 + green) * float((1 << white.bit_depth) - 1))
+    _mix_colours_into(out, planes, np.float32(green), np.float32(share))
+    log_into(out, out, np.float32(_PEDESTAL))
+    return out
+
+
+@nb.njit(nogil=True, cache=True)
+def _mix_colours_into(out, planes, green, share):  # type: ignore[no-untyped-def]
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            red_blue = planes[0, y, x] + planes[2, y, x]
+            out[y, x] = (red_blue + green * planes[1, y, x]) * share
 
 
 def shift_between(first: NDArray[np.float32], second: NDArray[np.float32]) -> Shift | None:
@@ -134,15 +161,15 @@ def shift_between(first: NDArray[np.float32], second: NDArray[np.float32]) -> Sh
     first, second = _sealed(first), _sealed(second)
     block = _BLOCK_PX if min(rows, cols) >= 4 * _BLOCK_PX else _BLOCK_PX // 2
     slopes = np.empty((2, rows, cols), dtype=np.float32)
-    _slopes_into(slopes, first)
     sums = np.empty((-(-rows // block) * -(-cols // block), _SUMS), dtype=np.float64)
-    best = Shift(0.0, 0.0, 0.0)
-    for dx, dy in _proposals(first, second):
-        found = Shift(*_follow_majority(sums, first, slopes, second, block, dx, dy))
-        if found.response > best.response:
-            best = found
-        if best.response > _CLEAR_MAJORITY:
-            break
+    # most often tissue has hardly moved: then its neighbourhood tells, and nothing else is asked
+    best = Shift(*_follow_from_rest(sums, first, slopes, second, block))
+    if best.response <= _CLEAR_MAJORITY:
+        proposal = _proposal(first, second)
+        if proposal is not None:
+            found = Shift(*_follow_majority(sums, first, slopes, second, block, *proposal))
+            # where both agree with themselves, a correlation of everything is the better start
+            best = found if found.response >= best.response else best
     return best if best.response >= _LEAST_MAJORITY else None
 
 
@@ -152,7 +179,7 @@ def warm_up() -> None:
     for kind in (np.uint8, np.uint16):
         rows = np.zeros((16, 16), dtype=kind)
         rows.setflags(write=False)
-        _reduce_into(np.zeros((8, 8), np.float32), rows, totals, 2, 2, _F(1.0), _F(_PEDESTAL))
+        _reduce_into(np.zeros((8, 8), np.float32), rows, totals, 2, 2, _F(1.0))
     seeded = np.random.default_rng(0).random((16, 16), dtype=np.float32)
     shift_between(seeded, seeded)
 
@@ -164,22 +191,22 @@ def _sealed(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return sealed
 
 
-def _proposals(
+def _proposal(
     first: NDArray[np.float32], second: NDArray[np.float32]
-) -> list[tuple[float, float]]:
-    """Return where to begin: what a phase correlation at half size says, and unmoved."""
+) -> tuple[float, float] | None:
+    """Return where a phase correlation at half size says to begin; None: unmoved, or nowhere."""
     half = (first.shape[1] // 2, first.shape[0] // 2)
     a, b = (cv2.resize(image, half, interpolation=cv2.INTER_AREA) for image in (first, second))
     a -= a.mean()
     b -= b.mean()
     (dx, dy), _ = cv2.phaseCorrelate(a, b, cv2.createHanningWindow(half, cv2.CV_32F))
     if not (math.isfinite(dx) and math.isfinite(dy)) or math.hypot(dx, dy) < 0.25:
-        return [(0.0, 0.0)]
-    return [(2.0 * dx, 2.0 * dy), (0.0, 0.0)]
+        return None
+    return 2.0 * dx, 2.0 * dy
 
 
 @nb.njit(nogil=True, cache=True)
-def _reduce_into(out, rows, totals, step, samples, scale, pedestal):  # type: ignore[no-untyped-def]
+def _reduce_into(out, rows, totals, step, samples, scale):  # type: ignore[no-untyped-def]
     """Average squares of ``step`` rows by ``samples`` values; ``totals`` uint32 is scratch."""
     width = out.shape[1] * samples
     for i in range(out.shape[0]):
@@ -193,7 +220,7 @@ def _reduce_into(out, rows, totals, step, samples, scale, pedestal):  # type: ig
             square = totals[j * samples : (j + 1) * samples]
             for x in range(samples):
                 total += square[x]
-            out[i, j] = _F(total) * scale + pedestal
+            out[i, j] = _F(total) * scale
 
 
 @nb.njit(nogil=True, cache=True)
@@ -377,3 +404,10 @@ def _follow_majority(sums, first, slopes, second, block, dx, dy):  # type: ignor
         if math.hypot(x_step, y_step) < _STILL_PX:
             return dx, dy, response
     return nothing
+
+
+@nb.njit(nogil=True, cache=True)
+def _follow_from_rest(sums, first, slopes, second, block):  # type: ignore[no-untyped-def]
+    """Fill ``slopes`` and follow the majority from where nothing has moved."""
+    _slopes_into(slopes, first)
+    return _follow_majority(sums, first, slopes, second, block, 0.0, 0.0)

@@ -5,165 +5,246 @@ image at a place is described by a few isotropic bands; their covariance over th
 texture's (and noise's) fingerprint, and the band weights that tell a spot of a given width from
 that texture best are ``covariance^-1 @ template``. So the texture's spectrum is measured in each
 frame instead of being assumed. The covariance is robust: spots are the outliers it looks for.
+
+Bands are what is left of the residual by the finest blur, and differences of blurs.
 """
 
 from __future__ import annotations
+
+import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sln_guide.core.grid import select
+from sln_guide.core.least_squares import distance_into, invert_into, normal_into, total_of
+from sln_guide.core.pyramid import pyramid_into, surroundings_into
+
+_ROUNDS = 4
+
+
+class Observer(NamedTuple):
+    """Workspace for B bands and S spot sizes on one grid.
+
+    ``local`` (rows, cols) float32 significance, ``which`` uint8 the spot size that gave it,
+    ``spread`` float32 how much livelier texture is here than over the field, at least 1.
+    ``templates``, ``filters`` (S, B) float64, ``sharpness`` (S): significance of a spot of
+    height 1 before ``trials`` (S) weigh the sizes.
+    """
+
+    local: NDArray[np.float32]
+    which: NDArray[np.uint8]
+    spread: NDArray[np.float32]
+    size: NDArray[np.float32]
+    calm: NDArray[np.float32]
+    stride: int
+    samples: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    covariance: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    templates: NDArray[np.float64]
+    trials: NDArray[np.float64]
+    filters: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
+    bands: NDArray[np.float32]
+    line: NDArray[np.float32]
+
+
+def observer(
+    rows: int, cols: int, templates: NDArray[np.float64], trials: NDArray[np.float64]
+) -> Observer:
+    """Make the workspace."""
+    scales, bands = templates.shape
+    stride = 3 if min(rows, cols) >= 48 else 1
+    most = (-(-rows // stride)) * (-(-cols // stride))
+
+    def grid() -> NDArray[np.float32]:
+        return np.zeros((rows, cols), np.float32)
+
+    return Observer(
+        grid(),
+        np.zeros((rows, cols), np.uint8),
+        grid(),
+        grid(),
+        grid(),
+        stride,
+        np.zeros((bands, most), np.float32),
+        np.zeros(most, np.float32),
+        np.zeros(most, np.float32),
+        np.zeros((bands, bands)),
+        np.zeros((bands, bands)),
+        templates,
+        trials,
+        np.zeros((scales, bands)),
+        np.zeros(scales),
+        np.zeros((bands, cols), np.float32),
+        np.zeros(cols, np.float32),
+    )
+
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _gather_into(samples, bands, weight, stride):  # type: ignore[no-untyped-def]
-    """Copy every ``stride``-th usable cell of ``bands`` into columns; return how many."""
-    count, rows, cols = bands.shape
+def _gather_into(samples, residual, blurs, weight, stride):  # type: ignore[no-untyped-def]
+    """Copy the bands of every ``stride``-th usable cell into columns; return how many."""
+    count, rows, cols = blurs.shape
     n = 0
     for r in range(stride // 2, rows, stride):
         for c in range(stride // 2, cols, stride):
             if weight[r, c] > np.float32(0.5):
+                before = residual[r, c]
                 for b in range(count):
-                    samples[b, n] = bands[b, r, c]
+                    here = blurs[b, r, c]
+                    samples[b, n] = before - here
+                    before = here
                 n += 1
     return n
 
 
-@nb.njit(
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-    fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"},
-)
-def _dot_3(w, x, y, n):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for i in range(n):
-        total += w[i] * x[i] * y[i]
-    return total
-
-
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _invert_into(inverse, matrix):  # type: ignore[no-untyped-def]
-    """Invert a symmetric positive matrix by Gauss-Jordan elimination; False: it is singular."""
-    count = matrix.shape[0]
-    work = matrix.copy()
-    inverse[:] = 0.0
-    for i in range(count):
-        inverse[i, i] = 1.0
-    for i in range(count):
-        pivot = work[i, i]
-        if not pivot > 0.0:
-            return False
-        for k in range(count):
-            work[i, k] /= pivot
-            inverse[i, k] /= pivot
-        for j in range(count):
-            if j != i:
-                f = work[j, i]
-                for k in range(count):
-                    work[j, k] -= f * work[i, k]
-                    inverse[j, k] -= f * inverse[i, k]
-    return True
+def covariance_into(o, n):  # type: ignore[no-untyped-def]
+    """Write the covariance of the first ``n`` samples about 0, and its inverse; False: none.
 
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _robust_covariance_into(covariance, samples, n, weight, distance, rounds):  # type: ignore[no-untyped-def]
-    """Write the M-estimate; ``distance`` [:n] of the last round. False: there is no spread."""
-    count = samples.shape[0]
-    inverse = np.zeros((count, count))
+    An M-estimator: samples farther out than the number of bands count less; its scale is then
+    set by the median distance, because cutting off what lies far out shrinks a covariance.
+    Bands are differences of blurs, so that 0 is their mean by construction.
+    """
+    count = o.samples.shape[0]
+    if n < 8 * count:
+        return False
+    weight, distance = o.weight, o.distance
     cut = np.float32(count)
     for i in range(n):
         weight[i] = np.float32(1)
-    for _ in range(rounds):
-        total = 0.0
-        for i in range(n):
-            total += weight[i]
+    for _ in range(_ROUNDS):
+        normal_into(o.covariance, weight, o.samples, n)
+        total = float(total_of(weight[:n]))
         scale = 0.0
         for a in range(count):
-            for b in range(a + 1):
-                value = _dot_3(weight, samples[a], samples[b], n) / total
-                covariance[a, b] = value
-                covariance[b, a] = value
-            scale += covariance[a, a] / count
+            for b in range(count):
+                o.covariance[a, b] /= total
+            scale += o.covariance[a, a] / count
         for a in range(count):
-            covariance[a, a] += 1e-4 * scale
-        if not _invert_into(inverse, covariance):
+            o.covariance[a, a] += 1e-4 * scale
+        if not invert_into(o.inverse, o.covariance):
             return False
-        for i in range(n):
-            distance[i] = np.float32(0)
-        for a in range(count):
-            x = samples[a]
-            for b in range(a + 1):
-                f = np.float32(inverse[a, b] * (1.0 if a == b else 2.0))
-                y = samples[b]
-                for i in range(n):
-                    distance[i] += f * x[i] * y[i]
+        distance_into(distance, o.inverse, o.samples, n)
         for i in range(n):
             d = distance[i]
-            weight[i] = cut / d if d > cut else np.float32(1)
+            weight[i] = cut / (d if d > cut else cut)
+    median_of_chi_squared = count * (1 - 2 / (9 * count)) ** 3
+    scale = float(select(distance, n, n // 2)) / median_of_chi_squared
+    if not scale > 0.0:
+        return False
+    for a in range(count):
+        for b in range(count):
+            o.covariance[a, b] *= scale
+            o.inverse[a, b] /= scale
     return True
 
 
-class TextureStatistics:
-    """Robust covariance of bands over a field: a workspace for one grid and number of bands."""
-
-    _STRIDE = 3
-    _ROUNDS = 4
-
-    def __init__(self, count: int, rows: int, cols: int) -> None:
-        self._stride = self._STRIDE if min(rows, cols) >= 48 else 1
-        most = (-(-rows // self._stride)) * (-(-cols // self._stride))
-        self._samples = np.zeros((count, most), np.float32)
-        self._weight = np.ones(most, np.float32)
-        self._distance = np.zeros(most, np.float32)
-
-    def covariance(
-        self, bands: NDArray[np.float32], weight: NDArray[np.float32]
-    ) -> NDArray[np.float64] | None:
-        """Return the (B, B) covariance of (B, rows, cols) about 0; None: too few cells.
-
-        An M-estimator: cells farther out than the number of bands count less; its scale is then
-        set by the median distance, because cutting off what lies far out shrinks a covariance.
-        Bands are differences of blurs, so that 0 is their mean by construction.
-        """
-        count = bands.shape[0]
-        n = _gather_into(self._samples, bands, weight, self._stride)
-        if n < 8 * count:
-            return None
-        covariance = np.zeros((count, count))
-        distance = self._distance
-        if not _robust_covariance_into(
-            covariance, self._samples, n, self._weight, distance, self._ROUNDS
-        ):
-            return None
-        median_of_chi_squared = count * (1 - 2 / (9 * count)) ** 3
-        covariance *= float(np.median(distance[:n])) / median_of_chi_squared
-        return covariance
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _make_filters(o):  # type: ignore[no-untyped-def]
+    """Write the best filter for each spot size, in sigma, weighed by how many places there are."""
+    scales, count = o.templates.shape
+    for s in range(scales):
+        power = 0.0
+        for b in range(count):
+            f = 0.0
+            for a in range(count):
+                f += o.templates[s, a] * o.inverse[a, b]
+            o.filters[s, b] = f
+            power += f * o.templates[s, b]
+        o.sharpness[s] = math.sqrt(power)
+        for b in range(count):
+            o.filters[s, b] *= o.trials[s] / o.sharpness[s]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def respond_into(best, which, bands, filters):  # type: ignore[no-untyped-def]
-    """Write the largest response over scales, ``filters`` (S, B) @ bands, and which gave it."""
-    scales, count = filters.shape
-    rows, cols = best.shape
-    line = np.empty(cols, np.float32)
+def _subtract(out, a, b):  # type: ignore[no-untyped-def]
+    for c in range(out.shape[0]):
+        out[c] = a[c] - b[c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mix_6(line, bands, f):  # type: ignore[no-untyped-def]
+    a, b, c, d, e, g = bands[0], bands[1], bands[2], bands[3], bands[4], bands[5]
+    f0, f1, f2 = np.float32(f[0]), np.float32(f[1]), np.float32(f[2])
+    f3, f4, f5 = np.float32(f[3]), np.float32(f[4]), np.float32(f[5])
+    for i in range(line.shape[0]):
+        line[i] = f0 * a[i] + f1 * b[i] + f2 * c[i] + f3 * d[i] + f4 * e[i] + f5 * g[i]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _keep_larger(best, which, line, s):  # type: ignore[no-untyped-def]
+    for c in range(line.shape[0]):
+        larger = line[c] > best[c]
+        best[c] = line[c] if larger else best[c]
+        which[c] = s if larger else which[c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def respond_into(best, which, residual, blurs, filters, bands, line):  # type: ignore[no-untyped-def]
+    """Write the largest response over spot sizes, and which gave it.
+
+    ``filters`` (S, 6); ``bands`` (6, cols) and ``line`` (cols) are workspaces.
+    """
+    count, rows, cols = blurs.shape
     for r in range(rows):
-        for s in range(scales):
-            for c in range(cols):
-                line[c] = np.float32(0)
-            for b in range(count):
-                f = filters[s, b]
-                band = bands[b, r]
-                for c in range(cols):
-                    line[c] += f * band[c]
-            if s == 0:
-                for c in range(cols):
-                    best[r, c] = line[c]
-                    which[r, c] = 0
-            else:
-                for c in range(cols):
-                    if line[c] > best[r, c]:
-                        best[r, c] = line[c]
-                        which[r, c] = s
+        _subtract(bands[0], residual[r], blurs[0, r])
+        for b in range(1, count):
+            _subtract(bands[b], blurs[b - 1, r], blurs[b, r])
+        _mix_6(best[r], bands, filters[0])
+        kind = which[r]
+        for c in range(cols):
+            kind[c] = np.uint8(0)
+        for s in range(1, filters.shape[0]):
+            _mix_6(line, bands, filters[s])
+            _keep_larger(best[r], kind, line, np.uint8(s))
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
+    """Divide `Observer.local` by how much livelier texture is here than over the field.
+
+    From the mean size of responses in the wider surroundings, bright spots left out.
+    """
+    total = 0.0
+    n = 0
+    rows, cols = o.local.shape
+    for r in range(rows):
+        for c in range(cols):
+            v = o.local[r, c] * usable[r, c]
+            o.local[r, c] = v
+            a = min(abs(v), np.float32(3))
+            keep = usable[r, c] > np.float32(0.5) and v < np.float32(2)
+            o.size[r, c] = a
+            o.calm[r, c] = np.float32(keep)
+            total += float(a) if keep else 0.0
+            n += keep
+    surroundings_into(o.spread, around, o.size, o.calm)
+    unit = np.float32(1.0 / max(total / max(n, 1), 1e-6))
+    for r in range(rows):
+        spread, local = o.spread[r], o.local[r]
+        for c in range(cols):
+            s = spread[c] * unit
+            s = s if s > np.float32(1) else np.float32(1)
+            spread[c] = s
+            local[c] /= s
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def observe_into(o, pyramid, around, residual, usable):  # type: ignore[no-untyped-def]
+    """Fill `Observer.local`, ``which`` and ``spread``; False: too little of the field is usable."""
+    pyramid_into(pyramid, residual, usable)
+    n = _gather_into(o.samples, residual, pyramid.blurs, usable, o.stride)
+    if not covariance_into(o, n):
+        return False
+    _make_filters(o)
+    respond_into(o.local, o.which, residual, pyramid.blurs, o.filters, o.bands, o.line)
+    _weigh_by_liveliness(o, around, usable)
+    return True
 
 
 def band_templates(spots: NDArray[np.float64], blurs: NDArray[np.float64]) -> NDArray[np.float64]:

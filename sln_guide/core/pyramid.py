@@ -1,10 +1,14 @@
-"""Masked blurs of the grid: `Pyramid` over a ladder of sizes, `Surroundings` over one wide."""
+"""Masked blurs of the grid: a pyramid over a ladder of sizes, and the wider surroundings.
+
+Private to `core.analysis`. Workspaces are made once for a grid; kernels fill them.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,104 +18,141 @@ from sln_guide.core.grid import (
     enlarge_into,
     gaussian_taps,
     halve_into,
+    multiply_into,
     shrink_into,
 )
 
-
-@dataclass(frozen=True, eq=False)
-class _Rung:
-    factor: int
-    taps: NDArray[np.float32]
-    halve_first: bool
-    shape: tuple[int, int]
+Grid = NDArray[np.float32]
 
 
-class Pyramid:
+class Pyramid(NamedTuple):
     """Normalised (mask-aware) Gaussian blurs of increasing sigma, each made from the one before.
 
-    ``sigmas`` [cells] rise. From about two cells of its own grid on, a blur is computed on every
-    second cell: nothing finer is left in it.
+    From about two cells of its own grid on, a blur is computed on every second cell: nothing finer
+    is left in it. Level k lies on every ``factor[k]``-th cell, ``blurs`` (levels, rows, cols) on
+    all of them. ``weights`` are the blurs of the mask itself: how far each can be trusted.
     """
 
-    def __init__(self, rows: int, cols: int, sigmas: tuple[float, ...]) -> None:
-        self.sigmas = sigmas
-        self._rungs: list[_Rung] = []
-        factor, had, shape = 1, 0.0, (rows, cols)
-        for sigma in sigmas:
-            halve = had >= 1.8 * factor and min(shape) >= 8
-            if halve:
-                factor *= 2
-                shape = (-(-shape[0] // 2), -(-shape[1] // 2))
-            more = math.sqrt(sigma**2 - had**2) / factor
-            self._rungs.append(_Rung(factor, gaussian_taps(more), halve, shape))
-            had = sigma
-        self._sums = [np.zeros(g.shape, np.float32) for g in self._rungs]
-        self._weights = [np.zeros(g.shape, np.float32) for g in self._rungs]
-        self._ratio = [np.zeros(g.shape, np.float32) for g in self._rungs]
-        self._half = [np.zeros(g.shape, np.float32) for g in self._rungs]
-        self._scratch = [
-            np.zeros(
-                (g.shape[0] + 2 * (len(g.taps) - 1), g.shape[1] + 2 * (len(g.taps) - 1)), np.float32
-            )
-            for g in self._rungs
-        ]
-        self._line = np.zeros(cols + 2, np.float32)
-        self._masked = np.zeros((rows, cols), np.float32)
-        self.blurs = np.zeros((len(sigmas), rows, cols), np.float32)
-        self.support = np.zeros((len(sigmas), rows, cols), np.float32)
-
-    def weigh(self, weight: NDArray[np.float32]) -> None:
-        """Blur the mask itself; `blur` then uses it for any number of images."""
-        self._weight = weight
-        source = weight
-        for rung, out, half, scratch, full in zip(
-            self._rungs, self._weights, self._half, self._scratch, self.support, strict=True
-        ):
-            if rung.halve_first:
-                halve_into(half, source)
-                source = half
-            blur_into(out, source, rung.taps, scratch)
-            enlarge_into(full, out, rung.factor, self._line)
-            source = out
-
-    def blur(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return blurs of ``image`` (B, rows, cols) where it has weight; overwritten next time."""
-        np.multiply(image, self._weight, out=self._masked)
-        source = self._masked
-        for k, rung in enumerate(self._rungs):
-            if rung.halve_first:
-                halve_into(self._half[k], source)
-                source = self._half[k]
-            blur_into(self._sums[k], source, rung.taps, self._scratch[k])
-            divide_into(self._ratio[k], self._sums[k], self._weights[k])
-            enlarge_into(self.blurs[k], self._ratio[k], rung.factor, self._line)
-            source = self._sums[k]
-        return self.blurs
+    factor: NDArray[np.int64]
+    halve_first: NDArray[np.bool_]
+    taps: tuple[Grid, ...]
+    padded: tuple[Grid, ...]
+    half: tuple[Grid, ...]
+    sums: tuple[Grid, ...]
+    weights: tuple[Grid, ...]
+    ratio: tuple[Grid, ...]
+    line: Grid
+    masked: Grid
+    blurs: Grid
 
 
-class Surroundings:
+def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
+    """Make the workspace for blurs of rising ``sigmas`` [cells]."""
+    factors, halves, taps, shapes = [], [], [], []
+    factor, had, shape = 1, 0.0, (rows, cols)
+    for sigma in sigmas:
+        halve = had >= 1.8 * factor and min(shape) >= 8
+        if halve:
+            factor *= 2
+            shape = (-(-shape[0] // 2), -(-shape[1] // 2))
+        factors.append(factor)
+        halves.append(halve)
+        taps.append(gaussian_taps(math.sqrt(sigma**2 - had**2) / factor))
+        shapes.append(shape)
+        had = sigma
+
+    def grids() -> tuple[Grid, ...]:
+        return tuple(np.zeros(s, np.float32) for s in shapes)
+
+    return Pyramid(
+        np.array(factors),
+        np.array(halves),
+        tuple(taps),
+        tuple(padded_for(s, t) for s, t in zip(shapes, taps, strict=True)),
+        grids(),
+        grids(),
+        grids(),
+        grids(),
+        np.zeros(cols + 2, np.float32),
+        np.zeros((rows, cols), np.float32),
+        np.zeros((len(sigmas), rows, cols), np.float32),
+    )
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def pyramid_into(p, image, weight):  # type: ignore[no-untyped-def]
+    """Fill the blurs of ``image`` where it has ``weight``, and those of ``weight``."""
+    multiply_into(p.masked, image, weight)
+    source = p.masked
+    mask = weight
+    for k in range(len(p.taps)):
+        if p.halve_first[k]:
+            halve_into(p.half[k], mask)
+            mask = p.half[k]
+        blur_into(p.weights[k], mask, p.taps[k], p.padded[k])
+        mask = p.weights[k]
+        if p.halve_first[k]:
+            halve_into(p.half[k], source)
+            source = p.half[k]
+        blur_into(p.sums[k], source, p.taps[k], p.padded[k])
+        source = p.sums[k]
+        divide_into(p.ratio[k], source, mask)
+        enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.line)
+
+
+@nb.njit(nogil=True, cache=True)
+def support_at(p, k, r, c):  # type: ignore[no-untyped-def]
+    """Return how far blur ``k`` can be trusted at a cell: the share of its reach that is usable."""
+    f = p.factor[k]
+    weights = p.weights[k]
+    return weights[min(r // f, weights.shape[0] - 1), min(c // f, weights.shape[1] - 1)]
+
+
+_FACTOR = 4
+
+
+class Surroundings(NamedTuple):
     """The level of the wider surroundings: a masked blur on every fourth cell."""
 
-    _FACTOR = 4
+    taps: Grid
+    padded: Grid
+    sums: Grid
+    weights: Grid
+    blurred: Grid
+    blurred_weights: Grid
+    line: Grid
+    ones: Grid
 
-    def __init__(self, rows: int, cols: int, sigma: float) -> None:
-        f = self._FACTOR
-        shape = (-(-rows // f), -(-cols // f))
-        self._taps = gaussian_taps(max(sigma / f, 0.5))
-        margin = 2 * (len(self._taps) - 1)
-        self._padded = np.zeros((shape[0] + margin, shape[1] + margin), np.float32)
-        self._sums, self._weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self._sums_blurred = np.zeros(shape, np.float32)
-        self._weights_blurred = np.zeros(shape, np.float32)
-        self._line = np.zeros(shape[1] + 2, np.float32)
-        self._lines = np.zeros((2, f * shape[1]), np.float32)
-        self.level = np.zeros((rows, cols), np.float32)
 
-    def blur(self, values: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the blurred level of ``values`` where they have weight; overwritten next time."""
-        shrink_into(self._sums, self._weights, values, weight, self._FACTOR, self._lines)
-        blur_into(self._sums_blurred, self._sums, self._taps, self._padded)
-        blur_into(self._weights_blurred, self._weights, self._taps, self._padded)
-        divide_into(self._sums_blurred, self._sums_blurred, self._weights_blurred)
-        enlarge_into(self.level, self._sums_blurred, self._FACTOR, self._line)
-        return self.level
+def surroundings(rows: int, cols: int, sigma: float) -> Surroundings:
+    """Make the workspace for surroundings of ``sigma`` [cells]."""
+    shape = (-(-rows // _FACTOR), -(-cols // _FACTOR))
+    taps = gaussian_taps(max(sigma / _FACTOR, 0.5))
+    return Surroundings(
+        taps,
+        padded_for(shape, taps),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros(_FACTOR * (shape[1] + 1), np.float32),
+        np.ones((rows, cols), np.float32),
+    )
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def surroundings_into(level, s, values, weight):  # type: ignore[no-untyped-def]
+    """Write the blurred level of ``values`` where they have ``weight``."""
+    line = s.line[: _FACTOR * s.sums.shape[1]]
+    shrink_into(s.sums, values, weight, _FACTOR, line)
+    shrink_into(s.weights, s.ones, weight, _FACTOR, line)
+    blur_into(s.blurred, s.sums, s.taps, s.padded)
+    blur_into(s.blurred_weights, s.weights, s.taps, s.padded)
+    divide_into(s.blurred, s.blurred, s.blurred_weights)
+    enlarge_into(level, s.blurred, _FACTOR, s.line)
+
+
+def padded_for(shape: tuple[int, int], taps: Grid) -> Grid:
+    """Return the workspace that `blur_into` needs for images of ``shape``."""
+    margin = 2 * (len(taps) - 1)
+    return np.zeros((shape[0] + margin, shape[1] + margin), np.float32)

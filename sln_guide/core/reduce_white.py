@@ -1,4 +1,4 @@
-"""Kernels that read every white-light pixel once and reduce it to a grid of blocks.
+"""The kernel that reads every white-light pixel once and samples its colour on the NIR grid.
 
 Private to `core.white`. As `core.reduce`: exact integer sums, one block after the other.
 """
@@ -8,166 +8,197 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from sln_guide.core.reduce import add_row, add_steps, count_full
+from sln_guide.core.columns import (
+    add_1,
+    add_2,
+    clear,
+    count_1,
+    count_4,
+    fold_highest,
+    fold_sums,
+    forget_rims,
+    pick_3,
+    split_2,
+    take_steps,
+)
+
+RED, GREEN, BLUE, EDGE, FULL = range(5)
 
 
 @nb.njit(nogil=True, cache=True)
-def reduce_bayer_into(colour, edge, full, raw, block, phase, limit, columns):  # type: ignore[no-untyped-def]
-    """Reduce a colour mosaic to block means of its three colours.
+def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untyped-def]
+    """Reduce ``n`` rows: sums of rows with red and of the others, full samples, steps."""
+    with_red, without, count, step = columns
+    clear(with_red)
+    clear(without)
+    clear(count)
+    clear(step)
+    first, second = (with_red, without) if red_row == 0 else (without, with_red)
+    k = 0
+    while k + 4 <= n:
+        a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
+        add_2(first, a, c)
+        add_2(second, b, d)
+        count_4(count, a, b, c, d, limit)
+        k += 4
+    while k < n:
+        add_1(second if k & 1 else first, rows[k])
+        count_1(count, rows[k], limit)
+        k += 1
+    take_steps(step, rows, n, hop)
 
-    Parameters
-    ----------
-    colour
-        Out, (3, rows, cols) float32: mean red, green, blue counts.
-    edge, full
-        Out, (rows, cols) float32: largest step between samples of one colour two apart; share of
-        samples at or above ``limit``.
-    raw
-        (H, W) uint8 or uint16, H and W at least 2.
-    block
-        Edge of a block, even. A last odd row or column belongs to no full cell and is left out.
-    phase
-        (row, column) of red in the 2x2 cell.
-    columns
-        Workspace (even total uint32, odd total uint32, full uint16, step, scratch of the raw
-        type), each (W).
-    """
-    even, odd, full_count, step, scratch = columns
+
+@nb.njit(nogil=True, cache=True)
+def _finish(own, r, folded, first, end, pixels, reds, greens):  # type: ignore[no-untyped-def]
+    """Write blocks ``first`` to ``end`` of ``pixels`` samples, of them ``reds`` red or blue."""
+    red, green, blue, step, count = folded
+    one = np.float32(1.0) / np.float32(max(reds, 1))
+    two = np.float32(1.0) / np.float32(max(greens, 1))
+    share = np.float32(1.0) / np.float32(max(pixels, 1))
+    for c in range(first, end):
+        own[RED, r, c] = np.float32(red[c]) * one
+    for c in range(first, end):
+        own[GREEN, r, c] = np.float32(green[c]) * two
+    for c in range(first, end):
+        own[BLUE, r, c] = np.float32(blue[c]) * one
+    for c in range(first, end):
+        own[EDGE, r, c] = np.float32(step[c])
+    for c in range(first, end):
+        own[FULL, r, c] = np.float32(count[c]) * share
+
+
+@nb.njit(nogil=True, cache=True)
+def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours):  # type: ignore[no-untyped-def]
+    with_red, without, count, step = columns
+    one, two, three, four, spare, step_spare, count_spare = colours
     height = raw.shape[0] & ~1
     width = raw.shape[1] & ~1
     red_row, red_col = phase
-    for r in range(edge.shape[0]):
+    cols = own.shape[2]
+    half = block // 2
+    last = (width - (cols - 1) * block) // 2
+    for r in range(own.shape[1]):
         y0 = r * block
-        y1 = min(y0 + block, height)
-        even[:] = 0
-        odd[:] = 0
-        full_count[:] = 0
-        step[:] = 0
-        for y in range(y0, y1):
-            row = raw[y]
-            add_row(row, even if (y & 1) == red_row else odd)
-            count_full(row, full_count, limit)
-            if y - y0 >= 2:
-                add_steps(row, raw[y - 2], step, scratch, 2)
-        whole = 0
-        if block == 8:
-            whole = width // 8
-            _gather_colours_8(
-                colour[:, r], edge[r], full[r], even, odd, full_count, step, red_col, y1 - y0, whole
-            )
-        _gather_colours(
-            colour[:, r],
-            edge[r],
-            full[r],
-            even[:width],
-            odd,
-            full_count,
-            step,
-            red_col,
-            y1 - y0,
-            block,
-            whole,
+        n = min(block, height - y0)
+        _take_rows(columns, raw[y0 : y0 + n], n, red_row, limit, 2)
+        # a last odd column belongs to no cell
+        step[width:] = 0
+        count[width:] = 0
+        cells = width // 2
+        split_2(one[:cells], two[:cells], with_red)
+        split_2(three[:cells], four[:cells], without)
+        if red_col == 0:
+            red, green, more, blue = one, two, three, four
+        else:
+            green, red, blue, more = one, two, three, four
+        add_1(green[:cells], more[:cells])
+        for column in (red, green, blue):
+            clear(column[cells:])
+        forget_rims(step, block, width)
+        folded = (
+            fold_sums(red, spare[0], half, cols),
+            fold_sums(green, spare[1], half, cols),
+            fold_sums(blue, spare[2], half, cols),
+            fold_highest(step, step_spare, block, cols),
+            fold_sums(count, count_spare, block, cols),
         )
+        cells = half * n // 2
+        _finish(own, r, folded, 0, cols - 1, 4 * cells, cells, 2 * cells)
+        cells = last * n // 2
+        _finish(own, r, folded, cols - 1, cols, 4 * cells, cells, 2 * cells)
 
 
 @nb.njit(nogil=True, cache=True)
-def _gather_colours_8(colour, edge, full, even, odd, full_count, step, red_col, rows, whole):  # type: ignore[no-untyped-def]
-    """Gather whole blocks 8 columns wide; as `_gather_colours`, which is the definition."""
-    one = np.float32(1.0) / np.float32(2 * rows)
-    two = np.float32(1.0) / np.float32(4 * rows)
-    share = np.float32(1.0) / np.float32(8 * rows)
-    other = 1 - red_col
-    for c in range(whole):
-        x0 = c * 8
-        red = np.uint32(0)
-        green = np.uint32(0)
-        blue = np.uint32(0)
-        f = np.uint16(0)
-        s = step[x0]
-        for k in range(4):
-            x = x0 + 2 * k
-            red += even[x + red_col]
-            green += even[x + other] + odd[x + red_col]
-            blue += odd[x + other]
-        for k in range(8):
-            f += full_count[x0 + k]
-        for k in range(6):
-            s = max(s, step[x0 + k])
-        colour[0, c] = np.float32(red) * one
-        colour[1, c] = np.float32(green) * two
-        colour[2, c] = np.float32(blue) * one
-        edge[c] = s
-        full[c] = np.float32(f) * share
-
-
-@nb.njit(nogil=True, cache=True)
-def _gather_colours(colour, edge, full, even, odd, full_count, step, red_col, rows, block, first):  # type: ignore[no-untyped-def]
-    """Gather columns of one row of blocks, from block ``first`` on."""
-    width = even.shape[0]
-    for c in range(first, edge.shape[0]):
-        x0 = c * block
-        x1 = min(x0 + block, width)
-        red = nb.int64(0)
-        green = nb.int64(0)
-        blue = nb.int64(0)
-        f = nb.int64(0)
-        s = step[x0]
-        for x in range(x0, x1):
-            f += full_count[x]
-            if (x & 1) == red_col:
-                red += even[x]
-                green += odd[x]
-            else:
-                green += even[x]
-                blue += odd[x]
-        for x in range(x0, max(x1 - 2, x0 + 1)):
-            s = max(s, step[x])
-        cells = (x1 - x0) * rows // 4
-        colour[0, c] = np.float32(red) * (np.float32(1.0) / np.float32(cells))
-        colour[1, c] = np.float32(green) * (np.float32(1.0) / np.float32(2 * cells))
-        colour[2, c] = np.float32(blue) * (np.float32(1.0) / np.float32(cells))
-        edge[c] = s
-        full[c] = np.float32(f) * (np.float32(1.0) / np.float32(4 * cells))
-
-
-@nb.njit(nogil=True, cache=True)
-def reduce_rgb_into(colour, edge, full, raw, block, limit, columns):  # type: ignore[no-untyped-def]
-    """Reduce (H, W * 3) uint8, interleaved RGB, to block means; as `reduce_bayer_into`.
-
-    ``columns``: (total uint32, unused, full uint16, step, scratch uint8), each (W * 3).
-    """
-    total, _, full_count, step, scratch = columns
+def _reduce_rgb_into(own, raw, block, limit, columns, colours):  # type: ignore[no-untyped-def]
+    total, _, count, step = columns
+    red, green, blue, _, spare, step_spare, count_spare = colours
     height = raw.shape[0]
     width = raw.shape[1] // 3
-    for r in range(edge.shape[0]):
+    cols = own.shape[2]
+    last = width - (cols - 1) * block
+    for r in range(own.shape[1]):
         y0 = r * block
-        y1 = min(y0 + block, height)
-        total[:] = 0
-        full_count[:] = 0
-        step[:] = 0
-        for y in range(y0, y1):
-            add_row(raw[y], total)
-            count_full(raw[y], full_count, limit)
-            if y - y0 >= 2:
-                add_steps(raw[y], raw[y - 2], step, scratch, 6)
-        for c in range(edge.shape[1]):
-            x0 = c * block
-            x1 = min(x0 + block, width)
-            red = nb.int64(0)
-            green = nb.int64(0)
-            blue = nb.int64(0)
-            f = nb.int64(0)
-            s = step[3 * x0]
-            for x in range(x0, x1):
-                red += total[3 * x]
-                green += total[3 * x + 1]
-                blue += total[3 * x + 2]
-                f += full_count[3 * x] + full_count[3 * x + 1] + full_count[3 * x + 2]
-            for x in range(x0, max(x1 - 2, x0 + 1)):
-                s = max(s, step[3 * x + 1])
-            share = np.float32(1.0) / np.float32((x1 - x0) * (y1 - y0))
-            colour[0, r, c] = np.float32(red) * share
-            colour[1, r, c] = np.float32(green) * share
-            colour[2, r, c] = np.float32(blue) * share
-            edge[r, c] = s
-            full[r, c] = np.float32(f) * share / np.float32(3.0)
+        n = min(block, height - y0)
+        # every row has red: the two sums become one
+        rows = raw[y0 : y0 + n]
+        _take_rows(columns, rows, n, 0, limit, 6)
+        add_1(total, columns[1][: raw.shape[1]])
+        pick_3(red[:width], total)
+        pick_3(green[:width], total[1:])
+        pick_3(blue[:width], total[2:])
+        pick_3(step[:width], step[1:])
+        for i in range(width):
+            count[i] = count[3 * i] + count[3 * i + 1] + count[3 * i + 2]
+        for column in (red, green, blue):
+            clear(column[width : cols * block])
+        step[width : cols * block] = 0
+        count[width : cols * block] = 0
+        forget_rims(step, block, width)
+        folded = (
+            fold_sums(red, spare[0], block, cols),
+            fold_sums(green, spare[1], block, cols),
+            fold_sums(blue, spare[2], block, cols),
+            fold_highest(step, step_spare, block, cols),
+            fold_sums(count, count_spare, block, cols),
+        )
+        pixels = block * n
+        _finish(own, r, folded, 0, cols - 1, 3 * pixels, pixels, pixels)
+        pixels = last * n
+        _finish(own, r, folded, cols - 1, cols, 3 * pixels, pixels, pixels)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
+    """Sample ``source`` bilinearly through a table.
+
+    ``at`` (4, N) uint32 flat indices into a plane of ``source`` (planes, rows, cols), ``weight``
+    (4, N) float32; ``out`` (planes, N).
+    """
+    planes = source.shape[0]
+    flat = source.reshape(planes, source.shape[1] * source.shape[2])
+    for p in range(planes):
+        _sample_plane_into(out[p], flat[p], at, weight)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _sample_plane_into(out, s, at, weight):  # type: ignore[no-untyped-def]
+    a, b, c, d = at[0], at[1], at[2], at[3]
+    e, f, g, h = weight[0], weight[1], weight[2], weight[3]
+    for i in range(out.shape[0]):
+        out[i] = s[a[i]] * e[i] + s[b[i]] * f[i] + s[c[i]] * g[i] + s[d[i]] * h[i]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weight):  # type: ignore[no-untyped-def]
+    """Reduce a white frame to blocks of its own and sample them at the NIR grid's cells.
+
+    Parameters
+    ----------
+    planes
+        Out, (5, N) float32: mean red, green, blue counts; largest step between samples of one
+        colour two apart, as a share of full scale; share of samples at or above ``limit``.
+    own
+        Out, (5, rows, cols) float32: the same on the white frame's grid, steps in counts.
+    raw
+        (H, W) uint8 or uint16 mosaic, H and W at least 2, a last odd row or column left out; or
+        (H, 3 W) uint8, interleaved, where ``rgb``.
+    block
+        Edge of a block, even for a mosaic.
+    phase
+        (row, column) of red in the 2x2 cell.
+    work
+        (columns (sums, sums uint32, full uint16, step of the raw type), colours (four
+        uint32, spare (3, ...) uint32, spare step, spare full)).
+    at, weight
+        `sample_into`.
+    """
+    columns, colours = work
+    if rgb:
+        _reduce_rgb_into(own, raw, block, limit, columns, colours)
+    else:
+        _reduce_bayer_into(own, raw, block, phase, limit, columns, colours)
+    sample_into(planes, own, at, weight)
+    unit = np.float32(1.0) / np.float32(limit)
+    edge = planes[EDGE]
+    for i in range(edge.shape[0]):
+        edge[i] *= unit

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
 from sln_guide.core.field import Field, Geometry
-from sln_guide.core.reduce import reduce_corrected_into, reduce_integers_into
+from sln_guide.core.reduce import reduce_into
 
 
 class NirReducer:
@@ -35,6 +35,7 @@ class NirReducer:
         bad = np.zeros((field.height, width), bool) if field.bad is None else field.bad.copy()
         self._dark: NDArray[np.float32] | None = None
         self._gain: NDArray[np.float32] | None = None
+        self._no_map = np.zeros((0, 0), np.float32)
         if field.dark is not None or field.flat is not None:
             dark = np.full((field.height, width), field.dark_counts, np.float32)
             if field.dark is not None:
@@ -50,37 +51,37 @@ class NirReducer:
         self._bad = bad_rows(bad)
         self.bad_share = block_share(bad, self._block)
 
-        def line(kind: type[np.generic], *lead: int) -> NDArray[np.generic]:
-            return np.zeros((*lead, width), kind)
+        held = np.float32 if self._dark is not None else raw_type
+        summed = np.float32 if self._dark is not None else np.uint32
+        wide = geometry.cols * self._block
 
-        self._integer_columns = (
-            line(np.uint32),
-            line(np.uint16),
-            line(raw_type),
-            line(raw_type),
-            line(raw_type),
-            line(raw_type),
-            line(raw_type, 3),
-        )
-        self._float_columns = (
-            line(np.float32),
-            line(np.float32),
-            line(np.float32),
-            line(np.float32),
-            line(np.uint16),
-            line(np.float32, 3),
-            line(raw_type),
+        def columns() -> tuple[NDArray[np.generic], ...]:
+            kinds = (summed, held, held, held, np.uint16)
+            return tuple(np.zeros(wide, kind) for kind in kinds)
+
+        self._work = (
+            np.zeros(width, raw_type),
+            np.zeros((self._block, width), held),
+            columns(),
+            columns(),
         )
 
     def reduce(self, frame: Frame) -> None:
         """Fill `mean`, `edge` and `full` from ``frame``."""
-        limit = self._raw_type(2**frame.bit_depth - 1)
-        head = (self.mean, self.edge, self.full, frame.pixels, self._packed, limit, self._block)
-        if self._dark is None:
-            reduce_integers_into(*head, self._bad, self._integer_columns)
-            self.mean -= np.float32(self._field.dark_counts)
-        else:
-            reduce_corrected_into(*head, self._bad, self._dark, self._gain, self._float_columns)
+        reduce_into(
+            self.mean,
+            self.edge,
+            self.full,
+            frame.pixels,
+            self._packed,
+            self._raw_type(2**frame.bit_depth - 1),
+            self._block,
+            self._bad,
+            self._no_map if self._dark is None else self._dark,
+            self._no_map if self._gain is None else self._gain,
+            np.float32(0.0 if self._dark is not None else self._field.dark_counts),
+            self._work,
+        )
 
 
 def bad_rows(bad: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:

@@ -36,6 +36,7 @@ class Analysis:
 
     ``scene_full_scale`` [counts/(ms*gain)] is a robust top of the signal in this frame, the
     injection site and glints left out: what an automatic display scale should follow.
+    ``white_small``: `core.motion.luminance_small` of the white frame, None without one.
     """
 
     grid_px: int
@@ -49,5 +50,6 @@ class Analysis:
     scene_full_scale: float
     colour_predicted: bool
     spots: tuple[Spot, ...]
+    white_small: NDArray[np.float32] | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()

@@ -265,20 +265,20 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
 
 
 @nb.njit(nogil=True, cache=True)
-def region_sums_into(out, cells, mean, full, usable, margin):  # type: ignore[no-untyped-def]
-    """Sum over a region and over usable cells of its bounding box grown by ``margin``.
+def region_sums_into(out, labels, label, mean, full, usable, margin):  # type: ignore[no-untyped-def]
+    """Sum over the cells of one label, and over usable ones in its bounding box and ``margin``.
 
     ``out`` (10): count, rows, cols, mean, highest mean, lowest mean, full; around: count, mean,
     mean squared.
     """
-    rows, cols = cells.shape
+    rows, cols = labels.shape
     out[:] = 0.0
     top, bottom, left, right = rows, -1, cols, -1
     out[4] = -np.inf
     out[5] = np.inf
     for r in range(rows):
         for c in range(cols):
-            if cells[r, c]:
+            if labels[r, c] == label:
                 top, bottom = min(top, r), max(bottom, r)
                 left, right = min(left, c), max(right, c)
                 v = mean[r, c]
@@ -291,7 +291,7 @@ def region_sums_into(out, cells, mean, full, usable, margin):  # type: ignore[no
                 out[6] += full[r, c]
     for r in range(max(top - margin, 0), min(bottom + margin + 1, rows)):
         for c in range(max(left - margin, 0), min(right + margin + 1, cols)):
-            if not cells[r, c] and usable[r, c] > 0.5:
+            if labels[r, c] != label and usable[r, c] > 0.5:
                 v = mean[r, c]
                 out[7] += 1
                 out[8] += v

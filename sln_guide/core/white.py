@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.field import Geometry
-from sln_guide.core.grid import sample_into
-from sln_guide.core.reduce_white import reduce_bayer_into, reduce_rgb_into
+from sln_guide.core.motion import luminance_of_colours, luminance_small, small_step
+from sln_guide.core.reduce_white import reduce_white_into
 
 _RED_AT = {"RG": (0, 0), "GR": (0, 1), "GB": (1, 0), "BG": (1, 1)}
 
@@ -19,43 +19,46 @@ class WhiteReducer:
 
     Attributes
     ----------
-    colour
-        (3, rows, cols) float32, overwritten by `reduce`: mean red, green, blue counts.
-    edge, full
-        (rows, cols) float32: largest step between pixels two apart, as a share of full scale;
-        share of samples at full scale.
+    planes
+        (5, rows, cols) float32, overwritten by `reduce`: mean red, green, blue counts; largest
+        step between pixels two apart, as a share of full scale; share of samples at full scale.
     covered
-        (rows, cols) bool: whether the cell lies inside the white frame. Elsewhere the nearest
+        (rows, cols) float32: 1 where the cell lies inside the white frame. Elsewhere the nearest
         place inside was sampled.
     """
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
         shape = (geometry.rows, geometry.cols)
-        self._planes = np.zeros((5, shape[0] * shape[1]), np.float32)
-        planes = self._planes.reshape(5, *shape)
-        self.colour, self.edge, self.full = planes[:3], planes[3], planes[4]
-        self.covered = np.zeros(shape, bool)
+        self.planes = np.zeros((5, *shape), np.float32)
+        self.covered = np.zeros(shape, np.float32)
         self._key: tuple[object, ...] | None = None
 
-    def reduce(self, frame: Frame, registration: Registration) -> None:
-        """Fill `colour`, `edge`, `full` and `covered` from ``frame``."""
+    def reduce(self, frame: Frame, registration: Registration) -> NDArray[np.float32]:
+        """Fill `planes` and `covered` from ``frame``; return its `motion.luminance_small`.
+
+        That costs no second look at the frame where both want blocks of one size.
+        """
         key = (frame.pixel_format, frame.height, frame.width, registration.white_from_nir)
         if key != self._key:
             self._prepare(frame, registration)
             self._key = key
-        limit = frame.pixels.dtype.type(2**frame.bit_depth - 1)
-        own = self._own
-        if frame.pixel_format is PixelFormat.RGB8:
-            flat = frame.pixels.reshape(frame.height, frame.width * 3)
-            reduce_rgb_into(own[:3], own[3], own[4], flat, self._block, limit, self._columns)
-        else:
-            phase = _RED_AT[frame.pixel_format.bayer_pattern]
-            reduce_bayer_into(
-                own[:3], own[3], own[4], frame.pixels, self._block, phase, limit, self._columns
-            )
-        sample_into(self._planes, own, self._at, self._weight)
-        self.edge /= np.float32(limit)
+        rgb = frame.pixel_format is PixelFormat.RGB8
+        reduce_white_into(
+            self.planes.reshape(5, -1),
+            self._own,
+            frame.pixels.reshape(frame.height, -1),
+            rgb,
+            self._block,
+            (0, 0) if rgb else _RED_AT[frame.pixel_format.bayer_pattern],
+            frame.pixels.dtype.type(2**frame.bit_depth - 1),
+            self._work,
+            self._at,
+            self._weight,
+        )
+        if self._block != small_step(frame):
+            return luminance_small(frame)
+        return luminance_of_colours(self._own, frame)
 
     def _prepare(self, frame: Frame, registration: Registration) -> None:
         """Size the white grid like the NIR grid and tabulate where each NIR cell lies in it."""
@@ -70,8 +73,9 @@ class WhiteReducer:
             np.where(front, u / np.where(front, w, 1), -1),
             np.where(front, v / np.where(front, w, 1), -1),
         )
-        self.covered[:] = front & (u > -0.5) & (v > -0.5)
-        self.covered &= (u < frame.width - 0.5) & (v < frame.height - 0.5)
+        inside = front & (u > -0.5) & (v > -0.5)
+        inside &= (u < frame.width - 0.5) & (v < frame.height - 0.5)
+        self.covered[:] = inside
         # px of white a block of NIR covers at the centre of the field
         middle = (geometry.rows // 2, geometry.cols // 2)
         near = (geometry.rows // 2, min(geometry.cols // 2 + 1, geometry.cols - 1))
@@ -87,22 +91,34 @@ class WhiteReducer:
             height, width = height & ~1, width & ~1
         rows, cols = -(-height // block), -(-width // block)
         self._own = np.zeros((5, rows, cols), np.float32)
-        samples = frame.width * (1 if bayer else 3)
-        self._columns = (
-            np.zeros(samples, np.uint32),
-            np.zeros(samples, np.uint32),
-            np.zeros(samples, np.uint16),
-            np.zeros(samples, frame.pixels.dtype),
-            np.zeros(samples, frame.pixels.dtype),
+        raw_type = frame.pixels.dtype
+        # as wide as a row of samples and as all blocks, whichever is wider
+        wide = max(frame.width * (1 if bayer else 3), cols * block)
+        self._work = (
+            (
+                np.zeros(wide, np.uint32),
+                np.zeros(wide, np.uint32),
+                np.zeros(wide, np.uint16),
+                np.zeros(wide, raw_type),
+            ),
+            (
+                np.zeros(wide, np.uint32),
+                np.zeros(wide, np.uint32),
+                np.zeros(wide, np.uint32),
+                np.zeros(wide, np.uint32),
+                np.zeros((3, wide), np.uint32),
+                np.zeros(wide, raw_type),
+                np.zeros(wide, np.uint16),
+            ),
         )
         gx = np.clip((u + 0.5) / block - 0.5, 0, cols - 1).ravel()
         gy = np.clip((v + 0.5) / block - 0.5, 0, rows - 1).ravel()
         i, j = np.floor(gy).astype(np.int32), np.floor(gx).astype(np.int32)
         fy, fx = gy - i, gx - j
         i2, j2 = np.minimum(i + 1, rows - 1), np.minimum(j + 1, cols - 1)
-        self._at = np.stack([i * cols + j, i * cols + j2, i2 * cols + j, i2 * cols + j2], 1)
-        self._at = np.ascontiguousarray(self._at, np.int32)
+        self._at = np.stack([i * cols + j, i * cols + j2, i2 * cols + j, i2 * cols + j2])
+        self._at = np.ascontiguousarray(self._at, np.uint32)
         weight: NDArray[np.float64] = np.stack(
-            [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx], 1
+            [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx]
         )
         self._weight = np.ascontiguousarray(weight, np.float32)

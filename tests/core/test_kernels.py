@@ -15,8 +15,8 @@ from hardware.rig import Registration
 from sln_guide.core import grid
 from sln_guide.core.field import Field, Geometry
 from sln_guide.core.label import count_into, grow_into, label_into, moments_into
-from sln_guide.core.observer import TextureStatistics, band_templates, respond_into
-from sln_guide.core.pyramid import Pyramid
+from sln_guide.core.observer import band_templates, covariance_into, observer, respond_into
+from sln_guide.core.pyramid import pyramid, pyramid_into
 from sln_guide.core.reduce import unpack_12p_into
 from sln_guide.core.reduction import NirReducer, bad_rows, block_share
 from sln_guide.core.spots import RAYS, find_peaks_into, trace_contour_into
@@ -167,12 +167,12 @@ def test_colour_reduction(pattern: str, bits: int, shape: tuple[int, int]) -> No
     white = WhiteReducer(geometry)
     white.reduce(frame(mosaic, fmt), Registration(kind="assumed"))
     for k, value in enumerate((30, 20, 10)):
-        assert white.colour[k] == pytest.approx(value)
+        assert white.planes[k] == pytest.approx(value)
     rgb = np.zeros((*shape, 3), np.uint8)
     rgb[:] = (30, 20, 10)
     white.reduce(frame(rgb, PixelFormat.RGB8), Registration(kind="assumed"))
     for k, value in enumerate((30, 20, 10)):
-        assert white.colour[k] == pytest.approx(value)
+        assert white.planes[k] == pytest.approx(value)
 
 
 def test_colour_is_sampled_where_the_registration_says() -> None:
@@ -185,8 +185,8 @@ def test_colour_is_sampled_where_the_registration_says() -> None:
     )
     white.reduce(frame(rgb, PixelFormat.RGB8), shift)
     c = np.arange(20) * 8 + 3.5
-    assert white.colour[0][4, 2:17] == pytest.approx(c[2:17] + 12, abs=0.01)
-    assert white.colour[1][2:14, 4] == pytest.approx(np.arange(16)[2:14] * 8 + 3.5 - 5, abs=0.01)
+    assert white.planes[0][4, 2:17] == pytest.approx(c[2:17] + 12, abs=0.01)
+    assert white.planes[1][2:14, 4] == pytest.approx(np.arange(16)[2:14] * 8 + 3.5 - 5, abs=0.01)
     assert white.covered[1:, :18].all()
     assert not white.covered[:, 18:].any()
     assert not white.covered[0].any()
@@ -228,10 +228,9 @@ def test_pyramid_is_a_masked_gaussian() -> None:
     weight[30:40, 50:60] = 0
     image[30:40, 50:60] = 1e3
     sigmas = (1.5, 3.0, 6.0, 12.0)
-    pyramid = Pyramid(96, 112, sigmas)
-    pyramid.weigh(weight)
-    blurs = pyramid.blur(image)
-    for got, sigma in zip(blurs, sigmas, strict=True):
+    levels = pyramid(96, 112, sigmas)
+    pyramid_into(levels, image, weight)
+    for got, sigma in zip(levels.blurs, sigmas, strict=True):
         num = ndimage.gaussian_filter((image * weight).astype(np.float64), sigma, mode="constant")
         den = ndimage.gaussian_filter(weight.astype(np.float64), sigma, mode="constant")
         # a blur of a cut-off blur is not quite the blur: right where the border is out of reach
@@ -296,17 +295,20 @@ def test_contour_of_a_gaussian() -> None:
 def test_covariance_is_robust_and_right_for_gaussians() -> None:
     rng = np.random.default_rng(11)
     mix = rng.standard_normal((4, 4))
-    bands = np.einsum("ab,brc->arc", mix, rng.standard_normal((4, 150, 150))).astype(np.float32)
-    weight = np.ones((150, 150), np.float32)
+    bands = (mix @ rng.standard_normal((4, 2500))).astype(np.float32)
     spots = bands.copy()
-    spots[:, 60:70, 60:70] += 20.0
+    spots[:, 600:620] += 20.0
     truth = mix @ mix.T
-    for given_bands in (bands, spots):
-        got = TextureStatistics(4, 150, 150).covariance(given_bands, weight)
-        assert got is not None
-        assert np.abs(got - truth).max() < 0.12 * np.abs(truth).max()
-    weight[:] = 0
-    assert TextureStatistics(4, 150, 150).covariance(bands, weight) is None
+    o = observer(150, 150, np.zeros((2, 4)), np.ones(2))
+    assert o.samples.shape == (4, 2500)
+    for samples in (bands, spots):
+        o.samples[:] = samples
+        assert covariance_into(o, 2500)
+        assert np.abs(o.covariance - truth).max() < 0.12 * np.abs(truth).max()
+        assert o.inverse @ o.covariance == pytest.approx(np.eye(4), abs=1e-6)
+    assert not covariance_into(o, 31)
+    o.samples[:] = 0
+    assert not covariance_into(o, 2500)
 
 
 def test_templates_and_responses() -> None:
@@ -318,10 +320,26 @@ def test_templates_and_responses() -> None:
     for b in range(3):
         assert templates[0, b] == pytest.approx((levels[b] - levels[b + 1])[40, 40], abs=2e-3)
     rng = np.random.default_rng(4)
-    bands = rng.standard_normal((3, 5, 7)).astype(np.float32)
-    filters = rng.standard_normal((2, 3)).astype(np.float32)
-    best, which = np.zeros((5, 7), np.float32), np.zeros((5, 7), np.int32)
-    respond_into(best, which, bands, filters)
+    residual = rng.standard_normal((5, 7)).astype(np.float32)
+    blurred = rng.standard_normal((6, 5, 7)).astype(np.float32)
+    filters = rng.standard_normal((2, 6))
+    best, which = np.zeros((5, 7), np.float32), np.zeros((5, 7), np.uint8)
+    work, line = np.zeros((6, 7), np.float32), np.zeros(7, np.float32)
+    respond_into(best, which, residual, blurred, filters, work, line)
+    bands = -np.diff(np.concatenate([residual[None], blurred]), axis=0)
     exact = np.einsum("sb,brc->src", filters, bands)
     assert best == pytest.approx(exact.max(axis=0), abs=1e-5)
     assert np.array_equal(which, exact.argmax(axis=0))
+
+
+@given(seed=st.integers(0, 1000), share=st.floats(0, 1), distinct=st.sampled_from([1, 3, 1000]))
+@settings(max_examples=50, deadline=None)
+def test_selection_is_sorting(seed: int, share: float, distinct: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, distinct, int(rng.integers(1, 200))).astype(np.float32)
+    rising = np.sort(values)
+    n = len(values)
+    k = min(int(share * n), n - 1)
+    assert grid.quantile(values, n, share) == rising[k]
+    assert (values[:k] <= rising[k]).all()
+    assert (values[k:] >= rising[k]).all()

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.rig import Registration
 from sln_guide.core import motion
+from sln_guide.core.field import Geometry
 from sln_guide.core.opencv import cv2
+from sln_guide.core.white import WhiteReducer
 
 HEIGHT, WIDTH = 1024, 1280
 
@@ -161,6 +164,20 @@ def test_reduction_is_the_mean_over_squares(pixel_format, shape):
     squares = grey[: rows * step, : cols * step].reshape(rows, step, cols, step)
     expected = np.log(squares.mean(axis=(1, 3)) / (high - 1) + 0.02)
     assert motion.luminance_small(frame) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["BayerRG8", "BayerGB12", "RGB8"])
+@pytest.mark.parametrize("block", [8, 10])
+def test_colours_give_the_same_reduction(kind, block):
+    """From means that are at hand, or from the frame where they are of other squares."""
+    pixel_format = PixelFormat(kind)
+    shape = (250, 1284, 3) if kind == "RGB8" else (250, 1284)
+    pixels = np.random.default_rng(5).integers(0, 2**pixel_format.bit_depth, shape)
+    frame = make_frame(pixels, pixel_format)
+    geometry = Geometry(block, -(-250 // block), -(-1284 // block), 0.1, False, (1, 2, 3, 4, 5))
+    small = WhiteReducer(geometry).reduce(frame, Registration(kind="assumed"))
+    assert small.shape == motion.small_shape(frame)
+    assert small == pytest.approx(motion.luminance_small(frame), abs=2e-6)
 
 
 def test_a_mosaic_leaves_no_texture_of_its_own():

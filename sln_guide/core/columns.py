@@ -1,0 +1,234 @@
+"""Kernels that reduce the rows of a row of blocks to columns, and columns to blocks.
+
+Private to the core. Four rows at a time, so that sums and extremes stay in registers; one row at a
+time for what is left. Every loop is one plain pass over rows of one type, which becomes SIMD.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+
+@nb.njit(nogil=True, cache=True)
+def clear(column):  # type: ignore[no-untyped-def]
+    """Set to 0. A plain loop: numba's slice assignment is several times slower."""
+    for x in range(column.shape[0]):
+        column[x] = 0
+
+
+@nb.njit(nogil=True, cache=True)
+def copy_into(to, row):  # type: ignore[no-untyped-def]
+    """Copy ``row`` to the beginning of ``to``."""
+    for x in range(row.shape[0]):
+        to[x] = row[x]
+
+
+@nb.njit(nogil=True, cache=True)
+def add_2(total, a, b):  # type: ignore[no-untyped-def]
+    """Add two rows to column sums."""
+    kind = total.dtype.type
+    for x in range(a.shape[0]):
+        total[x] += kind(a[x]) + kind(b[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def add_1(total, a):  # type: ignore[no-untyped-def]
+    """Add a row to column sums."""
+    kind = total.dtype.type
+    for x in range(a.shape[0]):
+        total[x] += kind(a[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def count_4(full, a, b, c, d, limit):  # type: ignore[no-untyped-def]
+    """Count, per column, samples of four rows at or above ``limit``."""
+    for x in range(a.shape[0]):
+        full[x] += (
+            np.uint16(a[x] >= limit)
+            + np.uint16(b[x] >= limit)
+            + np.uint16(c[x] >= limit)
+            + np.uint16(d[x] >= limit)
+        )
+
+
+@nb.njit(nogil=True, cache=True)
+def count_1(full, a, limit):  # type: ignore[no-untyped-def]
+    """Count, per column, samples at or above ``limit``."""
+    for x in range(a.shape[0]):
+        full[x] += np.uint16(a[x] >= limit)
+
+
+@nb.njit(nogil=True, cache=True)
+def extremes_4(high, low, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Take four rows into column extremes."""
+    for x in range(a.shape[0]):
+        high[x] = max(high[x], a[x], b[x], c[x], d[x])
+        low[x] = min(low[x], a[x], b[x], c[x], d[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def extremes_1(high, low, a):  # type: ignore[no-untyped-def]
+    """Take a row into column extremes."""
+    for x in range(a.shape[0]):
+        high[x] = max(high[x], a[x])
+        low[x] = min(low[x], a[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def _range_of(kind, a, b, c):  # type: ignore[no-untyped-def]
+    # in the rows' own type: 16 or more at once
+    return kind(max(a, b, c) - min(a, b, c))
+
+
+@nb.njit(nogil=True, cache=True)
+def steps_4(step, before, above, a, b, c, d, hop):  # type: ignore[no-untyped-def]
+    """Take into ``step`` four rows' ranges of a sample, the one two above and ``hop`` on.
+
+    ``before`` and ``above`` are the two rows before ``a``.
+    """
+    kind = step.dtype.type
+    for x in range(a.shape[0] - hop):
+        first = max(
+            _range_of(kind, a[x], before[x], a[x + hop]),
+            _range_of(kind, b[x], above[x], b[x + hop]),
+        )
+        second = max(
+            _range_of(kind, c[x], a[x], c[x + hop]), _range_of(kind, d[x], b[x], d[x + hop])
+        )
+        step[x] = max(step[x], first, second)
+
+
+@nb.njit(nogil=True, cache=True)
+def steps_2(step, a, b, c, d, hop):  # type: ignore[no-untyped-def]
+    """As `steps_4` for ``c`` and ``d``, where ``a`` and ``b`` begin a block."""
+    kind = step.dtype.type
+    for x in range(a.shape[0] - hop):
+        step[x] = max(
+            step[x],
+            _range_of(kind, c[x], a[x], c[x + hop]),
+            _range_of(kind, d[x], b[x], d[x + hop]),
+        )
+
+
+@nb.njit(nogil=True, cache=True)
+def steps_1(step, above, a, hop):  # type: ignore[no-untyped-def]
+    """As `steps_4` for one row and the one two above."""
+    kind = step.dtype.type
+    for x in range(a.shape[0] - hop):
+        step[x] = max(step[x], _range_of(kind, a[x], above[x], a[x + hop]))
+
+
+@nb.njit(nogil=True, cache=True)
+def take_steps(step, rows, n, hop):  # type: ignore[no-untyped-def]
+    """Take the steps of the first ``n`` of a block's ``rows``."""
+    k = 4
+    if n >= 4:
+        steps_2(step, rows[0], rows[1], rows[2], rows[3], hop)
+        while k + 4 <= n:
+            steps_4(
+                step, rows[k - 2], rows[k - 1], rows[k], rows[k + 1], rows[k + 2], rows[k + 3], hop
+            )
+            k += 4
+    else:
+        k = 2
+    while k < n:
+        steps_1(step, rows[k - 2], rows[k], hop)
+        k += 1
+
+
+@nb.njit(nogil=True, cache=True)
+def forget_rims(step, block, width):  # type: ignore[no-untyped-def]
+    """Set steps from a block's last two columns, which lead out of it, to 0."""
+    rim = min(block - 1, 2)
+    whole = width // block
+    for k in range(1, rim + 1):
+        for c in range(whole):
+            step[c * block + block - k] = 0
+    for x in range(max(width - 2, whole * block + 1), width):
+        step[x] = 0
+
+
+# The loops below stand alone in functions on slices: in a larger function, with a length that is
+# a product, they do not become SIMD.
+
+
+@nb.njit(nogil=True, cache=True)
+def _sum_pairs(to, a):  # type: ignore[no-untyped-def]
+    for i in range(to.shape[0]):
+        to[i] = a[2 * i] + a[2 * i + 1]
+
+
+@nb.njit(nogil=True, cache=True)
+def _highest_of_pairs(to, a):  # type: ignore[no-untyped-def]
+    for i in range(to.shape[0]):
+        to[i] = max(a[2 * i], a[2 * i + 1])
+
+
+@nb.njit(nogil=True, cache=True)
+def _lowest_of_pairs(to, a):  # type: ignore[no-untyped-def]
+    for i in range(to.shape[0]):
+        to[i] = min(a[2 * i], a[2 * i + 1])
+
+
+@nb.njit(nogil=True, cache=True)
+def split_2(even, odd, a):  # type: ignore[no-untyped-def]
+    """Take columns in turns into ``even`` and ``odd``."""
+    for i in range(even.shape[0]):
+        even[i] = a[2 * i]
+        odd[i] = a[2 * i + 1]
+
+
+@nb.njit(nogil=True, cache=True)
+def pick_3(to, a):  # type: ignore[no-untyped-def]
+    """Copy every third column."""
+    for i in range(to.shape[0]):
+        to[i] = a[3 * i]
+
+
+@nb.njit(nogil=True, cache=True)
+def fold_sums(a, b, block, n):  # type: ignore[no-untyped-def]
+    """Return the sums of ``n`` times ``block`` columns of ``a``; both are used up."""
+    while block % 2 == 0:
+        block //= 2
+        _sum_pairs(b[: n * block], a)
+        a, b = b, a
+    if block > 1:
+        for c in range(n):
+            total = a[c * block]
+            for k in range(c * block + 1, c * block + block):
+                total += a[k]
+            a[c] = total
+    return a
+
+
+@nb.njit(nogil=True, cache=True)
+def fold_highest(a, b, block, n):  # type: ignore[no-untyped-def]
+    """As `fold_sums`, the largest."""
+    while block % 2 == 0:
+        block //= 2
+        _highest_of_pairs(b[: n * block], a)
+        a, b = b, a
+    if block > 1:
+        for c in range(n):
+            best = a[c * block]
+            for k in range(c * block + 1, c * block + block):
+                best = max(best, a[k])
+            a[c] = best
+    return a
+
+
+@nb.njit(nogil=True, cache=True)
+def fold_lowest(a, b, block, n):  # type: ignore[no-untyped-def]
+    """As `fold_sums`, the smallest."""
+    while block % 2 == 0:
+        block //= 2
+        _lowest_of_pairs(b[: n * block], a)
+        a, b = b, a
+    if block > 1:
+        for c in range(n):
+            best = a[c * block]
+            for k in range(c * block + 1, c * block + block):
+                best = min(best, a[k])
+            a[c] = best
+    return a
