@@ -29,6 +29,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
     ((Action.SETTINGS,), "presets and settings"),
+    ((Action.SILENCE,), "take notice of an alarm (or press it): silent, still red"),
     ((Action.HELP,), "this list"),
 )
 

@@ -45,6 +45,7 @@ class Action(StrEnum):
     MEASURE = "measure"
     HELP = "help"
     SETTINGS = "settings"
+    SILENCE = "silence"
     STEP_ON = "step on"
     STEP_BACK = "step back"
     PHASE_1 = "phase 1"
@@ -83,6 +84,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_D: Action.MEASURE,
     Qt.Key.Key_H: Action.HELP,
     Qt.Key.Key_P: Action.SETTINGS,
+    Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
     Qt.Key.Key_1: Action.PHASE_1,

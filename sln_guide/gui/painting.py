@@ -89,6 +89,12 @@ class Painting:
         self._mounting = mounting
         self._turn = None if mounting == UPRIGHT else partial(turned_pixels, mounting=mounting)
 
+    @property
+    def banners_end(self) -> float:
+        """How far down the view banners reach; 0 without any."""
+        frame = self._frame
+        return 0.0 if frame is None or frame.free == frame.inner else frame.free.top()
+
     def _placed(self, box: QRectF, size: Size, zoom: Zoom) -> QTransform:
         """Return the way from a picture to the view within a pane's box."""
         lies = zoom.placed(turned_size(size, self._mounting), size_in(box))

@@ -44,6 +44,7 @@ class VideoView(QWidget):
     """
 
     laid_out = Signal()
+    banner_pressed = Signal()
 
     def __init__(
         self,
@@ -261,7 +262,9 @@ class VideoView(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Take hold of the picture, or begin to measure."""
-        if event.button() is Qt.MouseButton.LeftButton:
+        if event.position().y() < self._painting.banners_end:
+            self.banner_pressed.emit()
+        elif event.button() is Qt.MouseButton.LeftButton:
             self._dragged_from = event.position()
             point = self._picture_point(event.position())
             if self._ruler.on and point is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtWidgets import QApplication
 
+from sln_guide.gui.alarms import Alarms
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
@@ -86,6 +89,7 @@ class OperatorWindow(Desk):
         self._refreshes = 0
         self._message_until_s = 0.0
         self._history = SignalHistory()
+        self._alarms = Alarms()
         self._library = PlotLibrary()
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
@@ -112,6 +116,7 @@ class OperatorWindow(Desk):
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
+        video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
         self._calm = QTimer(self, interval=CALM_MS)
@@ -166,6 +171,7 @@ class OperatorWindow(Desk):
         if self._ended:
             return
         shown = self.showing.look(time.monotonic_ns(), self.watch.newest, self._fault)
+        shown = replace(shown, state=self._alarms.follow(shown.state))
         self.video.show_now(shown)
         if self.theatre.isVisible():
             self.theatre.video.show_now(shown)
@@ -190,8 +196,10 @@ class OperatorWindow(Desk):
             self._source.title,
             injection_text(events, now_s),
             saving=self.commands.saving,
-            note="" if self.watched is None or self.watched() else "not watched",
+            note=self._note(),
         )
+        if self._alarms.sounds(time.monotonic()) and self._replay is None:
+            self._sound()
         guidance = None if shown.picture is None else shown.picture.guidance
         self.nodes.show_guidance(guidance, judged=shown.state.judged)
         self.overlay.show_settings(settings, guidance)
@@ -221,6 +229,20 @@ class OperatorWindow(Desk):
             )
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
+
+    def _note(self) -> str:
+        if self.watched is not None and not self.watched():
+            return "not watched"
+        return "alarm silenced" if self._alarms.silenced else ""
+
+    def _sound(self) -> None:
+        if self.commands.arranging.alarm_sound:
+            QApplication.beep()
+
+    def silence(self) -> None:
+        """Take notice of the alarms that stand."""
+        if self._alarms.silence():
+            self._refresh_all()
 
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
@@ -323,6 +345,7 @@ class OperatorWindow(Desk):
             Action.NEXT_STYLE: commands.next_style,
             Action.MEASURE: video.toggle_ruler,
             Action.HELP: self.help.toggle,
+            Action.SILENCE: self.silence,
             Action.SETTINGS: self.settings.toggle,
             Action.STEP_ON: lambda: commands.step(1),
             Action.STEP_BACK: lambda: commands.step(-1),
