@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sln_guide.guidance import Settings
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+_FILMS = ("overlay", "side-by-side", "triptych")
+_RAW = ("ffv1", "ome-tiff")
 
 
 def add_commands(verbs: Verbs) -> None:
@@ -33,10 +38,14 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
     verb.set_defaults(run=show_difference)
 
-    verb = verbs.add_parser("export", help="raw NIR frames for other programs, bit for bit")
+    verb = verbs.add_parser("export", help="film, stills, curves, or raw NIR frames bit for bit")
     verb.add_argument("case", type=Path)
-    verb.add_argument("--to", required=True, choices=["ffv1", "ome-tiff"])
-    verb.add_argument("--out", type=Path, required=True, metavar="FILE")
+    verb.add_argument("--to", required=True, choices=[*_FILMS, "stills", "curves", *_RAW])
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="stills: a folder")
+    verb.add_argument("--begin", type=float, default=0.0, metavar="S", help="film and curves: from")
+    verb.add_argument("--end", type=float, default=math.inf, metavar="S", help="and until")
+    verb.add_argument("--at", type=float, action="append", metavar="S", help="a still at this time")
+    verb.add_argument("--threshold", type=positive, metavar="SIGMA", help="else as recorded")
     verb.set_defaults(run=export)
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
@@ -91,12 +100,12 @@ def show_difference(options: argparse.Namespace) -> int:
     from sln_guide.export.what_if import what_if
     from sln_guide.recording.reader import CaseReader
 
-    def change(settings: Settings) -> Settings:
-        threshold = options.threshold
-        return settings if threshold is None else replace(settings, threshold_sigma=threshold)
-
     with CaseReader(options.case) as case:
-        difference = what_if(case, change, progress=progress_bar("computing again"))
+        difference = what_if(
+            case,
+            lambda settings: _changed(settings, options.threshold),
+            progress=progress_bar("computing again"),
+        )
     if options.out is not None:
         out: Path = options.out
         with OutputFolder(out.parent, (out.name,), force=True) as folder:
@@ -107,15 +116,40 @@ def show_difference(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write the raw NIR frames of a case, bit for bit, for other programs."""
+    """Write a film, stills, curves, or the raw NIR frames of a case."""
+    from sln_guide.export.overlay import Layout
     from sln_guide.export.raw import export_mkv, export_ome_tiff
+    from sln_guide.export.recomputing import Span
+    from sln_guide.export.shown import export_curves, export_film, export_stills
     from sln_guide.recording.reader import CaseReader
 
-    write = {"ffv1": export_mkv, "ome-tiff": export_ome_tiff}[options.to]
+    out: Path = options.out
+    span = Span(options.begin, options.end)
+    progress = progress_bar("exporting")
     with CaseReader(options.case) as case:
-        summary = write(case, options.out, progress=progress_bar("exporting"))
+        settings = _changed(case.settings, options.threshold)
+        summary: Any
+        if options.to == "ffv1":
+            summary = export_mkv(case, out, progress=progress)
+        elif options.to == "ome-tiff":
+            summary = export_ome_tiff(case, out, progress=progress)
+        elif options.to == "curves":
+            summary = export_curves(case, out, settings=settings, span=span, progress=progress)
+        elif options.to == "stills":
+            times_s = options.at or [options.begin]
+            summary = export_stills(case, out, times_s, settings=settings, progress=progress)
+        else:
+            summary = export_film(
+                case, out, Layout(options.to), settings=settings, span=span, progress=progress
+            )
     print(summary.text())
     return OK if summary.complete else PARTIAL
+
+
+def _changed(settings: Settings, threshold_sigma: float | None) -> Settings:
+    if threshold_sigma is None:
+        return settings
+    return replace(settings, threshold_sigma=threshold_sigma)
 
 
 def verify(options: argparse.Namespace) -> int:

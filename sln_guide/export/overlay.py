@@ -1,9 +1,10 @@
-"""`OverlayFilm`: the overlay video of a case, with what must be burned into every picture."""
+"""What a case showed as pictures and film, with what must be burned into every one of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,19 +20,35 @@ from sln_guide.render.look import Look
 from sln_guide.render.renderer import Renderer, rendered_size
 
 
-class OverlayFilm:
-    """Draws guidance into its own white frame, marks it, and films it. One thread, the main one.
+class Layout(StrEnum):
+    """Which views stand side by side."""
 
-    Without registration the views stand side by side: NIR with its rings, white light without.
-    An NIR frame that has no white frame of its moment is shown alone, in grey: guidance is never
-    drawn into white light of another time.
+    OVERLAY = "overlay"
+    SIDE_BY_SIDE = "side-by-side"
+    TRIPTYCH = "triptych"
 
-    ``path`` None: films nothing.
+
+_VIEWS = {
+    Layout.OVERLAY: (View.MERGED,),
+    Layout.SIDE_BY_SIDE: (View.NIR, View.WHITE),
+    Layout.TRIPTYCH: (View.WHITE, View.NIR, View.MERGED),
+}
+
+
+class Composer:
+    """Draws guidance with its own frames into one marked picture. One thread, the main one.
+
+    Without registration there is no merged view: NIR with its rings and white light without stand
+    side by side. An NIR frame that has no white frame of its moment is shown alone, in grey:
+    guidance is never drawn into white light of another time.
     """
 
-    def __init__(self, path: Path | None, case: CaseReader) -> None:
-        self._registration = case.rig.registration
-        self._drawing = Drawing(self._registration, thumbnails=False)
+    def __init__(self, case: CaseReader, layout: Layout = Layout.OVERLAY) -> None:
+        registration = case.rig.registration
+        self._views = _VIEWS[layout]
+        if registration.kind == "none" and View.MERGED in self._views:
+            self._views = _VIEWS[Layout.SIDE_BY_SIDE]
+        self._drawing = Drawing(registration, thumbnails=False)
         self._renderer = Renderer()
         self._look = Look(
             mm_per_px=case.rig.optics.mm_per_px,
@@ -40,6 +57,49 @@ class OverlayFilm:
             research_note=True,
         )
         self._wall_minus_frame_ns = case.started_wall_ns - case.started_monotonic_ns
+
+    def wall_ns(self, guidance: Guidance) -> int:
+        """Return when the NIR frame was exposed, by the wall clock."""
+        return guidance.pair.nir.mid_exposure_ns + self._wall_minus_frame_ns
+
+    def compose(self, guidance: Guidance) -> tuple[Picture, NDArray[np.uint32]]:
+        """Return the last view's picture, and all views marked: (H, W) uint32 0xffRRGGBB."""
+        views = (View.NIR,) if guidance.pair.white is None else self._views
+        pictures = [self._picture(guidance, view) for view in views]
+        width, height = rendered_size(pictures[0])
+        look = replace(self._look, clock=self._clock(guidance))
+        panes = []
+        for picture in pictures:
+            rows, columns = picture.rgb32.shape
+            size = (max(1, round(columns * height / rows)), height)
+            if picture is pictures[0]:
+                size = (width, height)
+            panes.append(self._renderer.render_to_image(picture, look, size))
+        return pictures[-1], panes[0] if len(panes) == 1 else np.hstack(panes)
+
+    def _picture(self, guidance: Guidance, view: View) -> Picture:
+        pair = guidance.pair
+        settings = replace(guidance.settings, view=view)
+        picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
+        if picture is None:
+            raise ValueError(f"a pair without what the {view.value} view shows")
+        return picture
+
+    def _clock(self, guidance: Guidance) -> str:
+        wall = datetime.fromtimestamp(self.wall_ns(guidance) / 1e9, UTC)
+        return f"{wall:%Y-%m-%d %H:%M:%S}.{wall.microsecond // 100_000} UTC"
+
+
+class OverlayFilm:
+    """A video of what a `Composer` makes. One thread, the main one.
+
+    ``path`` None: films nothing.
+    """
+
+    def __init__(
+        self, path: Path | None, case: CaseReader, layout: Layout = Layout.OVERLAY
+    ) -> None:
+        self._composer = Composer(case, layout)
         self._video = None
         if path is not None:
             self._video = OverlayVideo(path, rate_hz=_rate_hz(case.times_ns(Role.NIR)))
@@ -52,7 +112,8 @@ class OverlayFilm:
     def write(self, guidance: Guidance, time_s: float) -> None:
         """Film one picture, ``time_s`` from the beginning."""
         if self._video is not None:
-            self._video.write(self._marked(guidance), time_s)
+            _, marked = self._composer.compose(guidance)
+            self._video.write(marked, time_s)
 
     def close(self) -> None:
         """Finish the file. Idempotent."""
@@ -69,41 +130,6 @@ class OverlayFilm:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _marked(self, guidance: Guidance) -> NDArray[np.uint32]:
-        if guidance.pair.white is None:
-            return self._render(self._picture(guidance, View.NIR), guidance)
-        if self._registration.kind != "none":
-            return self._render(self._picture(guidance, View.MERGED), guidance)
-        left = self._picture(guidance, View.NIR)
-        right = self._picture(guidance, View.WHITE)
-        width, height = rendered_size(left)
-        rows, columns = right.rgb32.shape
-        right_size = (max(1, round(columns * height / rows)), height)
-        return np.hstack(
-            [
-                self._render(left, guidance, (width, height)),
-                self._render(right, guidance, right_size),
-            ]
-        )
-
-    def _picture(self, guidance: Guidance, view: View) -> Picture:
-        pair = guidance.pair
-        settings = replace(guidance.settings, view=view)
-        picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
-        if picture is None:
-            raise ValueError(f"a pair without what the {view.value} view shows")
-        return picture
-
-    def _render(
-        self, picture: Picture, guidance: Guidance, size: tuple[int, int] | None = None
-    ) -> NDArray[np.uint32]:
-        look = replace(self._look, clock=self._clock(guidance.pair.nir.mid_exposure_ns))
-        return self._renderer.render_to_image(picture, look, size)
-
-    def _clock(self, time_ns: int) -> str:
-        wall = datetime.fromtimestamp((time_ns + self._wall_minus_frame_ns) / 1e9, UTC)
-        return f"{wall:%Y-%m-%d %H:%M:%S}.{wall.microsecond // 100_000} UTC"
 
 
 def _rate_hz(times_ns: NDArray[np.int64]) -> float:

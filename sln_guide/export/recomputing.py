@@ -1,9 +1,12 @@
-"""`recompute`: the computations a case logged, made again from its frames."""
+"""A case through `pipeline.step` again: as it was logged (`recompute`), or all (`computed`)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sln_guide import pipeline
 from sln_guide.guidance import Guidance, Pair, Role, Settings
@@ -70,6 +73,59 @@ def recompute(
         state, guidance = pipeline.step(state, pair, settings)
         last = state
         yield Recomputed(logged, time_s, guidance)
+
+
+LEAD_IN_S = 3.0
+"""Computed before the first moment asked for, so that tracks and scale have settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when, seconds after the first NIR frame."""
+
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """One NIR frame and what was found in it; None: before the span, or not readable."""
+
+    index: int
+    time_s: float
+    guidance: Guidance | None
+    unread: str = ""
+
+
+def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Computed]:
+    """Yield every NIR frame of a span in order, computed with its white frame.
+
+    The lead-in before the span comes without guidance.
+    """
+    setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+    state = pipeline.initial_state(setup)
+    partners = case.partners()
+    times_ns = case.times_ns(Role.NIR)
+    for index in indexes_in(case, Span(span.begin_s - LEAD_IN_S, span.end_s)):
+        time_s = float(times_ns[index] - times_ns[0]) / 1e9
+        white_index = partners[index]
+        try:
+            nir = case.frame(Role.NIR, index)
+            white = None if white_index is None else case.frame(Role.WHITE, white_index)
+        except DamagedError as error:
+            yield Computed(index, time_s, None, str(error))
+            continue
+        skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
+        state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), settings)
+        yield Computed(index, time_s, guidance if time_s >= span.begin_s else None)
+
+
+def indexes_in(case: CaseReader, span: Span) -> range:
+    """Return the NIR frames from the first in the span to the last."""
+    times_ns = case.times_ns(Role.NIR)
+    times_s = (times_ns - (times_ns[0] if len(times_ns) else 0)) / 1e9
+    inside = np.flatnonzero((times_s >= span.begin_s) & (times_s <= span.end_s))
+    return range(int(inside[0]), int(inside[-1]) + 1) if len(inside) else range(0)
 
 
 def _restored(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +33,7 @@ def save_still(
     title: str = "",
     taken_wall_ns: int | None = None,
     rgb32: NDArray[np.uint32] | None = None,
+    screen: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Path]:
     """Save ``picture`` as PNG, lossless, with a JSON sidecar; return both paths.
 
@@ -50,6 +53,9 @@ def save_still(
         Wall clock, ns since 1970, UTC; None: not known.
     rgb32
         The picture with its rings and tags, (H, W) uint32 0xffRRGGBB; None: as it was drawn.
+    screen
+        What the screen said at that moment (state, banners, age of the overlay, ...); stands in
+        the sidecar under ``screen``.
 
     Raises
     ------
@@ -62,6 +68,8 @@ def save_still(
         if target.exists():
             raise ExportError(f"{target} exists already: choose another name")
     about = still_facts(picture, mode=mode, title=title, taken_wall_ns=taken_wall_ns)
+    if screen is not None:
+        about["screen"] = finite(dict(screen))
     pixels = picture.rgb32 if rgb32 is None else rgb32
     try:
         # the sidecar first: a picture that is there can always say what it is
@@ -102,6 +110,7 @@ def still_facts(
         "title": title,
         "mode": mode,
         "taken": taken,
+        "picture": picture.number,
         "view": picture.view,
         "overlay_drawn": picture.overlay_drawn,
         "white_shift_px": picture.white_shift_px,
@@ -111,6 +120,15 @@ def still_facts(
     }
 
 
+def finite(value: Any) -> Any:
+    """Return ``value`` as strict JSON knows it: a number that is none becomes null."""
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _frame_facts(frame: Frame | None) -> dict[str, Any] | None:
     if frame is None:
         return None
@@ -118,6 +136,7 @@ def _frame_facts(frame: Frame | None) -> dict[str, Any] | None:
         "camera_id": frame.camera_id,
         "stream_epoch": frame.stream_epoch,
         "sequence": frame.sequence,
+        "device_time_ns": frame.device_time_ns,
         "mid_exposure_ns": frame.mid_exposure_ns,
         "exposure_us": frame.exposure_us,
         "gain_db": frame.gain_db,

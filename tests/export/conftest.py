@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from hardware.rig import Registration, Rig, load_rig
+from hardware.phantom import Phantom
+from hardware.rig import PhantomSpec, Registration, Rig, load_rig
 from sln_guide.guidance import (
     CannotJudge,
     Detection,
@@ -25,6 +26,26 @@ from sln_guide.guidance import (
     View,
 )
 from sln_guide.recording import CaseReader, CaseWriter
+
+MOMENTS = range(1500, 1620, 4)
+"""Frames of the phantom's procedure in which nodes light up."""
+
+
+@pytest.fixture(scope="session")
+def small_rig() -> Rig:
+    demo = load_rig("demo")
+    return msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=3, width=320, height=256),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+@pytest.fixture(scope="session")
+def pairs(small_rig: Rig) -> list[tuple[Frame, Frame]]:
+    assert small_rig.phantom is not None
+    phantom = Phantom(small_rig.phantom, small_rig)
+    return [(phantom.frame("nir", i), phantom.frame("white", i)) for i in MOMENTS]
 
 
 @pytest.fixture

@@ -10,36 +10,16 @@ import msgspec
 import pytest
 
 from hardware.frame import Frame
-from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, Rig, load_rig
+from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.export import recomputing
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.what_if import Fate, what_if
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from tests.export.conftest import MOMENTS
 
-FRAMES = 30
-
-
-@pytest.fixture(scope="module")
-def small_rig() -> Rig:
-    demo = load_rig("demo")
-    return msgspec.structs.replace(
-        demo,
-        phantom=PhantomSpec(scene="procedure", seed=3, width=320, height=256),
-        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
-    )
-
-
-@pytest.fixture(scope="module")
-def pairs(small_rig: Rig) -> list[tuple[Frame, Frame]]:
-    assert small_rig.phantom is not None
-    phantom = Phantom(small_rig.phantom, small_rig)
-    return [
-        (phantom.frame("nir", 1500 + 4 * i), phantom.frame("white", 1500 + 4 * i))
-        for i in range(FRAMES)
-    ]
+FRAMES = len(MOMENTS)
 
 
 def no_change(guidance: Guidance) -> Guidance:
