@@ -78,7 +78,7 @@ class Lens(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Stereo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Two lenses; ``rotation`` (Rodrigues) and ``translation_mm`` take a point from NIR to white."""
+    """Two lenses; ``rotation`` (Rodrigues), ``translation_mm`` take a point from NIR to white."""
 
     nir: Lens
     white: Lens

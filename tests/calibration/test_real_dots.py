@@ -36,7 +36,7 @@ def dots(path: Path) -> View:
     dark = cv2.adaptiveThreshold(
         smooth, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 151, 18
     )
-    _, labels, stats, centres = cv2.connectedComponentsWithStats(dark)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
     small, large = [], []
     for k in range(1, len(stats)):
         x, y, w, h, area = (int(v) for v in stats[k])
