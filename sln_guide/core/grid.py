@@ -193,6 +193,21 @@ def _spread_4(to, line):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def _spread_8(to, line):  # type: ignore[no-untyped-def]
+    for j in range(to.shape[0] // 8):
+        v = line[j]
+        d = np.float32(0.125) * (line[j + 1] - v)
+        to[8 * j] = v
+        to[8 * j + 1] = v + d
+        to[8 * j + 2] = v + np.float32(2) * d
+        to[8 * j + 3] = v + np.float32(3) * d
+        to[8 * j + 4] = v + np.float32(4) * d
+        to[8 * j + 5] = v + np.float32(5) * d
+        to[8 * j + 6] = v + np.float32(6) * d
+        to[8 * j + 7] = v + np.float32(7) * d
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
     """Interpolate ``source`` (samples at every ``factor``-th cell of ``out``) bilinearly.
 
@@ -219,6 +234,9 @@ def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
         elif factor == 4:
             _spread_4(to, line)
             done = cols // 4 * 4
+        elif factor == 8:
+            _spread_8(to, line)
+            done = cols // 8 * 8
         for c in range(done, cols):
             j = c // factor
             to[c] = line[j] + np.float32(c - j * factor) * step * (line[j + 1] - line[j])
