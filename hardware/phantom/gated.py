@@ -1,0 +1,117 @@
+"""`GatedPhantom`: the phantom's NIR camera under gated excitation and under room light."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.gating import LightLine, Pattern, Pulse
+from hardware.phantom.phantom import Phantom
+from hardware.phantom.scene import Flicker, Scene
+from hardware.rig import Sensor
+
+FULL_WELL_COUNTS = 65_535.0
+
+
+class GatedPhantom:
+    """NIR frames of ``scene``, lit by pattern, with room light that is always there.
+
+    Room light falls on the same moving tissue; it carries no tracer's light. Frames are Mono16, so
+    that much room light does not saturate what a 12-bit sensor of this gain would.
+
+    Parameters
+    ----------
+    scene
+        What is there; all of it moves alike in lit and dark frames.
+    room_electrons
+        Mean electrons a pixel and frame that room light brings.
+    signal_electrons
+        Mean electrons a pixel and frame of the excited background; nodes stand above it by their
+        contrast.
+    lamp
+        Ripple of the room light; None: steady.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        pattern: Pattern,
+        room_electrons: float,
+        signal_electrons: float,
+        frame_rate_hz: float,
+        exposure_us: float,
+        sensor: Sensor,
+        lamp: Flicker | None = None,
+        line: LightLine | None = None,
+    ) -> None:
+        self.pattern = pattern
+        self.line = line or LightLine(pattern)
+        self._sensor = sensor
+        self._rate, self._exposure_us = frame_rate_hz, exposure_us
+        self._lamp = lamp
+        self._seed = scene.seed
+        options = {
+            "frame_rate_hz": frame_rate_hz,
+            "nir_exposure_us": exposure_us,
+            "white_exposure_us": min(8000.0, exposure_us),
+        }
+        self.lit = Phantom.from_scene(scene, **options)  # type: ignore[arg-type]
+        plain = replace(scene, nodes=(), injection=None, channel=None, instrument=None, glints=0)
+        self._tissue = Phantom.from_scene(plain, **options)  # type: ignore[arg-type]
+        level = float(self._tissue.noiseless(0).mean())
+        self._per_count = signal_electrons / level
+        self._room_per_count = room_electrons / level
+
+    def excited(self, index: int) -> NDArray[np.float32]:
+        """Return the noiseless electrons (H, W) that excitation brings to frame ``index``."""
+        return np.asarray(self.lit.noiseless(index) * np.float32(self._per_count), np.float32)
+
+    def room(self, index: int) -> NDArray[np.float32]:
+        """Return the noiseless electrons (H, W) of room light in frame ``index``."""
+        share = 1.0
+        if self._lamp is not None:
+            middle_s = index / self._rate + 0.5e-6 * self._exposure_us
+            share = self._lamp.factor(middle_s, self._exposure_us * 1e-6)
+        tissue = self._tissue.noiseless(index)
+        return np.asarray(tissue * np.float32(self._room_per_count * share), np.float32)
+
+    def frame(self, index: int) -> Frame:
+        """Return frame ``index``; its ``light_on`` is the line's status, whatever was commanded."""
+        begin_ns = round(index * 1e9 / self._rate)
+        end_ns = begin_ns + round(1e3 * self._exposure_us)
+        lit = self.line.expose(Pulse(index, begin_ns, end_ns))
+        electrons = self.room(index)
+        if lit:
+            electrons = electrons + self.excited(index)
+        unit = self._sensor.electron_counts or 0.4
+        noise = self._sensor.read_noise_counts or 0.0
+        rng = np.random.default_rng([self._seed, 91, index])
+        counts = rng.poisson(electrons) * unit + noise * rng.standard_normal(electrons.shape)
+        counts = np.clip(np.rint(counts + self._sensor.dark_counts), 0, FULL_WELL_COUNTS)
+        return Frame(
+            pixels=frozen_pixels(counts.astype(np.uint16)),
+            pixel_format=PixelFormat.MONO16,
+            bit_depth=16,
+            sequence=index,
+            stream_epoch=0,
+            device_time_ns=begin_ns,
+            host_time_ns=end_ns,
+            mid_exposure_ns=(begin_ns + end_ns) // 2,
+            exposure_us=self._exposure_us,
+            gain_db=0.0,
+            camera_id="phantom-nir",
+            light_on=lit,
+        )
+
+
+def spot_noise(sigma_px: float, electrons_per_px: float) -> float:
+    """Return the electrons rms of white noise under a Gaussian matched filter of unit sum.
+
+    A filter with weights w (sum 1) leaves variance times sum w^2 = 1 / (4 pi sigma^2).
+    """
+    return math.sqrt(electrons_per_px / (4.0 * math.pi * sigma_px**2))

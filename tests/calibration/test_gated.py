@@ -1,0 +1,258 @@
+"""Gated light on the phantom: room light to twenty times the signal, tissue that breathes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel, timing
+from hardware.opencv import cv2
+from hardware.phantom import Breathing, Flicker, scene_named
+from hardware.phantom.gated import GatedPhantom, spot_noise
+from hardware.rig import Sensor
+from sln_guide.calibration.gated import (
+    LampWatch,
+    Subtraction,
+    recognise_foreign_light,
+)
+
+SENSOR = Sensor(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
+SIGNAL_ELECTRONS = 500.0
+SPOT_PX = 6.0
+
+
+def phantom(room: float, *, motion_mm: float = 2.0, rate: float = 50.0) -> GatedPhantom:
+    scene = scene_named("static", seed=3, width=320, height=256, mm_per_px=0.4)
+    breathing = Breathing(amplitude_mm=motion_mm) if motion_mm else None
+    scene = replace(scene, breathing=breathing, glints=0)
+    return GatedPhantom(
+        scene,
+        pattern=Pattern(),
+        room_electrons=room * SIGNAL_ELECTRONS,
+        signal_electrons=SIGNAL_ELECTRONS,
+        frame_rate_hz=rate,
+        exposure_us=8000.0,
+        sensor=SENSOR,
+        lamp=Flicker(lamp_hz=100.0, depth=0.2),
+    )
+
+
+def noise_under_a_spot(source: GatedPhantom, frames: range, *, centred: bool = True) -> float:
+    """Electrons rms, at a node's scale, between what is found and the excited light alone."""
+    subtraction = Subtraction(
+        dark_counts=SENSOR.dark_counts,
+        electron_counts=SENSOR.electron_counts or 1.0,
+        read_noise_counts=SENSOR.read_noise_counts or 0.0,
+        centred=centred,
+    )
+    errors = []
+    for index in frames:
+        for done in subtraction.take(source.frame(index)):
+            truth = source.excited(done.lit.sequence)
+            left = done.counts / (SENSOR.electron_counts or 1.0) - truth
+            errors.append(cv2.GaussianBlur(left, (0, 0), SPOT_PX)[24:-24, 24:-24])
+    assert errors
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def predicted(room: float) -> float:
+    """Photon and read noise of a lit frame and two dark ones, in electrons under the spot."""
+    read = (2.0 / 0.4) ** 2
+    lit = (1.0 + room) * SIGNAL_ELECTRONS + read
+    dark = room * SIGNAL_ELECTRONS + read
+    return spot_noise(SPOT_PX, lit + dark / 2)
+
+
+@pytest.mark.parametrize("room", [1.0, 5.0, 20.0])
+def test_the_limit_stays_within_twice_its_photon_noise_with_motion(room: float) -> None:
+    """Limit = 3 sigma under a node-sized spot: in electrons, and so the ratio of the noises."""
+    found = noise_under_a_spot(phantom(room), range(24))
+    ratio = found / predicted(room)
+    assert 0.8 < ratio < 2.0, f"{found:.2f} electrons, predicted {predicted(room):.2f}"
+
+
+def test_without_gating_room_light_would_drown_the_signal() -> None:
+    source = phantom(20.0)
+    lit = source.frame(0)
+    left = (lit.pixels.astype(np.float32) - 100.0) / 0.4 - source.excited(0)
+    assert float(np.abs(left).mean()) > 100 * predicted(20.0)
+
+
+def test_a_rate_at_which_the_lamp_does_not_cancel_shows() -> None:
+    assert timing(50.0, 100.0, 8000.0).cancels
+    bad = timing(60.0, 100.0, 8000.0)
+    assert bad.periods == pytest.approx(1.667, abs=0.001)
+    assert not bad.cancels
+    assert rates_that_cancel(100.0, 15_000.0) == pytest.approx(
+        tuple(100.0 / n for n in range(2, 21))
+    )
+    assert rates_that_cancel(120.0, 15_000.0)[0] == 60.0
+    good = noise_under_a_spot(phantom(20.0, motion_mm=0.0), range(16), centred=False)
+    poor = noise_under_a_spot(phantom(20.0, motion_mm=0.0, rate=60.0), range(16), centred=False)
+    assert poor > 5 * good
+
+
+def test_prompt_subtraction_gives_each_lit_frame_at_once() -> None:
+    source = phantom(2.0)
+    subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, centred=False)
+    given = [len(subtraction.take(source.frame(k))) for k in range(8)]
+    assert given == [0, 0, 1, 0, 1, 0, 1, 0]
+
+
+def test_the_predicted_variance_is_the_measured_one() -> None:
+    source = phantom(5.0, motion_mm=0.0)
+    subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
+    done = [d for k in range(10) for d in subtraction.take(source.frame(k))]
+    left = done[0].counts - source.excited(done[0].lit.sequence) * 0.4
+    assert float(left.var()) == pytest.approx(done[0].variance_counts, rel=0.1)
+
+
+def frame(sequence: int, lit: bool | None, level: int = 100, epoch: int = 0) -> Frame:
+    pixels = frozen_pixels(np.full((32, 40), level, np.uint16))
+    return Frame(
+        pixels=pixels,
+        pixel_format=PixelFormat.MONO12,
+        bit_depth=12,
+        sequence=sequence,
+        stream_epoch=epoch,
+        device_time_ns=0,
+        host_time_ns=sequence * 20_000_000,
+        mid_exposure_ns=sequence * 20_000_000,
+        exposure_us=8000.0,
+        gain_db=0.0,
+        camera_id="c",
+        light_on=lit,
+    )
+
+
+def test_lit_frames_are_told_by_the_line_never_by_counting() -> None:
+    subtraction = Subtraction(centred=True)
+    given = []
+    # frame 3 was lost: counting parity would now take dark frames for lit ones
+    for sequence, lit in ((0, True), (1, False), (2, True), (4, True), (5, False), (6, True)):
+        given += subtraction.take(frame(sequence, lit, 500 if lit else 100))
+    assert [d.lit.sequence for d in given] == [2, 4]
+    assert all(float(d.counts.mean()) == pytest.approx(400) for d in given)
+    with pytest.raises(ValueError, match="light_line"):
+        subtraction.take(frame(9, None))
+
+
+def test_a_change_of_stream_begins_anew_and_saturation_stays_saturation() -> None:
+    subtraction = Subtraction(centred=True)
+    subtraction.take(frame(0, False))
+    subtraction.take(frame(1, True, 4095))
+    (done,) = subtraction.take(frame(2, False))
+    assert done.saturated.all()
+    assert (done.as_frame(64.0).pixels == 4095).all()
+    subtraction.take(frame(3, True))
+    assert subtraction.take(frame(0, False, epoch=1)) == ()
+
+
+@pytest.mark.parametrize("stuck", ["on", "off"])
+def test_a_lamp_that_does_not_obey_raises_the_alarm(stuck: str) -> None:
+    line = LightLine(Pattern(), stuck=stuck)
+    watch = LampWatch(Pattern())
+    states = []
+    for k in range(8):
+        lit = line.expose(Pulse(k, k * 20_000_000, k * 20_000_000 + 8_000_000))
+        states.append(watch.add(frame(k, lit), 200.0))
+    assert states[0].alarm is None
+    assert states[4].alarm is not None
+    assert stuck.upper() in states[4].alarm
+
+
+def test_an_obeying_lamp_is_quiet_and_its_time_is_counted() -> None:
+    for pattern in (Pattern(), Pattern(2, 1), Pattern(1, 3)):
+        line, watch = LightLine(pattern), LampWatch(pattern)
+        for k in range(60):
+            if k in (17, 18, 33):  # lost frames turn no phase around
+                continue
+            lit = line.expose(Pulse(k, k * 20_000_000, k * 20_000_000 + 8_000_000))
+            state = watch.add(frame(k, lit), 300.0 if lit else 100.0)
+            assert state.alarm is None
+        assert state.on_time_s == pytest.approx(state.frames_lit * 0.008)
+        assert state.on_time_s == pytest.approx(line.on_time_s)
+
+
+def test_frames_said_lit_that_are_not_brighter_raise_the_alarm() -> None:
+    watch = LampWatch(Pattern())
+    for k in range(24):
+        state = watch.add(frame(k, k % 2 == 0), 100.0)
+    assert state.alarm is not None
+    assert "no brighter" in state.alarm
+
+
+@pytest.mark.parametrize("lamp_hz", [100.0, 120.0])
+def test_the_lamp_is_recognised_from_frames_that_sample_it_slowly(lamp_hz: float) -> None:
+    rng = np.random.default_rng(4)
+    lamp = Flicker(lamp_hz=lamp_hz, depth=0.15)
+    times = np.arange(90) / 28.3
+    levels = np.array([400.0 * lamp.factor(t, 0.006) for t in times]) + rng.normal(0, 0.3, 90)
+    levels[[20, 50, 71]] += 300.0
+    found = recognise_foreign_light(times, levels, 0.006)
+    assert found.lamp_hz == lamp_hz
+    assert found.depth == pytest.approx(0.15, rel=0.15)
+    assert found.strobes == pytest.approx(3 / 90)
+    assert f"{lamp_hz:g} Hz" in found.text()
+    steady = recognise_foreign_light(times, 400 + rng.normal(0, 0.3, 90), 0.006)
+    assert steady.lamp_hz is None
+    assert steady.text() == "room light is steady"
+
+
+CHILD = """
+import json, sys
+from hardware.basler import BaslerCamera, emulate
+emulate(1)
+camera = BaslerCamera("0815-0000", emulated=True)
+with camera:
+    camera.start()
+    while True:
+        frame = camera.read(2.0)
+        half = round(500 * frame.exposure_us)
+        middle = frame.mid_exposure_ns
+        print(json.dumps([frame.sequence, middle - half, middle + half]), flush=True)
+"""
+
+
+def test_a_killed_program_leaves_the_light_off() -> None:
+    """The emulated camera exposes in a process of its own; its line drives the lamp; kill -9."""
+    line = LightLine(Pattern())
+    lit_once = False
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYLON_CAMEMU": "1"},
+    )
+    assert child.stdout is not None
+    last_end = 0
+    try:
+        for _ in range(12):
+            pulse = Pulse(*json.loads(child.stdout.readline()))
+            lit_once |= line.expose(pulse)
+            last_end = max(last_end, pulse.end_ns)
+        assert lit_once
+        assert line.high(last_end - 1) or not Pattern().lit(pulse.sequence)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        for rest in child.stdout:
+            pulse = Pulse(*json.loads(rest))
+            line.expose(pulse)
+            last_end = max(last_end, pulse.end_ns)
+        child.wait(10)
+        child.stdout.close()
+    assert child.returncode == -signal.SIGKILL
+    assert not line.high(max(time.monotonic_ns(), last_end))
+    assert not line.high(last_end + 3_600_000_000_000)
