@@ -14,11 +14,13 @@ from PySide6.QtGui import QImage
 
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.health_watch import HealthReading
+from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.kinetics import write_curves
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
-from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, snapshot_facts
+from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import SessionHealth, View
 from sln_guide.recording.errors import RecordingError
@@ -79,7 +81,7 @@ class Commands(QObject):
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
         self._saver = SnapshotSaver(
-            lambda path: self._result(f"Snapshot saved: {path}", Tone.PLAIN),
+            lambda text: self._result(text, Tone.PLAIN),
             lambda reason: self._result(reason, Tone.ALARM),
         )
 
@@ -170,11 +172,37 @@ class Commands(QObject):
             self.say("Nothing to save yet")
             return
         shown, image = still
-        taken = datetime.now()
-        name = taken.strftime("%Y%m%d-%H%M%S-") + f"{taken.microsecond // 1000:03d}"
-        facts = snapshot_facts(shown, self._source, taken)
-        self._saver.save(Snapshot(image, facts, self._snapshot_folder, name))
+        if shown.picture is None:
+            self.say("Nothing to save yet")
+            return
+        name = self._stamped("")
+        snapshot = Snapshot(
+            image=image,
+            picture=shown.picture,
+            screen=screen_facts(shown, self._source),
+            mode=self._source.mode,
+            title=self._source.title,
+            taken_wall_ns=time.time_ns(),
+            folder=self._snapshot_folder,
+            name=name,
+        )
+        self._saver.save("Snapshot", snapshot.save)
         self._source.mark("snapshot", f"{name}.png")
+
+    def save_curves(self, history: SignalHistory) -> None:
+        """Save each node's signal over time, and how it rose, as tables."""
+        times_s, signals = history.times_s(), history.signals()
+        if not signals:
+            self.say("No node's signal to save yet")
+            return
+        folder, name, events = self._snapshot_folder, self._stamped(""), self._source.events()
+        self._saver.save("Curves", lambda: write_curves(folder, name, times_s, signals, events))
+
+    @staticmethod
+    def _stamped(before: str) -> str:
+        """Return a file name that says when it was taken."""
+        taken = datetime.now()
+        return before + taken.strftime("%Y%m%d-%H%M%S-") + f"{taken.microsecond // 1000:03d}"
 
     # -- the case --------------------------------------------------------------------------------
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import clock_text
+from sln_guide.gui.verdict import AMBER_MS
+from sln_guide.guidance import Guidance
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from sln_guide.source import EventMark
@@ -28,6 +32,8 @@ SPAN_MIN_S = 60.0
 SPAN_MAX_S = 600.0
 MARKS_SHOWN = 12
 POINTS_SHOWN = 400
+HISTOGRAM_SIGMA = (-5.0, 15.0)
+HISTOGRAM_BINS = 80
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -59,20 +65,60 @@ class PlotLibrary:
             self.error = f"no curves: {type(error).__name__}: {error}"
 
 
+class Plot(StrEnum):
+    """What the panel shows."""
+
+    SIGNAL = "Signal  counts/(ms·gain)"
+    SIGNIFICANCE = "Significance  log₁₀ of blocks, by σ"
+    AGE = "Overlay age  ms"
+
+
 class CurvesPanel(Panel):
-    """Axes and curves once the plotting library is there. Never updated by the video."""
+    """Axes and curves once the plotting library is there. Never updated by the video.
+
+    A press on its heading shows the next plot; the pointer over the curves reads them off.
+    """
 
     def __init__(self, library: PlotLibrary, parent: QWidget | None = None) -> None:
-        super().__init__("Signal  counts/(ms·gain)", parent)
+        super().__init__(Plot.SIGNAL, parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.body.setContentsMargins(6, HEAD_PX - 6, 8, 4)
         self._library = library
         self._plot: pyqtgraph.PlotWidget | None = None
         self._curves: dict[int, tuple[Any, Any]] = {}
         self._marks: list[tuple[EventMark, Any]] = []
-        self._empty = True
+        self._strip: Any = None
+        self._line: Any = None
+        self._shown = Plot.SIGNAL
+        self._read_at_s: float | None = None
 
-    def refresh(self, history: SignalHistory, events: tuple[EventMark, ...]) -> None:
+    @property
+    def shown(self) -> Plot:
+        """Which plot is on show."""
+        return self._shown
+
+    def next_plot(self) -> None:
+        """Show the next plot."""
+        plots = list(Plot)
+        self._shown = plots[(plots.index(self._shown) + 1) % len(plots)]
+        self.heading = self._shown
+        self._clear()
+        self.say("")
+        self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Show the next plot when the heading is pressed."""
+        if event.position().y() < HEAD_PX:
+            self.next_plot()
+        else:
+            super().mousePressEvent(event)
+
+    def refresh(
+        self,
+        history: SignalHistory,
+        events: tuple[EventMark, ...],
+        guidance: Guidance | None = None,
+    ) -> None:
         """Draw what is known now; call it a few times a second at most."""
         if self._plot is None:
             if self._library.error is not None:
@@ -81,11 +127,21 @@ class CurvesPanel(Panel):
                 return
             self._plot = self._made_plot(self._library.module)
             self.body.addWidget(self._plot)
-        times_s, signals = history.times_s(), history.signals()
-        empty = not signals
-        if empty != self._empty:
-            self._empty = empty
-        self.say("no node followed yet" if empty else "")
+        if self._shown is Plot.SIGNIFICANCE:
+            self._draw_histogram(guidance)
+        elif self._shown is Plot.AGE:
+            self._draw_ages(*history.ages())
+        else:
+            self._draw_signals(history.times_s(), history.signals(), events)
+
+    def _draw_signals(
+        self,
+        times_s: NDArray[np.float64],
+        signals: dict[int, NDArray[np.float64]],
+        events: tuple[EventMark, ...],
+    ) -> None:
+        assert self._plot is not None
+        self.say(self._said(times_s, signals, events) if signals else "no node followed yet")
         if times_s.size == 0:
             return
         end = float(times_s[-1])
@@ -98,6 +154,79 @@ class CurvesPanel(Panel):
         # a little above the round number, so that its own label has room
         top = 1.1 * axis_top(v[first:] for v in signals.values())
         self._plot.setYRange(0, top, padding=0)
+
+    def _said(
+        self,
+        times_s: NDArray[np.float64],
+        signals: dict[int, NDArray[np.float64]],
+        events: tuple[EventMark, ...],
+    ) -> str:
+        """Return the values under the pointer, else how the first node's signal rose."""
+        at = self._read_at_s
+        if at is not None and times_s.size and times_s[0] <= at <= times_s[-1]:
+            place = int(np.searchsorted(times_s, at))
+            read = [f"SLN-{n} {v[place]:.3g}" for n, v in signals.items() if np.isfinite(v[place])]
+            return "   ".join([clock_text(at), *(read or ["not seen"])])
+        number, values = next(iter(signals.items()))
+        rose = kinetics(times_s, values, counted_from(events, float(times_s[-1])))
+        return "" if rose is None else f"SLN-{number} {kinetics_text(rose)}"
+
+    def _draw_histogram(self, guidance: Guidance | None) -> None:
+        """Draw how many blocks of the field reach which significance, and the threshold."""
+        assert self._plot is not None
+        if guidance is None:
+            self.say("no guidance yet")
+            return
+        counts, edges = significance_counts(guidance)
+        if self._strip is None:
+            self._strip = self._plot.plot(
+                stepMode="center", fillLevel=0.0, brush=self._pg.mkBrush(tokens.LINE)
+            )
+            self._strip.setPen(self._pg.mkPen(tokens.SECONDARY, width=1))
+            self._line = self._pg.InfiniteLine(pen=self._pg.mkPen(tokens.ACTION, width=2))
+            self._plot.addItem(self._line, ignoreBounds=True)
+        self._strip.setData(edges, np.log10(counts + 1.0))
+        threshold = guidance.settings.threshold_sigma
+        self._line.setValue(threshold)
+        above = int(counts[edges[:-1] >= threshold].sum())
+        self.say(f"threshold {threshold:.1f} σ · {above} of {int(counts.sum())} blocks above")
+        self._plot.setXRange(float(edges[0]), float(edges[-1]), padding=0)
+        self._plot.setYRange(0, 1.1 * float(np.log10(counts.max() + 1.0) or 1.0), padding=0)
+
+    def _draw_ages(self, times_s: NDArray[np.float64], ages_ms: NDArray[np.float64]) -> None:
+        """Draw the overlay's age over the last minutes, and where it turns amber."""
+        assert self._plot is not None
+        if times_s.size == 0:
+            self.say("no overlay yet")
+            return
+        if self._strip is None:
+            pen = self._pg.mkPen(tokens.LIVE, width=2)
+            self._strip = self._plot.plot(pen=pen, connect="finite")
+            amber = self._pg.mkPen(tokens.STALE, style=Qt.PenStyle.DashLine)
+            self._line = self._pg.InfiniteLine(AMBER_MS, angle=0, pen=amber)
+            self._plot.addItem(self._line, ignoreBounds=True)
+        self._strip.setData(times_s, ages_ms)
+        known = ages_ms[np.isfinite(ages_ms)]
+        if known.size:
+            low, high = np.percentile(known, (50, 99))
+            self.say(f"p50 {low:.0f} · p99 {high:.0f} ms when shown · amber above {AMBER_MS:.0f}")
+        else:
+            self.say("no overlay shown")
+        self._plot.setXRange(float(times_s[-1]) - SPAN_MIN_S, float(times_s[-1]), padding=0)
+        self._plot.setYRange(0, max(1.2 * AMBER_MS, axis_top([ages_ms])), padding=0)
+
+    def _clear(self) -> None:
+        if self._plot is not None:
+            self._plot.clear()
+            self._plot.getAxis("bottom").counts_seconds = self._shown is not Plot.SIGNIFICANCE
+        self._curves, self._marks = {}, []
+        self._strip = self._line = None
+
+    def _read(self, at: QPointF) -> None:
+        """Take in where the pointer is over the curves."""
+        assert self._plot is not None
+        inside = self._plot.sceneBoundingRect().contains(at)
+        self._read_at_s = self._plot.getViewBox().mapSceneToView(at).x() if inside else None
 
     def end(self) -> None:
         """Take the plot apart: it would leave its hidden menus behind."""
@@ -120,6 +249,7 @@ class CurvesPanel(Panel):
             shown.setTextPen(pg.mkPen(tokens.SECONDARY))
         plot.getAxis("left").setWidth(52)
         self._pg = pg
+        plot.scene().sigMouseMoved.connect(self._read)
         return plot
 
     def _draw_curves(self, times_s: Any, signals: dict[int, Any]) -> None:
@@ -173,6 +303,14 @@ class CurvesPanel(Panel):
             painter.drawLine(area.bottomLeft(), area.bottomRight())
 
 
+def significance_counts(guidance: Guidance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how many blocks lie between which significances; the outermost take the rest."""
+    edges = np.linspace(*HISTOGRAM_SIGMA, HISTOGRAM_BINS + 1)
+    known = guidance.significance[np.isfinite(guidance.significance)]
+    counts, _ = np.histogram(np.clip(known, *HISTOGRAM_SIGMA), edges)
+    return counts.astype(np.float64), edges
+
+
 def thinned(
     times_s: NDArray[np.float64], values: NDArray[np.float64], most: int = POINTS_SHOWN
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -202,8 +340,11 @@ def _clock_axis(pg: Any) -> Any:
     """Return a bottom axis that counts minutes and seconds."""
 
     class ClockAxis(pg.AxisItem):  # type: ignore[misc]
+        counts_seconds = True
+
         def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-            del scale, spacing
+            if not self.counts_seconds:
+                return list(super().tickStrings(values, scale, spacing))
             return [clock_text(v).removeprefix("00:") if v >= 0 else "" for v in values]
 
     return ClockAxis(orientation="bottom")

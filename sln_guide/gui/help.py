@@ -10,7 +10,7 @@ from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-LIVE_ONLY = frozenset({Action.MARK, Action.RECORD})
+LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEXT_PLOT})
 TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FREEZE,), "freeze the picture, or let it move (replay: play)"),
     ((Action.SNAPSHOT,), "snapshot"),
@@ -28,6 +28,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; one px a screen px"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
+    ((Action.NEXT_PLOT,), "next plot: signal, significance, age"),
     ((Action.SETTINGS,), "presets and settings"),
     ((Action.SILENCE,), "take notice of an alarm (or press it): silent, still red"),
     ((Action.HELP,), "this list"),

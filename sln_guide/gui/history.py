@@ -12,6 +12,7 @@ from sln_guide.guidance import Guidance, Kind
 
 EVERY_S = 0.2
 KEPT_S = 1800.0
+AGES_KEPT = 600
 
 
 class SignalHistory:
@@ -20,6 +21,7 @@ class SignalHistory:
     def __init__(self) -> None:
         self._times_s: deque[float] = deque()
         self._signals: dict[int, deque[float]] = {}
+        self._ages: deque[tuple[float, float]] = deque(maxlen=AGES_KEPT)
 
     def add(self, time_s: float, guidance: Guidance) -> bool:
         """Take the guidance in unless the last is too near in time, or it comes late."""
@@ -42,6 +44,15 @@ class SignalHistory:
                 signals.popleft()
         self._forget_ended()
         return True
+
+    def add_age(self, time_s: float, age_ms: float | None) -> None:
+        """Take in how old the overlay was when it was shown; None: there was none."""
+        self._ages.append((time_s, math.nan if age_ms is None else age_ms))
+
+    def ages(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the last minutes' times and ages of the overlay [ms], NaN where there was none."""
+        pairs = np.array(self._ages, dtype=np.float64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
 
     def times_s(self) -> NDArray[np.float64]:
         """Return the times, oldest first."""

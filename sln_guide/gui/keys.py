@@ -44,6 +44,7 @@ class Action(StrEnum):
     NEXT_STYLE = "next style"
     MEASURE = "measure"
     HELP = "help"
+    NEXT_PLOT = "next plot"
     SETTINGS = "settings"
     SILENCE = "silence"
     STEP_ON = "step on"
@@ -83,6 +84,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_O: Action.NEXT_STYLE,
     Qt.Key.Key_D: Action.MEASURE,
     Qt.Key.Key_H: Action.HELP,
+    Qt.Key.Key_G: Action.NEXT_PLOT,
     Qt.Key.Key_P: Action.SETTINGS,
     Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,

@@ -28,8 +28,9 @@ class SettingsPanel(Panel):
     """Closed by its button or its key. ``changed`` carries fields of `Settings`."""
 
     changed = Signal(object)
+    curves_wanted = Signal()
 
-    def __init__(self, parent: QWidget, arranging: Arranging) -> None:
+    def __init__(self, parent: QWidget, arranging: Arranging, *, curves: bool) -> None:
         super().__init__("Presets and settings", parent)
         self.setAccessibleName("Settings")
         self.setAutoFillBackground(True)
@@ -57,6 +58,10 @@ class SettingsPanel(Panel):
         self._add_row("Scale", self.scale)
         self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
         self._add_row("Alarms", self.sound)
+        self.curves: FlatButton | None = None
+        if curves:
+            self.curves = self._button("Save curves as tables", self.curves_wanted.emit)
+            self._add_row("Curves", self.curves)
         self.body.addStretch(1)
         self.leave = self._button("Back", self.hide)
         self._add_row("", self.leave)

@@ -1,55 +1,65 @@
-"""A still of what is on the screen, and what made it, saved without holding up the picture."""
+"""`SnapshotSaver`: stills and tables written on a thread of their own, so that no paint waits."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtGui import QImage, QImageWriter
+import numpy as np
+from PySide6.QtGui import QImage
 
-from hardware.frame import Frame
 from sln_guide.gui.showing import Shown
-from sln_guide.guidance import Detection
+from sln_guide.guidance import Mode, Picture
 from sln_guide.source import PictureSource
-
-FRAME_FACTS = (
-    "camera_id",
-    "sequence",
-    "stream_epoch",
-    "device_time_ns",
-    "mid_exposure_ns",
-    "exposure_us",
-    "gain_db",
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An image and its facts, on the way to a folder."""
+    """What was seen, of what, and what the screen said of it, on the way to a folder."""
 
     image: QImage
-    facts: dict[str, Any]
+    picture: Picture
+    screen: dict[str, Any]
+    mode: Mode
+    title: str
+    taken_wall_ns: int
     folder: Path
     name: str
 
+    def save(self) -> str:
+        """Write PNG and JSON; return what to tell of it.
 
-def snapshot_facts(shown: Shown, source: PictureSource, taken: datetime) -> dict[str, Any]:
-    """Return what a reader of the still must know: source, state, settings, measures."""
+        Raises
+        ------
+        ExportError, OSError
+            One of them cannot be written.
+        """
+        from sln_guide.export.stills import save_still  # loads a codec: a tenth of a second
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        image = self.image.convertToFormat(QImage.Format.Format_RGB32)
+        rows = np.frombuffer(image.constBits(), np.uint32)
+        png, _ = save_still(
+            self.picture,
+            self.folder / f"{self.name}.png",
+            mode=self.mode,
+            title=self.title,
+            taken_wall_ns=self.taken_wall_ns,
+            rgb32=rows.reshape(image.height(), image.width()),
+            screen=self.screen,
+        )
+        return f"Snapshot saved: {png}"
+
+
+def screen_facts(shown: Shown, source: PictureSource) -> dict[str, Any]:
+    """Return what the screen said: state, banners, and what of the picture was shown."""
     picture = shown.picture
-    guidance = None if picture is None else picture.guidance
-    facts: dict[str, Any] = {
-        "taken": taken.astimezone().isoformat(timespec="milliseconds"),
-        "title": source.title,
+    return {
         "rig": source.rig.name,
-        "mode": str(source.mode),
         "simulated": source.rig.simulated,
         "state": shown.state.pill,
         "banners": [f"{b.headline}: {b.detail}" for b in shown.state.banners],
@@ -57,100 +67,41 @@ def snapshot_facts(shown: Shown, source: PictureSource, taken: datetime) -> dict
         "overlay_shown": shown.overlay and picture is not None and picture.overlay_drawn,
         "overlay_age_ms": shown.state.overlay_age_ms,
         "settings_now": asdict(source.settings),
-        "use": "research use only",
     }
-    if picture is not None:
-        facts["picture"] = picture.number
-        facts["white"] = _frame_facts(picture.white)
-        facts["nir"] = _frame_facts(picture.nir)
-    if guidance is not None:
-        facts["guidance"] = {
-            "generation": guidance.generation,
-            "nir": _frame_facts(guidance.pair.nir),
-            "settings": asdict(guidance.settings),
-            "registration": guidance.registration.kind,
-            "registration_residual_mm": guidance.registration.residual_mm,
-            "limit_sbr": guidance.limit_sbr,
-            "false_calls_per_field": guidance.false_calls_per_field,
-            "display_full_scale": guidance.display_full_scale,
-            "flags": list(guidance.flags),
-            "detections": [_detection_facts(d) for d in guidance.detections],
-        }
-    return facts
-
-
-def _frame_facts(frame: Frame | None) -> dict[str, Any] | None:
-    if frame is None:
-        return None
-    return {name: getattr(frame, name) for name in FRAME_FACTS}
-
-
-def _detection_facts(detection: Detection) -> dict[str, Any]:
-    facts = asdict(detection)
-    del facts["contour_px"]
-    return facts
 
 
 class SnapshotSaver:
-    """Writes snapshots one after another on a thread of its own.
+    """Runs jobs one after another on its thread.
 
-    ``saved`` and ``failed`` are called from that thread, with a path and with words.
+    A job returns what to tell. ``saved`` and ``failed`` are called from that thread, with words.
     """
 
-    def __init__(self, saved: Callable[[Path], None], failed: Callable[[str], None]) -> None:
+    def __init__(self, saved: Callable[[str], None], failed: Callable[[str], None]) -> None:
         self._saved = saved
         self._failed = failed
-        self._waiting: queue.SimpleQueue[Snapshot | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[str, Callable[[], str]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._thread.start()
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Have it written soon."""
-        self._waiting.put(snapshot)
+    def save(self, what: str, job: Callable[[], str]) -> None:
+        """Have a job done soon; ``what`` names it if it fails."""
+        self._waiting.put((what, job))
 
     def end(self, timeout_s: float = 10.0) -> bool:
-        """Write what waits and end; False if the disk still holds it up by then."""
+        """Do what waits and end; False if the disk still holds it up by then."""
         self._waiting.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (snapshot := self._waiting.get()) is not None:
+        from sln_guide.export.folder import ExportError
+
+        while (waiting := self._waiting.get()) is not None:
+            what, job = waiting
             try:
-                self._saved(write_snapshot(snapshot))
+                self._saved(job())
+            except ExportError as error:
+                self._failed(f"{what} not saved: {error}")
             except OSError as error:
                 reason = error.strerror or str(error)
-                self._failed(f"Snapshot not saved: {reason}. Check {snapshot.folder}")
-
-
-def write_snapshot(snapshot: Snapshot) -> Path:
-    """Write PNG and JSON under names that appear only when complete; return the PNG's path.
-
-    Raises
-    ------
-    OSError
-        The folder cannot be made or written.
-    """
-    snapshot.folder.mkdir(parents=True, exist_ok=True)
-    picture, facts = (snapshot.folder / f"{snapshot.name}{end}" for end in (".png", ".json"))
-    part = picture.with_suffix(".part.png")
-    writer = QImageWriter(str(part))
-    if not writer.write(snapshot.image):
-        part.unlink(missing_ok=True)
-        raise OSError(f"the picture could not be written ({writer.errorString()})")
-    facts_part = facts.with_suffix(".json.part")
-    facts_part.write_text(json.dumps(_storable(snapshot.facts), indent=2), encoding="utf-8")
-    os.replace(facts_part, facts)
-    os.replace(part, picture)
-    return picture
-
-
-def _storable(value: Any) -> Any:
-    """Return ``value`` as strict JSON knows it: a number that is none becomes null."""
-    if isinstance(value, dict):
-        return {key: _storable(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+                self._failed(f"{what} not saved: {reason}. Check {error.filename}")

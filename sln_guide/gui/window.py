@@ -116,6 +116,7 @@ class OperatorWindow(Desk):
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
+        self.settings.curves_wanted.connect(self._save_curves)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
@@ -222,8 +223,10 @@ class OperatorWindow(Desk):
             )
         elif self.curves is not None:
             self._refreshes += 1
+            age_ms = shown.state.overlay_age_ms if shown.overlay and not shown.alone else None
+            self._history.add_age(now_s, age_ms)
             if self._refreshes % CURVES_EVERY == 1:
-                self.curves.refresh(self._history, events)
+                self.curves.refresh(self._history, events, guidance)
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
@@ -243,6 +246,15 @@ class OperatorWindow(Desk):
         """Take notice of the alarms that stand."""
         if self._alarms.silence():
             self._refresh_all()
+
+    def _next_plot(self) -> None:
+        if self.curves is not None:
+            self.curves.next_plot()
+            self._refreshes = 0
+            self.refresh_readings()
+
+    def _save_curves(self) -> None:
+        self.commands.save_curves(self._history)
 
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
@@ -352,6 +364,8 @@ class OperatorWindow(Desk):
         }
         if self.record is not None:
             actions[Action.RECORD] = self.record.begin
+        if self.curves is not None:
+            actions[Action.NEXT_PLOT] = self._next_plot
         for index, phase in enumerate(PHASE_ACTIONS):
             actions[phase] = partial(commands.press_phase, index)
         return actions

@@ -37,7 +37,7 @@ from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import CannotJudge, Interval, Kind
+from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
 from sln_guide.source import EventMark
 
 
@@ -201,23 +201,35 @@ def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
     watch._thread.join(5)
 
 
-def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication) -> None:
-    image = QImage(8, 8, QImage.Format.Format_RGB32)
+def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication, fakes: Any) -> None:
+    image = QImage(9, 8, QImage.Format.Format_RGB32)
     image.fill(0xFF00FF00)
-    saved: list[Path] = []
+    saved: list[str] = []
     failed: list[str] = []
     saver = SnapshotSaver(saved.append, failed.append)
-    facts = {"age": math.nan, "list": (1, math.inf), "in": {"x": 2.5}}
-    saver.save(Snapshot(image, facts, tmp_path / "new" / "folder", "one"))
+    screen = {"age": math.nan, "list": (1, math.inf), "in": {"x": 2.5}}
+    snapshot = Snapshot(
+        image=image,
+        picture=fakes.Source().push(),
+        screen=screen,
+        mode=Mode.LIVE,
+        title="case",
+        taken_wall_ns=1_772_451_667_000_000_000,
+        folder=tmp_path / "new" / "folder",
+        name="one",
+    )
+    saver.save("Snapshot", snapshot.save)
     (tmp_path / "file").write_text("x")
-    saver.save(Snapshot(image, facts, tmp_path / "file", "two"))
+    saver.save("Snapshot", replace(snapshot, folder=tmp_path / "file").save)
+    saver.save("Snapshot", snapshot.save)
     assert saver.end()
-    assert saved == [tmp_path / "new" / "folder" / "one.png"]
-    assert len(failed) == 1
-    assert QImage(str(saved[0])).pixel(3, 3) == 0xFF00FF00
-    read = json.loads((tmp_path / "new" / "folder" / "one.json").read_text())
-    assert read == {"age": None, "list": [1, None], "in": {"x": 2.5}}
-    assert sorted(p.name for p in saved[0].parent.iterdir()) == ["one.json", "one.png"]
+    png = tmp_path / "new" / "folder" / "one.png"
+    assert saved == [f"Snapshot saved: {png}"]
+    assert [text.split(":")[0] for text in failed] == 2 * ["Snapshot not saved"]
+    assert QImage(str(png)).pixel(3, 3) == 0xFF00FF00
+    read = json.loads(png.with_suffix(".json").read_text())
+    assert read["screen"] == {"age": None, "list": [1, None], "in": {"x": 2.5}}
+    assert sorted(p.name for p in png.parent.iterdir()) == ["one.json", "one.png"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="X11 and Wayland sockets")

@@ -265,9 +265,9 @@ def test_snapshot_saves_the_view_and_what_made_it(
     wait_for(lambda: window.video.message.startswith("Snapshot saved: "))
     (still,) = (tmp_path / "snapshots").glob("*.png")
     facts = json.loads(still.with_suffix(".json").read_text())
-    assert facts["state"] == "LIVE"
-    assert facts["overlay_shown"] is True
-    assert facts["settings_now"]["threshold_sigma"] == 4.5
+    assert facts["screen"]["state"] == "LIVE"
+    assert facts["screen"]["overlay_shown"] is True
+    assert facts["screen"]["settings_now"]["threshold_sigma"] == 4.5
     assert facts["guidance"]["detections"][0]["sbr"] == 2.17
     assert facts["white"]["sequence"] == 1
     assert names(source) == [f"snapshot {still.name}"]

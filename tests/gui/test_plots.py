@@ -1,0 +1,115 @@
+"""The plots below the video: what they show, what they say, and the tables saved of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+
+from sln_guide.gui.curves import HISTOGRAM_SIGMA, Plot, significance_counts
+from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def window(open_window: Any, fakes: Any, wait_for: Wait) -> Any:
+    source = fakes.Source()
+    one = open_window(source)
+    one.source = source
+    wait_for(lambda: source.push() and bool(one.curves._curves))
+    return one
+
+
+def filled(window: Any, seconds: float = 60.0) -> None:
+    """A node that rises for half the time."""
+    guidance = window.source.push().guidance
+    begin = window._history.times_s()[-1] if len(window._history.times_s()) else 0.0
+    for step in range(int(seconds / EVERY_S)):
+        time_s = begin + (step + 1) * EVERY_S
+        signal = 40.0 * min(step * EVERY_S / (seconds / 2), 1.0)
+        one = replace(guidance.detections[0], signal=signal)
+        window._history.add(time_s, replace(guidance, detections=(one,)))
+
+
+def redraw(window: Any) -> None:
+    window._refreshes = 0
+    window.refresh_readings()
+
+
+def test_the_next_plot_by_key_and_by_its_heading(window: Any) -> None:
+    assert window.curves.shown is Plot.SIGNAL
+    QTest.keyClick(window, Qt.Key.Key_G)
+    assert window.curves.shown is Plot.SIGNIFICANCE
+    assert window.curves.fact.startswith("threshold 4.5 σ · 0 of 320 blocks above")
+    QTest.mouseClick(window.curves, Qt.MouseButton.LeftButton, pos=QPoint(30, 10))
+    assert window.curves.shown is Plot.AGE
+    redraw(window)
+    assert "ms when shown" in window.curves.fact
+    QTest.keyClick(window, Qt.Key.Key_G)
+    assert window.curves.heading == Plot.SIGNAL
+    redraw(window)
+    assert window.curves._curves, "the curves are back"
+
+
+def test_every_block_is_counted_once_whatever_its_significance(window: Any) -> None:
+    guidance = window.source.push().guidance
+    significance = np.linspace(-50.0, 90.0, guidance.significance.size, dtype=np.float32)
+    significance = significance.reshape(guidance.significance.shape)
+    significance[0, 0] = np.nan
+    counts, edges = significance_counts(replace(guidance, significance=significance))
+    assert counts.sum() == significance.size - 1
+    assert (edges[0], edges[-1]) == HISTOGRAM_SIGMA
+    above = counts[edges[:-1] >= 4.5].sum()
+    assert above == pytest.approx((significance >= 4.5).sum(), abs=1)
+
+
+def test_the_panel_says_how_the_signal_rose(window: Any) -> None:
+    filled(window)
+    redraw(window)
+    assert window.curves.fact.startswith("SLN-1 peak 40 after 3")
+    assert "wash-in 1.3/s" in window.curves.fact
+
+
+def test_the_pointer_reads_the_curve_off(window: Any) -> None:
+    filled(window)
+    redraw(window)
+    plot = window.curves._plot
+    times_s = window._history.times_s()
+    at = plot.getViewBox().mapViewToScene(QPointF(float(times_s[-10]), 20.0))
+    window.curves._read(at)
+    redraw(window)
+    assert "SLN-1 40" in window.curves.fact
+    window.curves._read(QPointF(-50.0, -50.0))
+    redraw(window)
+    assert "peak" in window.curves.fact
+
+
+def test_curves_are_saved_as_tables(window: Any, wait_for: Wait, tmp_path: Path) -> None:
+    filled(window)
+    window.settings.curves.click()
+    wait_for(lambda: window.video.message.startswith("Curves saved: "))
+    names = sorted(p.name.split("-", 3)[-1] for p in (tmp_path / "snapshots").iterdir())
+    assert names == ["curves.csv", "kinetics.csv"]
+
+
+def test_without_a_node_there_is_nothing_to_save(open_window: Any, fakes: Any) -> None:
+    window = open_window(fakes.Source())
+    window.settings.curves.click()
+    assert window.video.message == "No node's signal to save yet"
+
+
+def test_ages_are_kept_for_some_minutes_only() -> None:
+    history = SignalHistory()
+    assert history.ages()[0].size == 0
+    for step in range(2 * AGES_KEPT):
+        history.add_age(step * 0.2, None if step % 2 else 10.0)
+    times_s, ages_ms = history.ages()
+    assert times_s.size == AGES_KEPT
+    assert np.isnan(ages_ms).sum() == AGES_KEPT / 2
