@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import signal
 import sys
@@ -73,6 +74,9 @@ class Engine:
                 self._made = self._make()  # while the window's process gets ready itself
             except Exception as error:  # noqa: BLE001 - told when the window asks to start
                 self._made = error
+            # a full garbage collection, looking through all modules, would hold up the pictures
+            gc.collect()
+            gc.freeze()
             while True:
                 try:
                     message = self._connection.recv()
