@@ -50,11 +50,14 @@ def cameras_for(rig: Rig) -> dict[str, Camera]:
         spec.source == "phantom" or (rig.emulated and spec.images is None)
         for spec in specs.values()
     )
-    phantom = _phantom(rig) if by_phantom and rig.phantom is not None else None
+    bench = rig.phantom is not None and rig.phantom.scene == "bench"
+    phantom = _phantom(rig) if by_phantom and rig.phantom is not None and not bench else None
     if rig.emulated:
         _emulate_all(specs)
         _sweep()
     cameras: dict[str, Camera] = {}
+    if bench:
+        return _on_the_bench(rig, specs)
     for role, spec in specs.items():
         if spec.source == "phantom":
             assert phantom is not None
@@ -62,6 +65,17 @@ def cameras_for(rig: Rig) -> dict[str, Camera]:
         else:
             cameras[role] = _basler(rig, role, spec, phantom)
     return cameras
+
+
+def _on_the_bench(rig: Rig, specs: dict[str, CameraSpec]) -> dict[str, Camera]:
+    from hardware.bench import Bench
+
+    if any(spec.source != "phantom" for spec in specs.values()):
+        raise RigError(
+            f"rig {rig.name}: key 'phantom.scene': on the bench every camera's source is 'phantom'"
+        )
+    bench = Bench(rig)
+    return {role: bench.camera(role) for role in specs}
 
 
 def _phantom(rig: Rig) -> Phantom:

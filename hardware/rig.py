@@ -133,6 +133,31 @@ class PhantomSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     start_s: NonNegative = 0.0
 
 
+class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Excitation and filters: bands (from, to) in nm; ``probe`` names the tracer they are for.
+
+    With ``gated`` the excitation follows the NIR camera's exposure-active line: so many lit frames,
+    then so many dark ones. ``mains_lamp_hz`` is the ripple of the room's lamps, 100 or 120.
+    """
+
+    probe: str | None = None
+    excitation_nm: tuple[Positive, Positive] | None = None
+    emission_nm: tuple[Positive, Positive] | None = None
+    gated: tuple[PositiveInt, PositiveInt] | None = None
+    mains_lamp_hz: Positive = 100.0
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Files of `sln-guide calibrate`, relative to the rig file. None: not calibrated."""
+
+    dark: str | None = None
+    flat: str | None = None
+    photon_transfer: str | None = None
+    registration: str | None = None
+    check: str | None = None
+    """Folder of the quality checks' history."""
+
+
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything the application must know about the hardware it stands on."""
 
@@ -144,6 +169,8 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     optics: Optics = Optics()
     sensor: Sensor = Sensor()
     registration: Registration = Registration()
+    light: Light = Light()
+    calibration: Calibration = Calibration()
     phantom: PhantomSpec | None = None
     pre_roll_s: PreRollSeconds = 0.0
     """Seconds kept in memory, so that Record saves what just happened; 0: none."""
@@ -209,7 +236,13 @@ def _beside(folder: Path, rig: Rig) -> Rig:
             files = {key: getattr(spec, key) for key in ("pfs", "images")}
             found = {key: str(folder / name) for key, name in files.items() if name is not None}
             roles[role] = msgspec.structs.replace(spec, **found)
-    return msgspec.structs.replace(rig, **roles)
+    files = {
+        key: str(folder / name)
+        for key, name in msgspec.structs.asdict(rig.calibration).items()
+        if name is not None
+    }
+    calibration = msgspec.structs.replace(rig.calibration, **files)
+    return msgspec.structs.replace(rig, calibration=calibration, **roles)
 
 
 def _one_line(message: str) -> str:
@@ -277,6 +310,12 @@ def _check(rig: Rig, origin: str) -> None:
     if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:
         if rig.nir.serial == rig.white.serial:
             refuse("white.serial", "is the NIR camera's: each role needs its own camera")
+    for name in ("excitation_nm", "emission_nm"):
+        band: tuple[float, float] | None = getattr(rig.light, name)
+        if band is not None and not band[0] < band[1]:
+            refuse(f"light.{name}", f"goes from {band[0]:g} to {band[1]:g} nm: shorter one first")
+    if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
+        refuse("nir.light_line", "gated light needs the line that says whether it is on")
     if rig.optics.node_max_mm <= rig.optics.node_min_mm:
         refuse("optics.node_max_mm", "must be larger than optics.node_min_mm")
     matrix = rig.registration.matrix()

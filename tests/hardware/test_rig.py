@@ -139,7 +139,7 @@ def test_files_are_found_beside_the_rig(tmp_path: Path) -> None:
 
 
 def test_a_rig_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(RigError, match="basler-dual, demo, emulated"):
+    with pytest.raises(RigError, match="basler-dual, bench, demo, emulated"):
         load_rig("nonsense")
     with pytest.raises(RigError, match="cannot be read"):
         load_rig(tmp_path / "none.toml")
