@@ -66,6 +66,8 @@ class _Contents:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     log_times: list[int] = field(default_factory=list)
     attachments: list[mcap_format.AttachmentPlace] = field(default_factory=list)
+    may_be_cut: bool = False
+    """Whether its recorder may have died before its closing records were whole."""
 
 
 class Examination:
@@ -151,8 +153,10 @@ class Examination:
         name = part.path.name
         before = len(self._problems)
         entry, recovered = self._entry(name), self._recovered.get(name)
-        # Only a part that a recorder died over may end inside a record.
-        cut_short = recovered is not None or (last and not self._closed)
+        # A recorder may have died over any part that it had not noted as finished: over the last
+        # record of the last one, over the closing records of one before. Records that are missing
+        # in that one show by the chain, which the next goes on with.
+        cut_short = recovered is not None or not self._closed
         died = cut_short if entry is None else entry.problem is not None
         if died and part.size == 0:
             self.incomplete.append(f"{name}: is empty: its recorder died as it began")
@@ -183,6 +187,7 @@ class Examination:
             self._step(item.length)
         if finished:
             sound = header is not None and len(self._problems) == before
+            contents.may_be_cut = died
             self._closing(part, end, finished, header if sound else None, contents)
         elif entry is not None and not died:
             self._problem(name, (part.size, part.size), "its closing records are missing")
@@ -351,7 +356,8 @@ class Examination:
             rows = np.array(contents.rows, mcap_format.INDEX_ROW)
             log_times = np.array(contents.log_times, np.uint64)
             codec = header.codec.value
-            whole = found == closing(codec, begin, rows, log_times, contents.attachments)
+            expected = closing(codec, begin, rows, log_times, contents.attachments)
+            whole = found == (expected[: len(found)] if contents.may_be_cut else expected)
         else:
             end = found[footer - begin :]
             summary = int.from_bytes(end[9:17], "little") - begin

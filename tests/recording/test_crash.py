@@ -9,14 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import MANIFEST, RECOVERY, part_paths
+from sln_guide.recording.mcap_format import DATA_END
 from sln_guide.recording.part import index_path
 from sln_guide.recording.recovering import recover
-from sln_guide.recording.scan import PartFileReader
+from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify
 from tests.recording.making import assert_same_frame, fill, frame, record, rig
 
@@ -51,6 +53,33 @@ def test_kill_9_loses_nothing_that_was_written(tmp_path: Path, seed: int) -> Non
     assert recovered.ok, recovered.text()
     assert recovered.frames == result.frames
     assert not recovered.complete
+
+
+def test_killed_while_a_full_part_was_being_finished(tmp_path: Path) -> None:
+    """The sync thread finishes a full part while records already go into the next."""
+    folder = tmp_path / "rolled.case"
+    case = CaseWriter(folder, rig=rig(), settings=Settings(), roll_bytes=14_000)
+    fill(case, 6)
+    case.sync()  # finishes all parts but the last
+    case._tape._part.release()
+    case._lock.release()
+    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    torn = part_paths(folder)[1]
+    manifest["parts"] = [part for part in manifest["parts"] if part["name"] != torn.name]
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+    index_path(torn).unlink()
+    reader = PartFileReader(torn)
+    end = next(i for i in reader.walk() if isinstance(i, Found) and i.opcode == DATA_END).offset
+    reader.close()
+    whole = torn.read_bytes()
+    for cut in (len(whole) - 3, end + 40, end + 13, end):
+        torn.write_bytes(whole[:cut])
+        result = verify(folder)
+        assert result.ok, result.text()
+        assert result.frames == {Role.NIR: 6, Role.WHITE: 6}
+        assert not result.complete
+    torn.write_bytes(whole[: end - 200])  # but a record that was there and is not any more shows
+    assert not verify(folder).ok
 
 
 def test_killed_then_resumed_then_killed_then_recovered(tmp_path: Path) -> None:

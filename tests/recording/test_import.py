@@ -139,6 +139,23 @@ def test_arrays(tmp_path: Path, shape: tuple[int, ...]) -> None:
     assert np.array_equal(stored(folder, Role.NIR), array.reshape(-1, 20, 30))
 
 
+@pytest.mark.parametrize("dtype", [">u2", "<i2", "<i4", ">i4", "<u4", "<i8"])
+def test_integers_of_any_kind_keep_their_values(tmp_path: Path, dtype: str) -> None:
+    stack = pictures(3)
+    np.save(tmp_path / "nir.npy", stack.astype(dtype))
+    found = stored(bring(tmp_path, tmp_path / "nir.npy", fps=10), Role.NIR)
+    assert np.array_equal(found, stack)
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_integers_that_do_not_fit_are_refused(tmp_path: Path, value: int) -> None:
+    stack = pictures(3).astype(np.int32)
+    stack[1, 2, 3] = value
+    np.save(tmp_path / "nir.npy", stack)
+    with pytest.raises(ImportProblem, match=r"\[1\]: int32 pixels: give whole numbers"):
+        bring(tmp_path, tmp_path / "nir.npy", fps=10)
+
+
 @pytest.mark.parametrize("single", [True, False])
 def test_colour_arrays(tmp_path: Path, single: bool) -> None:
     colour = pictures(3, dtype=np.uint8, high=256, colour=True)
@@ -305,6 +322,30 @@ def test_bad_times_are_refused(tmp_path: Path, text: str, says: str) -> None:
         import_case(nir, None, tmp_path / "x.case", timestamps=tmp_path / "t.csv")
     with pytest.raises(ImportProblem, match=r"none\.csv: cannot be read"):
         import_case(nir, None, tmp_path / "x.case", timestamps=tmp_path / "none.csv")
+
+
+def test_times_with_decimal_commas(tmp_path: Path) -> None:
+    np.save(tmp_path / "nir.npy", pictures(3))
+    (tmp_path / "t.csv").write_text("Zeit;Bild\n0,0;1\n0,25;2\n0,75;3\n")
+    folder = bring(tmp_path, tmp_path / "nir.npy", timestamps=tmp_path / "t.csv")
+    with CaseReader(folder) as case:
+        assert np.diff(case.times_ns(Role.NIR)).tolist() == [250_000_000, 500_000_000]
+
+
+def test_a_video_cut_short_is_said_to_be(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 300, 200, "gray"
+        noise = np.random.default_rng(0).integers(0, 255, (20, 200, 300), np.uint8)
+        for picture in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
+        container.mux(stream.encode(None))
+    data = whole.read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    assert not any("cut short" in a for a in bring_summary(tmp_path / "a", whole).assumptions)
+    said = bring_summary(tmp_path / "b", cut).assumptions
+    assert any("cut.mkv may be cut short: it states 2.00 s" in what for what in said)
 
 
 def test_missing_files_are_matched_by_number(tmp_path: Path) -> None:

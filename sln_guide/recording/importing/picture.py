@@ -33,15 +33,26 @@ class Picture:
 
 
 def checked(name: str, pixels: Pixels) -> Pixels:
-    """Return ``pixels`` if they are a picture a camera could have taken.
+    """Return ``pixels`` if they are a picture a camera could have taken, in native byte order.
+
+    Wider or signed integers are taken where every value fits: they change their type, not their
+    values.
 
     Raises
     ------
     ImportProblem
         Naming what they are instead.
     """
+    if pixels.dtype.kind in "iu" and pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        if pixels.size and pixels.min() >= 0 and pixels.max() <= 65535:
+            pixels = pixels.astype(np.uint16)
+    elif pixels.dtype.kind == "u":
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImportProblem(f"{name}: {pixels.dtype} pixels: give 8 or 16 bit unsigned integers")
+        raise ImportProblem(
+            f"{name}: {pixels.dtype} pixels: give whole numbers from 0 to 65535 "
+            "(8 or 16 bit unsigned integers)"
+        )
     if pixels.ndim == 3 and pixels.shape[2] in (1, 2):
         pixels = pixels[..., 0]
     if pixels.ndim == 3 and pixels.shape[2] in (3, 4):

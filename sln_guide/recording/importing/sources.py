@@ -231,20 +231,34 @@ class Video:
         """Decode from the start."""
         import av
 
-        index = 0
+        index, last_s = 0, 0.0
         try:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "NONE"
+                stated_s = (container.duration or 0) / av.time_base
                 for frame in container.decode(stream):
                     name = f"{self.path} frame {index}"
                     pixels = self._pixels(frame, name)
                     yield Picture(name, checked(name, pixels), frame.time, self._bits(frame))
                     index += 1
+                    last_s = frame.time or 0.0
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise ImportProblem(
                 f"{self.path} after frame {index}: cannot be decoded, or cut short ({error})"
             ) from None
+        self._note_missing(index, last_s, stated_s)
+
+    def _note_missing(self, count: int, last_s: float, stated_s: float) -> None:
+        """Say so when the video ends long before the length it states."""
+        period_s = 1.0 / self.rate_hz if self.rate_hz else 0.0
+        missing_s = stated_s - last_s - period_s
+        note = (
+            f"{self.path.name} may be cut short: it states {stated_s:.2f} s, but its {count} "
+            f"frames end at {last_s + period_s:.2f} s"
+        )
+        if missing_s > max(1.5 * period_s, 0.02 * stated_s) and note not in self.notes:
+            self.notes = (*self.notes, note)
 
     @staticmethod
     def _bits(frame: Any) -> int | None:

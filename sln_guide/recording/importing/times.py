@@ -70,7 +70,7 @@ def _shared_numbers(streams: list[Stream], notes: list[str]) -> int | None:
 def _times_from_csv(streams: list[Stream], path: Path) -> None:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            rows = _rows(file.read())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ImportProblem(f"{path}: cannot be read ({error})") from None
     if rows and not _is_number(rows[0][0]):
@@ -92,6 +92,14 @@ def _times_from_csv(streams: list[Stream], path: Path) -> None:
     origin = min(s.times_s[0] for s in streams)
     for stream in streams:
         stream.times_s = [t - origin for t in stream.times_s]
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Split a CSV; one with semicolons has decimal commas, as some countries write it."""
+    lines = [line for line in text.splitlines() if line.strip(" ;,\t")]
+    if any(";" in line for line in lines):
+        return [[cell.replace(",", ".") for cell in line.split(";")] for line in lines]
+    return list(csv.reader(lines))
 
 
 def _is_number(cell: str) -> bool:
