@@ -141,6 +141,9 @@ class ColourMap(StrEnum):
     MAGENTA = "magenta"
 
 
+MOST_EXCLUSION_POINTS = 64
+
+
 class OverlayStyle(StrEnum):
     """How the merged view tells the signal: its colour by signal or by significance, or edges."""
 
@@ -162,7 +165,8 @@ class Settings:
 
     ``threshold_sigma`` [sigma] is the significance a call needs; ``opacity`` in [0, 1] of the
     overlay at full scale; ``display_full_scale`` [counts/(ms*gain)] is the signal drawn in the
-    brightest colour, None: follows the scene slowly.
+    brightest colour, None: follows the scene slowly. ``exclusion_px`` is a polygon drawn round the
+    injection site, NIR px (x, y) of the frame at which it was drawn; empty: none.
     """
 
     threshold_sigma: float = 4.5
@@ -175,12 +179,17 @@ class Settings:
     show_uncertain: bool = True
     overlay_style: OverlayStyle = OverlayStyle.SIGNAL
     nir_style: NirStyle = NirStyle.GREY
+    exclusion_px: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
             raise ValueError(f"threshold_sigma must lie in [1, 20], not {self.threshold_sigma}")
         if not 0.0 <= self.opacity <= 1.0:
             raise ValueError(f"opacity must lie in [0, 1], not {self.opacity}")
+        if 0 < len(self.exclusion_px) < 3 or len(self.exclusion_px) > MOST_EXCLUSION_POINTS:
+            raise ValueError(f"exclusion_px must have 3 to {MOST_EXCLUSION_POINTS} points, or none")
+        if not all(abs(v) < 1e6 for point in self.exclusion_px for v in point):
+            raise ValueError("exclusion_px must be places in the picture")
         if self.display_full_scale is not None and not self.display_full_scale > 0:
             raise ValueError("display_full_scale must be positive")
 
@@ -203,11 +212,12 @@ class Guidance:
     significance
         float32, sigma of noise plus texture at node scale.
     limit_contrast
-        float32, contrast a node of the rig's size would need, here and now, to be called.
+        float32, peak contrast at which half of nodes of the rig's usual size are called here, now.
     cannot_judge
         uint8, bits of `CannotJudge`.
     limit_sbr
-        The field's median detection limit as SBR (None: cannot be told).
+        The same as the SBR that is measured of such a node, for most (three quarters) of the tissue
+        that can be judged (None: cannot be told).
     false_calls_per_field
         Expected false calls in this field at this threshold.
     display_full_scale
@@ -221,6 +231,8 @@ class Guidance:
     white_small
         `core.motion.luminance_small` of the pair's white frame; not part of the digest. None: not
         at hand.
+    exclusion_px
+        Where the region drawn by hand lies in this frame, NIR px (x, y); empty: none.
     """
 
     generation: int
@@ -241,6 +253,7 @@ class Guidance:
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     white_small: NDArray[np.float32] | None = None
+    exclusion_px: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Field
 from sln_guide.core.motion import shift_between
+from sln_guide.exclusion import Region, excluded, followed
 from sln_guide.guidance import Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
@@ -65,6 +66,7 @@ class State:
     full_scale: float | None = None
     time_ns: int | None = None
     white_small: NDArray[np.float32] | None = None
+    region: Region | None = None
 
     def snapshot(self) -> bytes:
         """Return what `restore` needs to go on exactly as this state would."""
@@ -77,6 +79,7 @@ class State:
                 time_ns=self.time_ns,
                 white_small=None if small is None else small.tobytes(),
                 white_small_shape=None if small is None else (small.shape[0], small.shape[1]),
+                region=self.region,
             )
         )
 
@@ -88,6 +91,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     time_ns: int | None
     white_small: bytes | None
     white_small_shape: tuple[int, int] | None
+    region: Region | None = None
 
 
 def initial_state(setup: Setup) -> State:
@@ -105,7 +109,14 @@ def restore(setup: Setup, snapshot: bytes) -> State:
     except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"not a pipeline snapshot: {error}") from None
     return State(
-        setup, None, saved.tracks, saved.generation, saved.full_scale, saved.time_ns, small
+        setup,
+        None,
+        saved.tracks,
+        saved.generation,
+        saved.full_scale,
+        saved.time_ns,
+        small,
+        saved.region,
     )
 
 
@@ -129,6 +140,8 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     analysed = time.perf_counter_ns()
     white_small = analysis.white_small
     motion_px = _tissue_motion(state, pair, white_small)
+    region = followed(state.region, settings.exclusion_px, motion_px)
+    analysis = excluded(analysis, region)
     moved = time.perf_counter_ns()
     tracks, detections = track(
         state.tracks,
@@ -174,9 +187,17 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         },
         flags=analysis.flags + tuple(flags),
         white_small=white_small,
+        exclusion_px=() if region is None else region.points,
     )
     after = State(
-        setup, analyser, tracks, guidance.generation, full_scale, nir.mid_exposure_ns, white_small
+        setup,
+        analyser,
+        tracks,
+        guidance.generation,
+        full_scale,
+        nir.mid_exposure_ns,
+        white_small,
+        region,
     )
     return after, guidance
 

@@ -16,13 +16,14 @@ from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
+from sln_guide.gui.lasso import Points, in_nir
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import SessionHealth, View
+from sln_guide.guidance import Picture, SessionHealth, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import PictureSource, Recordable, Replayable
 
@@ -141,6 +142,29 @@ class Commands(QObject):
             self.change(nir_style=after(settings.nir_style))
         else:
             self.change(overlay_style=after(settings.overlay_style))
+
+    def exclude(self, toggle_lasso: Callable[[], bool]) -> None:
+        """Let a region be drawn; take away the one there is."""
+        if self._source.settings.exclusion_px:
+            self.change(exclusion_px=())
+            self.say("Nothing is excluded any more")
+            if self.replay is None:
+                self._source.mark("exclusion", "ended")
+        elif self._showing.frozen:
+            self.say("Frozen: release the picture, then draw on the moving one")
+        elif toggle_lasso():
+            self.say("Draw round the injection site with a finger")
+
+    def take_region(self, points: Points, picture: Picture | None) -> None:
+        """Exclude what was drawn on ``picture``."""
+        region = () if picture is None or not points else in_nir(points, picture)
+        if not region:
+            self.say("Nothing excluded: draw a closed line on a registered picture")
+            return
+        self.change(exclusion_px=region)
+        self.say("Excluded: no node is called in there; it follows the tissue")
+        if self.replay is None:
+            self._source.mark("exclusion", f"{len(region)} points")
 
     def toggle_freeze(self) -> None:
         """Hold the picture, or let it move; in a replay: pause, or play."""

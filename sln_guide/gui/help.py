@@ -26,6 +26,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.NEXT_STYLE,), "next style: signal, sigma, contour; NIR: grey, map"),
     ((Action.ZOOM_IN, Action.ZOOM_OUT), "zoom (wheel; drag to move)"),
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; one px a screen px"),
+    ((Action.EXCLUDE,), "exclude: draw round the injection; again: no more"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
     ((Action.NEXT_PLOT,), "next plot: signal, significance, age"),

@@ -45,6 +45,7 @@ class Action(StrEnum):
     MEASURE = "measure"
     HELP = "help"
     NEXT_PLOT = "next plot"
+    EXCLUDE = "exclude"
     SETTINGS = "settings"
     SILENCE = "silence"
     STEP_ON = "step on"
@@ -85,6 +86,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_D: Action.MEASURE,
     Qt.Key.Key_H: Action.HELP,
     Qt.Key.Key_G: Action.NEXT_PLOT,
+    Qt.Key.Key_X: Action.EXCLUDE,
     Qt.Key.Key_P: Action.SETTINGS,
     Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,

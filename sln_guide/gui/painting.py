@@ -13,6 +13,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
 from sln_guide.gui import signs, theme
+from sln_guide.gui.lasso import Lasso
 from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting
@@ -53,6 +54,7 @@ class Hands:
 
     zoom: Zoom
     ruler: Ruler
+    lasso: Lasso
     pointer: QPointF | None
     message: tuple[str, Tone] | None
 
@@ -196,6 +198,8 @@ class Painting:
         self._renderer.paint_guidance(
             painter, free, picture, look, placed, keep_clear=(chips, corner, *beside)
         )
+        if hands.lasso.on:
+            hands.lasso.paint(painter, placed)
         if hands.ruler.on:
             _paint_ruler(painter, picture, look, placed, hands.ruler)
         if hands.pointer is not None and not clean:

@@ -29,6 +29,7 @@ class SettingsPanel(Panel):
 
     changed = Signal(object)
     curves_wanted = Signal()
+    exclusion_wanted = Signal()
 
     def __init__(self, parent: QWidget, arranging: Arranging, *, curves: bool) -> None:
         super().__init__("Presets and settings", parent)
@@ -54,6 +55,8 @@ class SettingsPanel(Panel):
             for name, text in SHOWN
         }
         self._add_row("Show", *self.shown.values())
+        self.exclude = self._button("Draw", self._exclude, checkable=True)
+        self._add_row("Excluded region (injection site)", self.exclude)
         self.scale = self._button("Lock colour scale", self._toggle_scale, checkable=True)
         self._add_row("Scale", self.scale)
         self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
@@ -95,6 +98,8 @@ class SettingsPanel(Panel):
         for name, button in self.shown.items():
             button.setChecked(getattr(settings, name))
             button.setEnabled(not locked)
+        self.exclude.setChecked(bool(settings.exclusion_px))
+        self.exclude.setText("Take away" if settings.exclusion_px else "Draw on the picture")
         fixed = settings.display_full_scale
         self.scale.setChecked(fixed is not None)
         self.scale.setEnabled(not locked and (fixed is not None or self._scale is not None))
@@ -124,6 +129,10 @@ class SettingsPanel(Panel):
 
     def _toggle(self, name: str) -> None:
         self.changed.emit({name: not getattr(self._settings, name)})
+
+    def _exclude(self) -> None:
+        self.exclusion_wanted.emit()
+        self.hide()
 
     def _toggle_scale(self) -> None:
         held = self._settings.display_full_scale

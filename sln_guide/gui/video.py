@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from sln_guide.gui.lasso import Lasso
 from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_size, turning
 from sln_guide.gui.painting import Hands, Painting, size_of
@@ -45,6 +46,7 @@ class VideoView(QWidget):
 
     laid_out = Signal()
     banner_pressed = Signal()
+    drawn = Signal(object)
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class VideoView(QWidget):
         self._shown: Shown | None = None
         self._zoom = Zoom()
         self._ruler = Ruler()
+        self._lasso = Lasso()
         self._dragged_from: QPointF | None = None
         self._pointer: tuple[QPointF, float] | None = None
         self._message: tuple[str, Tone] | None = None
@@ -169,7 +172,7 @@ class VideoView(QWidget):
         if self._pointer is not None and self._dragged_from is None:
             if time.monotonic() - self._pointer[1] < POINTER_S:
                 pointer = self._pointer[0]
-        hands = Hands(self._zoom, self._ruler, pointer, self._message)
+        hands = Hands(self._zoom, self._ruler, self._lasso, pointer, self._message)
         age = None if self._age is None else self._age[0]
         self._painting.paint(painter, area, self._shown, hands, clean=clean, age=age)
 
@@ -209,9 +212,20 @@ class VideoView(QWidget):
 
     def toggle_ruler(self) -> None:
         """Measure distances by dragging, or stop."""
+        self._lasso.switch(on=False)
         self._ruler.switch(on=not self._ruler.on)
-        cursor = Qt.CursorShape.CrossCursor if self._ruler.on else Qt.CursorShape.ArrowCursor
-        self.setCursor(cursor)
+        self._use_cursor()
+
+    def toggle_lasso(self) -> bool:
+        """Draw a region by dragging, or not; return which."""
+        self._ruler.switch(on=False)
+        self._lasso.switch(on=not self._lasso.on)
+        self._use_cursor()
+        return self._lasso.on
+
+    def _use_cursor(self) -> None:
+        crossed = self._ruler.on or self._lasso.on
+        self.setCursor(Qt.CursorShape.CrossCursor if crossed else Qt.CursorShape.ArrowCursor)
         self.update()
 
     def _set_zoom(self, zoom: Zoom) -> None:
@@ -269,6 +283,8 @@ class VideoView(QWidget):
             point = self._picture_point(event.position())
             if self._ruler.on and point is not None:
                 self._ruler.begin(point)
+            if self._lasso.on and point is not None:
+                self._lasso.begin(point)
             event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -278,6 +294,9 @@ class VideoView(QWidget):
         self.update()
         if self._dragged_from is None or size is None or point is None:
             return
+        if self._lasso.on:
+            self._lasso.pull(point)
+            return
         if self._ruler.on:
             self._ruler.pull(point)
             return
@@ -286,8 +305,11 @@ class VideoView(QWidget):
         self._set_zoom(self._zoom.dragged(way.x(), way.y(), size, self._main_size()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let the picture go."""
+        """Let the picture go, or close the region."""
         self._dragged_from = None
+        if self._lasso.on:
+            self.drawn.emit(self._lasso.take())
+            self._use_cursor()
 
     def leaveEvent(self, event: QEvent) -> None:
         """Tell nothing more."""

@@ -22,6 +22,7 @@ from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
+from sln_guide.gui.lasso import Points
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
@@ -116,7 +117,9 @@ class OperatorWindow(Desk):
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._actions = self._make_actions()
         self._wake = Wake(self.refresh, self)
+        self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
         self.settings.curves_wanted.connect(self._save_curves)
+        video.drawn.connect(self._region_drawn)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
@@ -247,6 +250,10 @@ class OperatorWindow(Desk):
         if self._alarms.silence():
             self._refresh_all()
 
+    def _region_drawn(self, points: Points) -> None:
+        shown = self.video.shown
+        self.commands.take_region(points, None if shown is None else shown.picture)
+
     def _next_plot(self) -> None:
         if self.curves is not None:
             self.curves.next_plot()
@@ -355,6 +362,7 @@ class OperatorWindow(Desk):
             Action.OPACITY_DOWN: lambda: overlay.opacity.step_by(-1),
             Action.NEXT_COLOURS: commands.next_colours,
             Action.NEXT_STYLE: commands.next_style,
+            Action.EXCLUDE: lambda: commands.exclude(video.toggle_lasso),
             Action.MEASURE: video.toggle_ruler,
             Action.HELP: self.help.toggle,
             Action.SILENCE: self.silence,

@@ -174,6 +174,11 @@ class Renderer:
             if picture.view is View.MERGED:
                 if guidance.registration.kind == "assumed":
                     taken.append(margin.put_assumed(sheet, bounds, legend, scale))
+            if guidance.exclusion_px:
+                drawn = np.array(guidance.exclusion_px, dtype=np.float32)
+                region = _outline(drawn, picture, placed)
+                if region is not None:
+                    marks.put_outline(sheet, region, scale, dashed=True, ink=tokens.STALE)
             self._put_detections(
                 sheet, area, bounds, taken, picture, guidance, settings, look, placed, scale
             )
