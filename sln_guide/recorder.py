@@ -180,10 +180,13 @@ class Recorder:
         try:
             self._writer = writer = self._open_writer()
             try:
-                self._drain(writer)
+                with writer:  # an error that ends it stands in the case: it is not complete then
+                    try:
+                        self._drain(writer)
+                    finally:
+                        self._done.set()
+                        self._syncing.join(SYNC_JOIN_S)
             finally:
-                self._done.set()
-                self._syncing.join(SYNC_JOIN_S)
                 self._summary = writer.close()
         except RecordingError as error:
             self._give_up(str(error))
@@ -192,6 +195,9 @@ class Recorder:
             raise
         finally:
             self._done.set()
+            with self._lock:  # what still waits will not be written
+                self._dropped += self._waiting_frames + self._waiting_kept
+                self._waiting_frames = self._waiting_kept = 0
 
     def _drain(self, writer: CaseWriter) -> None:
         """Write what comes until the end; what waits when the disk gets full is still written."""
@@ -207,7 +213,7 @@ class Recorder:
                 now_s, waiting = time.monotonic(), self._waiting_frames
                 writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
             self._minutes_left = space.minutes_left(writer.bytes_written)
-            if space.nearly_full:
+            if space.nearly_full and not self._ended:
                 self._give_up(
                     "the disk is nearly full: the recording was closed cleanly. "
                     "Free space, then record again"
@@ -256,7 +262,7 @@ class Recorder:
 
     def _give_up(self, message: str) -> None:
         with self._lock:
-            self._error = self._error if self._ended else message
+            self._error = message
             self._ended = True
         self._backlog.close()
         self._ending.set()

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from hardware.frame import Frame
+from hardware.frame import Frame, PixelFormat
 from hardware.rig import Rig, load_rig
 from sln_guide import recorder as recorder_module
 from sln_guide.guidance import Role, Settings
 from sln_guide.recorder import Recorder
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
+from sln_guide.recording.verify import verify
 from sln_guide.recording.writer import CaseWriter
+from tests.recording.making import frame
 from tests.scripted import make_frame
 
 
@@ -139,9 +141,13 @@ def test_a_fault_while_writing_ends_the_recording_with_its_reason(tmp_path: Path
     for sequence in range(10):
         recorder.put_frame(Role.NIR, make_frame(sequence))
     assert recorder.join()
-    assert "disk says no" in (recorder.health().error or "")
+    health = recorder.health()
+    assert "disk says no" in (health.error or "")
+    assert (health.frames, health.dropped, health.unsaved) == (5, 5, 0)
     with CaseReader(folder) as case:
         assert [f.sequence for f in case.frames(Role.NIR)] == [0, 1, 2, 3, 4]
+        assert not case.complete
+        assert "disk says no" in case.incomplete[0]
 
 
 def test_nearly_full_disk_closes_the_case_cleanly(
@@ -240,3 +246,29 @@ def test_small_writes_that_come_together_are_one(
     assert writes == 2, "thirty frames at once, and the closing records"
     with CaseReader(folder) as case:
         assert case.count(Role.NIR) == 30
+
+
+def test_a_disk_that_fills_up_at_once_is_told_and_the_case_never_complete(
+    small_disk: Path, rig: Rig
+) -> None:
+    folder = small_disk / "full.case"
+    go = threading.Event()
+
+    def open_waiting() -> CaseWriter:
+        assert go.wait(20.0)
+        return opener(folder, rig)
+
+    recorder = Recorder(folder, open_waiting, 1 << 20)
+    for sequence in range(60):
+        recorder.put_frame(Role.NIR, frame(sequence, PixelFormat.MONO16, size=(256, 320)))
+    go.set()
+    recorder.stop()
+    assert recorder.join()
+    health = recorder.health()
+    assert "disk is full" in (health.error or "")
+    assert health.frames + health.dropped == 60
+    assert health.dropped > 0
+    checked = verify(folder)
+    assert checked.ok, checked.text()
+    assert not checked.complete
+    assert checked.frames[Role.NIR] == health.frames

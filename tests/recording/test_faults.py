@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,18 +21,6 @@ from tests.recording.making import assert_same_frame, fill, frame, record, rig, 
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIG = (256, 320)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return the mount point of a disk of 4 MiB."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(point)]
-    if shutil.which("mount") is None or subprocess.call(command, stderr=subprocess.DEVNULL):
-        pytest.skip("a small disk needs the right to mount a tmpfs")
-    yield point
-    subprocess.run(["umount", str(point)], check=True)
 
 
 def record_until_refused(case: CaseWriter) -> int:
