@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.core.field import Field, Geometry
-from sln_guide.core.finding import Seen, find_into, finder, spots_of
+from sln_guide.core.finding import HEADROOM, Seen, find_into, finder, spots_of
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
     CONSTANT,
@@ -36,9 +36,9 @@ __all__ = ["Analyser", "Field", "warm_up"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE = 1.83, 2.62
-_TYPICAL_SPOT = 1
-"""Index of the spot size that detection limits are told for: a small node's."""
+_FALSE_RATE, _FALSE_SLOPE = 0.23, 2.23
+_USUAL_SPOT = 2
+"""Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
 _SITE_WIDTH = 0.3
@@ -156,9 +156,10 @@ class Analyser:
         clock.mark("significance")
 
         significance, signal, background, limits = (np.empty(mean.shape, F32) for _ in range(4))
-        step = threshold_sigma / float(o.sharpness[_TYPICAL_SPOT] * o.trials[_TYPICAL_SPOT])
+        step = threshold_sigma - HEADROOM
+        step /= float(o.sharpness[_USUAL_SPOT] * o.trials[_USUAL_SPOT])
         blurs = self._pyramid.blurs
-        top = maps_into(
+        top, limit = maps_into(
             significance,
             signal,
             background,
@@ -185,7 +186,9 @@ class Analyser:
         seen = Seen(
             o.local, o.which, t.residual, self._pyramid, mean, m.usable, m.judge, full, m.site
         )
-        count, more = find_into(self._finder, seen, F32(threshold_sigma), noise, unit, sites)
+        count, more = find_into(
+            self._finder, seen, significance, F32(threshold_sigma), noise, unit, sites
+        )
         spots = spots_of(self._finder, count, self.geometry.block_px)
         clock.mark("spots")
         return Analysis(
@@ -195,7 +198,7 @@ class Analyser:
             significance=_frozen(significance),
             limit_contrast=_frozen(limits),
             cannot_judge=_frozen_bytes(m.judge),
-            limit_sbr=1.0 + math.expm1(step),
+            limit_sbr=_sbr_of(limit) if math.isfinite(limit) else None,
             false_calls_per_field=self._false_calls(threshold_sigma),
             scene_full_scale=max(top if top >= 0 else 6 * noise * unit, 1e-6 * unit),
             colour_predicted=predicted,
@@ -259,6 +262,15 @@ class Analyser:
             stage_ms=clock.stages,
             flags=(why,),
         )
+
+
+def _sbr_of(contrast: float) -> float:
+    """Return the SBR that is measured of a spot whose peak has ``contrast``.
+
+    Of a Gaussian: the mean inside of its half-maximum contour is 1 / (2 ln 2) of its height, and
+    the annulus from 1.5 to 2.5 times that contour still holds 7 %.
+    """
+    return (1.0 + contrast / (2.0 * math.log(2.0))) / (1.0 + 0.071 * contrast)
 
 
 class _Stages:

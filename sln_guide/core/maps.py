@@ -9,6 +9,8 @@ import numpy as np
 
 from sln_guide.core.grid import exp_into, quantile
 
+_MOST = 0.75
+"""Share of the tissue for which the one limit that is told holds."""
 _PLAIN_SPREAD = 0.048
 """Least spread of log NIR a field without any signal is taken to have."""
 
@@ -58,7 +60,10 @@ def maps_into(  # type: ignore[no-untyped-def]
     step,
     threshold,
 ):
-    """Write the maps; return the 99 % quantile of what is significant, negative where nothing is.
+    """Write the maps.
+
+    Returns the 99 % quantile of the signal that is significant, negative where nothing is, and the
+    limit that holds for most of the tissue that can be judged, infinite where none can.
 
     The significance is the larger of a spot's (``local``) and of light above the darker, larger
     part of the field. What fluoresces over more than a node's size is no node, but it is light,
@@ -111,4 +116,11 @@ def maps_into(  # type: ignore[no-untyped-def]
             if to[k] > threshold and judge[r, k] == 0:
                 sample[tops] = lit[k]
                 tops += 1
-    return quantile(sample, tops, 0.99) if tops > 0 else -1.0
+    top = quantile(sample, tops, 0.99) if tops > 0 else np.float32(-1)
+    n = 0
+    for r in range(0, rows, 3):
+        for k in range(0, cols, 3):
+            if judge[r, k] == 0:
+                sample[n] = limits[r, k]
+                n += 1
+    return top, quantile(sample, n, _MOST) if n > 0 else np.float32(np.inf)

@@ -247,7 +247,8 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
     """Return how the peak (r, c) stands out of the annulus around it.
 
     (height over the median sector, that median, share of the height it keeps over the highest
-    sector, sectors that could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
+    sector, how far the lowest sector lies below the median as a share of the height, sectors that
+    could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
     """
     survey_into(ring, seen, image, usable, float(r), float(c), 1.8 * sigma, 2.6 * sigma)
     n = 0
@@ -256,12 +257,33 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
             scratch[n] = ring[k]
             n += 1
     if n == 0:
-        return 0.0, float(image[r, c]), -1.0, 0
+        return 0.0, float(image[r, c]), -1.0, 0.0, 0
     level = np.median(scratch[:n])
     height = image[r, c] - level
     if height <= 0.0:
-        return height, level, -1.0, n
-    return height, level, (image[r, c] - np.max(scratch[:n])) / height, n
+        return height, level, -1.0, 0.0, n
+    highest, lowest = np.max(scratch[:n]), np.min(scratch[:n])
+    return height, level, (image[r, c] - highest) / height, (level - lowest) / height, n
+
+
+@nb.njit(nogil=True, cache=True)
+def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
+    """Return the ratio of a peak's lesser to its greater curvature, in [0, 1]; 0: no peak.
+
+    From second differences over ``sigma`` [cells]; a place outside takes the border's value.
+    """
+    rows, cols = image.shape
+    d = max(1, int(sigma + 0.5))
+    up, down = max(r - d, 0), min(r + d, rows - 1)
+    left, right = max(c - d, 0), min(c + d, cols - 1)
+    here = 2.0 * image[r, c]
+    across = image[r, right] + image[r, left] - here
+    along = image[down, c] + image[up, c] - here
+    twist = (image[down, right] + image[up, left] - image[down, left] - image[up, right]) / 4.0
+    middle, half = (across + along) / 2.0, np.hypot((across - along) / 2.0, twist)
+    if not middle - half < 0.0:
+        return 0.0
+    return max((middle + half) / (middle - half), 0.0)
 
 
 @nb.njit(nogil=True, cache=True)
