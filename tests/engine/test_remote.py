@@ -21,7 +21,6 @@ from sln_guide.engine import remote as remote_module
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.guidance import Mode, Role, Settings, View
 from sln_guide.recording.errors import RecordingError
-from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.source import PictureSource, Recordable, SourceError
 from tests.engine import making
@@ -83,10 +82,12 @@ def test_settings_reach_the_engine(remote: RemoteSession) -> None:
         remote.change(threshold_sigma=-1.0)
     assert remote.change(threshold_sigma=7.5, view=View.NIR).threshold_sigma == 7.5
     wait_until(
-        lambda: (p := remote.latest_picture()) is not None
-        and p.view is View.NIR
-        and p.guidance is not None
-        and p.guidance.settings.threshold_sigma == 7.5,
+        lambda: (
+            (p := remote.latest_picture()) is not None
+            and p.view is View.NIR
+            and p.guidance is not None
+            and p.guidance.settings.threshold_sigma == 7.5
+        ),
         "a picture with the new settings",
     )
 
