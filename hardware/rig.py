@@ -158,6 +158,20 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Folder of the quality checks' history."""
 
 
+class Tolerances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this rig must reach in `sln-guide check`."""
+
+    limit_nm: Positive = 100.0
+    linearity: Positive = 0.1
+    depth_mm: NonNegative = 2.0
+    resolution_lp_mm: NonNegative = 0.5
+    uniformity: NonNegative = 0.8
+    distortion_percent: Positive = 1.0
+    scale_percent: Positive = 2.0
+    registration_mm: Positive = 0.5
+    frame_age_ms: Positive = 100.0
+
+
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything the application must know about the hardware it stands on."""
 
@@ -171,6 +185,7 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     registration: Registration = Registration()
     light: Light = Light()
     calibration: Calibration = Calibration()
+    check: Tolerances = Tolerances()
     phantom: PhantomSpec | None = None
     pre_roll_s: PreRollSeconds = 0.0
     """Seconds kept in memory, so that Record saves what just happened; 0: none."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hardware.camera import CameraError
 from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
 from sln_guide import __version__
+from sln_guide.calibration.arguments import add_arguments
 from sln_guide.export.commands import add_commands
 from sln_guide.terminal import (
     CAMERA,
@@ -44,7 +45,7 @@ class OutputError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words or ["live"])
+    options = _parser().parse_args(words or ["start"])
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
+    from sln_guide.calibration.errors import CalibrationError
     from sln_guide.export.folder import ExportError
     from sln_guide.gui.app import NoDisplayError
     from sln_guide.gui.preferences import PreferencesError
@@ -72,6 +74,7 @@ def _exit_code(error: Exception) -> int | None:
         (CameraError, CAMERA),
         (RigError, RIG),
         (PreferencesError, USAGE),
+        (CalibrationError, INPUT),
         (ImportProblem, INPUT),
         (RecordingError, CASE),
         (ExportError, OUTPUT),
@@ -87,6 +90,19 @@ def _exit_code(error: Exception) -> int | None:
 
 
 # -- commands ------------------------------------------------------------------------------------
+
+
+def start(options: argparse.Namespace) -> int:
+    """Ask what to do, where there is a screen to ask on; else guide with the user's own rig."""
+    from sln_guide.gui.display import display_available
+
+    if not display_available():
+        return main(["live"])
+    from sln_guide.gui.preferences import config_folder
+    from sln_guide.gui.start import choose
+
+    words = choose(options.cases, config_folder())
+    return main(words) if words else OK
 
 
 def live(options: argparse.Namespace) -> int:
@@ -313,6 +329,10 @@ def _parser() -> argparse.ArgumentParser:
     grabbing.add_argument("--record", action="store_true", help="record from the first frame")
     grabbing.add_argument("--theatre", action="store_true", help="open the theatre display too")
 
+    verb = verbs.add_parser("start", help="ask what to do (also without a command)")
+    verb.add_argument("--cases", type=Path, default=home / "cases", help="folder of cases")
+    verb.set_defaults(run=start)
+
     verb = verbs.add_parser("live", parents=[window, grabbing], help="guide with real cameras")
     verb.add_argument("--rig", help=f"a .toml file, or {', '.join(shipped_rigs())}")
     verb.set_defaults(run=live)
@@ -355,6 +375,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("cameras", help="list the cameras that answer")
     verb.set_defaults(run=cameras)
+
+    calibrating = verbs.add_parser("calibrate", help="dark, flat, photon transfer, registration")
+    add_arguments(calibrating, verbs.add_parser("check", help="the daily quality check"))
 
     verb = verbs.add_parser("doctor", help="check this machine")
     verb.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")

@@ -20,7 +20,7 @@ _TABLE = "probes.toml"
 
 
 class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One tracer. ``sources`` say where figures are from, ``checked`` whether they were compared."""
+    """One tracer. ``sources`` of its figures; ``checked`` says whether they were compared."""
 
     name: str
     kind: str

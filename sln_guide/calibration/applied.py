@@ -1,0 +1,189 @@
+"""A rig with its calibrations: what may be used, and why the rest may not.
+
+Nothing is half-used: a file that is missing, damaged, expired or another camera's is left out, by
+name, with what to do. The video never waits for a calibration; only units do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware.rig import CameraSpec, Rig
+from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
+from sln_guide.calibration.dark import DarkMap
+from sln_guide.calibration.errors import CalibrationFileError
+from sln_guide.calibration.flat import FlatMap
+from sln_guide.calibration.history import last_check
+from sln_guide.calibration.photon_transfer import PhotonTransfer
+from sln_guide.calibration.registration import RigRegistration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """What a rig's calibrations came to.
+
+    Attributes
+    ----------
+    rig
+        The rig with measured sensor figures, registration and scale in place of declared ones.
+    dark
+        (H, W) float32 counts at the rig's exposure, NaN where a pixel is bad; None: not usable.
+    flat
+        (H, W) float32 relative sensitivity, NaN where a pixel is bad; None: not usable.
+    problems
+        What was left out, a line each: file, reason, what to do.
+    unchecked
+        Why no quality check vouches for the rig today; None: one passed.
+    """
+
+    rig: Rig
+    dark: NDArray[np.float32] | None = None
+    flat: NDArray[np.float32] | None = None
+    problems: tuple[str, ...] = ()
+    unchecked: str | None = "no quality check: run `sln-guide check`"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether figures may carry calibrated units: nothing left out, and checked."""
+        return self.unchecked is None and not self.problems
+
+
+def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
+    """Load what the rig's ``[calibration]`` names, and refuse by name what does not fit.
+
+    Parameters
+    ----------
+    now
+        The time of day, for expiry; None: the clock's.
+    """
+    moment = now or utc_now()
+    named = rig.calibration
+    problems: list[str] = []
+    dark: NDArray[np.float32] | None = None
+    flat: NDArray[np.float32] | None = None
+    spec = rig.nir
+    if spec is not None and named.dark is not None:
+        try:
+            dark_map = DarkMap.load(Path(named.dark))
+            fields = dark_map.fields
+            _refuse(named.dark, fields.binding, "nir", spec, exposure=True)
+            _refuse_old(named.dark, fields.made_at, fields.valid_days, moment)
+            dark = dark_map.at(spec.exposure_us)
+            dark[dark_map.bad] = np.nan
+            rig = msgspec.structs.replace(
+                rig,
+                sensor=msgspec.structs.replace(
+                    rig.sensor, dark_counts=max(0.0, float(np.nanmedian(dark)))
+                ),
+            )
+        except CalibrationFileError as error:
+            dark = None
+            problems.append(str(error))
+    if spec is not None and named.flat is not None:
+        try:
+            flat_map = FlatMap.load(Path(named.flat))
+            _refuse(named.flat, flat_map.fields.binding, "nir", spec, exposure=False, gain=False)
+            _refuse_old(named.flat, flat_map.fields.made_at, flat_map.fields.valid_days, moment)
+            flat = flat_map.sensitivity.copy()
+            flat[flat_map.bad] = np.nan
+        except CalibrationFileError as error:
+            problems.append(str(error))
+    if spec is not None and named.photon_transfer is not None:
+        try:
+            curve = PhotonTransfer.load(Path(named.photon_transfer))
+            _refuse(named.photon_transfer, curve.binding, "nir", spec, exposure=False, gain=False)
+            _refuse_old(named.photon_transfer, curve.made_at, curve.valid_days, moment)
+            # measured at the binding's gain; a rig's sensor figures are of 0 dB
+            gain = 10.0 ** (curve.binding.gain_db / 20.0)
+            rig = msgspec.structs.replace(
+                rig,
+                sensor=msgspec.structs.replace(
+                    rig.sensor,
+                    electron_counts=curve.electron_counts / gain,
+                    read_noise_counts=curve.dark_noise_counts / gain,
+                ),
+            )
+        except CalibrationFileError as error:
+            problems.append(str(error))
+    if named.registration is not None:
+        try:
+            rig = _registered(rig, Path(named.registration), moment)
+        except CalibrationFileError as error:
+            problems.append(str(error))
+    return Applied(rig, dark, flat, tuple(problems), last_check(rig, moment))
+
+
+def _registered(rig: Rig, path: Path, now: datetime) -> Rig:
+    found = RigRegistration.load(path)
+    fields = found.fields
+    sides: tuple[tuple[Literal["nir", "white"], Binding, CameraSpec | None], ...] = (
+        ("nir", fields.nir, rig.nir),
+        ("white", fields.white, rig.white),
+    )
+    for role, binding, spec in sides:
+        if spec is None:
+            raise CalibrationFileError(f"{path}: the rig has no {role} camera; take it out")
+        _refuse(str(path), binding, role, spec, exposure=False, gain=False, layout=False)
+    _refuse_old(str(path), fields.made_at, fields.valid_days, now)
+    if (fields.optics.layout, fields.optics.baseline_mm) != (
+        rig.optics.layout,
+        rig.optics.baseline_mm,
+    ):
+        raise CalibrationFileError(
+            f"{path}: made for other optics (layout {fields.optics.layout}, baseline "
+            f"{fields.optics.baseline_mm:g} mm); register again"
+        )
+    working = rig.optics.working_distance_mm
+    plane = found.plane_at(working)
+    optics = msgspec.structs.replace(rig.optics, mm_per_px=plane.mm_per_px)
+    relief = msgspec.structs.replace(fields, optics=optics)
+    registration = RigRegistration(relief, found.error_px).registration(working)
+    return msgspec.structs.replace(rig, registration=registration, optics=optics)
+
+
+def _refuse(
+    path: str,
+    binding: Binding,
+    role: Literal["nir", "white"],
+    spec: CameraSpec,
+    *,
+    exposure: bool,
+    gain: bool = True,
+    layout: bool = True,
+) -> None:
+    """Raise if a calibration is not of the camera that the rig describes."""
+    why: str | None = None
+    camera = binding.camera_id
+    if binding.role != role:
+        why = f"made for the {binding.role} camera"
+    elif spec.source == "basler" and camera != spec.serial:
+        why = f"made with camera {camera}, the rig has {spec.serial}"
+    elif spec.source == "phantom" and not camera.startswith(("phantom-", "bench-")):
+        why = f"made with camera {camera}, the rig has a simulated one"
+    elif layout and binding.pixel_format is not spec.pixel_format:
+        why = f"made in {binding.pixel_format}, the rig takes {spec.pixel_format}"
+    elif spec.roi is not None and binding.roi != spec.roi:
+        why = f"made with roi {binding.roi}, the rig has {spec.roi}"
+    elif gain and abs(binding.gain_db - spec.gain_db) > GAIN_TOLERANCE_DB:
+        why = f"made at {binding.gain_db:g} dB gain, the rig has {spec.gain_db:g} dB"
+    elif gain and spec.black_level is not None:
+        if abs(binding.black_level - spec.black_level) > 0.5:
+            why = f"made with black level {binding.black_level:g}, not {spec.black_level:g}"
+    low, high = binding.exposure_us
+    if why is None and exposure and not low * 0.999 <= spec.exposure_us <= high * 1.001:
+        why = f"made for exposures of {low:g} to {high:g} us, the rig has {spec.exposure_us:g} us"
+    if why is not None:
+        raise CalibrationFileError(f"{path}: {why}; calibrate this rig, or name its own file")
+
+
+def _refuse_old(path: str, made_at: datetime, valid_days: float, now: datetime) -> None:
+    why = expired(made_at, valid_days, now)
+    if why is not None:
+        raise CalibrationFileError(f"{path}: {why}; calibrate again")

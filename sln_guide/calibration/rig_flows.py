@@ -1,0 +1,243 @@
+"""Guided flows for the whole rig: registration, and the quality check."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from hardware.bench import Plane
+from hardware.camera import Camera
+from hardware.frame import Frame
+from hardware.opencv import cv2
+from hardware.rig import Rig
+from sln_guide.calibration.applied import Applied
+from sln_guide.calibration.binding import Binding
+from sln_guide.calibration.board import Board, View, find_board
+from sln_guide.calibration.check import measure, stream_figures
+from sln_guide.calibration.errors import CalibrationError, CaptureError
+from sln_guide.calibration.flows import Flow, Outcome, Step, bound, spec_of
+from sln_guide.calibration.frames import Interrupted, Progress, grabbing, next_frame
+from sln_guide.calibration.history import CheckRecord, append, read
+from sln_guide.calibration.probes import check_filters, probe_named
+from sln_guide.calibration.registration import RigRegistration, make_registration
+from sln_guide.calibration.report import (
+    check_pages,
+    registration_lines,
+    registration_page,
+    write_report,
+)
+from sln_guide.calibration.target import Target
+
+CHECK_FRAMES = 24
+_POSES = (
+    (0.0, 0.0, 1.0, "flat, square to the lens, at the working distance"),
+    (24.0, 0.0, 1.0, "tilted by a quarter of a right angle, far edge up"),
+    (-24.0, 4.0, 0.97, "tilted the other way, near edge up"),
+    (0.0, 24.0, 1.03, "tilted, left edge up"),
+    (3.0, -24.0, 1.0, "tilted, right edge up"),
+    (16.0, 16.0, 1.07, "tilted over one corner, somewhat further away"),
+    (-16.0, 16.0, 0.92, "tilted over the opposite corner, somewhat nearer"),
+    (0.0, 0.0, 1.12, "flat again, at the largest distance you work at"),
+    (-15.0, -18.0, 1.0, "tilted over a third corner"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    nir: Frame
+    white: Frame
+
+
+def _laid(board: Board, x_deg: float, y_deg: float, distance_mm: float) -> Plane:
+    turn = cv2.Rodrigues(np.radians([x_deg, y_deg, 0.0]))[0]
+    width, height = board.size_mm
+    corner = np.array([0, 0, distance_mm]) - turn @ np.array([width / 2, height / 2, 0])
+    x, y, z = (float(v) for v in corner)
+    return Plane(board.picture(0.05), 0.05, 0.5, turn, (x, y, z), (1000.0, 1200.0), 0.7)
+
+
+class RegisterFlow(Flow):
+    """Takes a pair of views for each pose of the board; nine, or more if wanted."""
+
+    title = "Registration NIR to white"
+
+    def __init__(
+        self,
+        rig: Rig,
+        nir: Camera,
+        white: Camera,
+        folder: Path,
+        *,
+        board: Board,
+        now: datetime,
+    ) -> None:
+        distance = rig.optics.working_distance_mm
+        steps = tuple(
+            Step(
+                f"view {k + 1}",
+                f"Place the board {told}; keep it still, all of it in both pictures.",
+                _laid(board, x, y, share * distance),
+            )
+            for k, (x, y, share, told) in enumerate(_POSES)
+        )
+        super().__init__(steps)
+        self._rig, self._nir, self._white = rig, nir, white
+        self._folder, self._board, self._now = folder, board, now
+        spec_of(rig, "nir")
+        spec_of(rig, "white")
+        self._views: list[tuple[View, View]] = []
+        self._bindings: dict[str, Binding] = {}
+        self.last_look: _Look | None = None
+
+    def cameras(self) -> tuple[Camera, ...]:
+        """Return both cameras."""
+        return self._nir, self._white
+
+    def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
+        pairs: list[View] = []
+        frames: list[Frame] = []
+        for k, (role, camera) in enumerate((("nir", self._nir), ("white", self._white))):
+            spec = spec_of(self._rig, role)  # type: ignore[arg-type]
+            with grabbing(camera, spec.camera_settings()) as applied:
+                for _ in range(2):
+                    frame = next_frame(camera, stop)
+            self._bindings[role] = bound(camera, role, applied)  # type: ignore[arg-type]
+            try:
+                pairs.append(find_board(frame, self._board))
+            except CaptureError as error:
+                raise CaptureError(f"{role} camera: {error}") from None
+            frames.append(frame)
+            progress(k + 1, 2)
+        if stop is not None and stop.is_set():
+            raise Interrupted("stopped: nothing was changed")
+        self.last_look = _Look(*frames)
+        self._views.append((pairs[0], pairs[1]))
+        return f"{len(pairs[0].ids)} corners in NIR, {len(pairs[1].ids)} in white"
+
+    def finish(self) -> Outcome:
+        """Fit, save, report."""
+        found: RigRegistration = make_registration(
+            [a for a, _ in self._views],
+            [b for _, b in self._views],
+            board=self._board,
+            optics=self._rig.optics,
+            nir=self._bindings["nir"],
+            white=self._bindings["white"],
+            made_at=self._now,
+        )
+        path = self._folder / "registration.npz"
+        found.save(path)
+        reports = write_report(path, [registration_page(found)], "Registration")
+        return Outcome("registration", path, tuple(registration_lines(found)), reports=reports)
+
+
+class CheckFlow(Flow):
+    """The quality check: the reference target once, all figures, PDF, history."""
+
+    title = "Quality check"
+
+    def __init__(
+        self,
+        applied: Applied,
+        cameras: dict[str, Camera],
+        folder: Path,
+        *,
+        target: Target,
+        now: datetime,
+        frames: int = CHECK_FRAMES,
+    ) -> None:
+        rig = applied.rig
+        spec_of(rig, "nir")
+        distance = rig.optics.working_distance_mm
+        laid = Plane(
+            target.picture(0.05),
+            0.05,
+            0.12,
+            np.eye(3),
+            (-0.5 * target.width_mm, -0.5 * target.height_mm, distance),
+            (1400.0, 1400.0),
+            0.6,
+        )
+        super().__init__(
+            (
+                Step(
+                    "target",
+                    f"Lay the reference target flat at {distance:g} mm, all four marks in both "
+                    "pictures, under the rig's own light.",
+                    laid,
+                ),
+            )
+        )
+        self._applied, self._cameras, self._folder = applied, cameras, folder
+        self._target, self._now, self._frames = target, now, frames
+        self._record: CheckRecord | None = None
+
+    def cameras(self) -> tuple[Camera, ...]:
+        """Return the rig's cameras."""
+        return tuple(self._cameras.values())
+
+    def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
+        taken: dict[str, list[Frame]] = {}
+        rig = self._applied.rig
+        for k, (role, camera) in enumerate(self._cameras.items()):
+            spec = spec_of(rig, role)  # type: ignore[arg-type]
+            with grabbing(camera, spec.camera_settings()):
+                next_frame(camera, stop)
+                taken[role] = []
+                for n in range(self._frames):
+                    taken[role].append(next_frame(camera, stop))
+                    progress(k * self._frames + n + 1, len(self._cameras) * self._frames)
+        figures = measure(
+            rig,
+            self._target,
+            taken["nir"],
+            taken["white"][-1] if "white" in taken else None,
+            dark=self._applied.dark,
+            flat=self._applied.flat,
+            streams=[stream_figures(frames) for frames in taken.values()],
+        )
+        self._record = CheckRecord(
+            made_at=self._now,
+            rig=rig.name,
+            cameras=tuple(c.camera_id for c in self._cameras.values()),
+            figures=figures,
+            good=all(f.good is not False for f in figures)
+            and any(f.good for f in figures)
+            and not self._applied.problems,
+        )
+        failed = [f.name for f in figures if f.good is False]
+        return "failed: " + ", ".join(failed) if failed else f"{len(figures)} figures taken"
+
+    def finish(self) -> Outcome:
+        """Add it to the history, write the report."""
+        record = self._record
+        assert record is not None
+        earlier, damaged = read(self._folder)
+        append(self._folder, record)
+        name = f"check-{record.made_at:%Y%m%d-%H%M%S}.pdf"
+        reports = write_report(self._folder / name, check_pages(record, earlier), "Quality check")
+        marks = {True: "ok  ", False: "BAD ", None: "?   "}
+        lines = [f"{marks[f.good]}{f.text()}" for f in record.figures]
+        lines += [f"BAD {problem}" for problem in self._applied.problems]
+        lines += _filter_lines(self._applied.rig)
+        if damaged:
+            lines.append(f"?   {damaged} damaged lines in the history were passed over")
+        return Outcome("check", self._folder, tuple(lines), good=record.good, reports=reports)
+
+
+def _filter_lines(rig: Rig) -> list[str]:
+    """Hold the rig's filters against its probe, where it names them."""
+    light = rig.light
+    if light.probe is None or light.excitation_nm is None or light.emission_nm is None:
+        return []
+    try:
+        found = check_filters(probe_named(light.probe), light.excitation_nm, light.emission_nm)
+    except CalibrationError as error:
+        return [f"BAD {error}"]
+    if found.good:
+        return [f"ok  filters pass {found.collected:.0%} of {light.probe}'s light"]
+    return [f"BAD {problem}" for problem in found.problems]

@@ -1,0 +1,215 @@
+"""From nothing to a checked rig in one sitting, on the command line; and every way out of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from hardware.rig import Rig, load_rig
+from sln_guide import cli
+from sln_guide.calibration.applied import apply_calibrations
+from sln_guide.calibration.binding import utc_now
+from sln_guide.calibration.history import FILE, read
+from sln_guide.calibration.photon_transfer import PhotonTransfer
+from sln_guide.calibration.registration import RigRegistration
+
+SMALL = {
+    "width = 640": "width = 448",
+    "height = 512": "height = 358",
+    "mm_per_px = 0.2": "mm_per_px = 0.28",
+    "[0, 0, 800, 640]": "[0, 0, 560, 448]",
+}
+
+
+@pytest.fixture(scope="module")
+def sitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rig file that has been through `calibrate all`."""
+    folder = tmp_path_factory.mktemp("sitting")
+    rig_file = folder / "rig.toml"
+    text = (Path(__file__).parents[2] / "hardware/rigs/bench.toml").read_text()
+    for before, after in SMALL.items():
+        assert before in text
+        text = text.replace(before, after)
+    rig_file.write_text(text)
+    assert cli.main(["calibrate", "all", "--rig", str(rig_file), "--yes"]) == cli.OK
+    return rig_file
+
+
+@pytest.fixture
+def own(sitting: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    shutil.copytree(sitting.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "rig.toml"
+
+
+def test_the_rig_is_calibrated_and_checked(sitting: Path) -> None:
+    rig = load_rig(sitting)
+    assert all(v is not None for v in msgspec.structs.asdict(rig.calibration).values())
+    applied = apply_calibrations(rig)
+    assert applied.problems == ()
+    assert applied.unchecked is None
+    assert applied.calibrated
+    assert applied.rig.registration.kind == "calibrated"
+    assert applied.rig.sensor.electron_counts == pytest.approx(0.2, rel=0.02)
+    assert applied.rig.optics.mm_per_px == pytest.approx(0.28, rel=0.01)
+    assert applied.dark is not None
+    assert applied.dark.shape == (358, 448)
+    assert applied.flat is not None
+    assert 0 < np.isnan(applied.dark).sum() < 100
+
+
+def test_reports_are_left_as_pdf_and_html(sitting: Path) -> None:
+    folder = sitting.parent / "calibration"
+    for name in ("nir-dark", "nir-flat", "nir-photon-transfer", "registration"):
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert "<svg" in (folder / f"{name}.html").read_text()
+    records, damaged = read(folder / "checks")
+    assert damaged == 0
+    assert records[-1].good
+    assert len(list((folder / "checks").glob("check-*.pdf"))) == 1
+
+
+def test_the_rig_file_keeps_what_its_owner_wrote(sitting: Path) -> None:
+    text = sitting.read_text()
+    assert text.startswith("# A simulated calibration bench")
+    assert 'dark = "calibration/nir-dark.npz"' in text
+
+
+def problems_of(rig_file: Path, **changes: object) -> str:
+    rig: Rig = load_rig(rig_file)
+    assert rig.nir is not None
+    if changes:
+        rig = msgspec.structs.replace(rig, nir=msgspec.structs.replace(rig.nir, **changes))
+    return "\n".join(apply_calibrations(rig).problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"gain_db": 6.0}, "dB gain"),
+        ({"exposure_us": 200_000.0}, "made for exposures"),
+        ({"source": "basler", "serial": "40012345"}, "made with camera bench-nir"),
+        ({"roi": (0, 0, 320, 256)}, "made with roi"),
+        ({"pixel_format": "Mono10"}, "the rig takes"),
+    ],
+)
+def test_a_rig_changed_since_refuses_its_calibrations_by_name(
+    own: Path, changes: dict[str, object], reason: str
+) -> None:
+    told = problems_of(own, **changes)
+    assert "nir-dark.npz" in told
+    assert reason in told
+    assert "calibrate this rig" in told
+
+
+def test_what_is_old_missing_or_damaged_is_left_out_and_the_rest_used(own: Path) -> None:
+    rig = load_rig(own)
+    later = apply_calibrations(rig, now=utc_now() + timedelta(days=100))
+    told = "\n".join(later.problems)
+    assert "nir-flat.npz: expired" in told
+    assert "registration.npz: expired" in told
+    assert later.rig.registration.kind == "none"
+    assert later.flat is None
+    assert later.dark is not None
+    assert not later.calibrated
+    assert later.unchecked is not None
+    assert "expired" in later.unchecked
+    folder = own.parent / "calibration"
+    sound = bytearray((folder / "nir-dark.npz").read_bytes())
+    sound[len(sound) // 2] ^= 4
+    (folder / "nir-dark.npz").write_bytes(sound)
+    (folder / "registration.npz").unlink()
+    spoiled = apply_calibrations(load_rig(own))
+    assert spoiled.dark is None
+    assert spoiled.flat is not None
+    assert [("damaged" in p or "not what was saved" in p) for p in spoiled.problems] == [
+        True,
+        False,
+    ]
+    assert "no such file" in spoiled.problems[1]
+
+
+def test_another_rig_s_registration_is_refused(own: Path) -> None:
+    text = own.read_text().replace("baseline_mm = 30.0", "baseline_mm = 45.0")
+    own.write_text(text)
+    applied = apply_calibrations(load_rig(own))
+    assert "other optics" in applied.problems[0]
+    assert applied.rig.registration.kind == "none"
+
+
+def test_a_knocked_camera_fails_the_check_and_takes_the_units_not_the_video(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = own.parent / "calibration" / "registration.npz"
+    found = RigRegistration.load(path)
+    shifted = msgspec.structs.replace(found.fields.stereo, translation_mm=(-28.0, 2.0, 1.0))
+    fields = msgspec.structs.replace(found.fields, stereo=shifted)
+    RigRegistration(fields, found.error_px).save(path)
+    assert cli.main(["check", "--rig", str(own), "--yes"]) == cli.NOT_SOUND
+    told = capsys.readouterr().out
+    assert "BAD registration error" in told
+    assert "the video goes on" in told
+    applied = apply_calibrations(load_rig(own))
+    assert applied.unchecked is not None
+    assert "registration error" in applied.unchecked
+    assert not applied.calibrated
+    assert applied.dark is not None
+
+
+def test_a_history_cut_short_by_a_crash_goes_on(own: Path) -> None:
+    folder = own.parent / "calibration" / "checks"
+    with (folder / FILE).open("ab") as file:
+        file.write(b'{"made_at": "2026-0')
+    assert cli.main(["check", "--rig", str(own), "--yes"]) == cli.OK
+    records, damaged = read(folder)
+    assert len(records) == 2
+    assert damaged == 1
+
+
+def test_refusals_are_one_line_and_say_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "new")
+    assert cli.main(["calibrate", "dark"]) == cli.RIG
+    assert cli.main(["calibrate", "flat", "--rig", "bench", "--out", out, "--yes"]) == cli.INPUT
+    # the demonstration's cameras look at tissue: that is no dark field
+    assert cli.main(["calibrate", "dark", "--rig", "demo", "--out", out]) == cli.INPUT
+    told = capsys.readouterr().err
+    assert "run `calibrate dark` first" in told
+    assert "nobody can answer here" in told
+    assert len(told.strip().splitlines()) == 3
+    assert not os.path.exists(out)
+
+
+def test_the_pages_to_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["calibrate", "board", "--out", str(tmp_path)]) == cli.OK
+    assert cli.main(["calibrate", "target", "--out", str(tmp_path)]) == cli.OK
+    assert "carbon toner" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "sln-guide-board.pdf",
+        "sln-guide-target.pdf",
+    }
+    assert cli.main(["calibrate", "board", "--board", "99x99x5"]) == cli.INPUT
+
+
+def test_a_rig_begins_as_a_copy_of_a_shipped_one_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig_file = tmp_path / "rig.toml"
+    words = ["calibrate", "dark", "--rig", str(rig_file), "--from", "bench", "--yes"]
+    assert cli.main(words) == cli.OK
+    assert cli.main(words) == cli.RIG
+    assert "is there already" in capsys.readouterr().err
+    assert load_rig(rig_file).calibration.dark is not None
+
+
+def test_the_figures_survive_in_their_file(sitting: Path) -> None:
+    named = load_rig(sitting).calibration.photon_transfer
+    assert named is not None
+    assert PhotonTransfer.load(Path(named)).linearity_error < 0.02
