@@ -1,0 +1,278 @@
+"""`choose`: the screen that a start without a command shows: what is there, and what to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QRectF, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QColor, QFontMetricsF, QKeyEvent, QPainter
+from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from hardware.camera import CameraError
+from hardware.doctor import Finding, examine
+from hardware.rig import RigError, load_rig
+from sln_guide.gui import theme
+from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.panel import HEAD_PX, Panel
+from sln_guide.gui.readings import Tone
+from sln_guide.gui.wake import Wake
+from sln_guide.render import tokens
+from sln_guide.render.text import font
+
+RECENT = 4
+FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
+WORDS = {True: ("ok", Tone.LIVE), False: ("not ready", Tone.ALARM), None: ("unsure", Tone.STALE)}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRig:
+    """The rig of this place: its file, and its name or why it cannot be used."""
+
+    path: Path
+    name: str = ""
+    problem: str = ""
+
+
+def own_rig(config: Path) -> OwnRig:
+    """Look at the user's own rig."""
+    path = config / "rig.toml"
+    if not path.is_file():
+        return OwnRig(path)
+    try:
+        return OwnRig(path, name=load_rig(path).name)
+    except RigError as error:
+        return OwnRig(path, problem=str(error))
+
+
+def recent_cases(folder: Path, most: int = RECENT) -> list[Path]:
+    """Return the newest cases, newest first; their names begin with when they were recorded."""
+    try:
+        found = [path for path in folder.iterdir() if path.suffix == ".case" and path.is_dir()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda path: path.name, reverse=True)[:most]
+
+
+def find_cameras() -> Finding:
+    """Ask which cameras answer. Takes a second the first time."""
+    try:
+        from hardware.basler import list_cameras
+
+        found = list_cameras()
+    except (CameraError, ImportError) as error:
+        return Finding("cameras", None, f"cannot be asked: {error}")
+    if not found:
+        return Finding("cameras", None, "none answers", "Check cable and power.")
+    return Finding("cameras", True, "; ".join(camera.text() for camera in found))
+
+
+class Findings(Panel):
+    """What was found of this machine, with what to do."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("This machine", parent)
+        self.setMinimumSize(460, 360)
+        self._findings: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is listed."""
+        return self._findings
+
+    def show_findings(self, findings: Sequence[Finding]) -> None:
+        """List them, what is not ready first."""
+        order = {False: 0, None: 1, True: 2}
+        self._findings = tuple(sorted(findings, key=lambda f: order[f.ok]))
+        bad = sum(f.ok is False for f in findings)
+        self.say(f"{bad} not ready" if bad else "")
+        self.update()
+
+    def paint_body(self, painter: QPainter) -> None:
+        """Paint the list."""
+        top, right = float(HEAD_PX), self.width() - 14.0
+        if not self._findings:
+            painter.setFont(font(tokens.BODY_PX))
+            painter.drawText(QRectF(14, top, right, 30), FLOW, "Looking…")
+            return
+        for finding in self._findings:
+            word, tone = WORDS[finding.ok]
+            painter.setPen(theme.colour(tone))
+            painter.setFont(font(tokens.SMALL_PX, bold=True))
+            painter.drawText(QRectF(14, top + 2, 80, 20), FLOW, word)
+            painter.setPen(QColor(tokens.TEXT))
+            painter.setFont(font(tokens.BODY_PX, bold=True))
+            painter.drawText(QRectF(96, top, right - 96, 22), FLOW, finding.name)
+            top += 22
+            remedy = finding.remedy if finding.ok is not True else ""
+            for text, ink in ((finding.message, tokens.SECONDARY), (remedy, tokens.TEXT)):
+                if text:
+                    painter.setFont(font(tokens.SMALL_PX))
+                    painter.setPen(QColor(ink))
+                    room = QRectF(96, top, right - 96, 1000)
+                    box = QFontMetricsF(font(tokens.SMALL_PX)).boundingRect(room, FLOW, text)
+                    painter.drawText(room, FLOW, text)
+                    top += box.height() + 2
+            top += 8
+
+
+class StartWindow(QWidget):
+    """Emits the words of a command line, or none when it is closed.
+
+    Parameters
+    ----------
+    cases
+        Folder of recorded cases.
+    config
+        Folder of the user's own rig.
+    look
+        Returns what is found of this machine; runs on a thread of its own.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, cases: Path, config: Path, look: Callable[[], Sequence[Finding]]) -> None:
+        super().__init__()
+        self._cases = cases
+        self._open = True
+        self._found: Sequence[Finding] = ()
+        self.setWindowTitle("sln-guide")
+        self.setMinimumSize(1000, 620)
+        self.findings = Findings()
+        self.rig = own_rig(config)
+        actions = QVBoxLayout()
+        actions.setSpacing(tokens.GAP_PX)
+        actions.addWidget(_label("sln-guide", tokens.HUGE_PX, bold=True))
+        note = _label("Research use only", tokens.BODY_PX)
+        note.setStyleSheet(f"color: {tokens.STALE}")
+        actions.addWidget(note)
+        self.said = _label(self._first_words(), tokens.BODY_PX)
+        self.said.setWordWrap(True)
+        actions.addWidget(self.said)
+        actions.addSpacing(tokens.GAP_PX)
+        name = f" · {self.rig.name}" if self.rig.name else ""
+        self.live = self._button(f"Live guidance{name}", "L", ("live",))
+        self.live.setEnabled(bool(self.rig.name))
+        self.demo = self._button("Demo: a simulated procedure", "D", ("demo",))
+        self.open_case = self._button("Open a case …", "O", None)
+        self.open_case.clicked.connect(self.ask_for_case)
+        for button in (self.live, self.demo, self.open_case):
+            button.setMinimumHeight(tokens.ACTION_PX)
+            actions.addWidget(button)
+        self.recent: list[FlatButton] = []
+        newest = recent_cases(cases)
+        actions.addWidget(_label("Replay" if newest else "", tokens.BODY_PX, bold=True))
+        for path in newest:
+            button = self._button(path.stem, "", ("replay", str(path)))
+            button.setFixedHeight(tokens.CONTROL_PX)
+            actions.addWidget(button)
+            self.recent.append(button)
+        actions.addStretch(1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(24, 24, 24, 24)
+        row.setSpacing(24)
+        row.addLayout(actions, 1)
+        row.addWidget(self.findings, 1)
+        self._wake = Wake(self._show_found, self)
+        self._thread = threading.Thread(
+            target=self._look, args=(look,), name="look-at-machine", daemon=True
+        )
+        self._thread.start()
+
+    def ask_for_case(self) -> None:
+        """Let a case's folder be chosen."""
+        folder = QFileDialog.getExistingDirectory(self, "Open a case", str(self._cases))
+        if folder:
+            self._choose(("replay", folder))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """L, D, O choose; Escape leaves."""
+        buttons = {
+            Qt.Key.Key_L: self.live,
+            Qt.Key.Key_D: self.demo,
+            Qt.Key.Key_O: self.open_case,
+        }
+        button = next((b for key, b in buttons.items() if key == event.key()), None)
+        if button is not None:
+            button.click()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.close()
+        else:
+            super().keyPressEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Nothing was chosen."""
+        self._end()
+        event.accept()
+
+    def _first_words(self) -> str:
+        """Say in plain words what is missing for live guidance."""
+        if self.rig.problem:
+            return f"Your rig cannot be used: {self.rig.problem}"
+        if self.rig.name:
+            return ""
+        return (
+            "No rig yet: nothing says which cameras this place has. Start the demo to learn the "
+            f"screen without a camera; for live guidance describe your cameras in {self.rig.path} "
+            "(docs/guide.md shows how)."
+        )
+
+    def _button(self, text: str, key: str, words: tuple[str, ...] | None) -> FlatButton:
+        button = FlatButton(text, key)
+        if words is not None:
+            button.clicked.connect(lambda _=False: self._choose(words))
+        return button
+
+    def _choose(self, words: tuple[str, ...]) -> None:
+        if self._open:
+            self._end(words)
+            self.close()
+
+    def _end(self, words: tuple[str, ...] = ()) -> None:
+        if self._open:
+            self._open = False
+            self._wake.end()
+            self.chosen.emit(words)
+
+    def _look(self, look: Callable[[], Sequence[Finding]]) -> None:
+        try:
+            self._found = look()
+        except Exception as error:  # noqa: BLE001 - said where the findings would be
+            reason = f"{type(error).__name__}: {error}"
+            self._found = (Finding("this machine", None, f"could not be looked at: {reason}"),)
+        self._wake()
+
+    def _show_found(self) -> None:
+        self.findings.show_findings(self._found)
+
+
+def choose(cases: Path, config: Path) -> tuple[str, ...]:
+    """Show the start screen; return the words of the command that was chosen, or none.
+
+    Raises
+    ------
+    NoFontError
+        Nothing could be read: says what to install.
+    """
+    app = QApplication.instance() or QApplication(["sln-guide"])
+    assert isinstance(app, QApplication)
+    app.setQuitOnLastWindowClosed(False)
+    theme.dress(app)
+    found: list[tuple[str, ...]] = []
+    loop = QEventLoop()
+    window = StartWindow(cases, config, lambda: (find_cameras(), *examine(cases)))
+    window.chosen.connect(found.append)
+    window.chosen.connect(loop.quit)
+    window.show()
+    loop.exec()
+    window.deleteLater()
+    return found[0]
+
+
+def _label(text: str, px: int, *, bold: bool = False) -> QLabel:
+    label = QLabel(text)
+    label.setFont(font(px, bold=bold))
+    label.setVisible(bool(text))
+    return label

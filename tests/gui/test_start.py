@@ -1,0 +1,135 @@
+"""The start screen: what it says of this place, and what it starts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from hardware.doctor import Finding
+from sln_guide import cli
+from sln_guide.gui import start
+from sln_guide.gui.start import StartWindow, own_rig, recent_cases
+
+Wait = Callable[[Callable[[], object]], None]
+BAD = Finding("disk", False, "writes 20 MB/s", "Record to a faster disk.")
+GOOD = Finding("libraries", True, "as locked")
+UNSURE = Finding("cameras", None, "none answers", "Check cable and power.")
+
+
+@pytest.fixture
+def open_start(qt: QApplication, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    opened: list[StartWindow] = []
+
+    def open_on(look: Any = lambda: (GOOD,)) -> StartWindow:
+        window = StartWindow(tmp_path / "cases", tmp_path / "config", look)
+        window.words = []
+        window.chosen.connect(window.words.append)
+        opened.append(window)
+        window.show()
+        return window
+
+    yield open_on
+    for window in opened:
+        window.close()
+        window._thread.join(5)
+        window.deleteLater()
+
+
+def test_the_first_start_explains_itself(open_start: Any, tmp_path: Path) -> None:
+    window = open_start()
+    assert "No rig yet" in window.said.text()
+    assert str(tmp_path / "config" / "rig.toml") in window.said.text()
+    assert not window.live.isEnabled()
+    QTest.keyClick(window, Qt.Key.Key_L)
+    assert window.words == []
+    QTest.keyClick(window, Qt.Key.Key_D)
+    assert window.words == [("demo",)]
+    assert not window.isVisible()
+
+
+def test_a_rig_of_ones_own_is_named_and_started(open_start: Any, tmp_path: Path) -> None:
+    text = (Path(start.__file__).parents[2] / "hardware/rigs/demo.toml").read_text()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "rig.toml").write_text(text)
+    window = open_start()
+    assert window.rig.name in window.live.text()
+    QTest.mouseClick(window.live, Qt.MouseButton.LeftButton)
+    assert window.words == [("live",)]
+
+
+def test_a_rig_that_cannot_be_used_says_which_key(open_start: Any, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "rig.toml").write_text("nme = 'x'")
+    window = open_start()
+    assert "nme" in window.said.text() or "name" in window.said.text()
+    assert not window.live.isEnabled()
+    assert own_rig(tmp_path / "config").problem
+
+
+def test_the_newest_cases_come_first(open_start: Any, tmp_path: Path) -> None:
+    for day in range(1, 8):
+        (tmp_path / "cases" / f"2026030{day}-120000.case").mkdir(parents=True)
+    (tmp_path / "cases" / "notes.case").write_text("a file, no case")
+    window = open_start()
+    assert [b.text() for b in window.recent] == [f"2026030{d}-120000" for d in (7, 6, 5, 4)]
+    QTest.mouseClick(window.recent[1], Qt.MouseButton.LeftButton)
+    assert window.words == [("replay", str(tmp_path / "cases" / "20260306-120000.case"))]
+    assert recent_cases(tmp_path / "nowhere") == []
+
+
+def test_what_is_not_ready_is_said_first_with_what_to_do(open_start: Any, wait_for: Wait) -> None:
+    window = open_start(lambda: (GOOD, UNSURE, BAD))
+    wait_for(lambda: window.findings.findings)
+    assert window.findings.findings == (BAD, UNSURE, GOOD)
+    assert window.findings.fact == "1 not ready"
+    assert not window.grab().isNull()
+
+
+def test_looking_may_take_long_or_fail(open_start: Any, wait_for: Wait) -> None:
+    release = threading.Event()
+    slow = open_start(lambda: release.wait(10) and ())
+    QTest.keyClick(slow, Qt.Key.Key_Escape)
+    assert slow.words == [()]
+    release.set()
+
+    def fail() -> Any:
+        raise RuntimeError("no such device")
+
+    window = open_start(fail)
+    wait_for(lambda: window.findings.findings)
+    assert "no such device" in window.findings.findings[0].message
+
+
+def test_a_case_is_chosen_by_hand(
+    open_start: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = ["", str(tmp_path / "x.case")]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: answers.pop(0))
+    window = open_start()
+    QTest.keyClick(window, Qt.Key.Key_O)
+    assert window.words == []
+    QTest.keyClick(window, Qt.Key.Key_O)
+    assert window.words == [("replay", str(tmp_path / "x.case"))]
+
+
+def test_without_a_command_it_asks_and_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: True)
+    monkeypatch.setattr(start, "choose", lambda cases, config: ("demo",))
+    monkeypatch.setattr(cli, "demo", lambda options: ran.append("demo") or 0)
+    assert cli.main([]) == 0
+    assert ran == ["demo"]
+    monkeypatch.setattr(start, "choose", lambda cases, config: ())
+    assert cli.main([]) == 0
+    assert ran == ["demo"]
+    monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: False)
+    monkeypatch.setattr(cli, "live", lambda options: ran.append("live") or 0)
+    assert cli.main([]) == 0
+    assert ran == ["demo", "live"]
