@@ -167,6 +167,7 @@ class Settings:
     overlay at full scale; ``display_full_scale`` [counts/(ms*gain)] is the signal drawn in the
     brightest colour, None: follows the scene slowly. ``exclusion_px`` is a polygon drawn round the
     injection site, NIR px (x, y) of the frame at which it was drawn; empty: none.
+    ``auto_exposure``: NIR exposure follows the tissue; else it stays as it is.
     """
 
     threshold_sigma: float = 4.5
@@ -180,6 +181,7 @@ class Settings:
     overlay_style: OverlayStyle = OverlayStyle.SIGNAL
     nir_style: NirStyle = NirStyle.GREY
     exclusion_px: tuple[tuple[float, float], ...] = ()
+    auto_exposure: bool = False
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
@@ -337,6 +339,7 @@ class RecorderHealth:
 class SessionHealth:
     """Everything around the guidance that the screen must be honest about.
 
+    ``exposure_refused``: why the NIR camera's exposure cannot follow the tissue.
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
     """
 
@@ -350,3 +353,4 @@ class SessionHealth:
     skipped_nir: int = 0
     started_ns: int = 0
     ended: str | None = None
+    exposure_refused: str | None = None

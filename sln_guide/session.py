@@ -24,6 +24,7 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
+from sln_guide.exposing import Exposing
 from sln_guide.guidance import (
     Guidance,
     Health,
@@ -203,6 +204,9 @@ class LiveSession:
             latency_p99_ms=p99,
             skipped_nir=self._arrivals.overwritten(Role.NIR),
             started_ns=self._started_ns,
+            exposure_refused=(
+                None if nir is None or not self._settings.auto_exposure else nir.refused
+            ),
         )
 
     def change(self, **changes: Any) -> Settings:
@@ -309,6 +313,7 @@ class LiveSession:
         state = pipeline.initial_state(setup)
         pairing = Pairing()
         drawing = Drawing(setup.registration)
+        exposing = self._exposing()
         guidance: Guidance | None = None
         retry_ns, good_steps = 0, 0
         snapshot_ns = 0
@@ -329,6 +334,7 @@ class LiveSession:
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
                     self._record_guidance(guidance)
+                    self._follow_exposure(exposing, guidance)
                     good_steps += 1
                     if good_steps >= STEPS_TO_TRUST_AGAIN:
                         self._fault = None
@@ -344,6 +350,19 @@ class LiveSession:
                 wake = self._wake
                 if wake is not None:
                     wake()
+
+    def _exposing(self) -> Exposing | None:
+        stream, spec = self._streams.get(Role.NIR), self._rig.nir
+        if stream is None or spec is None:
+            return None
+        return Exposing(stream, spec, self._rig.sensor)
+
+    def _follow_exposure(self, exposing: Exposing | None, guidance: Guidance) -> None:
+        if exposing is None:
+            return
+        exposure_us = exposing.see(guidance, wanted=guidance.settings.auto_exposure)
+        if exposure_us is not None:
+            self.mark("exposure", f"NIR {exposure_us / 1000:.3g} ms, following the tissue")
 
     def _pair(self, pairing: Pairing, nir: Frame) -> Pair:
         white = self._streams.get(Role.WHITE)

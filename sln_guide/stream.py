@@ -59,6 +59,8 @@ class Stream:
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
         self._period = 0
+        self._wanted: CameraSettings | None = None
+        self._refused: str | None = None
         self._watched = camera if isinstance(camera, Watched) else None
 
     @property
@@ -93,6 +95,15 @@ class Stream:
             return True
         self._thread.join(JOIN_TIMEOUT_S)
         return not self._thread.is_alive()
+
+    def change(self, settings: CameraSettings) -> None:
+        """Have ``settings`` applied by the camera's thread, soon. Any thread; `refused` tells."""
+        self._wanted = settings
+
+    @property
+    def refused(self) -> str | None:
+        """Why the camera last refused a change, None if it did not."""
+        return self._refused
 
     def period_ns(self) -> int:
         """Return the measured frame period, 0 while unknown. Cheap: asked for every frame."""
@@ -155,6 +166,7 @@ class Stream:
                 if not attached:
                     self.open()
                     attached = True
+                self._apply_wanted()
                 self._read_one()
             except CameraEndedError as error:
                 self._fail(str(error))
@@ -172,6 +184,16 @@ class Stream:
                 self._camera.close()
                 raise
         self._camera.close()
+
+    def _apply_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is None:
+            return
+        try:
+            self._camera.apply(wanted)
+            self._refused = None
+        except BadSettingError as error:
+            self._refused = str(error)
 
     def _read_one(self) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hardware.camera import CameraNotFoundError
+from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Rig, load_rig
@@ -236,3 +236,41 @@ def test_settings_reach_the_next_guidance(session: LiveSession) -> None:
     )
     with pytest.raises(ValueError, match="threshold_sigma"):
         session.change(threshold_sigma=-1.0)
+
+
+def test_exposure_follows_the_tissue_when_wanted(rig: Rig, tmp_path: Path) -> None:
+    assert rig.nir is not None
+    dim = msgspec.structs.replace(rig.nir, exposure_us=1_000.0)
+    dim_rig = msgspec.structs.replace(rig, nir=dim)
+    assert dim_rig.phantom is not None
+    phantom = Phantom(dim_rig.phantom, dim_rig)
+    live = LiveSession(dim_rig, {role: phantom.camera(str(role)) for role in Role}, cases=tmp_path)
+    try:
+        live.start()
+        pictures_go_on(live)
+        assert _nir_exposure_us(live) == pytest.approx(1_000.0, rel=0.02)
+        live.change(auto_exposure=True)
+        wait_until(lambda: _nir_exposure_us(live) > 1_500.0, "a longer exposure")
+        assert any(event.name == "exposure" for event in live.events())
+        assert live.health().exposure_refused is None
+    finally:
+        live.close()
+
+
+def test_a_camera_that_refuses_another_exposure_goes_on_and_it_is_said(
+    rig: Rig, recordings: dict[Role, list[Any]], session: LiveSession
+) -> None:
+    session.start()
+    session.change(auto_exposure=True)
+    stream = session._streams[Role.NIR]
+    stream.change(CameraSettings(exposure_us=77.0))
+    wait_until(lambda: session.health().exposure_refused is not None, "the refusal")
+    assert "exposure_us" in str(session.health().exposure_refused)
+    pictures_go_on(session)
+
+
+def _nir_exposure_us(session: LiveSession) -> float:
+    picture = session.latest_picture()
+    assert picture is not None
+    assert picture.nir is not None
+    return picture.nir.exposure_us
