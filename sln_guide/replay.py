@@ -12,13 +12,9 @@ from typing import Any
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide import pipeline
-from sln_guide.drawing import Drawing
 from sln_guide.guidance import (
-    Guidance,
     Health,
     Mode,
-    Pair,
     Picture,
     Role,
     SessionHealth,
@@ -27,13 +23,11 @@ from sln_guide.guidance import (
 )
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
+from sln_guide.player import Player
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.source import EventMark
 
-LEAD_IN_PAIRS = 12
-"""Pairs computed before the one sought, so that tracks and scale have settled."""
-REMEMBER_STATE_EVERY = 30
 MIN_SPEED = 0.1
 END_TIMEOUT_S = 3.0
 CATCH_UP_S = 0.25
@@ -74,7 +68,7 @@ class ReplaySession:
             EventMark((event.time_ns - self._origin_ns) / 1e9, event.name, event.detail)
             for event in case.events()
         )
-        self._player = _Player(case, self._pairs)
+        self._player = Player(case, self._pairs)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
 
     # -- PictureSource ---------------------------------------------------------------------------
@@ -266,7 +260,7 @@ class ReplaySession:
         return self._ending or self._playing or self._redraw or self._target is not None
 
     def _play_on(
-        self, player: _Player, clock: tuple[float, float] | None, speed: float
+        self, player: Player, clock: tuple[float, float] | None, speed: float
     ) -> tuple[float, float] | None:
         """Show the next pair when its time has come. ``clock``: (monotonic s, position s)."""
         following = self._index + 1
@@ -295,7 +289,7 @@ class ReplaySession:
         self._show(player, following)
         return clock
 
-    def _show(self, player: _Player, index: int) -> None:
+    def _show(self, player: Player, index: int) -> None:
         self._publish(player.at(index, self._settings))
         self._index = index
         self._white = player.white
@@ -324,72 +318,3 @@ class ReplaySession:
             lost=sum(gap.count for gap in self._case.gaps(role)),
             failed=len(self._player.skipped) if role is Role.NIR else 0,
         )
-
-
-class _Player:
-    """Computes the picture of any pair; remembers states so that going back is quick."""
-
-    def __init__(self, case: CaseReader, pairs: tuple[tuple[int, int | None], ...]) -> None:
-        self._case = case
-        self._pairs = pairs
-        self._setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
-        self._drawing = Drawing(self._setup.registration)
-        self._before: dict[int, pipeline.State] = {0: pipeline.initial_state(self._setup)}
-        self._next = 0
-        self._state = self._before[0]
-        self._states_settings: Settings | None = None
-        self.white: Frame | None = None
-        self.skipped: dict[int, str] = {}
-
-    def at(self, index: int, settings: Settings) -> Picture | None:
-        """Return the picture of pair ``index`` made with ``settings``; None if unreadable."""
-        self._forget_other_settings(settings)
-        if index != self._next:
-            self._rewind(index)
-        guidance: Guidance | None = None
-        pair: Pair | None = None
-        decoded_ns = time.monotonic_ns()
-        while self._next <= index:
-            if self._next % REMEMBER_STATE_EVERY == 0:
-                self._before[self._next] = self._state
-            try:
-                pair = self._pair(self._next)
-            except RecordingError as error:
-                self.skipped[self._next] = str(error)
-                pair = guidance = None
-                self._next += 1
-                continue
-            decoded_ns = time.monotonic_ns()
-            self._state, guidance = pipeline.step(self._state, pair, settings)
-            self._next += 1
-        if pair is None or guidance is None:
-            return None
-        self.white = pair.white
-        picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
-        return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
-
-    def _forget_other_settings(self, settings: Settings) -> None:
-        """Drop remembered states that another threshold made (the others change no state)."""
-        before = self._states_settings
-        if before is not None and before.threshold_sigma != settings.threshold_sigma:
-            self._before = {0: pipeline.initial_state(self._setup)}
-            self._rewind(self._next)
-        self._states_settings = settings
-
-    def _rewind(self, index: int) -> None:
-        """Take the remembered state nearest before ``index``, or begin a lead-in before it."""
-        known = max((i for i in self._before if i <= index), default=0)
-        if index - known <= REMEMBER_STATE_EVERY:
-            self._next, self._state = known, self._before[known]
-        elif 0 <= index - self._next <= LEAD_IN_PAIRS:
-            pass
-        else:
-            self._next = max(0, index - LEAD_IN_PAIRS)
-            self._state = pipeline.initial_state(self._setup)
-
-    def _pair(self, index: int) -> Pair:
-        nir_index, white_index = self._pairs[index]
-        nir = self._case.frame(Role.NIR, nir_index)
-        white = None if white_index is None else self._case.frame(Role.WHITE, white_index)
-        skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
-        return Pair(nir, white, skew_ns)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import pytest
 
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, load_rig
-from sln_guide.guidance import Mode, Picture, Role, Settings
+from sln_guide import pipeline
+from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
+from sln_guide.player import LEAD_IN_NS, Player
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.part import Entry
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.writer import CaseWriter
 from sln_guide.replay import ReplaySession
@@ -197,3 +201,58 @@ def test_a_damaged_frame_is_told_and_replay_goes_on(case_folder: Path, tmp_path:
     wait_until(lambda: session.position_s == session.duration_s, "the end is reached")
     assert session.skipped, "what could not be read is named"
     session.close()
+
+
+def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_path: Path) -> None:
+    """Far from anything computed: node numbers are those of the recording, not begun anew."""
+    folder = tmp_path / "noted.case"
+    with CaseReader(case_folder) as read:
+        setup = pipeline.Setup.from_rig(read.rig)
+        state = pipeline.initial_state(setup)
+        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+            for index in range(FRAMES):
+                nir, white = read.frame(Role.NIR, index), read.frame(Role.WHITE, index)
+                case.write_frame(Role.NIR, nir)
+                case.write_frame(Role.WHITE, white)
+                state, _ = pipeline.step(state, Pair(nir, white, 0), read.settings)
+                if index == 30:
+                    later = replace(state, generation=1000)
+                    noted = later.snapshot()
+                    case._tape.append(Entry("snapshots", 0, (noted,), nir.mid_exposure_ns + 1))
+    read_back = CaseReader(folder)
+    steps: list[int] = []
+    player = Player(read_back, tuple(read_back.pairs()))
+    real_step = pipeline.step
+
+    def counted(*arguments: Any) -> Any:
+        steps.append(1)
+        return real_step(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "step", counted)
+        picture = player.at(55, read_back.settings)
+        assert len(steps) == len(LEAD_IN_NS) + 1, "a seek costs five steps"
+        assert picture is not None
+        assert picture.guidance is not None
+        assert picture.guidance.generation == 1000 + 5
+        steps.clear()
+        assert player.at(54, read_back.settings) is not None
+        assert len(steps) <= len(LEAD_IN_NS) + 1
+        steps.clear()
+        assert player.at(55, read_back.settings) is not None
+        assert len(steps) == 1, "where one has been is remembered"
+        other = replace(read_back.settings, threshold_sigma=9.0)
+        picture = player.at(55, other)
+        assert picture is not None
+        assert picture.guidance is not None
+        assert picture.guidance.generation == 5, "noted with another threshold: begun anew"
+    read_back.close()
+
+
+def test_a_seek_near_the_start_leads_in_from_what_there_is(case_folder: Path) -> None:
+    with CaseReader(case_folder) as case:
+        player = Player(case, tuple(case.pairs()))
+        picture = player.at(2, case.settings)
+        assert picture is not None
+        assert picture.guidance is not None
+        assert picture.guidance.generation == 3

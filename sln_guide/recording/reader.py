@@ -108,13 +108,14 @@ class CaseReader:
         self.record_count = len(rows)
 
     def _first_header(self) -> CaseHeader:
+        why = ""
         for part in self._parts:
             try:
                 header = read_header(part)
             except NewerFormatError:
                 raise
-            except RecordingError:
-                header = None
+            except RecordingError as error:
+                header, why = None, why or f" ({error})"
             if header is not None:
                 return header
             self._problems.append(
@@ -131,7 +132,7 @@ class CaseReader:
             return self.manifest.header
         raise RecordingError(
             f"case {self.folder} is damaged beyond reading: no part has a whole header, "
-            "nor has its manifest"
+            f"nor has its manifest{why}"
         )
 
     def _table(self, part: PartFileReader) -> Rows:
@@ -323,6 +324,12 @@ class CaseReader:
             state = self._snapshot(before - 1) if before > used else None
             used = before
             yield state, record
+
+    def state_before(self, time_ns: int) -> bytes | None:
+        """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""
+        times_ns = self._topics[records.SNAPSHOTS].rows["time_ns"].astype(np.int64)
+        before = int(np.searchsorted(times_ns, time_ns))
+        return self._snapshot(before - 1) if before else None
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return (record number, state) of each snapshot: it holds before that record."""

@@ -1,0 +1,137 @@
+"""`Player`: computes the picture of any pair of a case, forwards, backwards or out of the blue."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import replace
+
+from hardware.frame import Frame
+from sln_guide import pipeline
+from sln_guide.drawing import Drawing
+from sln_guide.guidance import Guidance, Pair, Picture, Role, Settings
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.reader import CaseReader
+
+LEAD_IN_NS = tuple(n * 120_000_000 for n in (4, 3, 2, 1))
+"""Before a pair sought, these are computed: as far apart as tracking allows, for as long as it
+takes to confirm a node. Four steps instead of thirty keep a seek below a tenth of a second."""
+MOST_STATES = 256
+"""States remembered, so that going back is quick; some 0.1 MB each at full size."""
+
+
+class Player:
+    """Computes pictures of ``case``; ``pairs`` are (NIR index, white index). One thread."""
+
+    def __init__(self, case: CaseReader, pairs: tuple[tuple[int, int | None], ...]) -> None:
+        self._case = case
+        self._pairs = pairs
+        self._times_ns = case.times_ns(Role.NIR)
+        self._setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+        self._drawing = Drawing(self._setup.registration)
+        self._before: OrderedDict[int, pipeline.State] = OrderedDict()
+        self._next = 0
+        self._state = pipeline.initial_state(self._setup)
+        self._states_settings: Settings | None = None
+        self.white: Frame | None = None
+        self.skipped: dict[int, str] = {}
+
+    def at(self, index: int, settings: Settings) -> Picture | None:
+        """Return the picture of pair ``index`` made with ``settings``; None if unreadable."""
+        self._forget_other_settings(settings)
+        if index != self._next:
+            self._go_to(index, settings)
+        decoded_ns = time.monotonic_ns()
+        pair = self._pair(index)
+        if pair is None:
+            self._next = index + 1
+            return None
+        self._remember(index)
+        guidance = self._step(pair, settings)
+        self._next = index + 1
+        self.white = pair.white
+        picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
+        return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
+
+    def _step(self, pair: Pair, settings: Settings) -> Guidance:
+        self._state, guidance = pipeline.step(self._state, pair, settings)
+        return guidance
+
+    def _remember(self, index: int) -> None:
+        self._before[index] = self._state
+        self._before.move_to_end(index)
+        if len(self._before) > MOST_STATES:
+            self._before.popitem(last=False)
+
+    def _forget_other_settings(self, settings: Settings) -> None:
+        """Drop remembered states that another threshold made (the others change no state)."""
+        before = self._states_settings
+        if before is not None and before.threshold_sigma != settings.threshold_sigma:
+            self._before.clear()
+            self._next = -1
+        self._states_settings = settings
+
+    def _go_to(self, index: int, settings: Settings) -> None:
+        """Bring the state to right before pair ``index``."""
+        known = self._before.get(index)
+        if known is not None:
+            self._state = known
+            return
+        first = 0 <= index - self._next < len(LEAD_IN_NS) and self._next >= 0
+        lead_in = range(self._next, index) if first else self._lead_in(index)
+        if not first:
+            self._state = self._noted_state(lead_in[0] if lead_in else index, settings)
+        for each in lead_in:
+            pair = self._pair(each)
+            if pair is not None:
+                if first:
+                    self._remember(each)
+                self._step(pair, settings)
+
+    def _lead_in(self, index: int) -> list[int]:
+        """Return pairs before ``index``, in order."""
+        target_ns = int(self._time_ns(index))
+        found: list[int] = []
+        each = index - 1
+        for before_ns in reversed(LEAD_IN_NS):
+            while each >= 0 and self._time_ns(each) > target_ns - before_ns:
+                each -= 1
+            # where frames come slowly, the one before is as near as there is
+            chosen = each if each >= 0 else None
+            if chosen is None:
+                break
+            found.append(chosen)
+            each -= 1
+        if len(found) < len(LEAD_IN_NS):
+            found = [*found, *range(min(found, default=index) - 1, -1, -1)]
+        return found[: len(LEAD_IN_NS)][::-1]
+
+    def _time_ns(self, index: int) -> int:
+        return int(self._times_ns[self._pairs[index][0]])
+
+    def _noted_state(self, index: int, settings: Settings) -> pipeline.State:
+        """Return a state from which to go on at ``index``: tracks keep the numbers they had."""
+        fresh = pipeline.initial_state(self._setup)
+        if index == 0 or settings.threshold_sigma != self._case.settings.threshold_sigma:
+            return fresh
+        noted = self._case.state_before(self._time_ns(index))
+        if noted is None:
+            return fresh
+        try:
+            state = pipeline.restore(self._setup, noted)
+        except ValueError:
+            return fresh  # another version noted it
+        if state.time_ns is None or state.time_ns >= self._time_ns(index):
+            return fresh
+        return replace(state, analyser=self._state.analyser)
+
+    def _pair(self, index: int) -> Pair | None:
+        nir_index, white_index = self._pairs[index]
+        try:
+            nir = self._case.frame(Role.NIR, nir_index)
+            white = None if white_index is None else self._case.frame(Role.WHITE, white_index)
+        except RecordingError as error:
+            self.skipped[index] = str(error)
+            return None
+        skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
+        return Pair(nir, white, skew_ns)
