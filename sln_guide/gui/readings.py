@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hardware.rig import Registration
+from hardware.frame import Frame
+from hardware.rig import Registration, Rig
 from sln_guide.guidance import Health, RecorderHealth, SessionHealth, StreamHealth, View
 
 SECOND = 1_000_000_000
@@ -51,6 +52,21 @@ class Readings:
     disk: Reading
     registration: Reading
     status: Reading
+    light: Reading = NOTHING
+
+
+def light_reading(nir: Frame | None, rig: Rig) -> Reading:
+    """Word what the NIR camera's line says of the light, beside what it is told to be.
+
+    Gated light goes on and off by itself: then a frame without light is as it should be.
+    """
+    if rig.nir is None or rig.nir.light_line is None or nir is None:
+        return NOTHING
+    if nir.light_on is None:
+        return Reading("light: line not told", Tone.STALE)
+    if rig.light.gated is not None:
+        return Reading("light gated")
+    return Reading("light on") if nir.light_on else Reading("LIGHT OFF, should be on", Tone.ALARM)
 
 
 def elapsed_text(ns: int) -> str:
@@ -85,6 +101,7 @@ def readings(
     parallax_mm: float,
     status_age_ms: float | None,
     status_old_ms: float,
+    light: Reading = NOTHING,
 ) -> Readings:
     """Word the top strip. ``age_ms`` is None when no overlay is let through."""
     recorder = RecorderHealth() if health is None else health.recorder
@@ -98,6 +115,7 @@ def readings(
         disk=_disk(recorder),
         registration=_registration(registration, parallax_mm),
         status=_status(status_age_ms, status_old_ms),
+        light=light,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import Readings, Tone, elapsed_text, readings
+from sln_guide.gui.readings import NOTHING, Reading, Readings, Tone, elapsed_text, readings
 from sln_guide.gui.verdict import (
     MS,
     Banner,
@@ -85,6 +85,7 @@ def screen_state(
     parallax_mm: float = 0.0,
     fault: str | None = None,
     silence: str | None = None,
+    light: Reading = NOTHING,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -119,6 +120,8 @@ def screen_state(
         An error inside the window itself, in one line.
     silence
         That the source does not answer, in one line; ``health`` is then its last word.
+    light
+        What is known of the light; see `light_reading`.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -198,6 +201,7 @@ def screen_state(
             parallax_mm=parallax_mm,
             status_age_ms=None if health_ns is None else (now_ns - health_ns) / MS,
             status_old_ms=STATUS_OLD_MS,
+            light=light,
         ),
     )
 

@@ -17,7 +17,7 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import Content, Layout, sides
-from sln_guide.gui.readings import elapsed_text
+from sln_guide.gui.readings import elapsed_text, light_reading
 from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
 from sln_guide.gui.verdict import MS, Motion, is_fresh
 from sln_guide.guidance import Mode, Picture, View
@@ -226,6 +226,7 @@ class Showing:
             parallax_mm=rig.optics.parallax_mm,
             fault=fault,
             silence=reading.error,
+            light=light_reading(None if picture is None else picture.nir, rig),
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:

@@ -112,6 +112,7 @@ class TopStrip(QWidget):
             ("latency", r.latency),
             ("rates", r.rates),
             ("losses", r.losses),
+            ("light", r.light if r.light.tone is Tone.NEUTRAL else Reading("")),
             ("status", self._warning()),
         )
         return [age, *(_Cell(slot, (reading,), tokens.BODY_PX) for slot, reading in rest)]
@@ -133,7 +134,10 @@ class TopStrip(QWidget):
 
     def _warning(self) -> Reading:
         assert self._state is not None
-        return self._note if self._note.text else self._state.readings.status
+        readings = self._state.readings
+        told = (self._note, readings.status, readings.light)
+        pressing = [r for r in told if r.text and r.tone is not Tone.NEUTRAL]
+        return pressing[0] if pressing else readings.status
 
     def _recording(self) -> Reading:
         assert self._state is not None

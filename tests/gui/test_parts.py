@@ -15,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PySide6.QtGui import QImage
@@ -33,6 +34,7 @@ from sln_guide.gui.nodes import node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.phases import PHASES, injection_text, phase_at, phase_detail
+from sln_guide.gui.readings import Tone, light_reading
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
@@ -367,3 +369,29 @@ def test_without_a_desktop_nothing_is_held(
     assert not awake.hold()
     awake.let_go()
     assert not awake.held
+
+
+def test_light_commanded_and_observed(fakes: Any) -> None:
+    def said(line: str | None, light_on: bool | None, gated: tuple[int, int] | None = None) -> Any:
+        rig = fakes.rig()
+        spec = msgspec.structs.replace(rig.nir, light_line=line)
+        light = msgspec.structs.replace(rig.light, gated=gated)
+        rig = msgspec.structs.replace(rig, nir=spec, light=light)
+        return light_reading(replace(fakes.nir(1, 0), light_on=light_on), rig)
+
+    assert said(None, True).text == "", "nothing tells of the light"
+    assert said("Line3", True).text == "light on"
+    off = said("Line3", False)
+    assert (off.text, off.tone) == ("LIGHT OFF, should be on", Tone.ALARM)
+    assert said("Line3", None).tone is Tone.STALE
+    assert said("Line3", False, (2, 1)).text == "light gated"
+
+
+def test_light_that_should_be_on_is_said_in_the_strip(open_window: Any, fakes: Any) -> None:
+    rig = fakes.rig()
+    source = fakes.Source(nir=msgspec.structs.replace(rig.nir, light_line="Line3"))
+    picture = source.push()
+    source.picture = replace(picture, nir=replace(picture.nir, light_on=False))
+    window = open_window(source)
+    window.refresh_readings()
+    assert "LIGHT OFF, should be on" in window.strip.texts()
