@@ -2,8 +2,8 @@
 
     python -m benchmarks.recording [--quick] [--minutes N] [--folder DISK]
 
-``--minutes`` records two 1280x1024 streams at 60 fps for so long (parts that are closed are
-deleted as it goes) and watches losses, processor and memory.
+``--minutes`` does nothing but record two 1280x1024 streams at 60 fps for so long (parts that are
+closed are deleted as it goes) and watch losses, processor and memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from benchmarks.recording_codecs import FPS, Streams, best_ms, codecs, formats, 
 from hardware.frame import Frame
 from hardware.rig import PhantomSpec, Rig, load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
+from sln_guide.recorder import Recorder
 from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare, records
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.part import index_path
@@ -44,15 +45,16 @@ def main(*, quick: bool = False, minutes: float | None = None, folder: Path | No
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=folder, prefix="bench-recording-") as scratch:
         place = Path(scratch)
+        if minutes is not None:
+            results["live"] = live(place / "live.case", rig, streams, 60.0 * minutes, True)
+            return results
         results["codecs"] = codecs(streams, repeats=3 if quick else 10)
         results["formats"] = formats(place, streams, 60 if quick else 240)
         results["layout"] = layout(place, streams, 60 if quick else 240)
         results["gil"] = gil(streams)
-        seconds = (5.0 if quick else 30.0) if minutes is None else 60.0 * minutes
-        results["live"] = live(place / "live.case", rig, streams, seconds, minutes is not None)
-        if minutes is None:
-            results["reading"] = reading(place / "live.case")
-            results["hour"] = hour(place / "hour.case", rig, 3.0 if quick else 60.0)
+        results["live"] = live(place / "live.case", rig, streams, 5.0 if quick else 30.0, False)
+        results["reading"] = reading(place / "live.case")
+        results["hour"] = hour(place / "hour.case", rig, 3.0 if quick else 60.0)
     return results
 
 
@@ -114,54 +116,54 @@ def _timed(action: Callable[[], object]) -> float:
 def live(
     folder: Path, rig: Rig, streams: Streams, seconds: float, forget: bool
 ) -> dict[str, float]:
-    """Record both streams at 60 fps in real time, synced twice a second."""
+    """Record both streams at 60 fps in real time through the session's own `Recorder`."""
     process = psutil.Process()
     ending = threading.Event()
-    syncs: list[float] = []
-    cpu: dict[str, float] = {}
-    case = CaseWriter(folder, rig=rig, settings=Settings())
 
-    def sync() -> None:
-        while not ending.wait(0.5):
-            syncs.append(_timed(case.sync))
-            if forget:
-                forget_closed_parts(folder)
-        cpu["sync"] = time.thread_time()
+    def forgetting() -> None:
+        while not ending.wait(1.0):
+            forget_closed_parts(folder)
 
-    syncing = threading.Thread(target=sync, name="sync")
-    late: list[float] = []
+    recorder = Recorder(
+        folder, lambda: CaseWriter(folder, rig=rig, settings=Settings()), 2 * 1280 * 1024
+    )
     memory: list[float] = []
-    behind = 0
-    begin_cpu = time.thread_time()
-    with _running(syncing, ending):
+    waiting: list[int] = []
+    with _running(threading.Thread(target=forgetting, name="forgetting"), ending, wanted=forget):
         start_ns = time.monotonic_ns()
+        before = _Used.by(recorder)
         for index, pair in enumerate(_paced(streams, start_ns, seconds)):
-            with case.together():
-                for role, frame in pair.items():
-                    case.write_frame(role, frame)
-                case.write_guidance(_guidance(index, pair, rig))
-                case.write_shown(index, index, "merged", frame.host_time_ns, True)
-            done_ms = (time.monotonic_ns() - start_ns - index * PERIOD_NS) / 1e6
-            late.append(done_ms)
-            behind = max(behind, int(done_ms / (1e3 / FPS)))
+            for role, frame in pair.items():
+                recorder.put_frame(role, frame)
+            guidance = _guidance(index, pair, rig)
+            recorder.put(lambda case, guidance=guidance: case.write_guidance(guidance))  # type: ignore[misc]
+            recorder.put(lambda case, i=index: case.write_shown(i, i, "merged", i, True))  # type: ignore[misc]
+            waiting.append(recorder.health().unsaved)
             if index % 60 == 30:
                 memory.append(process.memory_info().rss / 1e6)
+            if index % 3600 == 3599:
+                health = recorder.health()
+                print(
+                    f"  {(index + 1) // 3600} min: {health.frames} frames, {health.dropped} lost, "
+                    f"at most {max(waiting[-3600:])} waiting, {memory[-1]:.0f} MB",
+                    flush=True,
+                )
         elapsed = (time.monotonic_ns() - start_ns) / 1e9
-        cpu["write"] = time.thread_time() - begin_cpu
-    written = case.bytes_written
-    summary = case.close()
-    expected = int(seconds * FPS)
+        after = _Used.by(recorder)
+        recorder.stop()
+        assert recorder.join(), "the case was not closed in time"
+    summary, health = recorder.summary, recorder.health()
+    assert summary is not None, health.error
     results = {
         "seconds": elapsed,
-        "lost": 2.0 * expected - sum(summary.frames.values()),
-        "mb_s": written / elapsed / 1e6,
-        "cores_writing": cpu["write"] / elapsed,
-        "cores_syncing": cpu["sync"] / elapsed,
-        "p50_ms": float(np.percentile(late, 50)),
-        "p99_ms": float(np.percentile(late, 99)),
-        "max_ms": max(late),
-        "deepest_backlog_pairs": float(behind),
-        "sync_max_ms": max(syncs, default=0.0),
+        "lost": float(2 * int(seconds * FPS) - sum(summary.frames.values())),
+        "mb_s": summary.bytes_written / elapsed / 1e6,
+        "cores_writing": (after.writing_s - before.writing_s) / elapsed,
+        "cores_syncing": (after.syncing_s - before.syncing_s) / elapsed,
+        "switches_per_s": (after.switches - before.switches) / elapsed,
+        "waiting_p50": float(np.percentile(waiting, 50)),
+        "waiting_p99": float(np.percentile(waiting, 99)),
+        "waiting_most": float(max(waiting)),
         "rss_mb_begin": memory[min(2, len(memory) - 1)],
         "rss_mb_end": memory[-1],
     }
@@ -169,21 +171,43 @@ def live(
         f"live, {elapsed:.0f} s at 60 fps, both streams, guidance and shown logs, sync 2/s: "
         f"{results['lost']:.0f} frames lost, {results['mb_s']:.0f} MB/s, "
         f"{results['cores_writing']:.2f} + {results['cores_syncing']:.2f} cores (writing + sync), "
-        f"a pair on disk after p50 {results['p50_ms']:.1f} / p99 {results['p99_ms']:.1f} / max "
-        f"{results['max_ms']:.0f} ms, longest sync {results['sync_max_ms']:.0f} ms, "
+        f"{results['switches_per_s']:.0f} voluntary switches a second, waiting frames "
+        f"p50 {results['waiting_p50']:.0f} / p99 {results['waiting_p99']:.0f} / most "
+        f"{results['waiting_most']:.0f}, "
         f"memory {results['rss_mb_begin']:.0f} → {results['rss_mb_end']:.0f} MB"
     )
     return results
 
 
+@dataclass(frozen=True)
+class _Used:
+    """Processor time and voluntary switches of the recorder's threads so far."""
+
+    writing_s: float
+    syncing_s: float
+    switches: int
+
+    @classmethod
+    def by(cls, recorder: Recorder) -> _Used:
+        seconds = {t.id: t.user_time + t.system_time for t in psutil.Process().threads()}
+        writing, syncing = recorder._writing.native_id, recorder._syncing.native_id
+        status = Path(f"/proc/self/task/{writing}/status").read_text().splitlines()
+        switches = next(line for line in status if line.startswith("voluntary"))
+        return cls(
+            seconds.get(writing or 0, 0.0), seconds.get(syncing or 0, 0.0), int(switches.split()[1])
+        )
+
+
 @contextmanager
-def _running(thread: threading.Thread, ending: threading.Event) -> Iterator[None]:
-    thread.start()
+def _running(thread: threading.Thread, ending: threading.Event, *, wanted: bool) -> Iterator[None]:
+    if wanted:
+        thread.start()
     try:
         yield
     finally:
         ending.set()
-        thread.join()
+        if wanted:
+            thread.join()
 
 
 def _paced(streams: Streams, start_ns: int, seconds: float) -> Iterator[dict[Role, Frame]]:
