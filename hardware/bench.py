@@ -34,6 +34,8 @@ SCENE = "bench"
 OVERSAMPLING = 3
 ITERATE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 1e-9)
 FULL_WELL_ELECTRONS = 19_000.0
+MANY_ELECTRONS = 40.0
+"""From so many on, Poisson's distribution is drawn as the normal one of the same mean."""
 WHITE_TINT = {"R": 0.72, "G": 1.0, "B": 0.58}
 """What the lamp and the filters leave of each colour: a grey card is not grey in raw data."""
 
@@ -157,8 +159,11 @@ class Bench:
             noise = rig.sensor.read_noise_counts or 1.2
             self.sensors[role] = SensorTruth(unit, noise / unit, 0.02, 0.8, 0.008, 0.25, 5e-5)
         self._pixels = {role: self._pixels_of(role) for role in self._sizes}
-        self._rays: dict[RoleName, NDArray[np.float64]] = {}
+        self._rays: dict[RoleName, NDArray[np.float32]] = {}
         self._images: dict[RoleName, NDArray[np.float32]] = {}
+        self._kept: dict[
+            RoleName, tuple[NDArray[np.float32], PixelFormat, NDArray[np.float32]]
+        ] = {}
         self._lock = threading.Lock()
 
     # -- what the operator does -----------------------------------------------------------------
@@ -222,7 +227,7 @@ class Bench:
                 self._images[role] = self._drawn(role, self._plane)
             return self._images[role]
 
-    def _rays_of(self, role: RoleName) -> NDArray[np.float64]:
+    def _rays_of(self, role: RoleName) -> NDArray[np.float32]:
         """Return undistorted directions (H * s, W * s, 2) of the oversampled pixels."""
         width, height = self._sizes[role]
         s = OVERSAMPLING
@@ -232,7 +237,7 @@ class Bench:
         flat = cv2.undistortPoints(
             places.reshape(-1, 1, 2), lens.matrix, np.array(lens.k), criteria=ITERATE
         )
-        return np.asarray(flat.reshape(height * s, width * s, 2), np.float64)
+        return np.asarray(flat.reshape(height * s, width * s, 2), np.float32)
 
     def _drawn(self, role: RoleName, plane: Plane) -> NDArray[np.float32]:
         width, height = self._sizes[role]
@@ -245,6 +250,7 @@ class Bench:
             origin = lens.rotation @ np.array(plane.position_mm) + lens.translation_mm
             # rays meet the plane where [r1 r2 origin]^-1 (x, y, 1) says
             onto = np.linalg.inv(np.stack([rotation[:, 0], rotation[:, 1], origin], axis=1))
+            onto = onto.astype(np.float32)
             if role not in self._rays:
                 self._rays[role] = self._rays_of(role)
             rays = self._rays[role]
@@ -281,6 +287,24 @@ class Bench:
         sensitivity[dead] *= 0.2
         return sensitivity, offset, current
 
+    def _felt(
+        self, role: RoleName, layout: PixelFormat, sensitivity: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return electrons a ms of light, as each pixel with its filter feels it."""
+        seen = self.noiseless(role)
+        with self._lock:
+            kept = self._kept.get(role)
+            if kept is not None and kept[0] is seen and kept[1] is layout:
+                return kept[2]
+        light = seen * sensitivity
+        if layout.is_bayer:
+            for row, colours in enumerate((layout.bayer_pattern, _below(layout.bayer_pattern))):
+                for column, colour in enumerate(colours):
+                    light[row::2, column::2] *= np.float32(WHITE_TINT[colour])
+        with self._lock:
+            self._kept[role] = (seen, layout, light)
+        return light
+
     def exposed(
         self, role: RoleName, sequence: int, settings: CameraSettings
     ) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -293,29 +317,28 @@ class Bench:
         assert roi is not None
         milliseconds = (settings.exposure_us or 0.0) * 1e-3
         sensitivity, offset, current = self._pixels[role]
-        light = self.noiseless(role) * sensitivity
-        if layout.is_bayer:
-            tint = np.empty_like(light)
-            top, bottom = layout.bayer_pattern, _below(layout.bayer_pattern)
-            for k, colour in enumerate(top):
-                tint[0::2, k::2] = WHITE_TINT[colour]
-            for k, colour in enumerate(bottom):
-                tint[1::2, k::2] = WHITE_TINT[colour]
-            light = light * tint
+        light = self._felt(role, layout, sensitivity)
         seed = self.rig.phantom.seed if self.rig.phantom else 0
         rng = np.random.default_rng([seed, 79, 0 if role == "nir" else 1, sequence])
         x, y, w, h = roi
         window = np.s_[y : y + h, x : x + w]
-        electrons = rng.poisson(np.maximum(light + current, 0.0)[window] * milliseconds)
+        mean = np.maximum(light + current, 0.0)[window] * np.float32(milliseconds)
+        electrons: NDArray[np.float32]
+        if float(mean.min()) > MANY_ELECTRONS:
+            electrons = mean + np.sqrt(mean) * rng.standard_normal((h, w), np.float32)
+        else:
+            electrons = rng.poisson(mean).astype(np.float32)
         electrons = np.minimum(electrons, FULL_WELL_ELECTRONS * 1.2)
-        signal = electrons + truth.read_electrons * rng.standard_normal((h, w), np.float32)
+        signal = electrons + np.float32(truth.read_electrons) * rng.standard_normal(
+            (h, w), np.float32
+        )
         depth = layout.bit_depth
         gain = truth.electron_counts * 10.0 ** ((settings.gain_db or 0.0) / 20.0)
         dark = (settings.black_level or 0.0) * 2.0 ** (12 - depth)
-        counts = (signal * gain + offset[window] + dark) * 2.0 ** (depth - 12)
+        counts = signal * np.float32(gain) + (offset[window] + np.float32(dark))
+        counts *= np.float32(2.0 ** (depth - 12))
         clipped = np.clip(np.rint(counts), 0, 2**depth - 1)
-        pixels: NDArray[np.uint8] | NDArray[np.uint16] = clipped.astype(layout.dtype)
-        return pixels
+        return clipped.astype(np.uint8) if depth == 8 else clipped.astype(np.uint16)
 
 
 def _below(pattern: str) -> str:

@@ -154,8 +154,8 @@ class CheckFlow(Flow):
         spec_of(rig, "nir")
         distance = rig.optics.working_distance_mm
         laid = Plane(
-            target.picture(0.05),
-            0.05,
+            target.picture(0.1),
+            0.1,
             0.12,
             np.eye(3),
             (-0.5 * target.width_mm, -0.5 * target.height_mm, distance),
