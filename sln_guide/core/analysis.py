@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame, frozen_pixels
 from hardware.rig import Registration
+from sln_guide.core.baseline import Baseline, follow_into
 from sln_guide.core.field import Field, Geometry
 from sln_guide.core.finding import HEADROOM, Seen, find_into, finder, spots_of
+from sln_guide.core.grid import multiply_into
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
     CONSTANT,
@@ -25,14 +27,14 @@ from sln_guide.core.masks import (
     masks,
 )
 from sln_guide.core.observer import band_templates, observe_into, observer
-from sln_guide.core.prior import choose_colour_into, colour_prior, predict_into
+from sln_guide.core.prior import choose_colour_into, predict_into, prior
 from sln_guide.core.pyramid import pyramid, surroundings
 from sln_guide.core.reduction import NirReducer
 from sln_guide.core.spot import Analysis
 from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
 
-__all__ = ["Analyser", "Field", "warm_up"]
+__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field", "warm_up"]
 
 F32 = np.float32
 _BANDS = 6
@@ -41,6 +43,9 @@ _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
+_LEAST_BASELINE = 0.3
+"""Share of the field that must be in sight for a baseline."""
+BASELINE_MISFIT = "the baseline does not fit the tissue: not used"
 _SITE_WIDTH = 0.3
 """Least width of an injection site as a share of the largest node's."""
 
@@ -71,7 +76,7 @@ class Analyser:
         self._step_of_noise = _step_of_noise(geometry.block_px)
         self._nir = NirReducer(field, geometry)
         self._white = WhiteReducer(geometry)
-        self._prior = colour_prior(geometry)
+        self._prior = prior(geometry)
         self._trend = trend(rows, cols)
         self._masks = masks(geometry)
         largest = spots[-1] / 0.4  # the largest node's diameter in cells
@@ -91,7 +96,7 @@ class Analyser:
             np.array([np.argmin(np.abs(np.log(blurs / (0.6 * s)))) for s in spots]),
             np.array([np.argmin(np.abs(np.log(blurs / s))) for s in spots]),
         )
-        self._no_prediction = np.zeros((rows, cols), F32)
+        self._even = np.zeros((rows, cols), F32)
         self._lines, self._sample = np.zeros((2, cols), F32), np.zeros(rows * cols, F32)
 
     def fits(self, nir: Frame) -> bool:
@@ -110,8 +115,11 @@ class Analyser:
         white: Frame | None,
         registration: Registration,
         threshold_sigma: float,
+        baseline: Baseline | None = None,
     ) -> Analysis:
         """Return maps and spots of one pair; calls need ``threshold_sigma`` [sigma].
+
+        ``baseline``, of this field before the tracer came, is used as long as it fits.
 
         Raises
         ------
@@ -147,12 +155,18 @@ class Analyser:
             clock.mark("white")
         if status != USABLE:
             return self._nothing(unit, clock, _WHY_NOT[status], white_small)
-        predicted = white_small is not None and self._predict()
-        prediction = self._prior.prediction if predicted else self._no_prediction
+        baseline_used, predicted = self._predict(baseline, has_colour=white_small is not None)
+        prediction = self._prior.prediction
         take_trend_off(t, m.log, prediction, m.usable)
+        residual = t.residual
+        if baseline_used:
+            residual = self._even
+            multiply_into(residual, t.residual, self._prior.trust)
         clock.mark("background")
-        if not observe_into(o, self._pyramid, self._around, t.residual, m.usable):
+        if not observe_into(o, self._pyramid, self._around, residual, m.usable):
             return self._nothing(unit, clock, _TOO_LITTLE, white_small)
+        if baseline_used:
+            o.spread[:] /= self._prior.trust
         clock.mark("significance")
 
         significance, signal, background, limits = (np.empty(mean.shape, F32) for _ in range(4))
@@ -184,7 +198,17 @@ class Analyser:
         )
         clock.mark("maps")
         seen = Seen(
-            o.local, o.which, t.residual, self._pyramid, mean, m.usable, m.judge, full, m.site
+            o.local,
+            o.which,
+            o.filters,
+            o.spread,
+            t.residual,
+            self._pyramid,
+            mean,
+            m.usable,
+            m.judge,
+            full,
+            m.site,
         )
         count, more = find_into(
             self._finder, seen, significance, F32(threshold_sigma), noise, unit, sites
@@ -204,8 +228,9 @@ class Analyser:
             colour_predicted=predicted,
             spots=spots,
             white_small=white_small,
+            baseline_used=baseline_used,
             stage_ms=clock.stages,
-            flags=("more bright places than can be told apart",) if more else (),
+            flags=_flags(more=more, misfit=baseline is not None and not baseline_used),
         )
 
     def _sensor(self, nir: Frame) -> Sensor:
@@ -219,13 +244,27 @@ class Analyser:
             block=self.geometry.block_px,
         )
 
-    def _predict(self) -> bool:
-        """Fit colour to NIR where both show tissue; mark what lies outside the white frame."""
-        white = self._white
-        choose_colour_into(
-            self._prior.good, self._masks.judge, self._masks.usable, white.planes, white.covered
+    def baseline(self) -> Baseline | None:
+        """Return the last frame as a baseline; None if too little of it could be judged."""
+        log, usable = self._masks.log.copy(), self._masks.usable.copy()
+        if np.count_nonzero(usable) < _LEAST_BASELINE * usable.size:
+            return None
+        return Baseline(_frozen(log), _frozen(usable))
+
+    def _predict(self, baseline: Baseline | None, *, has_colour: bool) -> tuple[bool, bool]:
+        """Fit what is known to NIR; return whether baseline and colour were used."""
+        prior, m, white = self._prior, self._masks, self._white
+        np.copyto(prior.good, m.usable)
+        if has_colour:
+            choose_colour_into(prior.good, m.judge, m.usable, white.planes, white.covered)
+        has_baseline = baseline is not None and follow_into(
+            prior.logs[0], prior.followed, baseline, m.log
         )
-        return bool(predict_into(self._prior, self._masks.log, white.planes[:3], self._prior.good))
+        if not (has_baseline or has_colour):
+            prior.prediction.fill(0.0)
+            return False, False
+        used = predict_into(prior, m.log, white.planes[:3], has_baseline, has_colour)
+        return bool(used[0]), bool(used[1])
 
     def _false_calls(self, threshold_sigma: float) -> float:
         """Return the false calls to expect in one field of texture without a node.
@@ -262,6 +301,15 @@ class Analyser:
             stage_ms=clock.stages,
             flags=(why,),
         )
+
+
+def _flags(*, more: bool, misfit: bool) -> tuple[str, ...]:
+    flags = []
+    if more:
+        flags.append("more bright places than can be told apart")
+    if misfit:
+        flags.append(BASELINE_MISFIT)
+    return tuple(flags)
 
 
 def _sbr_of(contrast: float) -> float:

@@ -67,6 +67,8 @@ HEADROOM = 0.5
 """What a typical node's shape is worth, and how far below the threshold a peak is looked at."""
 _MISSHAPEN = -0.5
 """Something is there, but it is shaped like no node: uncertain."""
+_BEYOND_DOUBT = 2.0
+"""Times the threshold."""
 
 _KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN)
 _NODE, _CHANNEL, _INJECTION, _UNCERTAIN = range(4)
@@ -156,13 +158,16 @@ def finder(
 class Seen(NamedTuple):
     """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
 
-    ``local``: significance; ``which``: uint8, index of the spot size that gave it; ``residual``:
-    log NIR without trend and colour; ``pyramid``: its blurs; ``mean``: counts; ``usable``;
-    ``judge``: uint8; ``full``: saturated share; ``site``: int32, 0 or the injection site.
+    ``local``: significance; ``which``: uint8, index of the spot size that gave it; ``filters``,
+    ``spread``: see `core.observer`; ``residual``: log NIR without what explains it; ``pyramid``:
+    its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``: saturated share; ``site``:
+    int32, 0 or the injection site.
     """
 
     local: NDArray[np.float32]
     which: NDArray[np.uint8]
+    filters: NDArray[np.float64]
+    spread: NDArray[np.float32]
     residual: NDArray[np.float32]
     pyramid: Pyramid
     mean: NDArray[np.float32]
@@ -218,12 +223,12 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 continue
             if count >= _MOST_SPOTS:
                 return count, True
-            shape = _survey(f, seen, r, c)
+            size, shape = _size_and_shape(f, seen, r, c, threshold)
             region = f.labels[r, c]
             alone = _stands_alone(shape) and not _on_channel(f, seen, shape, region)
-            worth = _worth_of(shape, seen.which[r, c])
+            worth = _worth_of(shape, size)
             if alone and local[r, c] + worth >= threshold:
-                if _spot_into(f, count, seen, r, c, shape, noise, unit):
+                if _spot_into(f, count, seen, r, c, size, shape, noise, unit):
                     f.table[count, _KIND] = _NODE if worth >= _MISSHAPEN else _UNCERTAIN
                     f.table[count, _SIGNIFICANCE] = local[r, c] + worth
                     _raise_by(significance, f.table[count], max(worth, 0.0))
@@ -259,13 +264,43 @@ def _sort_peaks(f, local, peaks):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _survey(f, seen, r, c):  # type: ignore[no-untyped-def]
-    """Return how a peak stands in its surroundings.
+def _size_and_shape(f, seen, r, c, threshold):  # type: ignore[no-untyped-def]
+    """Return the size of a peak's spot (an index), and its shape at that size.
+
+    The size that responds most; but where texture is fine, a large bright node responds most at
+    its very top: then the smallest larger one at which it stands alone and is beyond doubt.
+    """
+    size = int(seen.which[r, c])
+    shape = _survey(f, seen, r, c, size)
+    if _stands_alone(shape):
+        return size, shape
+    for k in range(size + 1, f.sigmas.shape[0]):
+        if _response(seen, r, c, k) >= _BEYOND_DOUBT * threshold:
+            other = _survey(f, seen, r, c, k)
+            if _stands_alone(other) and _worth_of(other, k) >= _MISSHAPEN:
+                return k, other
+    return size, shape
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _response(seen, r, c, k):  # type: ignore[no-untyped-def]
+    """Return the significance of a peak as a spot of one size."""
+    total = 0.0
+    before = seen.residual[r, c]
+    for b in range(seen.filters.shape[1]):
+        here = seen.pyramid.blurs[b, r, c]
+        total += seen.filters[k, b] * (before - here)
+        before = here
+    return total / seen.spread[r, c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _survey(f, seen, r, c, k):  # type: ignore[no-untyped-def]
+    """Return how a peak stands in its surroundings, taken for a spot of one size.
 
     (height, which is log(1 + contrast), level around, isolation, depth of the lowest sector,
     roundness, sectors seen, support).
     """
-    k = seen.which[r, c]
     smooth = seen.pyramid.blurs[f.smooth_of[k]]
     height, level, isolation, pit, sectors = stand_of(
         f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
@@ -276,12 +311,12 @@ def _survey(f, seen, r, c):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _worth_of(shape, which):  # type: ignore[no-untyped-def]
+def _worth_of(shape, size):  # type: ignore[no-untyped-def]
     """Return what a peak's shape is worth as evidence for a node [sigma]; below 0: against."""
     _, _, isolation, pit, roundness, _, _ = shape
     worth = _SHAPE_OFFSET + _PER_ISOLATION * isolation
     worth += _PER_ROUNDNESS * min(roundness, _ROUND) + _PER_PIT * min(max(pit, 0.0), _DEEP)
-    return worth + (_FINEST if which == 0 else 0.0)
+    return worth + (_FINEST if size == 0 else 0.0)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -336,10 +371,10 @@ def _on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _spot_into(f, row, seen, r, c, shape, noise, unit):  # type: ignore[no-untyped-def]
+def _spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
     """Measure the spot at a peak; False: on a closer look nothing stands out."""
     level, sectors = shape[1], shape[5]
-    sigma = f.sigmas[seen.which[r, c]]
+    sigma = f.sigmas[size]
     reach = _reach_of(sigma)
     rows, cols = seen.mean.shape
     r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)

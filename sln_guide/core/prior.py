@@ -1,8 +1,9 @@
-"""How far colour explains the NIR background.
+"""How far colour, and a frame from before the tracer, explain the NIR background.
 
 Private to `core.analysis`. Leakage and shading are reflectance, and colour sees them. One robust
-regression a frame, of band-passed log NIR on the band-passed logs of red, green and blue: global
-and stiff, so that it cannot explain a node away, and blind to bright residuals, which may be nodes.
+regression a frame, of band-passed log NIR on the band-passed logs of what is known: the baseline,
+red, green and blue. Global and stiff, so that it cannot explain a node away, and blind to bright
+residuals, which may be nodes.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from sln_guide.core.grid import (
     fill_into,
     gaussian_taps,
     log_into,
+    multiply_into,
     select,
     shrink_into,
 )
 from sln_guide.core.least_squares import (
     distance_into,
+    dot_3,
     invert_into,
     normal_into,
     residual_into,
@@ -35,6 +38,10 @@ from sln_guide.core.pyramid import padded_for
 from sln_guide.guidance import CannotJudge
 
 _OUTSIDE = np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)
+_BASELINE, _RED, _NIR = 0, 1, 4
+"""Rows of logs, blurs and samples."""
+_STILL_FITS = 0.5
+"""Least share of the baseline's texture that must still be in the tissue."""
 _FACTOR = 2
 _ROUNDS = 4
 _FEWEST = 64
@@ -45,15 +52,19 @@ _RIDGE = 0.005
 Grid = NDArray[np.float32]
 
 
-class ColourPrior(NamedTuple):
-    """Workspace. ``prediction`` (rows, cols): log NIR from colour, up to a constant.
+class Prior(NamedTuple):
+    """Workspace. ``prediction`` (rows, cols): log NIR from what is known, up to a constant.
 
-    ``blurs`` (4, levels, ...): NIR, red, green, blue on every second cell. ``samples`` (4, n):
-    red, green, blue and NIR.
+    ``logs`` (4, rows, cols): baseline, red, green, blue. ``blurs`` (5, levels, ...): these and NIR
+    on every second cell; ``samples`` (5, n) likewise. ``good``: where all of them show tissue.
+    ``followed``: where the baseline can be told; ``trust``: what a residual counts elsewhere, so
+    that texture which only a baseline explains does not stand out where there is none.
     """
 
     prediction: Grid
     good: Grid
+    followed: Grid
+    trust: Grid
     ones: Grid
     logs: Grid
     taps: tuple[Grid, ...]
@@ -68,13 +79,13 @@ class ColourPrior(NamedTuple):
     residual: Grid
     sizes: Grid
     normal: NDArray[np.float64]
-    colours: NDArray[np.float64]
+    products: NDArray[np.float64]
     inverse: NDArray[np.float64]
     right: NDArray[np.float64]
     beta: NDArray[np.float64]
 
 
-def colour_prior(geometry: Geometry) -> ColourPrior:
+def prior(geometry: Geometry) -> Prior:
     """Make the workspace."""
     rows, cols = geometry.rows, geometry.cols
     spots = geometry.spot_sigmas
@@ -85,35 +96,37 @@ def colour_prior(geometry: Geometry) -> ColourPrior:
         had = sigma
     levels = len(taps)
     most = (levels - 1) * (-(-half[0] // 2)) * (-(-half[1] // 2))
-    return ColourPrior(
+    return Prior(
+        np.zeros((rows, cols), np.float32),
         np.zeros((rows, cols), np.float32),
         np.zeros((rows, cols), np.float32),
         np.ones((rows, cols), np.float32),
-        np.zeros((3, rows, cols), np.float32),
+        np.ones((rows, cols), np.float32),
+        np.zeros((_NIR, rows, cols), np.float32),
         tuple(taps),
         tuple(padded_for(half, t) for t in taps),
         np.zeros((levels + 1, *half), np.float32),
         np.zeros((levels + 1, *half), np.float32),
-        np.zeros((4, levels, *half), np.float32),
+        np.zeros((_NIR + 1, levels, *half), np.float32),
         np.zeros(_FACTOR * half[1], np.float32),
-        np.zeros((4, most), np.float32),
+        np.zeros((_NIR + 1, most), np.float32),
         np.zeros(most, np.float32),
         np.zeros(most, np.float32),
         np.zeros(most, np.float32),
         np.zeros(most, np.float32),
-        np.zeros((4, 4)),
-        np.zeros((3, 3)),
-        np.zeros((3, 3)),
-        np.zeros(3),
-        np.zeros(3),
+        np.zeros((_NIR + 1, _NIR + 1)),
+        np.zeros((_NIR, _NIR)),
+        np.zeros((_NIR, _NIR)),
+        np.zeros(_NIR),
+        np.zeros(_NIR),
     )
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _gather_bands(samples, sizes, blurs, support, stride):  # type: ignore[no-untyped-def]
-    """Gather band differences of colours and NIR, each band in units of NIR's spread.
+def _gather_bands(samples, sizes, blurs, support, first, end, stride):  # type: ignore[no-untyped-def]
+    """Gather band differences of rows ``first`` to ``end`` and NIR, in units of NIR's spread.
 
-    ``blurs`` (images, levels, rows, cols), NIR first. Returns how many samples there are.
+    ``blurs`` (images, levels, rows, cols). Returns how many samples there are.
     """
     _, levels, rows, cols = blurs.shape
     n = 0
@@ -123,62 +136,74 @@ def _gather_bands(samples, sizes, blurs, support, stride):  # type: ignore[no-un
             for c in range(0, cols, stride):
                 if support[r, c] < np.float32(0.9):
                     continue
-                samples[3, n] = blurs[0, k, r, c] - blurs[0, k + 1, r, c]
-                sizes[n - start] = abs(samples[3, n])
-                for i in range(3):
-                    samples[i, n] = blurs[i + 1, k, r, c] - blurs[i + 1, k + 1, r, c]
+                samples[_NIR, n] = blurs[_NIR, k, r, c] - blurs[_NIR, k + 1, r, c]
+                sizes[n - start] = abs(samples[_NIR, n])
+                for i in range(first, end):
+                    samples[i, n] = blurs[i, k, r, c] - blurs[i, k + 1, r, c]
                 n += 1
         count = n - start
         if count > 0:
             scale = np.float32(1.0 / (select(sizes, count, count // 2) + 1e-9))
-            for i in range(4):
-                row = samples[i, start:n]
-                for m in range(count):
-                    row[m] *= scale
+            for i in range(_NIR + 1):
+                if first <= i < end or i == _NIR:
+                    row = samples[i, start:n]
+                    for m in range(count):
+                        row[m] *= scale
     return n
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _leverage_into(p, n):  # type: ignore[no-untyped-def]
-    """Weigh samples down whose colour is unlike the field's: 3 / squared Mahalanobis distance.
+def _leverage_into(p, x, n):  # type: ignore[no-untyped-def]
+    """Weigh samples down whose colour is unlike the field's: K / squared Mahalanobis distance.
 
     What is dyed or fatty differs in a direction in which tissue hardly varies; given full weight,
     it alone would decide there, and a stained node would explain its own light.
     """
     weight, distance = p.leverage, p.residual
+    count = x.shape[0]
+    products, inverse = p.products[:count, :count], p.inverse[:count, :count]
     for m in range(n):
         weight[m] = np.float32(1)
+    cut = np.float32(count)
     for _ in range(3):
-        normal_into(p.colours, weight, p.samples[:3], n)
+        normal_into(products, weight, x, n)
         total = max(float(total_of(weight[:n])), 1e-9)
-        trace = p.colours[0, 0] + p.colours[1, 1] + p.colours[2, 2]
-        for i in range(3):
-            for j in range(3):
-                p.colours[i, j] /= total
-            p.colours[i, i] += 1e-4 * trace / total + 1e-12
-        if not invert_into(p.inverse, p.colours):
+        trace = 0.0
+        for i in range(count):
+            trace += products[i, i] / total
+        for i in range(count):
+            for j in range(count):
+                products[i, j] /= total
+            products[i, i] += 1e-4 * trace + 1e-12
+        if not invert_into(inverse, products):
             return
-        distance_into(distance, p.inverse, p.samples[:3], n)
+        distance_into(distance, inverse, x, n)
         for m in range(n):
             d = distance[m]
-            weight[m] = np.float32(3) / (d if d > np.float32(3) else np.float32(3))
+            weight[m] = cut / (d if d > cut else cut)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _regress(p, n):  # type: ignore[no-untyped-def]
+def _regress(p, first, end, n):  # type: ignore[no-untyped-def]
     """Robust least squares: bounded influence of odd colours and odd light.
 
-    Positive residuals, which may be nodes, count less than negative ones.
+    Positive residuals, which may be nodes, count less than negative ones. Returns the spread of
+    what is left.
     """
-    _leverage_into(p, n)
+    x, y = p.samples[first:end], p.samples[_NIR]
+    count = end - first
+    _leverage_into(p, x, n)
     weight, residual, sizes = p.weight, p.residual, p.sizes
+    beta, right = p.beta[first:end], p.right[:count]
+    normal = p.normal[:count, :count]
     p.beta[:] = 0.0
+    spread = np.float32(1)
     for turn in range(_ROUNDS):
         if turn == 0:
             for m in range(n):
                 weight[m] = p.leverage[m]
         else:
-            residual_into(residual, p.samples[3], p.samples[:3], p.beta, n)
+            residual_into(residual, y, x, beta, n)
             for m in range(n):
                 sizes[m] = abs(residual[m])
             spread = np.float32(1.4826 * select(sizes, n, n // 2) + 1e-9)
@@ -187,21 +212,26 @@ def _regress(p, n):  # type: ignore[no-untyped-def]
                 up = np.float32(1) / (e * e if e > np.float32(1) else np.float32(1))
                 down = np.float32(2) / (-e if e < np.float32(-2) else np.float32(2))
                 weight[m] = p.leverage[m] * (up * down)
-        normal_into(p.normal, weight, p.samples, n)
-        ridge = _RIDGE * (p.normal[0, 0] + p.normal[1, 1] + p.normal[2, 2]) / 3.0 + 1e-9 * n
-        for i in range(3):
-            p.right[i] = p.normal[i, 3]
-            p.normal[i, i] += ridge
-        solve_into(p.beta, p.normal[:3, :3], p.right)
+        normal_into(normal, weight, x, n)
+        trace = 0.0
+        for i in range(count):
+            right[i] = dot_3(weight[:n], x[i, :n], y[:n])
+            trace += normal[i, i]
+        ridge = _RIDGE * trace / count + 1e-9 * n
+        for i in range(count):
+            normal[i, i] += ridge
+        solve_into(beta, normal, right)
+    return spread
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _combine_into(out, logs, beta):  # type: ignore[no-untyped-def]
-    b0, b1, b2 = np.float32(beta[0]), np.float32(beta[1]), np.float32(beta[2])
+    b0, b1 = np.float32(beta[0]), np.float32(beta[1])
+    b2, b3 = np.float32(beta[2]), np.float32(beta[3])
     for r in range(out.shape[0]):
-        to, x, y, z = out[r], logs[0, r], logs[1, r], logs[2, r]
+        to, w, x, y, z = out[r], logs[0, r], logs[1, r], logs[2, r], logs[3, r]
         for c in range(to.shape[0]):
-            to[c] = b0 * x[c] + b1 * y[c] + b2 * z[c]
+            to[c] = b0 * w[c] + b1 * x[c] + b2 * y[c] + b3 * z[c]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -223,34 +253,79 @@ def choose_colour_into(good, judge, usable, planes, covered):  # type: ignore[no
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def predict_into(p, log_nir, colour, good):  # type: ignore[no-untyped-def]
-    """Fill `ColourPrior.prediction`; False, and zeros: too little is ``good`` to tell.
+def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[no-untyped-def]
+    """Fill `Prior.prediction` from what there is.
 
-    ``colour`` (3, rows, cols) counts. Under what is not good (a reflection, a place outside
-    the registered field) the colour of the surroundings is taken.
+    ``colour`` (3, rows, cols) counts. A baseline lies in ``logs[0]``, and where it can be told in
+    ``followed``. Under what is not good (a reflection, a place outside the registered field) the
+    value of the surroundings is taken. Returns whether baseline and colour were used; where
+    neither, the prediction is 0.
     """
-    for k in range(3):
-        total = 0.0
-        n = 0
-        for r in range(0, colour.shape[1], 8):
-            for c in range(0, colour.shape[2], 8):
-                total += colour[k, r, c]
-                n += 1
-        log_into(p.logs[k], colour[k], np.float32(max(0.02 * total / n, 1e-3)))
-    shrink_into(p.weights[0], p.ones, good, _FACTOR, p.line)
+    first, end = _BASELINE if has_baseline else _RED, _NIR if has_colour else _RED
+    if has_baseline:
+        multiply_into(p.good, p.good, p.followed)
+    if has_colour:
+        for k in range(3):
+            total = 0.0
+            n = 0
+            for r in range(0, colour.shape[1], 8):
+                for c in range(0, colour.shape[2], 8):
+                    total += colour[k, r, c]
+                    n += 1
+            log_into(p.logs[_RED + k], colour[k], np.float32(max(0.02 * total / n, 1e-3)))
+    shrink_into(p.weights[0], p.ones, p.good, _FACTOR, p.line)
     for k in range(len(p.taps)):
         blur_into(p.weights[k + 1], p.weights[k], p.taps[k], p.padded[k])
-    for i in range(4):
-        shrink_into(p.sums[0], log_nir if i == 0 else p.logs[i - 1], good, _FACTOR, p.line)
+    for i in range(_NIR + 1):
+        if not (first <= i < end or i == _NIR):
+            continue
+        shrink_into(p.sums[0], log_nir if i == _NIR else p.logs[i], p.good, _FACTOR, p.line)
         for k in range(len(p.taps)):
             blur_into(p.sums[k + 1], p.sums[k], p.taps[k], p.padded[k])
             divide_into(p.blurs[i, k], p.sums[k + 1], p.weights[k + 1])
-    n = _gather_bands(p.samples, p.sizes, p.blurs, p.weights[0], 2)
+    n = _gather_bands(p.samples, p.sizes, p.blurs, p.weights[0], first, end, 2)
     if n < _FEWEST:
         p.prediction[:] = 0.0
-        return False
-    _regress(p, n)
-    for i in range(3):
-        fill_into(p.logs[i], good, p.blurs[i + 1], p.weights[1:], _FACTOR)
+        return False, False
+    if not has_baseline:
+        _regress(p, first, end, n)
+        for i in range(first, end):
+            fill_into(p.logs[i], p.good, p.blurs[i], p.weights[1:], _FACTOR)
+        _combine_into(p.prediction, p.logs, p.beta)
+        return False, True
+    spread = _regress(p, first, end, n)
+    if p.beta[_BASELINE] < _STILL_FITS:
+        has_baseline = False
+    for i in range(first, end):
+        told = p.followed if i == _BASELINE else p.good
+        fill_into(p.logs[i], told, p.blurs[i], p.weights[1:], _FACTOR)
+    if has_baseline:
+        _combine_into(p.logs[_BASELINE], p.logs, p.beta)  # what the baseline makes of it
+    without = np.float32(1.0 / 0.6745)
+    p.beta[:] = 0.0
+    if has_colour:
+        without = _regress(p, _RED, end, n)
+        p.beta[_BASELINE] = 0.0
     _combine_into(p.prediction, p.logs, p.beta)
-    return True
+    if has_baseline:
+        _join(p, min(spread / max(without, np.float32(1e-6)), np.float32(1)))
+    return has_baseline, has_colour
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _join(p, trust):  # type: ignore[no-untyped-def]
+    """Take the baseline's prediction, which lies in its log, where it can be told."""
+    rows, cols = p.prediction.shape
+    known = p.logs[_BASELINE]
+    n = 0
+    for r in range(0, rows, 4):
+        for c in range(0, cols, 4):
+            if p.followed[r, c] > np.float32(0.5) and n < p.sizes.shape[0]:
+                p.sizes[n] = known[r, c] - p.prediction[r, c]
+                n += 1
+    offset = select(p.sizes, n, n // 2) if n > 0 else np.float32(0)
+    for r in range(rows):
+        for c in range(cols):
+            told = p.followed[r, c] > np.float32(0.5)
+            p.prediction[r, c] = known[r, c] - offset if told else p.prediction[r, c]
+            p.trust[r, c] = np.float32(1) if told else trust

@@ -51,5 +51,6 @@ class Analysis:
     colour_predicted: bool
     spots: tuple[Spot, ...]
     white_small: NDArray[np.float32] | None = None
+    baseline_used: bool = False
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
