@@ -27,8 +27,9 @@ from hardware.frame import Frame
 from hardware.rig import PhantomSpec, Rig, load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recorder import Recorder
-from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare, records
+from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare
 from sln_guide.recording.folder import part_paths
+from sln_guide.recording.packed import pack_frame
 from sln_guide.recording.part import index_path
 from sln_guide.recording.verify import verify
 
@@ -95,7 +96,7 @@ def gil(streams: Streams) -> dict[str, float]:
 
     results = {
         "idle": longest_pause_ms(None),
-        "compressing": longest_pause_ms(lambda: records.pack_frame(Role.NIR, frame, Codec.LZ4)),
+        "compressing": longest_pause_ms(lambda: pack_frame(Role.NIR, frame, Codec.LZ4)),
     }
     print(
         "a thread that only looks at the clock, its 20th longest pause in half a second: "

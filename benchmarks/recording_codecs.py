@@ -19,8 +19,9 @@ import numpy as np
 from hardware.frame import Frame
 from hardware.rig import load_rig
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseWriter, Codec, records
+from sln_guide.recording import CaseWriter, Codec
 from sln_guide.recording.codec import codec_for, decompress_into
+from sln_guide.recording.packed import pack_frame
 
 FPS = 60.0
 Streams = dict[Role, list[Frame]]
@@ -61,11 +62,11 @@ def codecs(streams: Streams, repeats: int) -> dict[str, dict[str, float]]:
 def _codec_of(role: Role, frames: list[Frame], codec: Codec, repeats: int) -> dict[str, float]:
     pack, unpack, size = [], [], 0
     for frame in frames:
-        packed = records.pack_frame(role, frame, codec)
+        packed = pack_frame(role, frame, codec)
         size += packed.size
         out = np.empty_like(frame.pixels)
         used = codec_for(codec, frame.pixels.itemsize)
-        pack.append(best_ms(lambda f=frame: records.pack_frame(role, f, codec), repeats))  # type: ignore[misc]
+        pack.append(best_ms(lambda f=frame: pack_frame(role, f, codec), repeats))  # type: ignore[misc]
         unpack.append(
             best_ms(lambda p=packed, o=out, c=used: decompress_into(p.payload, c, o), repeats)  # type: ignore[misc]
         )
@@ -117,7 +118,7 @@ def layout(place: Path, streams: Streams, count: int) -> dict[str, float]:
     """The cost of laying out and handing over one compressed NIR frame: ours and the library's."""
     from mcap.writer import CompressionType, Writer
 
-    packed = records.pack_frame(Role.NIR, streams[Role.NIR][0], Codec.LZ4)
+    packed = pack_frame(Role.NIR, streams[Role.NIR][0], Codec.LZ4)
     data = bytes(packed.header + packed.payload)
     with CaseWriter(place / "w.case", rig=load_rig("demo"), settings=Settings()) as case:
         ours = best_ms(lambda: case.write_packed(packed), count)

@@ -22,6 +22,7 @@ from sln_guide.recording.folder import (
     sha256_of,
 )
 from sln_guide.recording.gaps import Gap, find_gaps
+from sln_guide.recording.packed import unpack_frame
 from sln_guide.recording.part import (
     HEADER_ATTACHMENT,
     closing,
@@ -286,7 +287,7 @@ class Examination:
         topic = TOPICS[record.channel]
         try:
             if topic in FRAME_TOPICS:
-                frame = records.unpack_frame(record.data)
+                frame = unpack_frame(record.data)
                 role = Role(topic)
                 self.readable[role] += 1
                 self._sequences[role].append((frame.stream_epoch, frame.sequence))

@@ -10,7 +10,7 @@ from typing import Self
 from hardware.frame import Frame
 from sln_guide.guidance import Role
 from sln_guide.recording.codec import Codec
-from sln_guide.recording.records import PackedFrame, pack_frame
+from sln_guide.recording.packed import PackedFrame, pack_frame
 from sln_guide.recording.writer import CaseWriter
 
 JOIN_S = 2.0

@@ -22,6 +22,7 @@ from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, 
 from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.mcap_format import CHUNK
+from sln_guide.recording.packed import unpack_frame
 from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.part import HEADER_ATTACHMENT
 from sln_guide.recording.records import (
@@ -235,7 +236,7 @@ class CaseReader:
         """
         record = self._record(role.value, index)
         try:
-            return records.unpack_frame(record.data)
+            return unpack_frame(record.data)
         except RecordingError as error:
             raise DamagedError(self._problem(role.value, index, str(error))) from None
 

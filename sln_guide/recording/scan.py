@@ -21,13 +21,13 @@ from sln_guide.recording import mcap_format as mcap
 from sln_guide.recording.chain import LINK_BYTES
 from sln_guide.recording.codec import MAX_PIXEL_BYTES
 from sln_guide.recording.errors import Problem, RecordingError
+from sln_guide.recording.packed import unpack_frame_header
 from sln_guide.recording.part import INDEX_MAGIC, index_path
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
     FRAME_TOPICS,
     TOPICS,
-    unpack_frame_header,
 )
 
 Rows = NDArray[np.void]

@@ -27,8 +27,9 @@ from sln_guide.recording.codec import Codec
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
 from sln_guide.recording.naming import check_attachment_name
+from sln_guide.recording.packed import PackedFrame, pack_frame
 from sln_guide.recording.part import Entry
-from sln_guide.recording.records import CaseHeader, Manifest, PackedFrame, PartFile
+from sln_guide.recording.records import CaseHeader, Manifest, PartFile
 from sln_guide.recording.resuming import LeftOver, boot_id, left_over
 from sln_guide.recording.tape import Tape
 
@@ -197,7 +198,7 @@ class CaseWriter:
         RecordingError
             The frame is not in the case; what was there before still is.
         """
-        self.write_packed(records.pack_frame(role, frame, self._tape.codec))
+        self.write_packed(pack_frame(role, frame, self._tape.codec))
 
     def write_packed(self, packed: PackedFrame) -> None:
         """Record a frame that was compressed before, as `write_frame` does."""

@@ -32,6 +32,7 @@ from sln_guide.recording import (
 )
 from sln_guide.recording.codec import compress, decompress_into
 from sln_guide.recording.folder import MANIFEST, part_paths
+from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.part import index_path
 from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify
@@ -409,9 +410,9 @@ def test_a_dark_frame_that_lies_about_its_size_is_refused(tmp_path: Path) -> Non
 
 def test_packed_width_is_checked_before_allocation() -> None:
     odd = with_header(
-        bytes(records.pack_frame(Role.NIR, frame(0), Codec.RAW).header) + b"",
+        bytes(pack_frame(Role.NIR, frame(0), Codec.RAW).header) + b"",
         pixel_format=PixelFormat.MONO12P.value,
         width=31,
     )
     with pytest.raises(RecordingError, match="even width"):
-        records.unpack_frame(memoryview(odd))
+        unpack_frame(memoryview(odd))

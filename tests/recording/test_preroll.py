@@ -10,8 +10,8 @@ import pytest
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter
 from sln_guide.recording import preroll as preroll_module
+from sln_guide.recording.packed import PackedFrame
 from sln_guide.recording.preroll import PreRoll
-from sln_guide.recording.records import PackedFrame
 from sln_guide.recording.verify import verify
 from tests.recording.making import assert_same_frame, fill, frame, rig, white
 

@@ -17,7 +17,8 @@ from mcap.stream_reader import StreamReader
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from sln_guide.guidance import Role, SessionHealth, Settings, StreamHealth
-from sln_guide.recording import CaseReader, CaseWriter, Codec, records
+from sln_guide.recording import CaseReader, CaseWriter, Codec
+from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.verify import verify
 from tests.recording.making import assert_same_frame, fill, frame, guidance, record, rig, white
 
@@ -54,8 +55,8 @@ def frames(draw: st.DrawFn) -> Frame:
 
 @given(frame=frames(), codec=st.sampled_from(Codec))
 def test_any_frame_survives_packing(frame: Frame, codec: Codec) -> None:
-    packed = records.pack_frame(Role.NIR, frame, codec)
-    assert_same_frame(frame, records.unpack_frame(memoryview(packed.header + packed.payload)))
+    packed = pack_frame(Role.NIR, frame, codec)
+    assert_same_frame(frame, unpack_frame(memoryview(packed.header + packed.payload)))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,8 +80,8 @@ def test_constant_pictures_survive(codec: Codec, fill_with: int) -> None:
     pixels = frozen_pixels(np.full((100, 120), fill_with, np.uint16))
     one = frame(0)
     flat = Frame(pixels, PixelFormat.MONO12, 12, 1, 0, 0, 0, 0, 1.0, 0.0, one.camera_id)
-    packed = records.pack_frame(Role.NIR, flat, codec)
-    assert_same_frame(flat, records.unpack_frame(memoryview(packed.header + packed.payload)))
+    packed = pack_frame(Role.NIR, flat, codec)
+    assert_same_frame(flat, unpack_frame(memoryview(packed.header + packed.payload)))
 
 
 def test_all_topics_come_back(tmp_path: Path) -> None:
