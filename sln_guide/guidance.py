@@ -167,7 +167,9 @@ class Settings:
     overlay at full scale; ``display_full_scale`` [counts/(ms*gain)] is the signal drawn in the
     brightest colour, None: follows the scene slowly. ``exclusion_px`` is a polygon drawn round the
     injection site, NIR px (x, y) of the frame at which it was drawn; empty: none.
-    ``auto_exposure``: NIR exposure follows the tissue; else it stays as it is.
+    ``auto_exposure``: NIR exposure follows the tissue; else it stays as it is. ``baseline_ns`` is
+    when a baseline was asked for, before the tracer came (`Frame.mid_exposure_ns` of the frame then
+    shown); None: none.
     """
 
     threshold_sigma: float = 4.5
@@ -182,6 +184,7 @@ class Settings:
     nir_style: NirStyle = NirStyle.GREY
     exclusion_px: tuple[tuple[float, float], ...] = ()
     auto_exposure: bool = False
+    baseline_ns: int | None = None
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
@@ -230,6 +233,8 @@ class Guidance:
         Time per stage; not part of the digest.
     flags
         Plain words about the whole frame, such as "constant image", "light step".
+    baseline_used
+        Whether texture from before the tracer was taken off (see `Settings.baseline_ns`).
     white_small
         `core.motion.luminance_small` of the pair's white frame; not part of the digest. None: not
         at hand.
@@ -255,6 +260,7 @@ class Guidance:
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     white_small: NDArray[np.float32] | None = None
+    baseline_used: bool = False
     exclusion_px: tuple[tuple[float, float], ...] = ()
 
 

@@ -11,29 +11,42 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
-from sln_guide.core.analysis import Analyser, Field
+from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, excluded, followed
 from sln_guide.guidance import Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
+BASELINE_WITHIN_NS = 2_000_000_000
+"""How long after the request a baseline may still be taken."""
 FULL_SCALE_FOLLOW_S = 2.0
 """Time constant of the automatic display scale: slow, so that brightness means something."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setup:
-    """What a pipeline must know of the rig. ``dark`` (H, W) counts, None: the rig's offset."""
+    """What a pipeline must know of the rig.
+
+    ``dark`` (H, W) counts, None: the rig's offset; ``flat`` (H, W) relative sensitivity. NaN in
+    either marks a bad pixel, which is taken from its neighbours.
+    """
 
     optics: Optics
     sensor: Sensor
     registration: Registration
     dark: NDArray[np.float32] | None = None
+    flat: NDArray[np.float32] | None = None
 
     @classmethod
-    def from_rig(cls, rig: Rig, *, dark: NDArray[np.float32] | None = None) -> Setup:
+    def from_rig(
+        cls,
+        rig: Rig,
+        *,
+        dark: NDArray[np.float32] | None = None,
+        flat: NDArray[np.float32] | None = None,
+    ) -> Setup:
         """Take what matters from ``rig``."""
-        return cls(rig.optics, rig.sensor, rig.registration, dark)
+        return cls(rig.optics, rig.sensor, rig.registration, dark, flat)
 
     def field(self, nir: Frame) -> Field:
         """Describe the geometry and sensor of frames like ``nir`` to the core."""
@@ -49,6 +62,7 @@ class Setup:
             electron_counts=self.sensor.electron_counts,
             read_noise_counts=self.sensor.read_noise_counts,
             dark=self.dark,
+            flat=self.flat,
         )
 
 
@@ -57,6 +71,7 @@ class State:
     """Everything that outlives a step. Replaced whole; only ``analyser`` is a scratch space.
 
     ``white_small`` is the previous white frame's small luminance, for tissue motion.
+    ``baseline_ns`` is the request (`Settings.baseline_ns`) that ``baseline`` answers.
     """
 
     setup: Setup
@@ -67,10 +82,12 @@ class State:
     time_ns: int | None = None
     white_small: NDArray[np.float32] | None = None
     region: Region | None = None
+    baseline: Baseline | None = None
+    baseline_ns: int | None = None
 
     def snapshot(self) -> bytes:
         """Return what `restore` needs to go on exactly as this state would."""
-        small = self.white_small
+        small, baseline = self.white_small, self.baseline
         return msgspec.msgpack.encode(
             _Snapshot(
                 tracks=self.tracks,
@@ -78,8 +95,12 @@ class State:
                 full_scale=self.full_scale,
                 time_ns=self.time_ns,
                 white_small=None if small is None else small.tobytes(),
-                white_small_shape=None if small is None else (small.shape[0], small.shape[1]),
+                white_small_shape=None if small is None else _shape(small),
                 region=self.region,
+                baseline_log=None if baseline is None else baseline.log.tobytes(),
+                baseline_usable=None if baseline is None else baseline.usable.tobytes(),
+                baseline_shape=None if baseline is None else _shape(baseline.log),
+                baseline_ns=self.baseline_ns,
             )
         )
 
@@ -92,6 +113,20 @@ class _Snapshot(msgspec.Struct, frozen=True):
     white_small: bytes | None
     white_small_shape: tuple[int, int] | None
     region: Region | None = None
+    baseline_log: bytes | None = None
+    baseline_usable: bytes | None = None
+    baseline_shape: tuple[int, int] | None = None
+    baseline_ns: int | None = None
+
+
+def _shape(image: NDArray[np.float32]) -> tuple[int, int]:
+    return image.shape[0], image.shape[1]
+
+
+def _image(saved: bytes | None, shape: tuple[int, int] | None) -> NDArray[np.float32] | None:
+    if saved is None or shape is None:
+        return None
+    return np.frombuffer(saved, np.float32).reshape(shape)
 
 
 def initial_state(setup: Setup) -> State:
@@ -103,9 +138,9 @@ def restore(setup: Setup, snapshot: bytes) -> State:
     """Return the state that `State.snapshot` saved. Raises ValueError if it is not one."""
     try:
         saved = msgspec.msgpack.decode(snapshot, type=_Snapshot)
-        small = None
-        if saved.white_small is not None and saved.white_small_shape is not None:
-            small = np.frombuffer(saved.white_small, np.float32).reshape(saved.white_small_shape)
+        small = _image(saved.white_small, saved.white_small_shape)
+        log = _image(saved.baseline_log, saved.baseline_shape)
+        usable = _image(saved.baseline_usable, saved.baseline_shape)
     except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"not a pipeline snapshot: {error}") from None
     return State(
@@ -117,6 +152,8 @@ def restore(setup: Setup, snapshot: bytes) -> State:
         saved.time_ns,
         small,
         saved.region,
+        None if log is None or usable is None else Baseline(log, usable),
+        saved.baseline_ns,
     )
 
 
@@ -135,7 +172,11 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             flags.append("frame geometry changed: tracking began anew")
             state = replace(state, tracks=state.tracks.begun_anew())
         analyser = Analyser(_matching(setup, nir, flags))
-    analysis = analyser.analyse(nir, pair.white, setup.registration, settings.threshold_sigma)
+    baseline = state.baseline if settings.baseline_ns == state.baseline_ns else None
+    analysis = analyser.analyse(
+        nir, pair.white, setup.registration, settings.threshold_sigma, baseline
+    )
+    baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
 
     analysed = time.perf_counter_ns()
     white_small = analysis.white_small
@@ -187,6 +228,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         },
         flags=analysis.flags + tuple(flags),
         white_small=white_small,
+        baseline_used=analysis.baseline_used,
         exclusion_px=() if region is None else region.points,
     )
     after = State(
@@ -198,16 +240,46 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         nir.mid_exposure_ns,
         white_small,
         region,
+        baseline,
+        baseline_ns,
     )
     return after, guidance
 
 
+def _baseline_after(
+    state: State, nir: Frame, settings: Settings, analyser: Analyser, flags: list[str]
+) -> tuple[Baseline | None, int | None]:
+    """Return the baseline for the next step, and the request that it answers.
+
+    Taken from the first frame after the request that shows enough tissue, soon after it or not at
+    all: whoever begins to replay long after the tracer came must not take the nodes for texture.
+    """
+    wanted = settings.baseline_ns
+    if wanted == state.baseline_ns:
+        return state.baseline, wanted
+    if wanted is None:
+        return None, None
+    late_ns = nir.mid_exposure_ns - wanted
+    if late_ns < 0:
+        return None, None
+    taken = analyser.baseline() if late_ns <= BASELINE_WITHIN_NS else None
+    if taken is not None:
+        return taken, wanted
+    if late_ns <= BASELINE_WITHIN_NS:
+        return None, None
+    flags.append("no baseline: no tissue was in sight when it was asked for")
+    return None, None
+
+
 def _matching(setup: Setup, nir: Frame, flags: list[str]) -> Field:
-    """Describe ``nir``; a dark map of another size is left out, and said so."""
-    dark = setup.dark
-    if dark is not None and dark.shape != (nir.height, nir.width):
+    """Describe ``nir``; a map of another size is left out, and said so."""
+    shape = (nir.height, nir.width)
+    if setup.dark is not None and setup.dark.shape != shape:
         flags.append("dark frame has another size: not subtracted")
-        return replace(setup, dark=None).field(nir)
+        setup = replace(setup, dark=None)
+    if setup.flat is not None and setup.flat.shape != shape:
+        flags.append("flat map has another size: not applied")
+        setup = replace(setup, flat=None)
     return setup.field(nir)
 
 

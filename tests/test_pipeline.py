@@ -11,6 +11,7 @@ import pytest
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Registration, Rig, load_rig
 from sln_guide import pipeline
+from sln_guide.core.analysis import BASELINE_MISFIT
 from sln_guide.guidance import Guidance, Pair, Settings
 from sln_guide.pipeline import Setup, State, initial_state, restore, step
 from sln_guide.recording.chain import digest
@@ -115,6 +116,45 @@ def test_a_dark_frame_of_another_size_is_left_out_and_said(rig: Rig, pairs: list
     dark = np.full((10, 10), 64, np.float32)
     _, guidance = step(initial_state(Setup.from_rig(rig, dark=dark)), pairs[0], Settings())
     assert any("dark frame" in flag for flag in guidance.flags)
+
+
+def asked_at(pair: Pair) -> Settings:
+    return Settings(baseline_ns=pair.nir.mid_exposure_ns)
+
+
+def test_a_baseline_is_taken_when_asked_for_and_used_from_then_on(
+    rig: Rig, pairs: list[Pair]
+) -> None:
+    setup = Setup.from_rig(rig)
+    wanted = asked_at(pairs[2])
+    state, made = run(initial_state(setup), pairs, wanted)
+    assert [g.baseline_used for g in made] == [False] * 3 + [True] * (len(pairs) - 3)
+    assert state.baseline is not None
+    _, without = step(state, pairs[3], replace(wanted, baseline_ns=None))
+    assert not without.baseline_used
+    half, _ = run(initial_state(setup), pairs[:12], wanted)
+    restored = restore(setup, half.snapshot())
+    assert digests(run(restored, pairs[12:], wanted)[1]) == digests(made[12:])
+
+
+def test_a_baseline_is_never_taken_long_after_it_was_asked_for(rig: Rig, pairs: list[Pair]) -> None:
+    """A replay that begins in the middle must not take the nodes for texture."""
+    long_ago = Settings(baseline_ns=pairs[0].nir.mid_exposure_ns - 3_000_000_000)
+    state, made = run(initial_state(Setup.from_rig(rig)), pairs[:3], long_ago)
+    assert state.baseline is None
+    assert not any(g.baseline_used for g in made)
+    assert all(any("no baseline" in flag for flag in g.flags) for g in made)
+
+
+def test_a_baseline_of_another_place_is_withdrawn_and_said(rig: Rig, pairs: list[Pair]) -> None:
+    assert rig.phantom is not None
+    elsewhere = Phantom(msgspec.structs.replace(rig.phantom, seed=77), rig)
+    other = Pair(elsewhere.frame("nir", 900), elsewhere.frame("white", 900))
+    setup, wanted = Setup.from_rig(rig), asked_at(pairs[0])
+    state, _ = step(initial_state(setup), pairs[0], wanted)
+    _, guidance = step(state, other, wanted)
+    assert not guidance.baseline_used
+    assert BASELINE_MISFIT in guidance.flags
 
 
 def test_the_display_scale_follows_slowly_in_time_not_in_frames(

@@ -21,7 +21,7 @@ from sln_guide.guidance import ColourMap, NirStyle, OverlayStyle, Settings
 
 FILE_NAME = "preferences.toml"
 PRESET_FOLDER = "presets"
-_OF_THE_MOMENT = ("view", "exclusion_px")
+_OF_THE_MOMENT = ("view", "exclusion_px", "baseline_ns")
 SETTINGS_OF_PRESETS = tuple(f.name for f in fields(Settings) if f.name not in _OF_THE_MOMENT)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(\w+)`")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,30}")
