@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -18,31 +15,20 @@ from hardware.rig import Rig
 from sln_guide.guidance import Mode, Role, SessionHealth, Settings
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
+from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
 from sln_guide.recording.gaps import Gap, find_gaps
-from sln_guide.recording.mcap_format import CHUNK
 from sln_guide.recording.packed import unpack_frame
 from sln_guide.recording.pairs import nearest_pairs
-from sln_guide.recording.part import HEADER_ATTACHMENT
 from sln_guide.recording.records import (
-    CHANNELS,
-    AttachedRecord,
     CaseHeader,
     EventRecord,
     FrameRef,
     GapRecord,
     GuidanceRecord,
+    Manifest,
     ShownRecord,
-)
-from sln_guide.recording.scan import (
-    Found,
-    PartFileReader,
-    Record,
-    Rows,
-    attachments_beside,
-    build_index,
-    load_index,
 )
 
 DARK = "dark.npy"
@@ -54,14 +40,6 @@ class _PairOnly(msgspec.Struct, frozen=True):
 
     nir: FrameRef
     white: FrameRef | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Topic:
-    """Where the records of one topic lie: ``parts[i]`` and ``rows[i]`` in time order."""
-
-    parts: NDArray[np.int32]
-    rows: Rows
 
 
 class CaseReader:
@@ -78,39 +56,29 @@ class CaseReader:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._problems: list[Problem] = []
-        self._parts: list[PartFileReader] = []
-        self._attachments: dict[str, tuple[int, Found]] | None = None
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
-        self._lock = threading.Lock()
+        paths = existing_parts(self.folder)
+        self.manifest = self._manifest()
+        self._contents = Contents(paths, self._problems)
         try:
-            self._open()
+            self.header = self._first_header()
+            self._contents.index()
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> None:
-        paths = existing_parts(self.folder)
+    def _manifest(self) -> Manifest | None:
         try:
-            self.manifest = read_manifest(self.folder)
+            return read_manifest(self.folder)
         except NewerFormatError:
             raise
         except RecordingError as error:
-            self.manifest = None
             self._problems.append(Problem(MANIFEST, None, "", None, None, str(error)))
-        self._parts = [PartFileReader(path) for path in paths]
-        self.header = self._first_header()
-        tables = [self._table(part) for part in self._parts]
-        parts = np.repeat(np.arange(len(tables), dtype=np.int32), [len(t) for t in tables])
-        rows = np.concatenate(tables)
-        self._topics: dict[str, _Topic] = {}
-        for topic, channel in CHANNELS.items():
-            mine = np.flatnonzero(rows["channel"] == channel)
-            self._topics[topic] = _Topic(parts[mine], rows[mine])
-        self.record_count = len(rows)
+            return None
 
     def _first_header(self) -> CaseHeader:
         why = ""
-        for part in self._parts:
+        for part in self._contents.parts:
             try:
                 header = read_header(part)
             except NewerFormatError:
@@ -135,13 +103,6 @@ class CaseReader:
             f"case {self.folder} is damaged beyond reading: no part has a whole header, "
             f"nor has its manifest{why}"
         )
-
-    def _table(self, part: PartFileReader) -> Rows:
-        rows = load_index(part)
-        if rows is None:
-            rows, _, problems = build_index(part)
-            self._problems += problems
-        return rows
 
     # -- the whole --------------------------------------------------------------------------------
 
@@ -196,6 +157,11 @@ class CaseReader:
         return self.manifest.incomplete
 
     @property
+    def record_count(self) -> int:
+        """How many records are listed (damaged ones included)."""
+        return sum(len(self._contents.rows(topic)) for topic in records.CHANNELS)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """Damage noticed while opening; `verify` looks at every byte."""
         return tuple(self._problems)
@@ -212,16 +178,16 @@ class CaseReader:
 
     def count(self, role: Role) -> int:
         """Return how many frames of ``role`` are listed (damaged ones included)."""
-        return len(self._topics[role.value].rows)
+        return len(self._contents.rows(role.value))
 
     def times_ns(self, role: Role) -> NDArray[np.int64]:
         """Return the mid-exposures of all frames, (N,) int64, monotonic clock."""
-        times: NDArray[np.int64] = self._topics[role.value].rows["time_ns"].astype(np.int64)
+        times: NDArray[np.int64] = self._contents.rows(role.value)["time_ns"].astype(np.int64)
         return times
 
     def sequences(self, role: Role) -> NDArray[np.int64]:
         """Return (N, 2) int64: stream epoch and device counter of each frame."""
-        rows = self._topics[role.value].rows
+        rows = self._contents.rows(role.value)
         return np.stack([rows["epoch"].astype(np.int64), rows["sequence"].astype(np.int64)], 1)
 
     def frame(self, role: Role, index: int) -> Frame:
@@ -234,11 +200,11 @@ class CaseReader:
         DamagedError
             This frame is damaged; the message names its bytes and its sequence number.
         """
-        record = self._record(role.value, index)
+        record = self._contents.record(role.value, index)
         try:
             return unpack_frame(record.data)
         except RecordingError as error:
-            raise DamagedError(self._problem(role.value, index, str(error))) from None
+            raise DamagedError(self._contents.problem(role.value, index, str(error))) from None
 
     def frames(
         self, role: Role, on_damage: Callable[[int, Problem], None] | None = None
@@ -259,7 +225,9 @@ class CaseReader:
     def gaps(self, role: Role) -> tuple[Gap, ...]:
         """Return what is missing, by epoch and device counter, and why where that is known."""
         return find_gaps(
-            role, self.sequences(role), [g for g in self._gap_records() if g.role is role]
+            role,
+            self.sequences(role),
+            [g for g in self._log(records.GAPS, GapRecord) if g.role is role],
         )
 
     def find(self, role: Role, ref: FrameRef) -> int | None:
@@ -314,13 +282,13 @@ class CaseReader:
     @property
     def computation_count(self) -> int:
         """How many computations are listed (damaged ones included)."""
-        return len(self._topics[records.GUIDANCE].rows)
+        return len(self._contents.rows(records.GUIDANCE))
 
     def computations(self) -> Iterator[tuple[bytes | None, GuidanceRecord]]:
         """Yield every computation in order, with the state noted right before it, None if none."""
-        numbers = self._topics[records.SNAPSHOTS].rows["number"].astype(np.int64)
+        numbers = self._contents.rows(records.SNAPSHOTS)["number"].astype(np.int64)
         used = 0
-        for number, record in self._numbered(records.GUIDANCE, GuidanceRecord):
+        for number, record in self._contents.each(records.GUIDANCE, GuidanceRecord):
             before = int(np.searchsorted(numbers, number))
             state = self._snapshot(before - 1) if before > used else None
             used = before
@@ -328,27 +296,27 @@ class CaseReader:
 
     def state_before(self, time_ns: int) -> bytes | None:
         """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""
-        times_ns = self._topics[records.SNAPSHOTS].rows["time_ns"].astype(np.int64)
+        times_ns = self._contents.rows(records.SNAPSHOTS)["time_ns"].astype(np.int64)
         before = int(np.searchsorted(times_ns, time_ns))
         return self._snapshot(before - 1) if before else None
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return (record number, state) of each snapshot: it holds before that record."""
         found = []
-        for index in range(len(self._topics[records.SNAPSHOTS].rows)):
-            record = self._record(records.SNAPSHOTS, index)
+        for index in range(len(self._contents.rows(records.SNAPSHOTS))):
+            record = self._contents.record(records.SNAPSHOTS, index)
             found.append((record.number, bytes(record.data)))
         return found
 
     def _snapshot(self, index: int) -> bytes | None:
         try:
-            return bytes(self._record(records.SNAPSHOTS, index).data)
+            return bytes(self._contents.record(records.SNAPSHOTS, index).data)
         except DamagedError:
             return None
 
     def attachment_names(self) -> tuple[str, ...]:
         """Return the names of the attachments."""
-        return tuple(self._attachment_places())
+        return self._contents.attachment_names()
 
     def attachment(self, name: str) -> bytes:
         """Return the data of an attachment.
@@ -358,17 +326,10 @@ class CaseReader:
         RecordingError
             When there is none of this name, or it is damaged.
         """
-        place = self._attachment_places().get(name)
-        if place is None:
+        data = self._contents.attachment(name)
+        if data is None:
             raise RecordingError(f"case {self.folder} has no attachment {name!r}")
-        part, found = place
-        content = self._parts[part].attachment(found)
-        if isinstance(content, str):
-            where = (found.offset, found.offset + found.length)
-            raise DamagedError(
-                Problem(self._parts[part].path.name, where, name, None, None, content)
-            )
-        return content.data
+        return data
 
     def dark(self) -> NDArray[np.float32] | None:
         """Return the dark frame recorded with the case, (H, W) float32 counts; None without one.
@@ -384,80 +345,14 @@ class CaseReader:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _record(self, topic: str, index: int) -> Record:
-        mine = self._topics[topic]
-        if not 0 <= index < len(mine.rows):
-            raise IndexError(f"{topic} {index} of {len(mine.rows)}")
-        row = mine.rows[index]
-        part = self._parts[int(mine.parts[index])]
-        record = part.record(Found(CHUNK, int(row["offset"]), int(row["length"])))
-        if isinstance(record, str):
-            raise DamagedError(self._problem(topic, index, record))
-        if record.channel != CHANNELS[topic] or record.number != int(row["number"]):
-            raise DamagedError(self._problem(topic, index, "it is not what the index says"))
-        return record
-
-    def _problem(self, topic: str, index: int, what: str) -> Problem:
-        mine = self._topics[topic]
-        row = mine.rows[index]
-        begin = int(row["offset"])
-        is_frame = topic in (Role.NIR.value, Role.WHITE.value)
-        return Problem(
-            file=self._parts[int(mine.parts[index])].path.name,
-            byte_range=(begin, begin + int(row["length"])),
-            topic=topic,
-            index=index,
-            sequence=int(row["sequence"]) if is_frame else None,
-            what=what,
-        )
-
     def _log(self, topic: str, kind: type[Any]) -> list[Any]:
-        """Return the readable records of a topic; damaged ones go to `problems`, once."""
-        return [record for _, record in self._numbered(topic, kind)]
-
-    def _numbered(self, topic: str, kind: type[Any]) -> Iterator[tuple[int, Any]]:
-        for index in range(len(self._topics[topic].rows)):
-            try:
-                record = self._record(topic, index)
-                content = records.from_json(record.data, kind, what=f"{topic} {index}")
-            except RecordingError as error:
-                problem = self._problem(topic, index, str(error))
-                if isinstance(error, DamagedError):
-                    problem = error.problem
-                with self._lock:
-                    if problem not in self._problems:
-                        self._problems.append(problem)
-            else:
-                yield record.number, content
-
-    def _gap_records(self) -> list[GapRecord]:
-        return self._log(records.GAPS, GapRecord)
-
-    def attached_log(self) -> list[AttachedRecord]:
-        """Return what the hash chain says was attached."""
-        return self._log(records.ATTACHED, AttachedRecord)
-
-    def _attachment_places(self) -> dict[str, tuple[int, Found]]:
-        if self._attachments is None:
-            places: dict[str, tuple[int, Found]] = {}
-            for number, part in enumerate(self._parts):
-                rows = load_index(part)
-                if rows is None:
-                    found = build_index(part)[1]
-                else:
-                    found = attachments_beside(part, rows)
-                for place in found:
-                    content = part.attachment(place)
-                    if not isinstance(content, str) and content.name != HEADER_ATTACHMENT:
-                        places[content.name] = (number, place)
-            self._attachments = places
-        return self._attachments
+        return [record for _, record in self._contents.each(topic, kind)]
 
     def _frame_refs(self) -> dict[Role, dict[tuple[int, int, int], int]]:
         if self._refs is None:
             refs = {}
             for role in Role:
-                rows = self._topics[role.value].rows
+                rows = self._contents.rows(role.value)
                 keys = zip(
                     *(rows[name].tolist() for name in ("epoch", "sequence", "time_ns")),
                     strict=True,
@@ -468,16 +363,10 @@ class CaseReader:
 
     def close(self) -> None:
         """Let go of the files. Idempotent."""
-        for part in self._parts:
-            part.close()
+        self._contents.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

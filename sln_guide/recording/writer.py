@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import threading
 import time
@@ -166,7 +165,6 @@ class CaseWriter:
         self._frames_before = dict.fromkeys(Role, 0) if left is None else dict(left.frames)
         self._summary: CaseSummary | None = None
         self._manifest_writing = threading.Lock()
-        self._opened_ns = time.monotonic_ns()
         number = 0 if left is None else left.next_part
         if left is not None:
             header = msgspec.structs.replace(header, part=number, previous_link=left.link.hex())
@@ -398,22 +396,6 @@ class CaseWriter:
     def incomplete(self) -> tuple[str, ...]:
         """Why this case will not count as complete; empty while it will."""
         return (*self._incomplete, *self._tape.doubts)
-
-    def minutes_left(self, bytes_per_s: float | None = None) -> float | None:
-        """Return how long the disk lasts at ``bytes_per_s``, or at the mean rate so far.
-
-        None before anything was written.
-        """
-        elapsed_s = (time.monotonic_ns() - self._opened_ns) / 1e9
-        written = self._tape.size
-        rate = written / max(elapsed_s, 1e-9) if bytes_per_s is None else bytes_per_s
-        if rate <= 0:
-            return None
-        try:
-            disk = os.statvfs(self.folder)
-        except OSError:
-            return 0.0
-        return disk.f_bavail * disk.f_frsize / rate / 60
 
     # -- inside ----------------------------------------------------------------------------------
 

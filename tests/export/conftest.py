@@ -214,6 +214,6 @@ def spoil() -> Callable[[Path, Role, int], None]:
 
 
 def reader_place(reader: CaseReader, role: Role, index: int) -> tuple[Path, int, int]:
-    problem = reader._problem(role.value, index, "")
+    problem = reader._contents.problem(role.value, index, "")
     assert problem.byte_range is not None
     return reader.folder / problem.file, *problem.byte_range

@@ -279,15 +279,10 @@ def test_told_gaps_make_a_case_incomplete_even_with_no_room_for_them(
         assert "backlog full" in read.incomplete[0]
 
 
-def test_the_disk_is_watched(tmp_path: Path) -> None:
+def test_room_is_set_aside_and_it_says_how_it_goes(tmp_path: Path) -> None:
     with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
         fill(case, 1)
         assert (tmp_path / "x.case" / RESERVE).stat().st_size > 0
-        slow, fast = case.minutes_left(1e3), case.minutes_left(1e6)
-        assert slow is not None
-        assert fast is not None
-        assert slow == pytest.approx(1000 * fast, rel=0.1)
-        assert case.minutes_left() is not None
         assert case.bytes_written > 0
         assert case.frames == 2
         assert case.head
