@@ -1,7 +1,7 @@
 """Make the pictures of README and guide: `make screenshots`.
 
-Runs the real commands under a real X server (Xvfb), on simulated cameras, and saves what the
-window shows. Look at every picture before committing it.
+Runs the real commands under a real X server (Xvfb), on simulated cameras, presses keys as a person
+would, and saves what the window shows. Look at every picture before committing it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,53 @@ from pathlib import Path
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = "1600x900"
+PRESSED_BEFORE_S = 4.0
 
 
-def shoot(name: str, seconds: float, *words: str | Path) -> None:
-    """Run one command and keep its window as ``docs/images/<name>.png``."""
-    command = [sys.executable, "-m", "sln_guide.cli", *(str(word) for word in words)]
+def shoot(name: str, seconds: float, *words: str | Path, keys: str = "") -> None:
+    """Run one command, press ``keys``, and keep its window as ``docs/images/<name>.png``."""
     extra = ["--seconds", str(seconds), "--size", SIZE, "--screenshot", str(IMAGES / f"{name}.png")]
-    subprocess.run(command + extra, check=True)
+    command = [sys.executable, __file__, keys, str(seconds), *map(str, words), *extra]
+    subprocess.run(command, check=True)
+
+
+def press_and_run(keys: str, seconds: float, words: list[str]) -> int:
+    """Run a command in this process; press keys (named as in Qt, with commas) before it ends."""
+    from PySide6.QtCore import Qt, QTimer
+    from PySide6.QtTest import QTest
+    from PySide6.QtWidgets import QApplication
+
+    from sln_guide.cli import main as run
+    from sln_guide.gui.window import OperatorWindow
+
+    def press() -> None:
+        for window in QApplication.topLevelWidgets():
+            if isinstance(window, OperatorWindow):
+                for key in filter(None, keys.split(",")):
+                    QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"))
+
+    begin = OperatorWindow.begin
+
+    def begin_and_wait(window: OperatorWindow) -> None:
+        begin(window)
+        QTimer.singleShot(round((seconds - PRESSED_BEFORE_S) * 1000), window, press)
+
+    OperatorWindow.begin = begin_and_wait  # type: ignore[method-assign]
+    return run(words)
+
+
+def shoot_start(cases: Path, config: Path) -> None:
+    """Keep the start screen of a place without a rig."""
+    code = (
+        "import sys; from pathlib import Path; from PySide6.QtTest import QTest;"
+        "from PySide6.QtWidgets import QApplication; from sln_guide.gui import start, theme;"
+        "app = QApplication([]); theme.dress(app); cases, config, out = map(Path, sys.argv[1:]);"
+        "look = lambda: (start.find_cameras(), *start.examine(cases));"
+        "window = start.StartWindow(cases, config, look); window.resize(1366, 768); window.show();"
+        "QTest.qWait(6000); window.grab().save(str(out)); window.close()"
+    )
+    words = [str(cases), str(config), str(IMAGES / "start.png")]
+    subprocess.run([sys.executable, "-c", code, *words], check=True)
 
 
 def main() -> None:
@@ -35,15 +75,21 @@ def main() -> None:
     with os.fdopen(read_end) as pipe, tempfile.TemporaryDirectory() as folder:
         os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
         os.environ["QT_QPA_PLATFORM"] = "xcb"
+        os.environ["XDG_CONFIG_HOME"] = str(Path(folder) / "config")
         cases = Path(folder) / "cases"
         try:
             shoot("window", 42.0, "demo", "--record", "--cases", cases)
             (case,) = cases.glob("*.case")
             shoot("replay", 30.0, "replay", case)
+            shoot("map", 36.0, "demo", "--cases", cases, keys="F3,O,G")
+            shoot("settings", 36.0, "demo", "--cases", cases, keys="O,O,P")
+            shoot_start(Path.home() / "sln-guide" / "cases", Path("~/.config/sln-guide"))
         finally:
             server.terminate()
             server.wait()
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(press_and_run(sys.argv[1], float(sys.argv[2]), sys.argv[3:]))
     main()
