@@ -24,6 +24,7 @@ from hardware.camera import (
     CameraNotFoundError,
     CameraSettings,
     CameraStateError,
+    CameraTimeoutError,
 )
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.opencv import cv2
@@ -174,12 +175,15 @@ class Bench:
             self._plane = plane
             self._images.clear()
 
-    def camera(self, role: str) -> BenchCamera:
-        """Return a camera. Raises CameraNotFoundError."""
+    def camera(self, role: str, *, paced: bool = False) -> BenchCamera:
+        """Return a camera; ``paced``: at its frame rate, not as fast as it is read.
+
+        Raises CameraNotFoundError.
+        """
         found: RoleName
         for found in ("nir", "white"):
             if role == found and found in self._sizes:
-                return BenchCamera(self, found)
+                return BenchCamera(self, found, paced=paced)
         raise CameraNotFoundError(f"the bench of rig {self.rig.name!r} has no {role!r} camera")
 
     def move(self, role: RoleName, *, rotation_deg: float = 0.0, shift_mm: float = 0.0) -> None:
@@ -346,9 +350,12 @@ def _below(pattern: str) -> str:
 
 
 class BenchCamera:
-    """One camera of a bench: a frame whenever it is asked for one. See `hardware.camera.Camera`."""
+    """One camera of a bench. See `hardware.camera.Camera`."""
 
-    def __init__(self, bench: Bench, role: RoleName) -> None:
+    def __init__(self, bench: Bench, role: RoleName, *, paced: bool = False) -> None:
+        self._paced = paced
+        self._stopped = threading.Event()
+        self._due_ns = 0
         self._bench = bench
         self._role = role
         self._open = False
@@ -438,15 +445,24 @@ class BenchCamera:
         if not self._open:
             raise CameraStateError(f"{self.camera_id}: open it before starting")
         if not self._started:
+            self._stopped.clear()
             self._started = True
             self._epoch += 1
+            self._due_ns = time.monotonic_ns()
 
     def read(self, timeout_s: float) -> Frame:
-        """Return a frame exposed now. Raises CameraStateError."""
-        del timeout_s
+        """Return a frame exposed now. Raises CameraTimeoutError, CameraStateError."""
+        settings = self._settings
+        if self._paced and self._started:
+            wait_s = (self._due_ns - time.monotonic_ns()) * 1e-9
+            self._stopped.wait(max(0.0, min(wait_s, timeout_s)))
+            if wait_s > timeout_s and self._started:
+                raise CameraTimeoutError(f"{self.camera_id}: no frame within {timeout_s:g} s")
+            self._due_ns = max(self._due_ns, time.monotonic_ns() - 50_000_000) + round(
+                1e9 / (settings.frame_rate_hz or 30.0)
+            )
         if not self._started:
             raise CameraStateError(f"{self.camera_id}: not started, or stopped")
-        settings = self._settings
         pixels = self._bench.exposed(self._role, self._sequence, settings)
         now_ns = time.monotonic_ns()
         assert settings.pixel_format is not None
@@ -470,12 +486,14 @@ class BenchCamera:
         return frame
 
     def stop(self) -> None:
-        """End grabbing."""
+        """End grabbing; wakes a waiting `read`."""
         self._started = False
+        self._stopped.set()
 
     def close(self) -> None:
         """Let go of it."""
-        self._started = self._open = False
+        self.stop()
+        self._open = False
 
     def __enter__(self) -> Self:
         self.open()

@@ -75,7 +75,7 @@ def _on_the_bench(rig: Rig, specs: dict[str, CameraSpec]) -> dict[str, Camera]:
             f"rig {rig.name}: key 'phantom.scene': on the bench every camera's source is 'phantom'"
         )
     bench = Bench(rig)
-    return {role: bench.camera(role) for role in specs}
+    return {role: bench.camera(role, paced=True) for role in specs}
 
 
 def _phantom(rig: Rig) -> Phantom:

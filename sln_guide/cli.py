@@ -107,7 +107,12 @@ def start(options: argparse.Namespace) -> int:
 
 def live(options: argparse.Namespace) -> int:
     """Open the rig's cameras and guide."""
-    rig = _live_rig(options.rig)
+    from sln_guide.calibration.applied import apply_calibrations
+
+    applied = apply_calibrations(_live_rig(options.rig))
+    rig = applied.rig
+    for problem in applied.problems:
+        print(f"not calibrated: {problem}", file=sys.stderr)
     if rig.simulated:
         print(f"SIMULATED: rig '{rig.name}' shows no real camera.")
     return _run_live(rig, options)

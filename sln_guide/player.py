@@ -10,6 +10,7 @@ from hardware.frame import Frame
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Guidance, Pair, Picture, Role, Settings
+from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 
@@ -27,7 +28,7 @@ class Player:
         self._case = case
         self._pairs = pairs
         self._times_ns = case.times_ns(Role.NIR)
-        self._setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+        self._setup = setup_of(case)
         self._drawing = Drawing(self._setup.registration)
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
         self._next = 0

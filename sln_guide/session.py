@@ -23,6 +23,7 @@ from hardware.camera import Camera
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide import pipeline
+from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.drawing import Drawing
 from sln_guide.exposing import Exposing
 from sln_guide.guidance import (
@@ -40,6 +41,7 @@ from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
 from sln_guide.pairing import Arrivals, Pairing
 from sln_guide.recorder import Writing
+from sln_guide.recording.corrections import attach_corrections
 from sln_guide.recordings import Recordings
 from sln_guide.source import EventMark, Paint
 from sln_guide.stream import Stream
@@ -85,7 +87,9 @@ class LiveSession:
     ) -> None:
         if not cameras:
             raise ValueError("a session needs at least one camera")
-        self._rig = rig
+        applied = apply_calibrations(rig)
+        self._rig = rig = applied.rig
+        self._dark, self._flat = applied.dark, applied.flat
         self._cases = cases
         self._mode = (
             Mode.SIMULATED
@@ -271,7 +275,8 @@ class LiveSession:
         self.mark("record", folder.name)
 
     def _earlier_events(self) -> Iterator[Writing]:
-        """Repeat, in the case, the events stamped before the recording began."""
+        """Put into the case what it is computed with, and the events stamped before it began."""
+        yield lambda case: attach_corrections(case, self._dark, self._flat)
         for event in tuple(self._events):
             yield self._earlier(event)
 
@@ -309,7 +314,7 @@ class LiveSession:
             raise
 
     def _process_all(self) -> None:
-        setup = pipeline.Setup.from_rig(self._rig)
+        setup = pipeline.Setup.from_rig(self._rig, dark=self._dark, flat=self._flat)
         state = pipeline.initial_state(setup)
         pairing = Pairing()
         drawing = Drawing(setup.registration)

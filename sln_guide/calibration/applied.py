@@ -32,7 +32,8 @@ class Applied:
     Attributes
     ----------
     rig
-        The rig with measured sensor figures, registration and scale in place of declared ones.
+        The rig with measured sensor figures, registration and scale in place of declared ones; it
+        names no file that was refused, so applying again changes nothing more.
     dark
         (H, W) float32 counts at the rig's exposure, NaN where a pixel is bad; None: not usable.
     flat
@@ -86,6 +87,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
         except CalibrationFileError as error:
             dark = None
             problems.append(str(error))
+            rig = _without(rig, "dark")
     if spec is not None and named.flat is not None:
         try:
             flat_map = FlatMap.load(Path(named.flat))
@@ -95,6 +97,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             flat[flat_map.bad] = np.nan
         except CalibrationFileError as error:
             problems.append(str(error))
+            rig = _without(rig, "flat")
     if spec is not None and named.photon_transfer is not None:
         try:
             curve = PhotonTransfer.load(Path(named.photon_transfer))
@@ -112,12 +115,19 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             )
         except CalibrationFileError as error:
             problems.append(str(error))
+            rig = _without(rig, "photon_transfer")
     if named.registration is not None:
         try:
             rig = _registered(rig, Path(named.registration), moment)
         except CalibrationFileError as error:
             problems.append(str(error))
+            rig = _without(rig, "registration")
     return Applied(rig, dark, flat, tuple(problems), last_check(rig, moment))
+
+
+def _without(rig: Rig, name: str) -> Rig:
+    changed = msgspec.structs.replace(rig.calibration, **{name: None})
+    return msgspec.structs.replace(rig, calibration=changed)
 
 
 def _registered(rig: Rig, path: Path, now: datetime) -> Rig:

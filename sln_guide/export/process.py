@@ -26,6 +26,7 @@ from sln_guide.export.tables import (
 )
 from sln_guide.guidance import Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
+from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.writer import software_versions
 
 DETECTIONS, FRAMES, VIDEO, SUMMARY = "detections.csv", "frames.csv", "overlay.mp4", "summary.json"
@@ -90,7 +91,7 @@ def _process(
     video: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Summary:
-    setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+    setup = setup_of(case)
     gaps = case.gaps(Role.NIR)
     tally = Tally()
     total = case.count(Role.NIR)

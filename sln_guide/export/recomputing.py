@@ -11,6 +11,7 @@ import numpy as np
 from sln_guide import pipeline
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
+from sln_guide.recording.corrections import setup_of
 
 NO_STATE = "the state before it is not in the case"
 NO_FRAME = "a frame of its pair is not in the case"
@@ -42,7 +43,7 @@ def recompute(
     change
         Turns the settings of a computation into others.
     """
-    setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+    setup = setup_of(case)
     state: pipeline.State | None = None
     last: pipeline.State | None = None
     expected = 0
@@ -102,7 +103,7 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
 
     The lead-in before the span comes without guidance.
     """
-    setup = pipeline.Setup.from_rig(case.rig, dark=case.dark())
+    setup = setup_of(case)
     state = pipeline.initial_state(setup)
     partners = case.partners()
     times_ns = case.times_ns(Role.NIR)

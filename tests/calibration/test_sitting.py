@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from hardware.cameras import cameras_for
 from hardware.rig import Rig, load_rig
 from sln_guide import cli
 from sln_guide.calibration.applied import apply_calibrations
@@ -18,6 +20,10 @@ from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.history import FILE, read
 from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
+from sln_guide.recording.corrections import setup_of
+from sln_guide.recording.reader import CaseReader
+from sln_guide.recording.verify import verify
+from sln_guide.session import LiveSession
 
 SMALL = {
     "width = 640": "width = 448",
@@ -213,3 +219,28 @@ def test_the_figures_survive_in_their_file(sitting: Path) -> None:
     named = load_rig(sitting).calibration.photon_transfer
     assert named is not None
     assert PhotonTransfer.load(Path(named)).linearity_error < 0.02
+
+
+def test_live_records_the_maps_it_computes_with_and_replay_takes_them(
+    sitting: Path, tmp_path: Path
+) -> None:
+    rig = load_rig(sitting)
+    session = LiveSession(rig, cameras_for(rig), cases=tmp_path)
+    seen = threading.Event()
+    session.on_picture(seen.set)
+    session.start()
+    try:
+        folder = session.start_recording()
+        for _ in range(3):
+            assert seen.wait(120)  # the core may have to be compiled
+            seen.clear()
+    finally:
+        session.close()
+    applied = apply_calibrations(rig)
+    with CaseReader(folder) as case:
+        setup = setup_of(case)
+        assert case.rig.registration.kind == "calibrated"
+        assert case.rig.sensor == applied.rig.sensor
+    assert np.array_equal(setup.dark, applied.dark, equal_nan=True)
+    assert np.array_equal(setup.flat, applied.flat, equal_nan=True)
+    assert verify(folder).ok
