@@ -12,26 +12,26 @@ from sln_guide.render.text import font
 
 LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEXT_PLOT})
 TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
-    ((Action.FREEZE,), "freeze the picture, or let it move (replay: play)"),
+    ((Action.FREEZE,), "freeze or release (replay: play)"),
     ((Action.SNAPSHOT,), "snapshot"),
     ((Action.MARK,), "stamp a mark"),
     ((Action.RECORD,), "record; hold to stop"),
-    (PHASE_ACTIONS, "phases of the procedure (replay: go there)"),
+    (PHASE_ACTIONS, "phases (replay: go there)"),
     ((Action.MERGED, Action.COLOUR, Action.NIR), "merged, colour, NIR"),
     ((Action.LAYOUT,), "next layout"),
     ((Action.THEATRE, Action.LEAVE_THEATRE), "theatre display: open, close"),
     ((Action.THRESHOLD_DOWN, Action.THRESHOLD_UP), "threshold down, up"),
     ((Action.OPACITY_DOWN, Action.OPACITY_UP), "opacity down, up"),
     ((Action.NEXT_COLOURS,), "next overlay colours"),
-    ((Action.NEXT_STYLE,), "next style: signal, sigma, contour; NIR: grey, map"),
+    ((Action.NEXT_STYLE,), "next style of overlay, or of NIR"),
     ((Action.ZOOM_IN, Action.ZOOM_OUT), "zoom (wheel; drag to move)"),
-    ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; one px a screen px"),
-    ((Action.EXCLUDE,), "exclude: draw round the injection; again: no more"),
+    ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; pixels one to one"),
+    ((Action.EXCLUDE,), "exclude a region, or no more"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
     ((Action.NEXT_PLOT,), "next plot: signal, significance, age"),
     ((Action.SETTINGS,), "presets and settings"),
-    ((Action.SILENCE,), "take notice of an alarm (or press it): silent, still red"),
+    ((Action.SILENCE,), "silence an alarm; it stays red"),
     ((Action.HELP,), "this list"),
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -21,8 +21,6 @@ from sln_guide.guidance import ColourMap, NirStyle, OverlayStyle, Settings
 
 FILE_NAME = "preferences.toml"
 PRESET_FOLDER = "presets"
-_OF_THE_MOMENT = ("view", "exclusion_px", "baseline_ns")
-SETTINGS_OF_PRESETS = tuple(f.name for f in fields(Settings) if f.name not in _OF_THE_MOMENT)
 _FIELD = re.compile(r"Object (contains unknown|missing required) field `(\w+)`")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,30}")
 
@@ -69,6 +67,10 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         values = {name: getattr(self, name) for name in SETTINGS_OF_PRESETS}
         values["display_full_scale"] = self.display_full_scale or None
         return values
+
+
+SETTINGS_OF_PRESETS = tuple(n for n in Preset.__struct_fields__ if n != "locked")
+"""What presets hold; the rest of `Settings` (view, region, baseline) is of the moment."""
 
 
 def preset_of(settings: Settings, *, locked: bool = False) -> Preset:
