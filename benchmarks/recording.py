@@ -125,9 +125,7 @@ def live(
         while not ending.wait(1.0):
             forget_closed_parts(folder)
 
-    recorder = Recorder(
-        folder, lambda: CaseWriter(folder, rig=rig, settings=Settings()), 2 * 1280 * 1024
-    )
+    recorder = Recorder(folder, lambda: CaseWriter(folder, rig=rig, settings=Settings()))
     memory: list[float] = []
     waiting: list[int] = []
     with _running(threading.Thread(target=forgetting, name="forgetting"), ending, wanted=forget):

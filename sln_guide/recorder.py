@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -18,9 +19,9 @@ from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.preroll import KeptFrame
 from sln_guide.recording.writer import CaseSummary, CaseWriter
 
-BACKLOG_BYTES = 512 << 20
-"""Most memory that frames waiting for the disk may hold."""
-MOST_FRAMES = 8192
+BACKLOG_BYTES = min(1 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
+"""Most memory that frames waiting for the disk may hold: 4.5 s of two 1280x1024 streams."""
+MOST_RECORDS = 16_384
 WAIT_S = 0.2
 GATHER_S = 0.01
 """A pause after each write, so that what comes together is written together: each write, and each
@@ -56,14 +57,13 @@ class Recorder:
     is refused and counted, and the gap is written into the case as soon as there is room.
     """
 
-    def __init__(self, folder: Path, open_writer: Callable[[], CaseWriter], frame_bytes: int):
+    def __init__(self, folder: Path, open_writer: Callable[[], CaseWriter]) -> None:
         self.folder = folder
         self.started_ns = time.monotonic_ns()
         self._open_writer = open_writer
-        self._frames_capacity = min(MOST_FRAMES, max(16, BACKLOG_BYTES // max(frame_bytes, 1)))
-        self._backlog: Backlog[Writing] = Backlog(2 * MOST_FRAMES)
+        self._backlog: Backlog[Writing] = Backlog(MOST_RECORDS)
         self._lock = threading.Lock()
-        self._waiting_frames = 0
+        self._waiting = _Frames()
         self._waiting_kept = 0
         self._refused: dict[Role, _Refused] = {}
         self._ended = False
@@ -74,7 +74,8 @@ class Recorder:
         self._error: str | None = None
         self._summary: CaseSummary | None = None
         self._writer: CaseWriter | None = None
-        self._taken = _Taken()
+        self._taken = _Frames()
+        self._taken_kept = 0
         self._ending = threading.Event()
         self._done = threading.Event()
         self._writing = threading.Thread(target=self._write_all, name="recorder", daemon=True)
@@ -109,9 +110,10 @@ class Recorder:
         with self._lock:
             if self._ended:
                 return False
-            if self._waiting_frames < self._frames_capacity and self._tell_refused(role):
+            size = frame.pixels.nbytes
+            if self._waiting.bytes + size <= BACKLOG_BYTES and self._tell_refused(role):
                 if self._backlog.put(lambda case: self._write_frame(case, role, frame)):
-                    self._waiting_frames += 1
+                    self._waiting.add(1, size)
                     return True
             self._dropped += 1
             self._error = self._error or (
@@ -170,7 +172,7 @@ class Recorder:
                 started_ns=self.started_ns,
                 frames=self._frames,
                 bytes_written=self._bytes,
-                unsaved=self._waiting_frames + self._waiting_kept,
+                unsaved=self._waiting.count + self._waiting_kept,
                 dropped=self._dropped,
                 minutes_left=self._minutes_left,
                 error=self._error,
@@ -196,13 +198,13 @@ class Recorder:
         finally:
             self._done.set()
             with self._lock:  # what still waits will not be written
-                self._dropped += self._waiting_frames + self._waiting_kept
-                self._waiting_frames = self._waiting_kept = 0
+                self._dropped += self._waiting.count + self._waiting_kept
+                self._waiting, self._waiting_kept = _Frames(), 0
 
     def _drain(self, writer: CaseWriter) -> None:
         """Write what comes until the end; what waits when the disk gets full is still written."""
         space = _Space(self.folder)
-        effort = Effort(writer.codec, self._frames_capacity)
+        effort = Effort(writer.codec, BACKLOG_BYTES)
         while True:
             try:
                 writes = self._backlog.take_some(MOST_TOGETHER, WAIT_S)
@@ -210,7 +212,7 @@ class Recorder:
                 return
             if writes:
                 compressing_s, writing_s = self._write_together(writer, writes)
-                now_s, waiting = time.monotonic(), self._waiting_frames
+                now_s, waiting = time.monotonic(), self._waiting.bytes
                 writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
             self._minutes_left = space.minutes_left(writer.bytes_written)
             if space.nearly_full and not self._ended:
@@ -224,8 +226,9 @@ class Recorder:
     def _write_together(self, writer: CaseWriter, writes: list[Writing]) -> tuple[float, float]:
         """Write all of ``writes`` at once; return seconds spent compressing and writing."""
         # Frames count as waiting until they are with the kernel: only then they survive a crash.
-        taken, before = self._taken, writer.frames
-        taken.frames = taken.kept = 0
+        before = writer.frames
+        taken = self._taken = _Frames()
+        self._taken_kept = 0
         begin_s = packed_s = time.monotonic()
         try:
             with writer.together():
@@ -235,10 +238,10 @@ class Recorder:
         finally:
             written = writer.frames - before
             with self._lock:
-                self._waiting_frames -= taken.frames
-                self._waiting_kept -= taken.kept
+                self._waiting.add(-taken.count, -taken.bytes)
+                self._waiting_kept -= self._taken_kept
                 self._frames += written
-                self._dropped += taken.frames + taken.kept - written
+                self._dropped += taken.count + self._taken_kept - written
                 self._bytes = writer.bytes_written
         return packed_s - begin_s, time.monotonic() - packed_s
 
@@ -253,11 +256,11 @@ class Recorder:
                 self._error = f"a record was left out: {type(error).__name__}: {error}"
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
-        self._taken.frames += 1
+        self._taken.add(1, frame.pixels.nbytes)
         case.write_frame(role, frame)
 
     def _write_kept(self, case: CaseWriter, kept: KeptFrame) -> None:
-        self._taken.kept += 1
+        self._taken_kept += 1
         kept.write_into(case)
 
     def _give_up(self, message: str) -> None:
@@ -280,11 +283,16 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class _Taken:
-    """How many frames of the backlog and of the pre-roll are being written."""
+class _Frames:
+    """So many frames, of so many bytes of pixels."""
 
-    frames: int = 0
-    kept: int = 0
+    count: int = 0
+    bytes: int = 0
+
+    def add(self, count: int, size: int) -> None:
+        """Count more, or fewer."""
+        self.count += count
+        self.bytes += size
 
 
 class _Space:

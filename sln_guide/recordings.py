@@ -32,7 +32,6 @@ class Recordings:
         self._mode = mode
         self._lock = threading.RLock()
         self._recorder: Recorder | None = None
-        self._frame_bytes = 0
         self._pre_roll = PreRoll(rig.pre_roll_s, PRE_ROLL_BYTES) if rig.pre_roll_s > 0 else None
 
     @property
@@ -50,7 +49,6 @@ class Recordings:
     def put_frame(self, role: Role, frame: Frame, lost: int) -> None:
         """Take ``frame``, before which the camera lost so many."""
         with self._lock:
-            self._frame_bytes = max(self._frame_bytes, frame.pixels.nbytes)
             recorder = self._recorder
             if recorder is None or recorder.ended:
                 if self._pre_roll is not None:
@@ -117,7 +115,7 @@ class Recordings:
         self, settings: Settings, first: Iterable[Writing], interrupted: Interrupted | None
     ) -> Path:
         folder, open_writer = self._opener(settings, interrupted)
-        recorder = Recorder(folder, open_writer, self._frame_bytes or (4 << 20))
+        recorder = Recorder(folder, open_writer)
         for write in first:
             recorder.put(write)
         if self._pre_roll is not None:

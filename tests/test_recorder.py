@@ -52,7 +52,7 @@ class SlowDisk:
 
 def test_everything_handed_over_is_in_the_case(tmp_path: Path, rig: Rig) -> None:
     folder = tmp_path / "a.case"
-    recorder = Recorder(folder, lambda: opener(folder, rig), 10_000)
+    recorder = Recorder(folder, lambda: opener(folder, rig))
     for sequence in range(50):
         assert recorder.put_frame(Role.NIR, make_frame(sequence))
         assert recorder.put_frame(Role.WHITE, make_frame(sequence, white=True))
@@ -71,10 +71,10 @@ def test_everything_handed_over_is_in_the_case(tmp_path: Path, rig: Rig) -> None
 def test_full_backlog_is_counted_and_written_as_a_gap(
     tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * 1000)
+    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * make_frame(0).pixels.nbytes)
     folder = tmp_path / "slow.case"
     disk = SlowDisk(folder, rig)
-    recorder = Recorder(folder, disk, 1000)
+    recorder = Recorder(folder, disk)
     taken = [recorder.put_frame(Role.NIR, make_frame(sequence)) for sequence in range(30)]
     assert taken == [True] * 16 + [False] * 14
     full = recorder.health()
@@ -96,10 +96,10 @@ def test_full_backlog_is_counted_and_written_as_a_gap(
 def test_a_gap_at_the_very_end_is_written_too(
     tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * 1000)
+    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 16 * make_frame(0).pixels.nbytes)
     folder = tmp_path / "end.case"
     disk = SlowDisk(folder, rig)
-    recorder = Recorder(folder, disk, 1000)
+    recorder = Recorder(folder, disk)
     for sequence in range(20):
         recorder.put_frame(Role.NIR, make_frame(sequence))
     recorder.stop()
@@ -114,7 +114,7 @@ def test_unwritable_folder_is_an_error_on_screen_not_a_crash(tmp_path: Path, rig
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     folder = blocked / "x.case"
-    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+    recorder = Recorder(folder, lambda: opener(folder, rig))
     assert recorder.join()
     health = recorder.health()
     assert not health.recording
@@ -137,7 +137,7 @@ def test_a_fault_while_writing_ends_the_recording_with_its_reason(tmp_path: Path
         writer.write_frame = failing  # type: ignore[method-assign]
         return writer
 
-    recorder = Recorder(folder, open_failing, 1000)
+    recorder = Recorder(folder, open_failing)
     for sequence in range(10):
         recorder.put_frame(Role.NIR, make_frame(sequence))
     assert recorder.join()
@@ -157,7 +157,7 @@ def test_nearly_full_disk_closes_the_case_cleanly(
         recorder_module.shutil, "disk_usage", lambda folder: (10 << 30, 10 << 30, 100 << 20)
     )
     folder = tmp_path / "full.case"
-    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+    recorder = Recorder(folder, lambda: opener(folder, rig))
     assert recorder.put_frame(Role.NIR, make_frame(0))
     assert recorder.join()
     assert "nearly full" in (recorder.health().error or "")
@@ -172,7 +172,7 @@ def test_a_record_that_cannot_be_written_down_does_not_cost_the_frames(
     tmp_path: Path, rig: Rig
 ) -> None:
     folder = tmp_path / "odd.case"
-    recorder = Recorder(folder, lambda: opener(folder, rig), 1000)
+    recorder = Recorder(folder, lambda: opener(folder, rig))
 
     def odd(case: CaseWriter) -> None:
         raise TypeError("not a record")
@@ -187,7 +187,10 @@ def test_a_record_that_cannot_be_written_down_does_not_cost_the_frames(
         assert case.count(Role.NIR) == 2
 
 
-def test_the_codec_gives_way_when_compressing_falls_behind(tmp_path: Path, rig: Rig) -> None:
+def test_the_codec_gives_way_when_compressing_falls_behind(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "BACKLOG_BYTES", 100 * make_frame(0).pixels.nbytes)
     folder = tmp_path / "busy.case"
     go = threading.Event()
 
@@ -203,7 +206,7 @@ def test_the_codec_gives_way_when_compressing_falls_behind(tmp_path: Path, rig: 
         writer.write_frame = busy  # type: ignore[method-assign]
         return writer
 
-    recorder = Recorder(folder, open_busy, 4 << 20)
+    recorder = Recorder(folder, open_busy)
     for sequence in range(60):
         assert recorder.put_frame(Role.NIR, make_frame(sequence))
     go.set()
@@ -237,7 +240,7 @@ def test_small_writes_that_come_together_are_one(
         return real(fd, pieces)
 
     real = os.writev
-    recorder = Recorder(folder, open_counting, 1000)
+    recorder = Recorder(folder, open_counting)
     for sequence in range(30):
         recorder.put_frame(Role.NIR, make_frame(sequence))
     recorder.stop()
@@ -258,7 +261,7 @@ def test_a_disk_that_fills_up_at_once_is_told_and_the_case_never_complete(
         assert go.wait(20.0)
         return opener(folder, rig)
 
-    recorder = Recorder(folder, open_waiting, 1 << 20)
+    recorder = Recorder(folder, open_waiting)
     for sequence in range(60):
         recorder.put_frame(Role.NIR, frame(sequence, PixelFormat.MONO16, size=(256, 320)))
     go.set()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sln_guide.recording.codec import Codec
 
-LOWER_AT = 0.1
-"""Share of the backlog that waits when the codec is lowered; a tenth is about 0.2 s."""
-CALM_AT = 0.02
+LOWER_AT = 0.05
+"""Share of the backlog that waits when the codec is lowered; a twentieth is about 0.2 s."""
+CALM_AT = 0.01
 RAISE_AFTER_S = 30.0
 
 
@@ -21,7 +21,7 @@ class Effort:
     normal
         Codec while nothing waits.
     capacity
-        Frames that may wait.
+        Bytes of frames that may wait.
     """
 
     def __init__(self, normal: Codec, capacity: int) -> None:
@@ -42,7 +42,7 @@ class Effort:
             if waiting > LOWER_AT * self._capacity and processor_bound:
                 self._lowered = True
                 self._calm_since_s = None
-            return self._now(f"{waiting} frames wait for the processor")
+            return self._now(f"{waiting / 1e6:.0f} MB of frames wait for the processor")
         if waiting > CALM_AT * self._capacity:
             self._calm_since_s = None
         elif self._calm_since_s is None:

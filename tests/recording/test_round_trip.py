@@ -53,6 +53,7 @@ def frames(draw: st.DrawFn) -> Frame:
     )
 
 
+@settings(deadline=None)
 @given(frame=frames(), codec=st.sampled_from(Codec))
 def test_any_frame_survives_packing(frame: Frame, codec: Codec) -> None:
     packed = pack_frame(Role.NIR, frame, codec)
