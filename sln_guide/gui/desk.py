@@ -43,9 +43,7 @@ class Desk(QWidget):
         self._make_buttons()
         self._lay_out()
         self.help = HelpPanel(self._dock, keys, replaying=commands.replay is not None)
-        self.settings = SettingsPanel(
-            self._dock, commands.arranging, curves=self.curves is not None
-        )
+        self.settings = SettingsPanel(self._dock, commands.arranging, live=self.curves is not None)
         self.settings.changed.connect(lambda changes: commands.change(**changes))
         video.laid_out.connect(self._place_curves)
 

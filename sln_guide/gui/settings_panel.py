@@ -31,13 +31,14 @@ class SettingsPanel(Panel):
     curves_wanted = Signal()
     exclusion_wanted = Signal()
 
-    def __init__(self, parent: QWidget, arranging: Arranging, *, curves: bool) -> None:
+    def __init__(self, parent: QWidget, arranging: Arranging, *, live: bool) -> None:
         super().__init__("Presets and settings", parent)
         self.setAccessibleName("Settings")
         self.setAutoFillBackground(True)
         self._arranging = arranging
         self._settings = Settings()
         self._scale: float | None = None
+        self._nir_ns: int | None = None
         self._names: tuple[str, ...] = ()
         self._presets = QGridLayout()
         self._presets.setSpacing(tokens.GAP_PX)
@@ -55,16 +56,17 @@ class SettingsPanel(Panel):
             for name, text in SHOWN
         }
         self._add_row("Show", *self.shown.values())
-        self.exclude = self._button("Draw", self._exclude, checkable=True)
-        self._add_row("Excluded region (injection site)", self.exclude)
+        self.exclude = self._button("Exclude region", self._exclude, checkable=True)
+        self.baseline = self._button("Take baseline", self._baseline, checkable=True)
+        self._add_row("Injection site · before the tracer", self.exclude, self.baseline)
         self.scale = self._button("Lock colour scale", self._toggle_scale, checkable=True)
-        self._add_row("Scale", self.scale)
+        self.exposure = self._button("Exposure", self._toggle_exposure, checkable=True)
+        self._add_row("Colour scale · NIR exposure", self.scale, self.exposure)
         self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
-        self._add_row("Alarms", self.sound)
-        self.curves: FlatButton | None = None
-        if curves:
-            self.curves = self._button("Save curves as tables", self.curves_wanted.emit)
-            self._add_row("Curves", self.curves)
+        self.curves = self._button("Save curves", self.curves_wanted.emit) if live else None
+        self._add_row("Alarms and tables", *filter(None, (self.sound, self.curves)))
+        self.exposure.setVisible(live)
+        self.baseline.setVisible(live)
         self.body.addStretch(1)
         self.leave = self._button("Back", self.hide)
         self._add_row("", self.leave)
@@ -80,8 +82,10 @@ class SettingsPanel(Panel):
         else:
             self.hide()
 
-    def show_settings(self, settings: Settings, guidance: Guidance | None) -> None:
-        """Follow the source."""
+    def show_settings(
+        self, settings: Settings, guidance: Guidance | None, *, refused: str | None = None
+    ) -> None:
+        """Follow the source; ``refused``: why NIR exposure cannot follow the tissue."""
         arranging = self._arranging
         self._settings = settings
         self._scale = None if guidance is None else guidance.display_full_scale
@@ -99,14 +103,14 @@ class SettingsPanel(Panel):
             button.setChecked(getattr(settings, name))
             button.setEnabled(not locked)
         self.exclude.setChecked(bool(settings.exclusion_px))
-        self.exclude.setText("Take away" if settings.exclusion_px else "Draw on the picture")
+        self.exclude.setText("Exclude no more" if settings.exclusion_px else "Exclude region")
+        self._show_baseline(settings, guidance)
+        self._show_exposure(settings, guidance, refused)
         fixed = settings.display_full_scale
         self.scale.setChecked(fixed is not None)
         self.scale.setEnabled(not locked and (fixed is not None or self._scale is not None))
         self.scale.setText(
-            "Colour scale follows the scene"
-            if fixed is None
-            else f"Colour scale locked at {signal_text(fixed)}"
+            "Scale follows" if fixed is None else f"Scale locked at {signal_text(fixed)}"
         )
         self.sound.setChecked(arranging.alarm_sound)
 
@@ -129,6 +133,34 @@ class SettingsPanel(Panel):
 
     def _toggle(self, name: str) -> None:
         self.changed.emit({name: not getattr(self._settings, name)})
+
+    def _show_baseline(self, settings: Settings, guidance: Guidance | None) -> None:
+        self._nir_ns = None if guidance is None else guidance.pair.nir.mid_exposure_ns
+        asked = settings.baseline_ns is not None
+        used = guidance is not None and guidance.baseline_used
+        self.baseline.setChecked(asked)
+        self.baseline.setText(
+            "Take baseline" if not asked else "Baseline used" if used else "Baseline asked"
+        )
+        self.baseline.setEnabled(asked or self._nir_ns is not None)
+
+    def _show_exposure(
+        self, settings: Settings, guidance: Guidance | None, refused: str | None
+    ) -> None:
+        follows = settings.auto_exposure
+        self.exposure.setChecked(follows)
+        if follows and refused is not None:
+            self.exposure.setText("Cannot follow")
+            return
+        held = "" if guidance is None else f" {guidance.pair.nir.exposure_us / 1000:.3g} ms"
+        self.exposure.setText(f"Follows,{held}" if follows else f"Held,{held}" if held else "Held")
+
+    def _baseline(self) -> None:
+        asked = self._settings.baseline_ns
+        self.changed.emit({"baseline_ns": self._nir_ns if asked is None else None})
+
+    def _toggle_exposure(self) -> None:
+        self.changed.emit({"auto_exposure": not self._settings.auto_exposure})
 
     def _exclude(self) -> None:
         self.exclusion_wanted.emit()

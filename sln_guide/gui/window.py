@@ -126,8 +126,6 @@ class OperatorWindow(Desk):
         self._calm = QTimer(self, interval=CALM_MS)
         self._calm.timeout.connect(self.refresh_readings)
 
-    # -- making ----------------------------------------------------------------------------------
-
     # -- living ----------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -207,7 +205,9 @@ class OperatorWindow(Desk):
         guidance = None if shown.picture is None else shown.picture.guidance
         self.nodes.show_guidance(guidance, judged=shown.state.judged)
         self.overlay.show_settings(settings, guidance)
-        self.settings.show_settings(settings, guidance)
+        health = reading.health
+        refused = None if health is None else health.exposure_refused
+        self.settings.show_settings(settings, guidance, refused=refused)
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
         self.thumbnails.show_view(settings.view)

@@ -69,7 +69,7 @@ def test_drawn_by_hand_and_taken_away_again(open_window: Any, fakes: Any) -> Non
     assert points[0] == pytest.approx(placement.to_picture(x - 60.0, y - 60.0), abs=1.0)
     assert [(m.name) for m in source.marks] == ["exclusion"]
     window.refresh_readings()
-    assert window.settings.exclude.text() == "Take away"
+    assert window.settings.exclude.text() == "Exclude no more"
     drag(window, [(x, y), (x + 30, y)])
     assert source.settings.exclusion_px == points, "a drag moves the picture again"
     QTest.keyClick(window, Qt.Key.Key_X)

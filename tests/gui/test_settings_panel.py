@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,27 @@ def test_marks_and_read_out_follow_the_mounting(
         if 0 < x + dx * (radius + 2) < shot.width() and 0 < y + dy * (radius + 2) < shot.height()
     ]
     assert min(bright) > 180, "the ring lies where the node does"
+
+
+def test_a_baseline_is_asked_for_and_forgotten(window: Any) -> None:
+    nir_ns = window.video.shown.picture.guidance.pair.nir.mid_exposure_ns
+    press(window.settings.baseline)
+    assert window.source.settings.baseline_ns == nir_ns
+    assert window.settings.baseline.text() == "Baseline asked"
+    window.source.push(baseline_used=True)
+    window.refresh()
+    window.refresh_readings()
+    assert window.settings.baseline.text() == "Baseline used"
+    press(window.settings.baseline)
+    assert window.source.settings.baseline_ns is None
+
+
+def test_nir_exposure_follows_or_is_held_and_says_so(window: Any, wait_for: Wait) -> None:
+    assert window.settings.exposure.text() == "Held, 10 ms"
+    press(window.settings.exposure)
+    assert window.source.settings.auto_exposure
+    assert window.settings.exposure.text() == "Follows, 10 ms"
+    window.source.now_health = replace(window.source.now_health, exposure_refused="read-only")
+    wait_for(lambda: window.watch.newest.health.exposure_refused)
+    window.refresh_readings()
+    assert window.settings.exposure.text() == "Cannot follow"
