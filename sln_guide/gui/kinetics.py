@@ -38,8 +38,8 @@ class Kinetics:
 
     ``peak`` [counts/(ms*gain)] is the highest of the running median over `SMOOTHED` samples,
     ``time_to_peak_s`` counts from the start given (an injection, else the first sample), and
-    ``slope`` [counts/(ms*gain)/s] is the mean steepness between 10 % and 90 % of the rise from the
-    lowest value before the peak. None where the signal never rose.
+    ``slope`` [counts/(ms*gain)/s] is the mean steepness between 10 % and 90 % of the first
+    rise. None where the signal never rose.
     """
 
     peak: float
@@ -74,14 +74,16 @@ def kinetics(times_s: Values, values: Values, start_s: float | None = None) -> K
 
 def _slope(times_s: Values, rising: Values) -> float | None:
     """Return the steepness between 10 % and 90 % of the rise that ends with the last value."""
-    foot = int(np.argmin(rising))
+    # what dips after it had nearly risen was hidden for a while: that is no new beginning
+    nearly = rising[0] + HIGH * (rising[-1] - rising[0])
+    foot = int(np.argmin(rising[: int(np.argmax(rising >= nearly)) + 1]))
     times_s, rising = times_s[foot:], rising[foot:]
     rise = float(rising[-1] - rising[0])
     if rising.size < 2 or not rise > 0:
         return None
-    # the last time below 10 %, and the first above 90 % after it
-    low_at = int(np.flatnonzero(rising <= rising[0] + LOW * rise)[-1])
-    high_at = low_at + int(np.flatnonzero(rising[low_at:] >= rising[0] + HIGH * rise)[0])
+    # the first time above 90 %, and the last below 10 % before it
+    high_at = int(np.argmax(rising >= rising[0] + HIGH * rise))
+    low_at = int(np.flatnonzero(rising[: high_at + 1] <= rising[0] + LOW * rise)[-1])
     passed_s = float(times_s[high_at] - times_s[low_at])
     return float(rising[high_at] - rising[low_at]) / passed_s if passed_s > 0 else None
 

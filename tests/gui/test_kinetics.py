@@ -46,6 +46,15 @@ def test_a_glance_of_an_instrument_is_no_peak() -> None:
     assert one.peak == 50.0
 
 
+def test_what_is_hidden_for_a_while_after_it_rose_does_not_begin_anew() -> None:
+    values = ramp(20.0, 60.0)
+    values[350:400] = 1.0  # an instrument lay over it from 70 to 80 s
+    values[400:] += np.linspace(0.0, 1.0, TIMES.size - 400)  # and the peak comes last
+    one = kinetics(TIMES, values)
+    assert one is not None
+    assert one.slope == pytest.approx(48.0 / 40.0, rel=0.05)
+
+
 def test_gaps_are_left_out_and_what_came_before_the_injection_too() -> None:
     values = ramp(20.0, 60.0)
     values[::2] = np.nan
