@@ -137,14 +137,13 @@ class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Excitation and filters: bands (from, to) in nm; ``probe`` names the tracer they are for.
 
     With ``gated`` the excitation follows the NIR camera's exposure-active line: so many lit frames,
-    then so many dark ones. ``mains_lamp_hz`` is the ripple of the room's lamps, 100 or 120.
+    then so many dark ones.
     """
 
     probe: str | None = None
     excitation_nm: tuple[Positive, Positive] | None = None
     emission_nm: tuple[Positive, Positive] | None = None
     gated: tuple[PositiveInt, PositiveInt] | None = None
-    mains_lamp_hz: Positive = 100.0
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

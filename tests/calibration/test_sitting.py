@@ -235,3 +235,12 @@ def test_live_records_the_maps_it_computes_with_and_replay_takes_them(
     assert np.array_equal(setup.dark, applied.dark, equal_nan=True)
     assert np.array_equal(setup.flat, applied.flat, equal_nan=True)
     assert verify(folder).ok
+
+
+def test_live_refuses_a_gated_rig_rather_than_show_its_dark_frames(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = own.read_text().replace("[optics]", "[light]\ngated = [1, 1]\n\n[optics]")
+    own.write_text(text.replace("[nir]", '[nir]\nlight_line = "Line3"', 1))
+    assert cli.main(["live", "--rig", str(own)]) == cli.RIG
+    assert "light.gated" in capsys.readouterr().err
