@@ -434,7 +434,8 @@ class BenchCamera:
             raise BadSettingError(f"{self.camera_id}: gain_db refused: choose 0 to 36")
         if new.pixel_format is None or new.pixel_format is PixelFormat.MONO12P:
             raise BadSettingError(f"{self.camera_id}: pixel_format refused: choose Mono12")
-        if new.pixel_format.is_mono != (self._role == "nir"):
+        fits = new.pixel_format.is_mono if self._role == "nir" else new.pixel_format.is_bayer
+        if not fits:
             raise BadSettingError(f"{self.camera_id}: pixel_format {new.pixel_format} refused")
         rate = min(new.frame_rate_hz or 30.0, 1e6 / new.exposure_us)
         self._settings = replace(new, frame_rate_hz=rate)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hardware.rig import shipped_rigs
 from sln_guide.terminal import positive
 
-WHAT = ("dark", "flat", "ptc", "board", "target", "register", "all")
+WHAT = ("dark", "flat", "ptc", "board", "target", "register", "spot", "all")
 SPELLINGS = ("photon-transfer", "registration")
 
 
@@ -19,7 +19,8 @@ def add_arguments(calibrate: argparse.ArgumentParser, check: argparse.ArgumentPa
         "what",
         choices=(*WHAT, *SPELLINGS),
         metavar="{" + ",".join(WHAT) + "}",
-        help="which calibration; board and target write a PDF to print; all: dark to check",
+        help="which one; board and target: a PDF to print; spot: one look at the board; "
+        "all: from dark to check",
     )
     for parser in (calibrate, check):
         parser.add_argument("--rig", required=parser is check, help=rigs)

@@ -21,7 +21,7 @@ from sln_guide.calibration.errors import CalibrationError, CalibrationFileError,
 from sln_guide.calibration.flows import Flow, Outcome, simulate_operator
 from sln_guide.calibration.paper import pdf
 from sln_guide.calibration.rig_file import note_in_rig
-from sln_guide.calibration.rig_flows import CheckFlow, RegisterFlow
+from sln_guide.calibration.rig_flows import CheckFlow, RegisterFlow, SpotFlow
 from sln_guide.calibration.sensor_flows import DarkFlow, FlatFlow, PhotonTransferFlow
 from sln_guide.calibration.target import Target
 from sln_guide.terminal import NOT_SOUND, OK, progress_bar
@@ -47,6 +47,8 @@ def run_calibrate(options: argparse.Namespace) -> int:
         _copy_rig(options.begin_from, Path(options.rig))
     sitting = _Sitting(options)
     wanted = ("dark", "flat", "ptc", "register") if what == "all" else (what,)
+    if what == "spot":
+        return sitting.spot()
     for name in wanted:
         sitting.do(sitting.flow(name))
     if what == "all":
@@ -105,15 +107,20 @@ class _Sitting:
             return FlatFlow(rig, nir, folder, DarkMap.load(path), now=now)
         if what == "ptc":
             return PhotonTransferFlow(rig, nir, folder, now=now)
+        board = self._board()
+        return RegisterFlow(rig, nir, self.camera("white"), folder, board=board, now=now)
+
+    def _board(self) -> Board:
+        """Return the board as printed."""
         board = _board(self._options.board)
         if self._options.measured_mm is not None:
             try:
                 board = board.scaled(self._options.measured_mm)
             except ValueError as error:
                 raise CalibrationError(f"--measured-mm: {error}") from None
-        if rig.simulated and self._options.board is None:
-            board = Board(square_mm=10.0, marker_mm=7.5)  # what lies on the simulated bench
-        return RegisterFlow(rig, nir, self.camera("white"), folder, board=board, now=now)
+        if self._rig.simulated and self._options.board is None:
+            return Board(square_mm=10.0, marker_mm=7.5)  # what lies on the simulated bench
+        return board
 
     def do(self, flow: Flow) -> Outcome:
         """Drive a flow to its end, save, note it in the rig."""
@@ -127,6 +134,28 @@ class _Sitting:
             print(f"  -> {path}")
         self._note(outcome)
         return outcome
+
+    def spot(self) -> int:
+        """Hold the registration in use against one look at the board; note nothing."""
+        named = self._rig.calibration.registration
+        if named is None:
+            raise CalibrationFileError(
+                f"rig {self._rig.name}: names no registration; run `calibrate register` first"
+            )
+        flow = SpotFlow(
+            self._rig,
+            self.camera("nir"),
+            self.camera("white"),
+            Path(named),
+            board=self._board(),
+            now=utc_now(),
+        )
+        print(f"== {flow.title}")
+        self._step(flow)
+        outcome = flow.finish()
+        for line in outcome.lines:
+            print(f"  {line}")
+        return OK if outcome.good else NOT_SOUND
 
     def check(self, target: Target) -> int:
         """Run the quality check with what is calibrated."""

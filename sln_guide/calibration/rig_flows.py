@@ -23,7 +23,12 @@ from sln_guide.calibration.flows import Flow, Outcome, Step, bound, spec_of
 from sln_guide.calibration.frames import Interrupted, Progress, grabbing, next_frame
 from sln_guide.calibration.history import CheckRecord, append, read
 from sln_guide.calibration.probes import check_filters, probe_named
-from sln_guide.calibration.registration import RigRegistration, make_registration
+from sln_guide.calibration.registration import (
+    RigRegistration,
+    SpotCheck,
+    check_once,
+    make_registration,
+)
 from sln_guide.calibration.report import (
     check_pages,
     registration_lines,
@@ -98,6 +103,18 @@ class RegisterFlow(Flow):
         return self._nir, self._white
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
+        nir, white = self.look(progress, stop)
+        self._views.append((nir, white))
+        return f"{len(nir.ids)} corners in NIR, {len(white.ids)} in white"
+
+    def look(self, progress: Progress, stop: threading.Event | None) -> tuple[View, View]:
+        """Return the board as both cameras see it now.
+
+        Raises
+        ------
+        CaptureError
+            Naming the camera and why its view does not serve.
+        """
         pairs: list[View] = []
         frames: list[Frame] = []
         for k, (role, camera) in enumerate((("nir", self._nir), ("white", self._white))):
@@ -115,8 +132,7 @@ class RegisterFlow(Flow):
         if stop is not None and stop.is_set():
             raise Interrupted("stopped: nothing was changed")
         self.last_look = _Look(*frames)
-        self._views.append((pairs[0], pairs[1]))
-        return f"{len(pairs[0].ids)} corners in NIR, {len(pairs[1].ids)} in white"
+        return pairs[0], pairs[1]
 
     def finish(self) -> Outcome:
         """Fit, save, report."""
@@ -133,6 +149,49 @@ class RegisterFlow(Flow):
         found.save(path)
         reports = write_report(path, [registration_page(found)], "Registration")
         return Outcome("registration", path, tuple(registration_lines(found)), reports=reports)
+
+
+class SpotFlow(Flow):
+    """One look at the board before a case, to see that the cameras stand as registered."""
+
+    title = "Registration, one look"
+
+    def __init__(
+        self,
+        rig: Rig,
+        nir: Camera,
+        white: Camera,
+        registration: Path,
+        *,
+        board: Board,
+        now: datetime,
+    ) -> None:
+        laid = _laid(board, 6.0, -4.0, rig.optics.working_distance_mm)
+        told = "Place the board at the working distance, in both pictures, and keep it still."
+        super().__init__((Step("look", told, laid),))
+        self._looking = RegisterFlow(rig, nir, white, registration.parent, board=board, now=now)
+        self._path, self._found = registration, RigRegistration.load(registration)
+        self._tolerance_mm = rig.check.registration_mm
+        self._spot: SpotCheck | None = None
+
+    def cameras(self) -> tuple[Camera, ...]:
+        """Return both cameras."""
+        return self._looking.cameras()
+
+    def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
+        nir, white = self._looking.look(progress, stop)
+        self._spot = check_once(self._found, nir, white, tolerance_mm=self._tolerance_mm)
+        return self._spot.message
+
+    def finish(self) -> Outcome:
+        """Say whether it holds; nothing is saved."""
+        spot = self._spot
+        assert spot is not None
+        told = (
+            f"{spot.corners} corners at {spot.distance_mm:.0f} mm, tilted by {spot.tilt_deg:.0f} "
+            f"degrees; worst {spot.worst_px:.2f} px"
+        )
+        return Outcome("registration", self._path, (told,), good=spot.good)
 
 
 class CheckFlow(Flow):

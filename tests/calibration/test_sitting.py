@@ -167,6 +167,20 @@ def test_a_knocked_camera_fails_the_check_and_takes_the_units_not_the_video(
     assert applied.dark is not None
 
 
+def test_one_look_at_the_board_tells_before_a_case(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["calibrate", "spot", "--rig", str(own), "--yes"]
+    assert cli.main(words) == cli.OK
+    path = own.parent / "calibration" / "registration.npz"
+    found = RigRegistration.load(path)
+    shifted = msgspec.structs.replace(found.fields.stereo, translation_mm=(-28.0, 2.0, 1.0))
+    fields = msgspec.structs.replace(found.fields, stereo=shifted)
+    RigRegistration(fields, found.error_px).save(path)
+    assert cli.main(words) == cli.NOT_SOUND
+    assert "the cameras moved; register again" in capsys.readouterr().out
+
+
 def test_a_history_cut_short_by_a_crash_goes_on(own: Path) -> None:
     folder = own.parent / "calibration" / "checks"
     with (folder / FILE).open("ab") as file:
