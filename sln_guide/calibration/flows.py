@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hardware.bench import BenchCamera, Plane
+from hardware.bench import Plane
+from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.rig import CameraSpec, Rig
 from sln_guide.calibration.binding import Binding
