@@ -49,18 +49,29 @@ def press_and_run(keys: str, seconds: float, words: list[str]) -> int:
     return run(words)
 
 
-def shoot_start(cases: Path, config: Path) -> None:
-    """Keep the start screen of a place without a rig."""
-    code = (
-        "import sys; from pathlib import Path; from PySide6.QtTest import QTest;"
-        "from PySide6.QtWidgets import QApplication; from sln_guide.gui import start, theme;"
-        "app = QApplication([]); theme.dress(app); cases, config, out = map(Path, sys.argv[1:]);"
-        "look = lambda: (start.find_cameras(), *start.examine(cases));"
-        "window = start.StartWindow(cases, config, look); window.resize(1366, 768); window.show();"
-        "QTest.qWait(6000); window.grab().save(str(out)); window.close()"
-    )
-    words = [str(cases), str(config), str(IMAGES / "start.png")]
-    subprocess.run([sys.executable, "-c", code, *words], check=True)
+def shoot_start(folder: Path) -> None:
+    """Keep the start screen of a place without a rig; ``folder`` is where it looks from."""
+    code = """
+import sys
+from pathlib import Path
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+from sln_guide.gui import start, theme
+app = QApplication([])
+theme.dress(app)
+cases, config, out = map(Path, sys.argv[1:])
+look = lambda: (start.find_cameras(), *start.examine(cases))
+window = start.StartWindow(cases, config, look)
+window.resize(1366, 768)
+window.show()
+while not window.findings.findings:
+    QTest.qWait(100)
+QTest.qWait(500)
+window.grab().save(str(out))
+window.close()
+"""
+    words = ["sln-guide/cases", "~/.config/sln-guide", str(IMAGES / "start.png")]
+    subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=folder)
 
 
 def main() -> None:
@@ -83,7 +94,7 @@ def main() -> None:
             shoot("replay", 30.0, "replay", case)
             shoot("map", 36.0, "demo", "--cases", cases, keys="F3,O,G")
             shoot("settings", 36.0, "demo", "--cases", cases, keys="O,O,P")
-            shoot_start(Path.home() / "sln-guide" / "cases", Path("~/.config/sln-guide"))
+            shoot_start(Path(folder))
         finally:
             server.terminate()
             server.wait()
