@@ -246,10 +246,10 @@ class Analyser:
 
     def baseline(self) -> Baseline | None:
         """Return the last frame as a baseline; None if too little of it could be judged."""
-        log, usable = self._masks.log.copy(), self._masks.usable.copy()
-        if np.count_nonzero(usable) < _LEAST_BASELINE * usable.size:
+        m = self._masks
+        if np.count_nonzero(m.judge == 0) < _LEAST_BASELINE * m.judge.size:
             return None
-        return Baseline(_frozen(log), _frozen(usable))
+        return Baseline(_frozen(m.log.copy()), _frozen(m.usable.copy()))
 
     def _predict(self, baseline: Baseline | None, *, has_colour: bool) -> tuple[bool, bool]:
         """Fit what is known to NIR; return whether baseline and colour were used."""

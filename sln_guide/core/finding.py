@@ -69,6 +69,8 @@ _MISSHAPEN = -0.5
 """Something is there, but it is shaped like no node: uncertain."""
 _BEYOND_DOUBT = 2.0
 """Times the threshold."""
+_LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
+"""Roundness, share of the height over the line through, and usable share that tell a channel."""
 
 _KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN)
 _NODE, _CHANNEL, _INJECTION, _UNCERTAIN = range(4)
@@ -229,7 +231,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             worth = _worth_of(shape, size)
             if alone and local[r, c] + worth >= threshold:
                 if _spot_into(f, count, seen, r, c, size, shape, noise, unit):
-                    f.table[count, _KIND] = _NODE if worth >= _MISSHAPEN else _UNCERTAIN
+                    f.table[count, _KIND] = _kind_of(shape, worth, local[r, c], threshold)
                     f.table[count, _SIGNIFICANCE] = local[r, c] + worth
                     _raise_by(significance, f.table[count], max(worth, 0.0))
                     count += 1
@@ -299,24 +301,37 @@ def _survey(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     """Return how a peak stands in its surroundings, taken for a spot of one size.
 
     (height, which is log(1 + contrast), level around, isolation, depth of the lowest sector,
-    roundness, sectors seen, support).
+    roundness, sectors seen, support, share of the height over a line that goes through).
     """
     smooth = seen.pyramid.blurs[f.smooth_of[k]]
-    height, level, isolation, pit, sectors = stand_of(
+    height, level, isolation, pit, over, sectors = stand_of(
         f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
     )
     roundness = roundness_of(smooth, r, c, f.sigmas[k])
     support = support_at(seen.pyramid, f.support_of[k], r, c)
-    return height, level, isolation, pit, roundness, sectors, support
+    return height, level, isolation, pit, roundness, sectors, support, over
 
 
 @nb.njit(nogil=True, cache=True)
 def _worth_of(shape, size):  # type: ignore[no-untyped-def]
     """Return what a peak's shape is worth as evidence for a node [sigma]; below 0: against."""
-    _, _, isolation, pit, roundness, _, _ = shape
+    isolation, pit, roundness = shape[2:5]
     worth = _SHAPE_OFFSET + _PER_ISOLATION * isolation
     worth += _PER_ROUNDNESS * min(roundness, _ROUND) + _PER_PIT * min(max(pit, 0.0), _DEEP)
     return worth + (_FINEST if size == 0 else 0.0)
+
+
+@nb.njit(nogil=True, cache=True)
+def _kind_of(shape, worth, significance, threshold):  # type: ignore[no-untyped-def]
+    """Return what a peak that stands alone is taken for.
+
+    Where nothing hides it and texture cannot have bent it, what is long is a channel.
+    """
+    roundness, sectors, support, over = shape[4:]
+    clear = significance >= _BEYOND_DOUBT * threshold and sectors == _SECTORS and support > _WHOLE
+    if clear and (roundness < _LONG or over < _THROUGH):
+        return _CHANNEL
+    return _NODE if worth >= _MISSHAPEN else _UNCERTAIN
 
 
 @nb.njit(nogil=True, cache=True)
@@ -335,7 +350,7 @@ def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True, cache=True)
 def _stands_alone(shape):  # type: ignore[no-untyped-def]
     """Whether light falls off on every side that can be seen, and most sides can."""
-    _, _, isolation, _, _, sectors, support = shape
+    isolation, sectors, support = shape[2], shape[5], shape[6]
     if isolation < _ISOLATED:
         return False
     return sectors >= 6 or (sectors == 5 and support >= _CLEAR)

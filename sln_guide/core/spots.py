@@ -247,7 +247,8 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
     """Return how the peak (r, c) stands out of the annulus around it.
 
     (height over the median sector, that median, share of the height it keeps over the highest
-    sector, how far the lowest sector lies below the median as a share of the height, sectors that
+    sector, how far the lowest sector lies below the median as a share of the height, share of the
+    height it keeps over the brightest line that goes through: two opposite sectors; sectors that
     could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
     """
     survey_into(ring, seen, image, usable, float(r), float(c), 1.8 * sigma, 2.6 * sigma)
@@ -257,13 +258,19 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
             scratch[n] = ring[k]
             n += 1
     if n == 0:
-        return 0.0, float(image[r, c]), -1.0, 0.0, 0
+        return 0.0, float(image[r, c]), -1.0, 0.0, 1.0, 0
     level = np.median(scratch[:n])
     height = image[r, c] - level
     if height <= 0.0:
-        return height, level, -1.0, 0.0, n
+        return height, level, -1.0, 0.0, 1.0, n
     highest, lowest = np.max(scratch[:n]), np.min(scratch[:n])
-    return height, level, (image[r, c] - highest) / height, (level - lowest) / height, n
+    line = -np.inf
+    half = ring.shape[0] // 2
+    for k in range(half):
+        if seen[k] > 0.5 and seen[k + half] > 0.5:
+            line = max(line, min(ring[k], ring[k + half]))
+    over = (image[r, c] - max(line, lowest)) / height
+    return height, level, (image[r, c] - highest) / height, (level - lowest) / height, over, n
 
 
 @nb.njit(nogil=True, cache=True)
