@@ -24,7 +24,7 @@ def add_commands(verbs: Verbs) -> None:
     verb = verbs.add_parser("process", help="compute cases into tables and video, headless")
     verb.add_argument("source", type=Path, nargs="+", help="a case; several, or a folder of cases")
     verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--threshold", type=positive, metavar="SIGMA")
+    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA")
     verb.add_argument("--no-video", action="store_true")
     verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
     verb.add_argument(
@@ -34,7 +34,7 @@ def add_commands(verbs: Verbs) -> None:
 
     verb = verbs.add_parser("what-if", help="what other settings change: nodes gained, lost, moved")
     verb.add_argument("case", type=Path)
-    verb.add_argument("--threshold", type=positive, metavar="SIGMA")
+    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA")
     verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
     verb.set_defaults(run=show_difference)
 
@@ -45,7 +45,7 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("--begin", type=float, default=0.0, metavar="S", help="film and curves: from")
     verb.add_argument("--end", type=float, default=math.inf, metavar="S", help="and until")
     verb.add_argument("--at", type=float, action="append", metavar="S", help="a still at this time")
-    verb.add_argument("--threshold", type=positive, metavar="SIGMA", help="else as recorded")
+    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA", help="else as recorded")
     verb.set_defaults(run=export)
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
@@ -55,6 +55,14 @@ def add_commands(verbs: Verbs) -> None:
         "--replay", action="store_true", help="compute everything that was seen again, and compare"
     )
     verb.set_defaults(run=verify)
+
+
+def _threshold(text: str) -> float:
+    value = positive(text)
+    try:
+        return Settings(threshold_sigma=value).threshold_sigma
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def process(options: argparse.Namespace) -> int:
