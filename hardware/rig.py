@@ -24,6 +24,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 PreRollSeconds = Annotated[float, msgspec.Meta(ge=0, le=120)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
+Gain = Annotated[float, msgspec.Meta(gt=0, le=8)]
 
 SCHEMA = 1
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
@@ -58,6 +59,9 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Features saved by the pylon Viewer; relative to the rig file."""
     images: str | None = None
     """Folder of images fed to Basler's emulator, relative to the rig file; only emulated."""
+
+    white_balance: tuple[Gain, Gain, Gain] | None = None
+    """Factors for red, green and blue on the screen; raw data stays raw. None: as it comes."""
 
     def camera_settings(self) -> CameraSettings:
         """Return what to `Camera.apply`."""
@@ -153,6 +157,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     flat: str | None = None
     photon_transfer: str | None = None
     registration: str | None = None
+    white_balance: str | None = None
     check: str | None = None
     """Folder of the quality checks' history."""
 
@@ -190,6 +195,12 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Seconds kept in memory, so that Record saves what just happened; 0: none."""
     emulated: bool = False
     """True only for Basler's software emulator: asked for by name, SIMULATED on the screen."""
+
+    @property
+    def white_balance(self) -> tuple[float, float, float]:
+        """Factors for red, green and blue of the white picture; ones where nothing is known."""
+        found = None if self.white is None else self.white.white_balance
+        return found or (1.0, 1.0, 1.0)
 
     @property
     def simulated(self) -> bool:
@@ -319,6 +330,8 @@ def _check(rig: Rig, origin: str) -> None:
             )
         if role == "nir" and not spec.pixel_format.is_mono:
             refuse("nir.pixel_format", f"{spec.pixel_format} is not monochrome")
+        if role == "nir" and spec.white_balance is not None:
+            refuse("nir.white_balance", "belongs to the white camera")
         if role == "white" and spec.pixel_format.is_mono:
             refuse("white.pixel_format", f"{spec.pixel_format} has no colour")
     if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:

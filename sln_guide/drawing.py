@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.core.colour import full_scale
-from sln_guide.core.draw import Drawer
+from sln_guide.core.draw import NEUTRAL, Drawer, Gains
 from sln_guide.core.motion import luminance_small, shift_between
 from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
@@ -22,11 +22,20 @@ THUMBNAIL_WIDTH_PX = 320
 
 
 class Drawing:
-    """Draws for one window (or file); used by one thread. Remembers the last frames."""
+    """Draws for one window (or file); used by one thread. Remembers the last frames.
 
-    def __init__(self, registration: Registration, *, thumbnails: bool = True) -> None:
+    ``white_balance``: factors for red, green and blue of the white picture.
+    """
+
+    def __init__(
+        self,
+        registration: Registration,
+        *,
+        white_balance: Gains = NEUTRAL,
+        thumbnails: bool = True,
+    ) -> None:
         self._registration = registration
-        self._drawer = Drawer()
+        self._drawer = Drawer(white_balance)
         self._thumbnails = thumbnails
         self._number = 0
         self._white: Frame | None = None

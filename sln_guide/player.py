@@ -29,7 +29,7 @@ class Player:
         self._pairs = pairs
         self._times_ns = case.times_ns(Role.NIR)
         self._setup = setup_of(case)
-        self._drawing = Drawing(self._setup.registration)
+        self._drawing = Drawing(self._setup.registration, white_balance=case.rig.white_balance)
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
         self._next = 0
         self._state = pipeline.initial_state(self._setup)

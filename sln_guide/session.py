@@ -317,7 +317,7 @@ class LiveSession:
         setup = pipeline.Setup.from_rig(self._rig, dark=self._dark, flat=self._flat)
         state = pipeline.initial_state(setup)
         pairing = Pairing()
-        drawing = Drawing(setup.registration)
+        drawing = Drawing(setup.registration, white_balance=self._rig.white_balance)
         exposing = self._exposing()
         guidance: Guidance | None = None
         retry_ns, good_steps = 0, 0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.rig import CameraSpec, Rig
+from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError
@@ -122,12 +123,26 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "registration")
+    if rig.white is not None and named.white_balance is not None:
+        try:
+            rig = _balanced(rig, rig.white, named.white_balance, moment)
+        except CalibrationFileError as error:
+            problems.append(str(error))
+            rig = _without(rig, "white_balance")
     return Applied(rig, dark, flat, tuple(problems), last_check(rig, moment))
 
 
 def _without(rig: Rig, name: str) -> Rig:
     changed = msgspec.structs.replace(rig.calibration, **{name: None})
     return msgspec.structs.replace(rig, calibration=changed)
+
+
+def _balanced(rig: Rig, white: CameraSpec, named: str, now: datetime) -> Rig:
+    found = WhiteBalance.load(Path(named))
+    _refuse(named, found.binding, "white", white, exposure=False, gain=False, layout=False)
+    _refuse_old(named, found.made_at, found.valid_days, now)
+    white = msgspec.structs.replace(white, white_balance=found.factors)
+    return msgspec.structs.replace(rig, white=white)
 
 
 def _registered(rig: Rig, path: Path, now: datetime) -> Rig:

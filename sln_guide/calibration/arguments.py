@@ -8,7 +8,7 @@ from pathlib import Path
 from hardware.rig import shipped_rigs
 from sln_guide.terminal import positive
 
-WHAT = ("dark", "flat", "ptc", "board", "target", "register", "spot", "all")
+WHAT = ("dark", "flat", "ptc", "board", "target", "register", "balance", "spot", "all")
 SPELLINGS = ("photon-transfer", "registration")
 
 

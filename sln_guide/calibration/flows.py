@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,8 +21,11 @@ from hardware.rig import CameraSpec, Rig
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.errors import CaptureError
 from sln_guide.calibration.frames import Progress, Stack, grabbing, no_progress, take
+from sln_guide.calibration.paper import Drawing
+from sln_guide.calibration.watched import WatchedCamera
 
-Key = Literal["dark", "flat", "photon_transfer", "registration", "check"]
+Key = Literal["dark", "flat", "photon_transfer", "registration", "white_balance", "check"]
+RoleName = Literal["nir", "white"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,8 @@ class Step:
 class Outcome:
     """What a flow came to.
 
-    ``key`` and ``path`` belong into the rig's ``[calibration]``; ``reports`` are for people.
+    ``key`` and ``path`` belong into the rig's ``[calibration]``; ``reports`` are files for people,
+    ``pages`` what is in them.
     """
 
     key: Key
@@ -49,6 +53,7 @@ class Outcome:
     lines: tuple[str, ...]
     good: bool = True
     reports: tuple[Path, ...] = ()
+    pages: tuple[Drawing, ...] = ()
 
 
 class Flow(ABC):
@@ -105,26 +110,29 @@ class Flow(ABC):
         return ()
 
 
-def simulate_operator(flow: Flow) -> bool:
-    """Lay what the current step asks for under simulated cameras; False: a person must do it."""
-    step = flow.current
-    cameras = flow.cameras()
-    if step is None or not cameras:
+def lay(step: Step, cameras: Sequence[Camera]) -> bool:
+    """Lay what a step asks for under simulated cameras; False: a person must do it."""
+    inner = [c.inner if isinstance(c, WatchedCamera) else c for c in cameras]
+    benches = [c.bench for c in inner if isinstance(c, BenchCamera)]
+    if not inner or len(benches) < len(inner):
         return False
-    if not all(isinstance(camera, BenchCamera) for camera in cameras):
-        return False
-    for camera in cameras:
-        if isinstance(camera, BenchCamera) and step.bench is not None:
-            camera.bench.show(step.bench)
+    if step.bench is not None:
+        for bench in benches:
+            bench.show(step.bench)
     return True
 
 
-def spec_of(rig: Rig, role: Literal["nir", "white"]) -> CameraSpec:
+def spec_of(rig: Rig, role: RoleName) -> CameraSpec:
     """Return a role of the rig. Raises CaptureError if it has none."""
     spec: CameraSpec | None = getattr(rig, role)
     if spec is None:
         raise CaptureError(f"rig {rig.name} has no {role} camera: add a [{role}] table")
     return spec
+
+
+def free_running(spec: CameraSpec) -> CameraSettings:
+    """Return the rig's settings without its trigger: a camera taken alone would wait for ever."""
+    return replace(spec.camera_settings(), trigger="free-run")
 
 
 def take_at(
@@ -138,7 +146,7 @@ def take_at(
     reject: bool = True,
 ) -> Stack:
     """Open the camera with the rig's settings at another exposure, take frames, close it."""
-    wanted = replace(spec.camera_settings(), exposure_us=exposure_us, trigger="free-run")
+    wanted = replace(free_running(spec), exposure_us=exposure_us)
     if wanted.frame_rate_hz is not None:
         rate = min(wanted.frame_rate_hz, 0.95e6 / exposure_us)
         wanted = replace(wanted, frame_rate_hz=rate)
@@ -146,7 +154,7 @@ def take_at(
         return take(camera, count, applied, progress=progress, stop=stop, reject=reject)
 
 
-def bound(camera: Camera, role: Literal["nir", "white"], settings: CameraSettings) -> Binding:
+def bound(camera: Camera, role: RoleName, settings: CameraSettings) -> Binding:
     """Return the binding of a camera as it was set."""
     return Binding.of(camera.camera_id, role, settings)
 

@@ -92,14 +92,14 @@ def white_balance(frame: Frame, dark_counts: float = 0.0) -> tuple[float, float,
     if float((part >= top).mean()) > 0.005:
         raise CaptureError("the grey card is saturated: shorten the exposure or dim the light")
     if part.ndim == 3:
-        levels = {c: float(np.median(part[..., k])) for k, c in enumerate("RGB")}
+        levels = {c: _level(part[..., k]) for k, c in enumerate("RGB")}
     else:
         pattern = frame.pixel_format.bayer_pattern
         below = {"RG": "GB", "GB": "RG", "GR": "BG", "BG": "GR"}[pattern]
         cells: dict[str, list[float]] = {}
         for y, colours in enumerate((pattern, below)):
             for x, colour in enumerate(colours):
-                cells.setdefault(colour, []).append(float(np.median(part[y::2, x::2])))
+                cells.setdefault(colour, []).append(_level(part[y::2, x::2]))
         levels = {colour: float(np.mean(values)) for colour, values in cells.items()}
     light = {colour: level - dark_counts for colour, level in levels.items()}
     if min(light.values()) < LEAST_LEVEL_SHARE * top:
@@ -110,3 +110,10 @@ def white_balance(frame: Frame, dark_counts: float = 0.0) -> tuple[float, float,
     if max(factors) > LARGEST_FACTOR:
         raise CaptureError("that is no grey card: one colour is missing from its light")
     return factors[0], factors[1], factors[2]
+
+
+def _level(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
+    """Return the mean without the outer tenths; a median of counts would be a whole number."""
+    ordered = np.sort(samples, axis=None)
+    out = len(ordered) // 10
+    return float(ordered[out : len(ordered) - out].mean())

@@ -15,11 +15,21 @@ from hardware.frame import Frame
 from hardware.opencv import cv2
 from hardware.rig import Rig
 from sln_guide.calibration.applied import Applied
+from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.board import Board, View, find_board
 from sln_guide.calibration.check import measure, stream_figures
 from sln_guide.calibration.errors import CalibrationError, CaptureError
-from sln_guide.calibration.flows import Flow, Outcome, Step, bound, spec_of
+from sln_guide.calibration.flows import (
+    Flow,
+    Outcome,
+    RoleName,
+    Step,
+    bound,
+    free_running,
+    spec_of,
+)
+from sln_guide.calibration.focus import white_balance
 from sln_guide.calibration.frames import Interrupted, Progress, grabbing, next_frame
 from sln_guide.calibration.history import CheckRecord, append, read
 from sln_guide.calibration.probes import check_filters, probe_named
@@ -33,11 +43,13 @@ from sln_guide.calibration.report import (
     check_pages,
     registration_lines,
     registration_page,
+    text_page,
     write_report,
 )
 from sln_guide.calibration.target import Target
 
 CHECK_FRAMES = 24
+BALANCE_FRAMES = 5
 _POSES = (
     (0.0, 0.0, 1.0, "flat, square to the lens, at the working distance"),
     (24.0, 0.0, 1.0, "tilted by a quarter of a right angle, far edge up"),
@@ -117,12 +129,13 @@ class RegisterFlow(Flow):
         """
         pairs: list[View] = []
         frames: list[Frame] = []
-        for k, (role, camera) in enumerate((("nir", self._nir), ("white", self._white))):
-            spec = spec_of(self._rig, role)  # type: ignore[arg-type]
-            with grabbing(camera, spec.camera_settings()) as applied:
+        roles: tuple[tuple[RoleName, Camera], ...] = (("nir", self._nir), ("white", self._white))
+        for k, (role, camera) in enumerate(roles):
+            spec = spec_of(self._rig, role)
+            with grabbing(camera, free_running(spec)) as applied:
                 for _ in range(2):
                     frame = next_frame(camera, stop)
-            self._bindings[role] = bound(camera, role, applied)  # type: ignore[arg-type]
+            self._bindings[role] = bound(camera, role, applied)
             try:
                 pairs.append(find_board(frame, self._board))
             except CaptureError as error:
@@ -147,8 +160,10 @@ class RegisterFlow(Flow):
         )
         path = self._folder / "registration.npz"
         found.save(path)
-        reports = write_report(path, [registration_page(found)], "Registration")
-        return Outcome("registration", path, tuple(registration_lines(found)), reports=reports)
+        page = registration_page(found)
+        reports = write_report(path, [page], "Registration")
+        lines = tuple(registration_lines(found))
+        return Outcome("registration", path, lines, reports=reports, pages=(page,))
 
 
 class SpotFlow(Flow):
@@ -192,6 +207,57 @@ class SpotFlow(Flow):
             f"degrees; worst {spot.worst_px:.2f} px"
         )
         return Outcome("registration", self._path, (told,), good=spot.good)
+
+
+class WhiteBalanceFlow(Flow):
+    """Finds the factors that make a grey card grey in the white camera's picture."""
+
+    title = "White balance"
+
+    def __init__(self, rig: Rig, white: Camera, folder: Path, *, now: datetime) -> None:
+        told = (
+            "Hold a grey card, or clean white paper, so that it fills the middle of the white "
+            "camera's picture, under the light of the operation."
+        )
+        super().__init__((Step("grey card", told, Plane()),))
+        self._spec = spec_of(rig, "white")
+        self._white, self._folder, self._now = white, folder, now
+        self._found: WhiteBalance | None = None
+
+    def cameras(self) -> tuple[Camera, ...]:
+        """Return the white camera."""
+        return (self._white,)
+
+    def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
+        factors = []
+        with grabbing(self._white, free_running(self._spec)) as applied:
+            next_frame(self._white, stop)
+            for n in range(BALANCE_FRAMES):
+                frame = next_frame(self._white, stop)
+                factors.append(white_balance(frame, applied.black_level or 0.0))
+                progress(n + 1, BALANCE_FRAMES)
+        red, green, blue = (float(v) for v in np.median(factors, axis=0))
+        self._found = WhiteBalance(
+            binding=bound(self._white, "white", applied),
+            made_at=self._now,
+            factors=(red, green, blue),
+        )
+        return self._line(self._found)
+
+    def _line(self, found: WhiteBalance) -> str:
+        red, green, blue = found.factors
+        return f"red x {red:.2f}, green x {green:.2f}, blue x {blue:.2f}"
+
+    def finish(self) -> Outcome:
+        """Save the factors."""
+        found = self._found
+        assert found is not None
+        path = self._folder / "white-balance.npz"
+        found.save(path)
+        lines = (self._line(found), f"good for {found.valid_days:g} days, under this light")
+        page = text_page(f"White balance of camera {self._white.camera_id}", self._now, lines)
+        reports = write_report(path, [page], "White balance")
+        return Outcome("white_balance", path, lines, reports=reports, pages=(page,))
 
 
 class CheckFlow(Flow):
@@ -242,9 +308,10 @@ class CheckFlow(Flow):
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         taken: dict[str, list[Frame]] = {}
         rig = self._applied.rig
-        for k, (role, camera) in enumerate(self._cameras.items()):
-            spec = spec_of(rig, role)  # type: ignore[arg-type]
-            with grabbing(camera, spec.camera_settings()):
+        roles: tuple[RoleName, ...] = ("nir", "white")
+        for k, role in enumerate(role for role in roles if role in self._cameras):
+            camera = self._cameras[role]
+            with grabbing(camera, free_running(spec_of(rig, role))):
                 next_frame(camera, stop)
                 taken[role] = []
                 for n in range(self._frames):
@@ -278,14 +345,17 @@ class CheckFlow(Flow):
         earlier, damaged = read(self._folder)
         append(self._folder, record)
         name = f"check-{record.made_at:%Y%m%d-%H%M%S}.pdf"
-        reports = write_report(self._folder / name, check_pages(record, earlier), "Quality check")
+        pages = tuple(check_pages(record, earlier))
+        reports = write_report(self._folder / name, pages, "Quality check")
         marks = {True: "ok  ", False: "BAD ", None: "?   "}
         lines = [f"{marks[f.good]}{f.text()}" for f in record.figures]
         lines += [f"BAD {problem}" for problem in self._applied.problems]
         lines += _filter_lines(self._applied.rig)
         if damaged:
             lines.append(f"?   {damaged} damaged lines in the history were passed over")
-        return Outcome("check", self._folder, tuple(lines), good=record.good, reports=reports)
+        return Outcome(
+            "check", self._folder, tuple(lines), good=record.good, reports=reports, pages=pages
+        )
 
 
 def _filter_lines(rig: Rig) -> list[str]:

@@ -101,7 +101,7 @@ class DarkFlow(Flow):
         lines = dark_lines(self._map)
         page = text_page(f"Dark map of camera {self._camera.camera_id}", self._now, lines)
         reports = write_report(path, [page], "Dark map")
-        return Outcome("dark", path, tuple(lines), reports=reports)
+        return Outcome("dark", path, tuple(lines), reports=reports, pages=(page,))
 
 
 def dark_lines(found: DarkMap) -> list[str]:
@@ -168,7 +168,8 @@ class FlatFlow(Flow):
         self._map.save(path)
         lines = self._lines()
         page = text_page(f"Flat map of camera {self._camera.camera_id}", self._now, lines)
-        return Outcome("flat", path, tuple(lines), reports=write_report(path, [page], "Flat map"))
+        reports = write_report(path, [page], "Flat map")
+        return Outcome("flat", path, tuple(lines), reports=reports, pages=(page,))
 
 
 class PhotonTransferFlow(Flow):
@@ -258,7 +259,7 @@ class PhotonTransferFlow(Flow):
         assert self._found is not None
         path = self._folder / "nir-photon-transfer.npz"
         self._found.save(path)
-        reports = write_report(path, [photon_transfer_page(self._found)], "Photon transfer")
-        return Outcome(
-            "photon_transfer", path, tuple(photon_transfer_lines(self._found)), reports=reports
-        )
+        page = photon_transfer_page(self._found)
+        reports = write_report(path, [page], "Photon transfer")
+        lines = tuple(photon_transfer_lines(self._found))
+        return Outcome("photon_transfer", path, lines, reports=reports, pages=(page,))

@@ -48,7 +48,9 @@ class Composer:
         self._views = _VIEWS[layout]
         if registration.kind == "none" and View.MERGED in self._views:
             self._views = _VIEWS[Layout.SIDE_BY_SIDE]
-        self._drawing = Drawing(registration, thumbnails=False)
+        self._drawing = Drawing(
+            registration, white_balance=case.rig.white_balance, thumbnails=False
+        )
         self._renderer = Renderer()
         self._look = Look(
             mm_per_px=case.rig.optics.mm_per_px,

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +20,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from hardware.frame import Frame
-from sln_guide.core.draw import draw_nir_into, draw_white_into, nir_window
+from sln_guide.core.draw import NEUTRAL, Gains, draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
@@ -102,10 +103,10 @@ def run(
         source.close()
 
 
-def draw_white(white: Frame) -> NDArray[np.uint32]:
+def draw_white(white: Frame, white_balance: Gains = NEUTRAL) -> NDArray[np.uint32]:
     """Return a new picture of ``white`` alone, (H, W) uint32 0xffRRGGBB."""
     out = np.empty((white.height, white.width), dtype=np.uint32)
-    draw_white_into(out, white)
+    draw_white_into(out, white, white_balance)
     return out
 
 
@@ -128,7 +129,11 @@ def _show(
     place: Place,
 ) -> int:
     window = OperatorWindow(
-        source, draw_white, draw_nir, snapshot_folder=snapshot_folder, place=place
+        source,
+        partial(draw_white, white_balance=source.rig.white_balance),
+        draw_nir,
+        snapshot_folder=snapshot_folder,
+        place=place,
     )
     window.closed.connect(app.quit)
     unsaved: list[Path] = []

@@ -11,14 +11,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from hardware.bench import WHITE_TINT
 from hardware.cameras import cameras_for
 from hardware.rig import Rig, load_rig
 from sln_guide import cli
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.binding import utc_now
+from sln_guide.calibration.frames import grabbing
 from sln_guide.calibration.history import FILE, read
 from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
+from sln_guide.drawing import Drawing
+from sln_guide.guidance import Settings
 from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
@@ -204,6 +208,23 @@ def test_refusals_are_one_line_and_say_what_to_do(
     assert "nobody can answer here" in told
     assert len(told.strip().splitlines()) == 3
     assert not os.path.exists(out)
+
+
+def test_white_balance_reaches_the_picture(sitting: Path) -> None:
+    rig = apply_calibrations(load_rig(sitting)).rig
+    red, green, blue = rig.white_balance
+    assert red == pytest.approx(1 / WHITE_TINT["R"], rel=0.02)
+    assert green == 1.0
+    assert blue == pytest.approx(1 / WHITE_TINT["B"], rel=0.02)
+    camera = cameras_for(rig)["white"]
+    assert rig.white is not None
+    with grabbing(camera, rig.white.camera_settings()):
+        frame = camera.read(1.0)
+    drawing = Drawing(rig.registration, white_balance=rig.white_balance)
+    picture = drawing.picture(None, frame, None, Settings())
+    assert picture is not None
+    colours = [float(np.mean(picture.rgb32 >> shift & 255)) for shift in (16, 8, 0)]
+    assert max(colours) < 1.08 * min(colours)  # the pedestal is multiplied too
 
 
 def test_the_pages_to_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
