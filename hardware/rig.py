@@ -195,6 +195,14 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Seconds kept in memory, so that Record saves what just happened; 0: none."""
     emulated: bool = False
     """True only for Basler's software emulator: asked for by name, SIMULATED on the screen."""
+    unchecked: str | None = None
+    """Why nothing vouches for calibrated units, in one line with what to do; None: something does.
+    Found out when the rig is used and recorded with a case; never in a rig file."""
+
+    @property
+    def vouched_mm_per_px(self) -> float | None:
+        """Scale of the NIR image, where a figure in mm may be told; None: in px only."""
+        return None if self.unchecked is not None else self.optics.mm_per_px
 
     @property
     def white_balance(self) -> tuple[float, float, float]:
@@ -297,6 +305,8 @@ def _check(rig: Rig, origin: str) -> None:
             refuse(key, f"{value} is not a number one can use")
     if not rig.name.strip():
         refuse("name", "is empty")
+    if rig.unchecked is not None:
+        refuse("unchecked", "is found out when the rig is used: take it out")
     for role in ("nir", "white"):
         spec: CameraSpec | None = getattr(rig, role)
         if spec is None:

@@ -116,7 +116,7 @@ def live(options: argparse.Namespace) -> int:
             f"rig {rig.name}: key 'light.gated': live does not take dark frames off lit ones yet; "
             "use steady excitation and take the key out"
         )
-    for problem in applied.problems:
+    for problem in dict.fromkeys((*applied.problems, *filter(None, (rig.unchecked,)))):
         print(f"not calibrated: {problem}", file=sys.stderr)
     if rig.simulated:
         print(f"SIMULATED: rig '{rig.name}' shows no real camera.")

@@ -81,11 +81,12 @@ class Detection:
         Centre in white px; None without registration.
     area_px, area_mm2, spot_width_mm
         Of the half-maximum contour. Light scatters: it is not the node's size. The ``mm`` ones
-        are None where the scale is unknown.
+        are None where the scale is unknown, or nothing vouches for it (`UNCALIBRATED`).
     spot_width_px
         Diameter of the circle of the same area, NIR px.
     signal
-        Peak added signal above local background [counts/(ms*gain)].
+        Peak added signal above local background [counts/(ms*gain)]; with `UNCALIBRATED` among the
+        flags it may be compared within its case only.
     sbr, cnr
         See `sln_guide.core`; ``sbr`` is a lower bound when ``saturated_fraction`` > 0.
     significance
@@ -140,6 +141,9 @@ class ColourMap(StrEnum):
     CYAN = "cyan"
     MAGENTA = "magenta"
 
+
+UNCALIBRATED = "not calibrated"
+"""Flag of guidance, and of each detection in it, whose figures may carry no calibrated units."""
 
 MOST_EXCLUSION_POINTS = 64
 

@@ -14,7 +14,7 @@ from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, excluded, followed
-from sln_guide.guidance import Guidance, Pair, Settings
+from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
 BASELINE_WITHIN_NS = 2_000_000_000
@@ -28,7 +28,8 @@ class Setup:
     """What a pipeline must know of the rig.
 
     ``dark`` (H, W) counts, None: the rig's offset; ``flat`` (H, W) relative sensitivity. NaN in
-    either marks a bad pixel, which is taken from its neighbours.
+    either marks a bad pixel, which is taken from its neighbours. ``vouched``: whether figures may
+    carry calibrated units.
     """
 
     optics: Optics
@@ -36,6 +37,7 @@ class Setup:
     registration: Registration
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
+    vouched: bool = True
 
     @classmethod
     def from_rig(
@@ -46,7 +48,8 @@ class Setup:
         flat: NDArray[np.float32] | None = None,
     ) -> Setup:
         """Take what matters from ``rig``."""
-        return cls(rig.optics, rig.sensor, rig.registration, dark, flat)
+        vouched = rig.unchecked is None
+        return cls(rig.optics, rig.sensor, rig.registration, dark, flat, vouched)
 
     def field(self, nir: Frame) -> Field:
         """Describe the geometry and sensor of frames like ``nir`` to the core."""
@@ -199,6 +202,9 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         ),
         registration=setup.registration,
     )
+    if not setup.vouched:
+        detections = tuple(_without_units(d) for d in detections)
+        flags.append(UNCALIBRATED)
     full_scale = _follow(state, analysis.scene_full_scale, nir.mid_exposure_ns)
     ended = time.perf_counter_ns()
 
@@ -244,6 +250,13 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         baseline_ns,
     )
     return after, guidance
+
+
+def _without_units(detection: Detection) -> Detection:
+    """Take off what only a calibrated rig may claim."""
+    return replace(
+        detection, area_mm2=None, spot_width_mm=None, flags=(*detection.flags, UNCALIBRATED)
+    )
 
 
 def _baseline_after(

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.opencv import cv2
-from sln_guide.guidance import Guidance, NirStyle, OverlayStyle, Settings, View
+from sln_guide.guidance import UNCALIBRATED, Guidance, NirStyle, OverlayStyle, Settings, View
 
 SIGNIFICANCE_FULL = 15.0
 """Significance drawn in the brightest colour [sigma]: fixed, so that the slider moves no colour."""
 SIGNAL_UNIT = "counts/(ms·gain)"
+UNCALIBRATED_UNIT = "signal, not calibrated"
 SIGNIFICANCE_UNIT = "significance σ"
 UNKNOWN = 0xFF38414A
 """Where the map knows nothing: a grey that is none of its colours."""
@@ -51,13 +52,18 @@ def legend_of(guidance: Guidance, settings: Settings, view: View) -> Legend | No
     """Return what the colours of a view mean; None where it has none."""
     if view is View.NIR and settings.nir_style is NirStyle.MAP:
         top = map_scale(guidance, settings)
-        return Legend(SIGNAL_UNIT, top, map_table()) if math.isfinite(top) else None
+        return Legend(signal_unit(guidance), top, map_table()) if math.isfinite(top) else None
     if view is not View.MERGED or settings.overlay_style is OverlayStyle.CONTOUR:
         return None
     table = colour_table(settings.colour_map)
     if settings.overlay_style is OverlayStyle.SIGNIFICANCE:
         return Legend(SIGNIFICANCE_UNIT, SIGNIFICANCE_FULL, table)
-    return Legend(SIGNAL_UNIT, full_scale(guidance, settings), table)
+    return Legend(signal_unit(guidance), full_scale(guidance, settings), table)
+
+
+def signal_unit(guidance: Guidance) -> str:
+    """Return what a signal's figures are in: a unit only where something vouches for it."""
+    return UNCALIBRATED_UNIT if UNCALIBRATED in guidance.flags else SIGNAL_UNIT
 
 
 def map_scale(guidance: Guidance, settings: Settings) -> float:

@@ -6,6 +6,7 @@ name, with what to do. The video never waits for a calibration; only units do.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +16,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.rig import CameraSpec, Rig
+from hardware.rig import Calibration, CameraSpec, Optics, Rig
 from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.calibration.flat import FlatMap
-from sln_guide.calibration.history import last_check
+from sln_guide.calibration.history import CheckRecord, last_check
 from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
 
@@ -34,27 +35,25 @@ class Applied:
     ----------
     rig
         The rig with measured sensor figures, registration and scale in place of declared ones; it
-        names no file that was refused, so applying again changes nothing more.
+        names no file that was refused, so applying again changes nothing more. ``rig.unchecked``
+        says why its figures may carry no calibrated units.
     dark
         (H, W) float32 counts at the rig's exposure, NaN where a pixel is bad; None: not usable.
     flat
         (H, W) float32 relative sensitivity, NaN where a pixel is bad; None: not usable.
     problems
         What was left out, a line each: file, reason, what to do.
-    unchecked
-        Why no quality check vouches for the rig today; None: one passed.
     """
 
     rig: Rig
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     problems: tuple[str, ...] = ()
-    unchecked: str | None = "no quality check: run `sln-guide check`"
 
     @property
     def calibrated(self) -> bool:
         """Whether figures may carry calibrated units: nothing left out, and checked."""
-        return self.unchecked is None and not self.problems
+        return self.rig.unchecked is None
 
 
 def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
@@ -68,6 +67,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     moment = now or utc_now()
     named = rig.calibration
     problems: list[str] = []
+    made: list[datetime] = []
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     spec = rig.nir
@@ -77,6 +77,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             fields = dark_map.fields
             _refuse(named.dark, fields.binding, "nir", spec, exposure=True)
             _refuse_old(named.dark, fields.made_at, fields.valid_days, moment)
+            made.append(fields.made_at)
             dark = dark_map.at(spec.exposure_us)
             dark[dark_map.bad] = np.nan
             rig = msgspec.structs.replace(
@@ -94,6 +95,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             flat_map = FlatMap.load(Path(named.flat))
             _refuse(named.flat, flat_map.fields.binding, "nir", spec, exposure=False, gain=False)
             _refuse_old(named.flat, flat_map.fields.made_at, flat_map.fields.valid_days, moment)
+            made.append(flat_map.fields.made_at)
             flat = flat_map.sensitivity.copy()
             flat[flat_map.bad] = np.nan
         except CalibrationFileError as error:
@@ -104,6 +106,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             curve = PhotonTransfer.load(Path(named.photon_transfer))
             _refuse(named.photon_transfer, curve.binding, "nir", spec, exposure=False, gain=False)
             _refuse_old(named.photon_transfer, curve.made_at, curve.valid_days, moment)
+            made.append(curve.made_at)
             # measured at the binding's gain; a rig's sensor figures are of 0 dB
             gain = 10.0 ** (curve.binding.gain_db / 20.0)
             rig = msgspec.structs.replace(
@@ -119,17 +122,74 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             rig = _without(rig, "photon_transfer")
     if named.registration is not None:
         try:
-            rig = _registered(rig, Path(named.registration), moment)
+            rig, made_at = _registered(rig, Path(named.registration), moment)
+            made.append(made_at)
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "registration")
+    # the colours of white light carry no unit: a balance that is refused spoils none
+    unchecked = rig.unchecked or _unchecked(rig, named, problems, made, moment)
     if rig.white is not None and named.white_balance is not None:
         try:
             rig = _balanced(rig, rig.white, named.white_balance, moment)
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "white_balance")
-    return Applied(rig, dark, flat, tuple(problems), last_check(rig, moment))
+    rig = msgspec.structs.replace(rig, unchecked=unchecked)
+    return Applied(rig, dark, flat, tuple(problems))
+
+
+def _unchecked(
+    rig: Rig, named: Calibration, problems: list[str], made: list[datetime], now: datetime
+) -> str | None:
+    """Say why calibrated units may not be told; None: they may.
+
+    A simulation that names no calibration is what its figures say it is, and says SIMULATED.
+    """
+    if problems:
+        return problems[0]
+    if rig.simulated and named == Calibration():
+        return None
+    checked = last_check(rig, now)
+    if isinstance(checked, str):
+        return checked
+    why = _not_of(checked, rig)
+    if why is None and any(moment > checked.made_at for moment in made):
+        why = "it is older than a calibration in use"
+    if why is None:
+        return None
+    return f"{named.check}: the last quality check does not hold: {why}; run `sln-guide check`"
+
+
+def _not_of(checked: CheckRecord, rig: Rig) -> str | None:
+    """Say in what the rig is another one than was checked; None: it is the same."""
+    if not checked.bindings or checked.optics is None:
+        return "nothing says with what settings it was made"
+    by_role: dict[str, Binding] = {binding.role: binding for binding in checked.bindings}
+    for role, spec in (("nir", rig.nir), ("white", rig.white)):
+        binding = by_role.get(role)
+        if (spec is None) != (binding is None):
+            return f"the rig's {role} camera came or went since"
+        if spec is not None and binding is not None:
+            why = _mismatch(binding, "white" if role == "white" else "nir", spec, exposure=True)
+            if why is not None:
+                return why
+    if not _alike(checked.optics, rig.optics):
+        return "the rig's optics have changed since"
+    # what a file says is computed anew, and its last digits differ from machine to machine
+    if rig.calibration.registration is None and checked.registration != rig.registration:
+        return "the rig's registration has changed since"
+    return None
+
+
+def _alike(a: Optics, b: Optics) -> bool:
+    if (a.mm_per_px is None) != (b.mm_per_px is None):
+        return False
+    return math.isclose(a.mm_per_px or 0.0, b.mm_per_px or 0.0, rel_tol=1e-6) and (
+        a.layout,
+        a.baseline_mm,
+        a.working_distance_mm,
+    ) == (b.layout, b.baseline_mm, b.working_distance_mm)
 
 
 def _without(rig: Rig, name: str) -> Rig:
@@ -145,7 +205,8 @@ def _balanced(rig: Rig, white: CameraSpec, named: str, now: datetime) -> Rig:
     return msgspec.structs.replace(rig, white=white)
 
 
-def _registered(rig: Rig, path: Path, now: datetime) -> Rig:
+def _registered(rig: Rig, path: Path, now: datetime) -> tuple[Rig, datetime]:
+    """Return the rig as registered, and when it was."""
     found = RigRegistration.load(path)
     fields = found.fields
     sides: tuple[tuple[Literal["nir", "white"], Binding, CameraSpec | None], ...] = (
@@ -170,7 +231,8 @@ def _registered(rig: Rig, path: Path, now: datetime) -> Rig:
     optics = msgspec.structs.replace(rig.optics, mm_per_px=plane.mm_per_px)
     relief = msgspec.structs.replace(fields, optics=optics)
     registration = RigRegistration(relief, found.error_px).registration(working)
-    return msgspec.structs.replace(rig, registration=registration, optics=optics)
+    registered = msgspec.structs.replace(rig, registration=registration, optics=optics)
+    return registered, fields.made_at
 
 
 def _refuse(
@@ -184,6 +246,21 @@ def _refuse(
     layout: bool = True,
 ) -> None:
     """Raise if a calibration is not of the camera that the rig describes."""
+    why = _mismatch(binding, role, spec, exposure=exposure, gain=gain, layout=layout)
+    if why is not None:
+        raise CalibrationFileError(f"{path}: {why}; calibrate this rig, or name its own file")
+
+
+def _mismatch(
+    binding: Binding,
+    role: Literal["nir", "white"],
+    spec: CameraSpec,
+    *,
+    exposure: bool,
+    gain: bool = True,
+    layout: bool = True,
+) -> str | None:
+    """Say in what a camera is another one, or set in another way, than what was measured."""
     why: str | None = None
     camera = binding.camera_id
     if binding.role != role:
@@ -204,8 +281,7 @@ def _refuse(
     low, high = binding.exposure_us
     if why is None and exposure and not low * 0.999 <= spec.exposure_us <= high * 1.001:
         why = f"made for exposures of {low:g} to {high:g} us, the rig has {spec.exposure_us:g} us"
-    if why is not None:
-        raise CalibrationFileError(f"{path}: {why}; calibrate this rig, or name its own file")
+    return why
 
 
 def _refuse_old(path: str, made_at: datetime, valid_days: float, now: datetime) -> None:

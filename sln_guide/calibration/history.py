@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from hardware.rig import Rig
-from sln_guide.calibration.binding import Finite, expired
+from hardware.rig import Optics, Registration, Rig
+from sln_guide.calibration.binding import Binding, Finite, expired
 from sln_guide.calibration.errors import CalibrationFileError
 
 FILE = "history.jsonl"
@@ -37,13 +37,19 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One check of one rig."""
+    """One check of one rig, and what it holds for: cameras as they were set, optics, registration.
+
+    Without ``bindings`` it was made before checks were bound, and vouches for nothing.
+    """
 
     made_at: datetime
     rig: str
     cameras: tuple[str, ...]
     figures: tuple[Figure, ...]
     good: bool
+    bindings: tuple[Binding, ...] = ()
+    optics: Optics | None = None
+    registration: Registration | None = None
 
 
 def append(folder: Path, record: CheckRecord) -> None:
@@ -88,8 +94,8 @@ def read(folder: Path) -> tuple[tuple[CheckRecord, ...], int]:
     return tuple(sorted(records, key=lambda r: r.made_at)), damaged
 
 
-def last_check(rig: Rig, now: datetime) -> str | None:
-    """Say why no check vouches for this rig now; None: the last one passed and is of today."""
+def last_check(rig: Rig, now: datetime) -> CheckRecord | str:
+    """Return the rig's last check if it passed and is of today, else why none vouches for it."""
     if rig.calibration.check is None:
         return "no quality check: run `sln-guide check`"
     folder = Path(rig.calibration.check)
@@ -107,7 +113,7 @@ def last_check(rig: Rig, now: datetime) -> str | None:
     if not last.good:
         failed = ", ".join(f.name for f in last.figures if f.good is False)
         return f"{folder}: the last quality check failed ({failed}); mend it, check again"
-    return None
+    return last
 
 
 def _ends_whole(path: Path) -> bool:

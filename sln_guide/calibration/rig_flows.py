@@ -307,11 +307,13 @@ class CheckFlow(Flow):
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         taken: dict[str, list[Frame]] = {}
+        bindings: list[Binding] = []
         rig = self._applied.rig
         roles: tuple[RoleName, ...] = ("nir", "white")
         for k, role in enumerate(role for role in roles if role in self._cameras):
             camera = self._cameras[role]
-            with grabbing(camera, free_running(spec_of(rig, role))):
+            with grabbing(camera, free_running(spec_of(rig, role))) as settings:
+                bindings.append(bound(camera, role, settings))
                 next_frame(camera, stop)
                 taken[role] = []
                 for n in range(self._frames):
@@ -334,6 +336,9 @@ class CheckFlow(Flow):
             good=all(f.good is not False for f in figures)
             and any(f.good for f in figures)
             and not self._applied.problems,
+            bindings=tuple(bindings),
+            optics=rig.optics,
+            registration=rig.registration,
         )
         failed = [f.name for f in figures if f.good is False]
         return "failed: " + ", ".join(failed) if failed else f"{len(figures)} figures taken"

@@ -201,7 +201,7 @@ def _standing(what: What, rig: Rig, applied: Applied) -> Standing:
     if named is None:
         return Standing(what, None, "not made yet")
     if what == "check":
-        why = applied.unchecked
+        why = applied.rig.unchecked
         return Standing(what, why is None, "passed today" if why is None else _short(why, named))
     problem = next((p for p in applied.problems if p.startswith(f"{named}:")), None)
     if problem is not None:

@@ -53,7 +53,7 @@ class Composer:
         )
         self._renderer = Renderer()
         self._look = Look(
-            mm_per_px=case.rig.optics.mm_per_px,
+            mm_per_px=case.rig.vouched_mm_per_px,
             heartbeat=False,
             simulated=case.mode is Mode.SIMULATED,
             research_note=True,

@@ -287,7 +287,7 @@ def _write_ome_tiff(
         },
         "UUID": str(uuid.UUID(case.header.case_id)),
     }
-    mm_per_px = case.rig.optics.mm_per_px
+    mm_per_px = case.rig.vouched_mm_per_px
     if mm_per_px is not None:
         for axis in "XY":
             about[f"PhysicalSize{axis}"] = mm_per_px

@@ -19,7 +19,7 @@ from sln_guide.export.overlay import Composer, Layout, OverlayFilm
 from sln_guide.export.recomputing import LEAD_IN_S, Computed, Span, computed, indexes_in
 from sln_guide.export.stills import save_still
 from sln_guide.export.tables import Cell, Table, measured
-from sln_guide.guidance import Kind, Role, Settings
+from sln_guide.guidance import UNCALIBRATED, Kind, Role, Settings
 from sln_guide.recording import CaseReader, RecordingError
 
 Progress = Callable[[int, int], None]
@@ -140,8 +140,8 @@ def export_curves(
     """Write time-intensity curves as CSV: a row a frame; signal, SBR and saturation of each node.
 
     ``time_s`` counts from the first NIR frame. A node's cells are empty where it was not measured:
-    that does not mean dark. Signal in counts/(ms*gain); the SBR of a saturated node is a lower
-    bound.
+    that does not mean dark. Signal in counts/(ms*gain), or without a unit where the column says
+    that it is not calibrated; the SBR of a saturated node is a lower bound.
 
     Raises
     ------
@@ -163,10 +163,9 @@ def export_curves(
                 saturated = d.saturated_fraction > 0
                 nodes.setdefault(d.node_number, {})[len(times_s)] = (d.signal, d.sbr, saturated)
         times_s.append(made.time_s)
+    signal = "signal" if case.rig.unchecked is None else f"signal, {UNCALIBRATED}"
     columns = [
-        f"SLN-{number} {what}"
-        for number in sorted(nodes)
-        for what in ("signal", "sbr", "saturated")
+        f"SLN-{number} {what}" for number in sorted(nodes) for what in (signal, "sbr", "saturated")
     ]
     with OutputFolder(path.parent, (path.name,), force=True) as folder:
         try:

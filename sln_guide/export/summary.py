@@ -10,7 +10,7 @@ from statistics import median
 import msgspec
 
 from hardware.rig import Rig
-from sln_guide.guidance import Detection, Guidance, Kind, Mode, Role, Settings
+from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind, Mode, Role, Settings
 from sln_guide.recording import CaseReader
 
 SCHEMA = 1
@@ -117,8 +117,9 @@ class _TrackTally:
         self.times_s.append(time_s)
         self.significance.append(detection.significance)
         if detection.signal is not None and detection.sbr is not None:
-            self.signal.append(detection.signal)
             self.sbr.append(detection.sbr)
+            if UNCALIBRATED not in detection.flags:
+                self.signal.append(detection.signal)
         self.saturated += detection.saturated_fraction > 0
 
     def followed(self, track_id: int) -> Followed:
@@ -210,6 +211,8 @@ def assumptions(case: CaseReader, *, dark: bool) -> tuple[str, ...]:
             found.append("scale unknown: sizes in px only")
         if not dark:
             found.append(f"black level {rig.sensor.dark_counts:g} counts, without a dark frame")
+    if rig.unchecked is not None:
+        found.append(f"not calibrated, so no mm and no signal is told: {rig.unchecked}")
     if rig.sensor.electron_counts is None:
         found.append("camera noise: estimated from the frames, never measured")
     return tuple(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from hardware.frame import Frame
-from sln_guide.guidance import CannotJudge, Detection, Guidance
+from sln_guide.guidance import UNCALIBRATED, CannotJudge, Detection, Guidance
 
 DETECTION_COLUMNS = (
     "frame",
@@ -115,9 +115,13 @@ def measured(guidance: Guidance) -> tuple[Detection, ...]:
 
 
 def detection_row(frame: int, time_s: float, detection: Detection) -> tuple[Cell, ...]:
-    """Return a detection as cells in the order of `DETECTION_COLUMNS`."""
+    """Return a detection as cells in the order of `DETECTION_COLUMNS`.
+
+    ``signal`` is empty where it has no unit (`UNCALIBRATED` among the flags).
+    """
     d = detection
     sbr, cnr = d.sbr_interval, d.cnr_interval
+    signal = None if UNCALIBRATED in d.flags else d.signal
     return (
         frame,
         round(time_s, 6),
@@ -132,7 +136,7 @@ def detection_row(frame: int, time_s: float, detection: Detection) -> tuple[Cell
         d.area_px,
         d.area_mm2,
         d.spot_width_mm,
-        d.signal,
+        signal,
         d.sbr,
         None if sbr is None else sbr.low,
         None if sbr is None else sbr.high,

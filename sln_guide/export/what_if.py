@@ -154,7 +154,7 @@ def what_if(
             _add(then, now, segment, made.time_s, before, after, near_px)
         if progress is not None:
             progress(done, total)
-    mm_per_px = case.rig.optics.mm_per_px
+    mm_per_px = case.rig.vouched_mm_per_px
     fates = [_fate(key, track, mm_per_px, recorded=True) for key, track in then.items()]
     fates += [_fate(key, track, mm_per_px, recorded=False) for key, track in now.items()]
     nodes = sorted((f for f in fates if f is not None), key=lambda f: (f.first_s, f.track_id))

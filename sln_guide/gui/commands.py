@@ -23,9 +23,10 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import Picture, SessionHealth, View
+from sln_guide.guidance import UNCALIBRATED, Picture, SessionHealth, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import PictureSource, Recordable, Replayable
+from sln_guide.styles import SIGNAL_UNIT
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -220,7 +221,10 @@ class Commands(QObject):
             self.say("No node's signal to save yet")
             return
         folder, name, events = self._snapshot_folder, self._stamped(""), self._source.events()
-        self._saver.save("Curves", lambda: write_curves(folder, name, times_s, signals, events))
+        unit = SIGNAL_UNIT if self._source.rig.unchecked is None else UNCALIBRATED
+        self._saver.save(
+            "Curves", lambda: write_curves(folder, name, times_s, signals, events, unit)
+        )
 
     @staticmethod
     def _stamped(before: str) -> str:

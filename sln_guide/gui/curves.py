@@ -20,7 +20,7 @@ from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import clock_text
 from sln_guide.gui.verdict import AMBER_MS
-from sln_guide.guidance import Guidance
+from sln_guide.guidance import UNCALIBRATED, Guidance
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from sln_guide.source import EventMark
@@ -73,6 +73,10 @@ class Plot(StrEnum):
     AGE = "Overlay age  ms"
 
 
+UNVOUCHED = f"Signal  {UNCALIBRATED}"
+"""Heading of the signal's plot on a rig that nothing vouches for."""
+
+
 class CurvesPanel(Panel):
     """Axes and curves once the plotting library is there. Never updated by the video.
 
@@ -120,6 +124,11 @@ class CurvesPanel(Panel):
         guidance: Guidance | None = None,
     ) -> None:
         """Draw what is known now; call it a few times a second at most."""
+        if self._shown is Plot.SIGNAL and guidance is not None:
+            heading = UNVOUCHED if UNCALIBRATED in guidance.flags else Plot.SIGNAL
+            if heading != self.heading:
+                self.heading = heading
+                self.update()
         if self._plot is None:
             if self._library.error is not None:
                 self.say(self._library.error)

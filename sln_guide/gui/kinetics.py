@@ -106,8 +106,11 @@ def write_curves(
     times_s: Values,
     signals: dict[int, Values],
     events: tuple[EventMark, ...],
+    unit: str = SIGNAL_UNIT,
 ) -> str:
     """Write ``name``-curves.csv, a row a sample, and ``name``-kinetics.csv; return what to tell.
+
+    ``unit``: what the columns call the signal; `UNCALIBRATED` where nothing vouches for one.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def write_curves(
     """
     until_s = float(times_s[-1]) if times_s.size else 0.0
     start_s = counted_from(events, until_s)
-    rows: list[tuple[str, ...]] = [("time_s", *(f"SLN-{n} signal {SIGNAL_UNIT}" for n in signals))]
+    rows: list[tuple[str, ...]] = [("time_s", *(f"SLN-{n} signal {unit}" for n in signals))]
     for place, time_s in enumerate(times_s):
         cells = (_cell(values[place]) for values in signals.values())
         rows.append((f"{time_s:.3f}", *cells))

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import elapsed_text
-from sln_guide.guidance import Detection, Guidance, Kind
+from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from sln_guide.render.wording import cnr_text, node_name, sbr_text, width_text
@@ -73,7 +73,7 @@ def _row(detection: Detection) -> NodeRow:
     return NodeRow(
         track_id=detection.track_id,
         name=node_name(detection),
-        words=" · ".join([words, *detection.flags]),
+        words=" · ".join([words, *(f for f in detection.flags if f != UNCALIBRATED)]),
         value=sbr_text(detection) if doubtful or detection.node_number > 0 else "",
         ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,

@@ -102,8 +102,12 @@ def readings(
     status_age_ms: float | None,
     status_old_ms: float,
     light: Reading = NOTHING,
+    vouched: bool = True,
 ) -> Readings:
-    """Word the top strip. ``age_ms`` is None when no overlay is let through."""
+    """Word the top strip. ``age_ms`` is None when no overlay is let through.
+
+    ``vouched``: whether figures may carry calibrated units.
+    """
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
         age=_age(age_ms, age_tone, replay=replay, frozen=frozen, view=view),
@@ -113,7 +117,7 @@ def readings(
         recording=_recording(now_ns, recorder, replay=replay),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
-        registration=_registration(registration, parallax_mm),
+        registration=_registration(registration, parallax_mm, vouched=vouched),
         status=_status(status_age_ms, status_old_ms),
         light=light,
     )
@@ -193,11 +197,13 @@ def _disk(recorder: RecorderHealth) -> Reading:
     return Reading("disk > 24 h" if left >= 1440 else f"disk {int(max(left, 0))} min", tone)
 
 
-def _registration(registration: Registration, parallax_mm: float) -> Reading:
+def _registration(registration: Registration, parallax_mm: float, *, vouched: bool) -> Reading:
     if registration.kind == "none":
         return Reading("not registered", Tone.STALE)
     if registration.kind == "assumed":
         return Reading("registration assumed", Tone.STALE)
+    if not vouched:
+        return Reading("registration not checked", Tone.STALE)
     text = "registration"
     text += (
         " unknown error"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sln_guide.guidance import CannotJudge, Guidance, Picture, View
+from sln_guide.guidance import UNCALIBRATED, CannotJudge, Guidance, Picture, View
 from sln_guide.render.look import nir_from_white
 from sln_guide.render.wording import signal_text
 from sln_guide.styles import SIGNAL_UNIT
@@ -64,7 +64,10 @@ def _words(guidance: Guidance, row: int, col: int) -> str:
     background = float(guidance.background[row, col])
     if not (math.isfinite(signal) and math.isfinite(background)):
         return "cannot judge: bad data"
-    parts = [f"signal {signal_text(signal)} {SIGNAL_UNIT}"]
+    told = signal_text(signal)
+    parts = [f"signal {told} {SIGNAL_UNIT}"]
+    if UNCALIBRATED in guidance.flags:
+        parts = [f"signal {told}, {UNCALIBRATED}"]
     if background > 0:
         parts.append(f"SBR {1.0 + signal / background:.2f}")
     significance = float(guidance.significance[row, col])

@@ -6,6 +6,7 @@ asks before every paint and obeys.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -86,6 +87,7 @@ def screen_state(
     fault: str | None = None,
     silence: str | None = None,
     light: Reading = NOTHING,
+    unchecked: str | None = None,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -122,6 +124,8 @@ def screen_state(
         That the source does not answer, in one line; ``health`` is then its last word.
     light
         What is known of the light; see `light_reading`.
+    unchecked
+        Why nothing vouches for calibrated units (`Rig.unchecked`); None: something does.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -177,6 +181,8 @@ def screen_state(
     recorder_banner = _recorder_banner(health)
     if recorder_banner is not None:
         banners.append(recorder_banner)
+    if unchecked is not None:
+        banners.append(_unchecked_banner(unchecked))
 
     return ScreenState(
         word=word,
@@ -202,6 +208,7 @@ def screen_state(
             status_age_ms=None if health_ns is None else (now_ns - health_ns) / MS,
             status_old_ms=STATUS_OLD_MS,
             light=light,
+            vouched=unchecked is None,
         ),
     )
 
@@ -251,6 +258,17 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
     else:
         return None
     return Banner(Tone.ALARM, headline, f"{why} · The live picture is not affected", slim=True)
+
+
+def _unchecked_banner(why: str) -> Banner:
+    """Say it calmly: the pictures are as good as ever, only what their figures mean is not."""
+    without_folders = re.sub(r"\S*/", "", why)
+    return Banner(
+        Tone.NEUTRAL,
+        "Not calibrated: sizes in px, signal without a unit",
+        without_folders,
+        slim=True,
+    )
 
 
 def _frames(count: int) -> str:

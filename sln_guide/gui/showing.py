@@ -227,6 +227,7 @@ class Showing:
             fault=fault,
             silence=reading.error,
             light=light_reading(None if picture is None else picture.nir, rig),
+            unchecked=rig.unchecked,
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:
@@ -279,7 +280,10 @@ def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:
     if mm_per_white_px is None:
         limit_px = max(UNSCALED_MOTION_MIN_PX, round(UNSCALED_MOTION_FRACTION * white.width))
         return Motion(shift_px, float(limit_px), "px")
-    return Motion(shift_px * mm_per_white_px, rig.optics.max_tissue_motion_mm, "mm")
+    limit_mm = rig.optics.max_tissue_motion_mm
+    if rig.unchecked is not None:  # the same limit, not told in mm
+        return Motion(shift_px, round(limit_mm / mm_per_white_px, 1), "px")
+    return Motion(shift_px * mm_per_white_px, limit_mm, "mm")
 
 
 def _displayed_ns(picture: Picture | None) -> int | None:

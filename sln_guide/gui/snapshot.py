@@ -61,6 +61,7 @@ def screen_facts(shown: Shown, source: PictureSource) -> dict[str, Any]:
     return {
         "rig": source.rig.name,
         "simulated": source.rig.simulated,
+        "not_calibrated": source.rig.unchecked,
         "state": shown.state.pill,
         "banners": [f"{b.headline}: {b.detail}" for b in shown.state.banners],
         "view": str(shown.view),

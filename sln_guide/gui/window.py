@@ -94,7 +94,7 @@ class OperatorWindow(Desk):
         self._library = PlotLibrary()
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
-        look = Look(mm_per_px=source.rig.optics.mm_per_px, registration=source.rig.registration)
+        look = Look(mm_per_px=source.rig.vouched_mm_per_px, registration=source.rig.registration)
         video = VideoView(self._was_painted, look=look)
         place = place or Place()
         arranging = Arranging(source, place)

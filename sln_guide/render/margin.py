@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
 
-from sln_guide.guidance import Mode, Picture
+from sln_guide.guidance import UNCALIBRATED, Guidance, Mode, Picture, View
 from sln_guide.render import look as geometry
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box, nice_length
@@ -95,14 +95,24 @@ def put_legend(sheet: Sheet, bounds: Box, legend: Legend, scale: float) -> Box:
     return box
 
 
-def put_assumed(sheet: Sheet, bounds: Box, legend: Box | None, scale: float) -> Box:
-    """Say that the registration was never measured: an overlay may be misplaced."""
-    text = "REGISTRATION ASSUMED"
-    width, height = marks.chip_size(text, tokens.BODY_PX, scale)
+def put_doubts(
+    sheet: Sheet, bounds: Box, legend: Box | None, guidance: Guidance, view: View, scale: float
+) -> list[Box]:
+    """Say under the legend what nobody vouches for: where the overlay lies, what figures mean."""
+    doubts = []
+    if view is View.MERGED and guidance.registration.kind == "assumed":
+        doubts.append("REGISTRATION ASSUMED")
+    if UNCALIBRATED in guidance.flags:
+        doubts.append(UNCALIBRATED.upper())
+    boxes = []
     top = bounds.top if legend is None else legend.bottom + tokens.GAP_PX * scale
-    box = Box(bounds.right - width, top, bounds.right, top + height)
-    marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
-    return box
+    for text in doubts:
+        width, height = marks.chip_size(text, tokens.BODY_PX, scale)
+        box = Box(bounds.right - width, top, bounds.right, top + height)
+        marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
+        boxes.append(box)
+        top = box.bottom + tokens.GAP_PX * scale
+    return boxes
 
 
 def put_unmarked(sheet: Sheet, bounds: Box, count: int, scale: float) -> Box:

@@ -171,9 +171,7 @@ class Renderer:
             if look.legend and meant is not None and picture.overlay_drawn:
                 legend = margin.put_legend(sheet, bounds, meant, scale)
                 taken.append(legend)
-            if picture.view is View.MERGED:
-                if guidance.registration.kind == "assumed":
-                    taken.append(margin.put_assumed(sheet, bounds, legend, scale))
+            taken += margin.put_doubts(sheet, bounds, legend, guidance, picture.view, scale)
             if guidance.exclusion_px:
                 drawn = np.array(guidance.exclusion_px, dtype=np.float32)
                 region = _outline(drawn, picture, placed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sln_guide.guidance import Detection, Interval, Kind, Settings
+from sln_guide.guidance import UNCALIBRATED, Detection, Interval, Kind, Settings
 
 _NAMES = {
     Kind.NODE: "node",
@@ -26,13 +26,16 @@ def node_name(detection: Detection) -> str:
 
 
 def sbr_text(detection: Detection) -> str:
-    """Return "SBR 2.17 ± 0.05", "SBR ≥ 2.17" where it is clipped, "" where not measured."""
-    return _figure("SBR", detection.sbr, detection.sbr_interval, _clipped(detection), digits=2)
+    """Return "SBR 2.17 ± 0.05", "SBR ≥ 2.17" where it is clipped, "" where not measured.
+
+    "SBR ≈ 2.17" on a rig that nothing vouches for: no interval covers an offset that is wrong.
+    """
+    return _figure("SBR", detection.sbr, detection.sbr_interval, detection, digits=2)
 
 
 def cnr_text(detection: Detection) -> str:
     """Return "CNR 7.3", "CNR ≥ 7.3" where it is clipped, "" where not measured."""
-    return _figure("CNR", detection.cnr, None, _clipped(detection), digits=1)
+    return _figure("CNR", detection.cnr, None, detection, digits=1)
 
 
 def width_text(detection: Detection) -> str:
@@ -61,7 +64,7 @@ def tag_lines(detection: Detection, settings: Settings) -> tuple[str, str]:
     if detection.kind is Kind.NODE and not detection.confirmed:
         return name, "not confirmed yet"
     first = "   ".join(part for part in (name, sbr_text(detection)) if part)
-    flags = [flag for flag in detection.flags if flag != "saturated"]
+    flags = [flag for flag in detection.flags if flag not in ("saturated", UNCALIBRATED)]
     if detection.kind is Kind.UNCERTAIN:
         return first, " · ".join(["uncertain", *flags[:1]])
     figures = "   ".join(part for part in (cnr_text(detection), width_text(detection)) if part)
@@ -75,17 +78,20 @@ def signal_text(signal: float) -> str:
     return f"{signal:.3g}"
 
 
-def _clipped(detection: Detection) -> bool:
-    return detection.saturated_fraction > 0
-
-
 def _figure(
-    name: str, value: float | None, interval: Interval | None, clipped: bool, *, digits: int
+    name: str,
+    value: float | None,
+    interval: Interval | None,
+    detection: Detection,
+    *,
+    digits: int,
 ) -> str:
     if value is None:
         return ""
-    if clipped:
+    if detection.saturated_fraction > 0:
         return f"{name} ≥ {value:.{digits}f}"
+    if UNCALIBRATED in detection.flags:
+        return f"{name} ≈ {value:.{digits}f}"
     if interval is None:
         return f"{name} {value:.{digits}f}"
     # a lopsided interval is stated by its longer side, and rounded up: "± 0.00" would claim more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 
 from hardware.bench import WHITE_TINT
 from hardware.cameras import cameras_for
-from hardware.rig import Rig, load_rig
+from hardware.rig import Rig, RigError, load_rig
 from sln_guide import cli
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.binding import utc_now
+from sln_guide.calibration.flat import FlatMap
 from sln_guide.calibration.frames import grabbing
 from sln_guide.calibration.history import FILE, read
 from sln_guide.calibration.photon_transfer import PhotonTransfer
@@ -62,7 +64,7 @@ def test_the_rig_is_calibrated_and_checked(sitting: Path) -> None:
     assert all(v is not None for v in msgspec.structs.asdict(rig.calibration).values())
     applied = apply_calibrations(rig)
     assert applied.problems == ()
-    assert applied.unchecked is None
+    assert applied.rig.unchecked is None
     assert applied.calibrated
     assert applied.rig.registration.kind == "calibrated"
     assert applied.rig.sensor.electron_counts == pytest.approx(0.2, rel=0.02)
@@ -127,8 +129,8 @@ def test_what_is_old_missing_or_damaged_is_left_out_and_the_rest_used(own: Path)
     assert later.flat is None
     assert later.dark is not None
     assert not later.calibrated
-    assert later.unchecked is not None
-    assert "expired" in later.unchecked
+    assert later.rig.unchecked is not None
+    assert "expired" in later.rig.unchecked
     folder = own.parent / "calibration"
     sound = bytearray((folder / "nir-dark.npz").read_bytes())
     sound[len(sound) // 2] ^= 4
@@ -165,8 +167,8 @@ def test_a_knocked_camera_fails_the_check_and_takes_the_units_not_the_video(
     assert "BAD registration error" in told
     assert "the video goes on" in told
     applied = apply_calibrations(load_rig(own))
-    assert applied.unchecked is not None
-    assert "registration error" in applied.unchecked
+    assert applied.rig.unchecked is not None
+    assert "registration error" in applied.rig.unchecked
     assert not applied.calibrated
     assert applied.dark is not None
 
@@ -279,3 +281,56 @@ def test_live_refuses_a_gated_rig_rather_than_show_its_dark_frames(
     own.write_text(text.replace("[nir]", '[nir]\nlight_line = "Line3"', 1))
     assert cli.main(["live", "--rig", str(own)]) == cli.RIG
     assert "light.gated" in capsys.readouterr().err
+
+
+def unchecked(rig_file: Path, **changes: object) -> str | None:
+    rig = load_rig(rig_file)
+    return apply_calibrations(msgspec.structs.replace(rig, **changes)).rig.unchecked
+
+
+def test_a_check_of_another_rig_vouches_for_nothing(own: Path) -> None:
+    """Nor one that is missing, of yesterday, older than a calibration, or of a damaged map."""
+    assert unchecked(own) is None
+    rig = load_rig(own)
+    assert rig.nir is not None
+    assert rig.white is not None
+    slower = msgspec.structs.replace(rig.white, exposure_us=4000.0)
+    assert "made for exposures" in str(unchecked(own, white=slower))
+    wider = msgspec.structs.replace(rig.optics, baseline_mm=31.0)
+    assert "other optics" in str(unchecked(own, optics=wider))
+    files = rig.calibration
+    none_named = msgspec.structs.replace(files, check=None)
+    assert "run `sln-guide check`" in str(unchecked(own, calibration=none_named))
+    tomorrow = apply_calibrations(rig, now=utc_now() + timedelta(days=1.5))
+    assert tomorrow.problems == ()
+    assert "expired" in str(tomorrow.rig.unchecked)
+    without_map = msgspec.structs.replace(files, dark=str(own.parent / "gone.npz"))
+    assert "gone.npz" in str(unchecked(own, calibration=without_map))
+    flat = FlatMap.load(Path(str(files.flat)))
+    later = msgspec.structs.replace(flat.fields, made_at=utc_now() + timedelta(hours=1))
+    replace(flat, fields=later).save(Path(str(files.flat)))
+    assert "older than a calibration in use" in str(unchecked(own))
+
+
+def test_what_was_found_out_once_is_not_forgotten(own: Path) -> None:
+    """Refused files are named no more in the rig that is passed on: why they were refused is."""
+    rig = load_rig(own)
+    assert rig.nir is not None
+    changed = msgspec.structs.replace(rig, nir=msgspec.structs.replace(rig.nir, gain_db=6.0))
+    once = apply_calibrations(changed).rig
+    assert "nir-dark.npz" in str(once.unchecked)
+    assert apply_calibrations(once).rig == once
+    assert once.vouched_mm_per_px is None
+    assert once.optics.mm_per_px is not None
+
+
+def test_simulations_without_calibration_are_what_their_figures_say() -> None:
+    assert apply_calibrations(load_rig("demo")).rig.unchecked is None
+    real = apply_calibrations(load_rig("basler-dual")).rig
+    assert "no quality check" in str(real.unchecked)
+
+
+def test_a_rig_file_cannot_vouch_for_itself(own: Path) -> None:
+    own.write_text('unchecked = "fine"\n' + own.read_text())
+    with pytest.raises(RigError, match="unchecked"):
+        load_rig(own)

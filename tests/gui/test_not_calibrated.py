@@ -1,0 +1,87 @@
+"""The window on a rig that nothing vouches for: pictures as ever, no calibrated unit anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sln_guide.gui.curves import UNVOUCHED
+from sln_guide.gui.readings import Tone
+from sln_guide.gui.readout import readout
+from sln_guide.gui.showing import motion_since_guidance
+from sln_guide.guidance import UNCALIBRATED
+from sln_guide.render import marks
+from sln_guide.render.look import Look
+from sln_guide.render.renderer import Renderer
+from sln_guide.render.wording import cnr_text, sbr_text, tag_lines, width_text
+from sln_guide.styles import SIGNAL_UNIT, UNCALIBRATED_UNIT, legend_of
+
+WHY = "/home/or/rigs/calibration/checks: the last quality check is expired; run `sln-guide check`"
+Open = Callable[..., Any]
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def source(fakes: Any) -> Any:
+    source = fakes.Source(unchecked=WHY)
+    source.push(
+        detections=(fakes.detection(spot_width_mm=None, area_mm2=None, flags=(UNCALIBRATED,)),),
+        flags=(UNCALIBRATED,),
+    )
+    return source
+
+
+def test_the_screen_says_why_and_what_to_do_and_guides_on(
+    open_window: Open, wait_for: Wait, source: Any
+) -> None:
+    window = open_window(source)
+    wait_for(lambda: window.video.shown is not None and window.video.shown.overlay)
+    state = window.video.shown.state
+    assert state.overlay_allowed
+    (banner,) = state.banners
+    assert banner.tone is Tone.NEUTRAL
+    assert banner.slim
+    assert "sizes in px" in banner.headline
+    assert banner.detail == "checks: the last quality check is expired; run `sln-guide check`"
+    assert "registration not checked" in window.strip.texts()
+    assert not any(" mm" in text for text in window.strip.texts())
+    wait_for(lambda: window.curves.heading == UNVOUCHED)
+
+
+def test_no_words_carry_a_unit(source: Any) -> None:
+    picture = source.latest_picture()
+    guidance = picture.guidance
+    (node,) = guidance.detections
+    assert sbr_text(node) == "SBR ≈ 2.17"
+    assert cnr_text(node) == "CNR ≈ 7.3"
+    assert width_text(node).endswith(" px")
+    assert UNCALIBRATED not in " ".join(tag_lines(node, guidance.settings))
+    legend = legend_of(guidance, guidance.settings, picture.view)
+    assert legend is not None
+    assert legend.unit == UNCALIBRATED_UNIT
+    told = readout(picture, 40.0, 40.0, source.rig.vouched_mm_per_px)
+    assert UNCALIBRATED in told
+    assert SIGNAL_UNIT not in told
+    assert " mm" not in told
+    motion = motion_since_guidance(picture, source.rig)
+    assert motion is not None
+    assert (motion.unit, motion.limit) == ("px", 10.0)
+
+
+def test_the_picture_itself_says_so(fakes: Any, qt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A still or a film that leaves the program says it, without the window's banner."""
+    said: list[str] = []
+    put = marks.put_chip
+
+    def listen(sheet: Any, box: Any, text: str, *rest: Any) -> None:
+        said.append(text)
+        put(sheet, box, text, *rest)
+
+    monkeypatch.setattr(marks, "put_chip", listen)
+    for flags in ((), (UNCALIBRATED,)):
+        said.clear()
+        picture = fakes.Source().push(flags=flags)
+        Renderer().render_to_image(picture, Look(), (640, 512))
+        assert ("NOT CALIBRATED" in said) == bool(flags)
