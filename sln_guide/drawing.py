@@ -16,14 +16,14 @@ from sln_guide.core.motion import luminance_small, shift_between
 from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
 
-THUMBNAIL_EVERY = 4
-"""Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 THUMBNAIL_WIDTH_PX = 320
 
 
 class Drawing:
     """Draws for one window (or file); used by one thread. Remembers the last frames.
 
+    ``thumbnails``: each picture gets its own. Without, it gets those of the last
+    `renew_thumbnails`, if there were any: live, they are drawn when the picture is out.
     ``white_balance``: factors for red, green and blue of the white picture.
     """
 
@@ -74,8 +74,8 @@ class Drawing:
             styled = (overlay, settings) if overlay is None else overlay_of(overlay, settings)
             rgb32 = self._drawer.draw(view, self._white, self._nir, *styled)
         self._number += 1
-        if self._thumbnails and self._number % THUMBNAIL_EVERY == 1:
-            self._refresh_thumbnails()
+        if self._thumbnails:
+            self.renew_thumbnails()
         handed_over = [frame.host_time_ns for frame in (nir, white) if frame is base]
         if guidance is not None and guidance.generation != self._generation_shown:
             self._generation_shown = guidance.generation
@@ -95,6 +95,13 @@ class Drawing:
             nir_thumbnail=self._nir_thumbnail,
         )
 
+    def renew_thumbnails(self) -> None:
+        """Draw those of the last frames."""
+        if self._white is not None:
+            self._white_thumbnail = self._drawer.white_thumbnail(self._white, THUMBNAIL_WIDTH_PX)
+        if self._nir is not None:
+            self._nir_thumbnail = self._drawer.nir_thumbnail(self._nir, THUMBNAIL_WIDTH_PX)
+
     def _can_overlay(self, guidance: Guidance | None, settings: Settings) -> bool:
         """Whether there is a place and a scale for the overlay."""
         if guidance is None or self._registration.kind == "none":
@@ -109,12 +116,6 @@ class Drawing:
         if wanted is View.NIR and self._nir is None:
             return View.WHITE
         return wanted
-
-    def _refresh_thumbnails(self) -> None:
-        if self._white is not None:
-            self._white_thumbnail = self._drawer.white_thumbnail(self._white, THUMBNAIL_WIDTH_PX)
-        if self._nir is not None:
-            self._nir_thumbnail = self._drawer.nir_thumbnail(self._nir, THUMBNAIL_WIDTH_PX)
 
     def _white_shift_px(self, guidance: Guidance | None) -> tuple[float, float]:
         """How far tissue moved between the guidance's own white frame and the one shown.

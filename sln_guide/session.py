@@ -50,6 +50,8 @@ WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 5.0
 RETRY_AFTER_FAULT_S = 1.0
+THUMBNAILS_EVERY = 4
+"""Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 STEPS_TO_TRUST_AGAIN = 10
 END_TIMEOUT_S = 3.0
 
@@ -317,7 +319,9 @@ class LiveSession:
         setup = pipeline.Setup.from_rig(self._rig, dark=self._dark, flat=self._flat)
         state = pipeline.initial_state(setup)
         pairing = Pairing()
-        drawing = Drawing(setup.registration, white_balance=self._rig.white_balance)
+        drawing = Drawing(
+            setup.registration, white_balance=self._rig.white_balance, thumbnails=False
+        )
         exposing = self._exposing()
         guidance: Guidance | None = None
         retry_ns, good_steps = 0, 0
@@ -355,6 +359,8 @@ class LiveSession:
                 wake = self._wake
                 if wake is not None:
                     wake()
+                if picture.number % THUMBNAILS_EVERY == 1:
+                    drawing.renew_thumbnails()
 
     def _exposing(self) -> Exposing | None:
         stream, spec = self._streams.get(Role.NIR), self._rig.nir

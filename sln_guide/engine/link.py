@@ -24,8 +24,9 @@ class Link:
         self._process = spawn.Process(target=serve, args=(make, theirs), name="sln-guide engine")
         self._process.start()
         theirs.close()
-        self._unloader = Unloader()
         self._to_say: queue.SimpleQueue[Call | Unloaded | None] = queue.SimpleQueue()
+        to_say = self._to_say
+        self._unloader = Unloader(lambda block: to_say.put(Unloaded(block)))
         # a thread of its own, so that a pipe nobody empties never holds up the window
         self._saying = threading.Thread(target=self._say_all, name="to-engine", daemon=True)
         self._saying.start()
@@ -51,11 +52,9 @@ class Link:
             message = self._connection.recv()
             if not isinstance(message, Load):
                 return message
-            value = self._unloader.unload(message)
+            return self._unloader.unload(message)
         except (OSError, EOFError):
             raise EOFError from None
-        self._to_say.put(Unloaded(message.block))
-        return value
 
     def exit_code(self) -> int | None:
         """Return how the engine ended, once `hear` has said that it did."""
@@ -75,7 +74,6 @@ class Link:
     def release(self) -> None:
         """Let go of everything; after `end`, and when nobody `hear`s any more."""
         self._connection.close()
-        self._unloader.close(remove=self._process.exitcode != 0)
         self._process.close()
 
     def _say_all(self) -> None:

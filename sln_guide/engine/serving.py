@@ -46,7 +46,7 @@ def live_session(rig: Rig, cases: Path) -> LiveSession:
 
     cameras = cameras_for(rig)
     if not warm_up(rig):
-        _say("prepared the core for this machine; the next start is quick")
+        _tell("prepared the core for this machine; the next start is quick")
     return LiveSession(rig, cameras, cases=cases)
 
 
@@ -60,10 +60,12 @@ class Engine:
         self._made: LiveSession | Exception = RuntimeError("nothing was made")
         self._session: LiveSession | None = None
         self._loader = Loader()
+        self._sent: Picture | None = None
+        self._sent_s = 0.0
         self._due = threading.Event()
         self._ending = threading.Event()
         self._threads = [
-            threading.Thread(target=self._send_pictures, name="pictures", daemon=True),
+            threading.Thread(target=self._send_what_is_left, name="pictures", daemon=True),
             threading.Thread(target=self._send_status, name="status", daemon=True),
         ]
 
@@ -81,7 +83,7 @@ class Engine:
                 try:
                     message = self._connection.recv()
                 except (EOFError, OSError):
-                    _say("the window is gone: closing the case")
+                    _tell("the window is gone: closing the case")
                     break
                 if isinstance(message, Unloaded):
                     self._loader.unloaded(message.block)
@@ -118,7 +120,8 @@ class Engine:
         session.change(**{each.name: getattr(settings, each.name) for each in fields(settings)})
         session.start()
         self._session = session
-        session.on_picture(self._due.set)
+        self._sent_s = time.monotonic()
+        session.on_picture(self._picture_came)
         self._send(_status(session))
         for thread in self._threads:
             thread.start()
@@ -137,34 +140,61 @@ class Engine:
 
     # -- towards the window ----------------------------------------------------------------------
 
-    def _send(self, message: Reply | Status | Load) -> None:
+    def _send(self, message: Reply | Status) -> None:
+        with self._sending:
+            self._say(message)
+
+    def _say(self, message: Reply | Status | Load) -> None:
+        """Send; ``_sending`` is held."""
         try:
-            with self._sending:
-                self._connection.send(message)
+            self._connection.send(message)
         except (BrokenPipeError, ConnectionError, OSError):
             self._ending.set()  # the window is gone: `run` sees that too
 
-    def _send_pictures(self) -> None:
+    def _picture_came(self) -> None:
+        """Send it at once, from the processing thread, unless that would be waiting.
+
+        It cannot wait for a window that takes nothing: that gives no block back either.
+        """
+        if not self._sending.acquire(blocking=False):
+            self._due.set()
+            return
+        try:
+            self._send_newest()
+        finally:
+            self._sending.release()
+
+    def _send_newest(self) -> bool:
+        """Send the newest picture if it is new and there is room; ``_sending`` is held."""
+        assert self._session is not None
+        picture = self._session.latest_picture()
+        if picture is None or picture is self._sent or not self._loader.room:
+            return False
+        self._say(self._loader.load(picture))
+        self._sent, self._sent_s = picture, time.monotonic()
+        return True
+
+    def _send_what_is_left(self) -> None:
+        """Thread: pictures that could not be sent at once, and white light where none come."""
         session = self._session
         assert session is not None
-        sent: Picture | None = None
         white: Frame | None = None
-        sent_s, alone = time.monotonic(), False
+        alone = False
         while not self._ending.is_set():
             self._due.wait(WHITE_EVERY_S if alone else WHITE_ALONE_AFTER_S)
-            self._due.clear()
-            if not self._loader.room:
-                continue  # a block that comes back sets `_due`
-            picture = session.latest_picture()
-            if picture is not None and picture is not sent:
-                self._send(self._loader.load(picture))
-                sent, sent_s, alone = picture, time.monotonic(), False
-                continue
-            newest = session.latest_white()
-            alone = newest is not None and time.monotonic() - sent_s >= WHITE_ALONE_AFTER_S
-            if alone and newest is not white and (sent is None or newest is not sent.white):
-                self._send(self._loader.load(newest))
-                white = newest
+            self._due.clear()  # set again by a block that comes back
+            with self._sending:
+                if self._send_newest():
+                    alone = False
+                    continue
+                newest = session.latest_white()
+                alone = (
+                    newest is not None and time.monotonic() - self._sent_s >= WHITE_ALONE_AFTER_S
+                )
+                seen = self._sent is not None and newest is self._sent.white
+                if alone and newest is not white and not seen and self._loader.room:
+                    self._say(self._loader.load(newest))
+                    white = newest
 
     def _send_status(self) -> None:
         session = self._session
@@ -187,6 +217,6 @@ def _that_travels(error: Exception) -> Exception:
     return error
 
 
-def _say(text: str) -> None:
+def _tell(text: str) -> None:
     sys.stderr.write(f"sln-guide: {text}\n")
     sys.stderr.flush()

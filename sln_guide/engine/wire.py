@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import pickle
 import weakref
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from sln_guide.guidance import Mode, SessionHealth
 from sln_guide.source import EventMark
 
-BLOCKS = 3
-"""One being filled, one on its way, one being emptied."""
+BLOCKS = 6
+"""One being filled, one on its way, the rest on the screen: new, painted, in the theatre, held."""
+HELD_BLOCKS = 4
+"""As many the window keeps; what comes beyond that it copies."""
 IN_BAND_BYTES = 4096
 """Arrays smaller than this travel in the message itself."""
 ALIGN = 64
@@ -63,13 +66,24 @@ class Status:
 class Load:
     """Engine → window: a picture or a white frame, its arrays in shared memory.
 
+    ``path`` opens the memory, which ``serial`` alone tells from the block's earlier ones;
     ``spans`` are (first byte, end byte) of each array, in the order of the pickle.
     """
 
     block: int
-    name: str
+    path: str
+    serial: int
     spans: tuple[tuple[int, int], ...]
     body: bytes
+
+
+@dataclass(slots=True)
+class _Block:
+    """Memory without a name: it is gone with the last process that maps it, however that ends."""
+
+    descriptor: int
+    serial: int
+    memory: NDArray[np.uint8]
 
 
 class Loader:
@@ -79,8 +93,9 @@ class Loader:
     """
 
     def __init__(self) -> None:
-        self._memory: list[SharedMemory | None] = [None] * BLOCKS
+        self._blocks: list[_Block | None] = [None] * BLOCKS
         self._free = list(range(BLOCKS))
+        self._made = 0
 
     @property
     def room(self) -> bool:
@@ -104,89 +119,84 @@ class Loader:
             first = -(-end // ALIGN) * ALIGN
             end = first + each.size
             spans.append((first, end))
-        block = self._free.pop()
-        memory = self._sized(block, end)
-        whole = _bytes_of(memory)
+        number = self._free.pop()
+        block = self._sized(number, end)
         for each, (first, last) in zip(buffers, spans, strict=True):
-            np.copyto(whole[first:last], each)  # without the interpreter's lock
-        del whole
-        return Load(block, memory.name, tuple(spans), body)
+            np.copyto(block.memory[first:last], each)  # without the interpreter's lock
+        path = f"/proc/{os.getpid()}/fd/{block.descriptor}"
+        return Load(number, path, block.serial, tuple(spans), body)
 
     def unloaded(self, block: int) -> None:
         """Take a block back."""
         self._free.append(block)
 
     def close(self) -> None:
-        """Give the memory back to the system."""
-        for memory in self._memory:
-            if memory is not None:
-                memory.close()
-                memory.unlink()
-        self._memory = [None] * BLOCKS
+        """Give the memory back to the system; what the window still maps lives on there."""
+        for block in self._blocks:
+            if block is not None:
+                os.close(block.descriptor)
+        self._blocks = [None] * BLOCKS
 
-    def _sized(self, block: int, size: int) -> SharedMemory:
-        memory = self._memory[block]
-        if memory is not None and memory.size >= size:
-            return memory
-        if memory is not None:
-            memory.close()
-            memory.unlink()
-        memory = SharedMemory(create=True, size=max(int(size * SPARE), 1 << 20))
-        self._memory[block] = memory
-        return memory
+    def _sized(self, number: int, size: int) -> _Block:
+        block = self._blocks[number]
+        if block is not None and block.memory.size >= size:
+            return block
+        if block is not None:
+            os.close(block.descriptor)
+        size = max(int(size * SPARE), 1 << 20)
+        descriptor = os.memfd_create("sln-guide picture")
+        os.posix_fallocate(descriptor, 0, size)
+        memory = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+        self._made += 1
+        block = self._blocks[number] = _Block(descriptor, self._made, memory)
+        return block
 
 
 class Unloader:
-    """Window's end: copies what came out of shared memory into memory of its own.
+    """Window's end: arrays that lie in the engine's memory, read-only, without a copy.
 
-    So the engine may die, or go on, whatever the window still holds. The memory is used again as
-    soon as nothing refers to it: fresh pages would cost more than the copy.
+    A block is the window's for as long as anything refers to its arrays, even when the engine has
+    died; then ``give_back`` is called with its number, from whichever thread let go. Where the
+    window holds many (a picture held, others on their way), the next one is copied instead, so
+    that the engine never runs out of blocks. One thread unloads.
     """
 
-    def __init__(self) -> None:
-        self._blocks: dict[int, SharedMemory] = {}
-        self._spare: list[NDArray[np.uint8]] = []
+    def __init__(self, give_back: Callable[[int], None]) -> None:
+        self._give_back = give_back
+        self._mapped: dict[int, tuple[int, NDArray[np.uint8]]] = {}
+        self._held: set[int] = set()
 
     def unload(self, load: Load) -> Any:
-        """Return what `Loader.load` was given; its large arrays are read-only."""
-        memory = self._attached(load)
-        size = load.spans[-1][1] if load.spans else 0
-        lease = self._lease(size)
-        np.copyto(lease, _bytes_of(memory)[:size])
+        """Return what `Loader.load` was given; its large arrays are read-only.
+
+        Raises
+        ------
+        OSError
+            The engine has ended, and its memory with it.
+        """
+        lease = self._whole(load)[:]
+        if len(self._held) < HELD_BLOCKS:
+            self._held.add(load.block)
+            giving_back = weakref.finalize(lease, self._let_go, load.block)
+            giving_back.atexit = False
+        else:
+            lease = lease[: load.spans[-1][1] if load.spans else 0].copy()
+            self._give_back(load.block)
         view = lease.data.toreadonly()
         return pickle.loads(load.body, buffers=[view[a:b] for a, b in load.spans])
 
-    def close(self, *, remove: bool = False) -> None:
-        """Let go of the shared memory. ``remove``: the engine could not do it itself."""
-        for memory in self._blocks.values():
-            memory.close()
-            if remove:
-                with suppress(FileNotFoundError):
-                    memory.unlink()
-        self._blocks.clear()
+    def _let_go(self, block: int) -> None:
+        self._held.discard(block)
+        self._give_back(block)
 
-    def _attached(self, load: Load) -> SharedMemory:
-        memory = self._blocks.get(load.block)
-        if memory is not None and memory.name == load.name:
-            return memory
-        if memory is not None:
-            memory.close()
-        memory = self._blocks[load.block] = SharedMemory(load.name)
-        return memory
-
-    def _lease(self, size: int) -> NDArray[np.uint8]:
-        """Return ``size`` writable bytes that come back when the last view of them is gone."""
-        whole = None
-        with suppress(IndexError):
-            whole = self._spare.pop()
-        if whole is None or whole.size < size:
-            whole = np.empty(int(size * SPARE), np.uint8)
-        lease = whole[:size]
-        giving_back = weakref.finalize(lease, self._spare.append, whole)
-        giving_back.atexit = False
-        return lease
-
-
-def _bytes_of(memory: SharedMemory) -> NDArray[np.uint8]:
-    assert memory.buf is not None
-    return np.frombuffer(memory.buf, np.uint8)
+    def _whole(self, load: Load) -> NDArray[np.uint8]:
+        mapped = self._mapped.get(load.block)
+        if mapped is None or mapped[0] != load.serial:
+            descriptor = os.open(load.path, os.O_RDONLY)
+            try:
+                memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            finally:
+                os.close(descriptor)
+            mapped = load.serial, np.frombuffer(memory, np.uint8)
+            self._mapped[load.block] = mapped
+        return mapped[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,65 +28,86 @@ def thing(seed: int, rows: int = 200) -> Thing:
     return Thing(rng.random(5), large, large, rng.random((64, 80)).astype(np.float32))
 
 
+class Ends:
+    """Both ends in one process."""
+
+    def __init__(self) -> None:
+        self.loader = Loader()
+        self.unloader = Unloader(self.loader.unloaded)
+
+    def carry(self, value: Thing) -> Thing:
+        got = self.unloader.unload(self.loader.load(value))
+        assert isinstance(got, Thing)
+        return got
+
+
 @pytest.fixture
-def ends():
-    loader, unloader = Loader(), Unloader()
-    yield loader, unloader
-    unloader.close()
-    loader.close()
+def ends() -> Iterator[Ends]:
+    made = Ends()
+    yield made
+    made.loader.close()
 
 
-def test_arrays_come_out_as_they_went_in(ends: tuple[Loader, Unloader]) -> None:
-    loader, unloader = ends
+def address(of: NDArray[np.uint16]) -> int:
+    return int(of.__array_interface__["data"][0])
+
+
+def test_arrays_come_out_as_they_went_in(ends: Ends) -> None:
     sent = thing(1)
-    load = loader.load(sent)
-    got = unloader.unload(load)
+    got = ends.carry(sent)
     for name in ("small", "large", "same", "grid"):
         np.testing.assert_array_equal(getattr(got, name), getattr(sent, name))
     assert got.large is got.same  # one array is carried once
     assert not got.large.flags.writeable
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        got.large.setflags(write=True)  # the memory itself is mapped for reading
 
 
-def test_a_picture_held_is_not_touched_by_those_after_it(ends: tuple[Loader, Unloader]) -> None:
-    loader, unloader = ends
-    held = []
-    for seed in range(12):
-        load = loader.load(thing(seed))
-        held.append((seed, unloader.unload(load)))
-        loader.unloaded(load.block)
-    for seed, got in held:
+def test_pictures_held_are_not_touched_by_those_after_them(ends: Ends) -> None:
+    held = [ends.carry(thing(seed)) for seed in range(3 * wire.BLOCKS)]
+    for seed, got in enumerate(held):
         np.testing.assert_array_equal(got.large, thing(seed).large)
+    assert ends.loader.room  # however many are held
 
 
-def test_memory_is_used_again_when_nothing_refers_to_it(ends: tuple[Loader, Unloader]) -> None:
-    loader, unloader = ends
-
-    def address(seed: int) -> int:
-        load = loader.load(thing(seed))
-        got = unloader.unload(load)
-        loader.unloaded(load.block)
-        return int(got.large.__array_interface__["data"][0])
-
-    first = address(0)
+def test_what_is_let_go_is_used_again(ends: Ends) -> None:
+    first = address(ends.carry(thing(0)).large)
     gc.collect()
-    assert {address(seed) for seed in range(1, 6)} == {first}
+    assert {address(ends.carry(thing(seed)).large) for seed in range(1, 6)} == {first}
 
 
-def test_a_block_is_full_until_it_is_given_back(ends: tuple[Loader, Unloader]) -> None:
-    loader, _ = ends
-    loads = [loader.load(thing(seed)) for seed in range(wire.BLOCKS)]
-    assert not loader.room
+def test_one_array_of_a_picture_holds_its_block(ends: Ends) -> None:
+    kept = ends.carry(thing(0)).grid
+    gc.collect()
+    for seed in range(1, 2 * wire.BLOCKS):
+        ends.carry(thing(seed))
+    np.testing.assert_array_equal(kept, thing(0).grid)
+
+
+def test_a_block_is_full_until_it_is_given_back(ends: Ends) -> None:
+    loads = [ends.loader.load(thing(seed)) for seed in range(wire.BLOCKS)]
+    assert not ends.loader.room
     with pytest.raises(IndexError):
-        loader.load(thing(9))
-    loader.unloaded(loads[1].block)
-    assert loader.room
+        ends.loader.load(thing(9))
+    ends.loader.unloaded(loads[1].block)
+    assert ends.loader.room
 
 
-def test_a_larger_picture_gets_a_larger_block(ends: tuple[Loader, Unloader]) -> None:
-    loader, unloader = ends
+def test_a_larger_picture_gets_a_larger_block(ends: Ends) -> None:
     for rows in (50, 4000, 30):
         for _ in range(wire.BLOCKS + 1):
-            load = loader.load(thing(3, rows))
-            got = unloader.unload(load)
+            got = ends.carry(thing(3, rows))
             np.testing.assert_array_equal(got.large, thing(3, rows).large)
-            loader.unloaded(load.block)
+
+
+def test_a_picture_outlives_its_engine(ends: Ends) -> None:
+    got = ends.carry(thing(5))
+    ends.loader.close()
+    np.testing.assert_array_equal(got.large, thing(5).large)
+
+
+def test_memory_that_is_gone_is_an_error(ends: Ends) -> None:
+    load = ends.loader.load(thing(5))
+    ends.loader.close()
+    with pytest.raises(OSError, match="No such file"):
+        ends.unloader.unload(load)
