@@ -210,9 +210,10 @@ def _summary(latencies_ms: list[float]) -> dict[str, float]:
     return {"p50_ms": float(p50), "p99_ms": float(p99), "max_ms": float(max(latencies_ms))}
 
 
-def main(*, quick: bool = False) -> dict[str, Any]:
+def main(*, quick: bool = False, seconds: float | None = None) -> dict[str, Any]:
     """Run both parts at 60 and 30 fps; print a table; return the figures."""
-    seconds = 10.0 if quick else 40.0
+    if seconds is None:
+        seconds = 10.0 if quick else 40.0
     results: dict[str, Any] = {}
     display = _Display()
     with display:
@@ -290,18 +291,19 @@ def _part() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--part", choices=["bare", "session"])
     parser.add_argument("--fps", type=float, default=60.0)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.part is None:
-        main(quick=options.quick)
+        main(quick=options.quick, seconds=options.seconds)
         return
+    seconds = 20.0 if options.seconds is None else options.seconds
     if options.part == "bare":
-        result = measure_bare(options.fps, options.seconds)
+        result = measure_bare(options.fps, seconds)
     else:
         with tempfile.TemporaryDirectory() as cases:
-            result = measure_session(options.fps, options.seconds, Path(cases))
+            result = measure_session(options.fps, seconds, Path(cases))
     if options.out is not None:
         options.out.write_text(json.dumps(result))
     else:
