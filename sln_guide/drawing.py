@@ -104,7 +104,7 @@ class Drawing:
 
     def _can_overlay(self, guidance: Guidance | None, settings: Settings) -> bool:
         """Whether there is a place and a scale for the overlay."""
-        if guidance is None or self._registration.kind == "none":
+        if guidance is None or "none" in (self._registration.kind, guidance.registration.kind):
             return False
         scale = full_scale(guidance, settings)
         return math.isfinite(scale) and scale > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +174,8 @@ class Settings:
     injection site, NIR px (x, y) of the frame at which it was drawn; empty: none.
     ``auto_exposure``: NIR exposure follows the tissue; else it stays as it is. ``baseline_ns`` is
     when a baseline was asked for, before the tracer came (`Frame.mid_exposure_ns` of the frame then
-    shown); None: none.
+    shown); None: none. ``registration_withdrawn`` is not the operator's: the live check of edges
+    set it, because the cameras do not stand as registered; guidance is then made without it.
     """
 
     threshold_sigma: float = 4.5
@@ -189,6 +191,7 @@ class Settings:
     exclusion_px: tuple[tuple[float, float], ...] = ()
     auto_exposure: bool = False
     baseline_ns: int | None = None
+    registration_withdrawn: bool = False
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
@@ -346,11 +349,35 @@ class RecorderHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Alignment:
+    """Whether edges that both streams see coincide as registered.
+
+    ``verdict`` is that of the last few looks, ``last_look`` of the newest one; "cannot tell" where
+    too few edges are in sight. ``shift_px`` (NIR px) and ``shift_mm``: how far apart they lie; None
+    where they coincide.
+    """
+
+    verdict: Literal["holds", "moved", "cannot tell"]
+    last_look: Literal["holds", "moved", "cannot tell"]
+    shift_px: float | None
+    shift_mm: float | None
+    looked_ns: int
+
+    @property
+    def apart(self) -> str:
+        """How far apart edges lie, in words; empty where they do not."""
+        if self.shift_px is None:
+            return ""
+        return f"{self.shift_px:.0f} NIR px" if self.shift_mm is None else f"{self.shift_mm:.1f} mm"
+
+
+@dataclass(frozen=True, slots=True)
 class SessionHealth:
     """Everything around the guidance that the screen must be honest about.
 
     ``exposure_refused``: why the NIR camera's exposure cannot follow the tissue.
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
+    ``alignment``: None until the first look, and where there is no registration to hold.
     """
 
     nir: StreamHealth
@@ -364,3 +391,4 @@ class SessionHealth:
     started_ns: int = 0
     ended: str | None = None
     exposure_refused: str | None = None
+    alignment: Alignment | None = None

@@ -175,10 +175,9 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             flags.append("frame geometry changed: tracking began anew")
             state = replace(state, tracks=state.tracks.begun_anew())
         analyser = Analyser(_matching(setup, nir, flags))
+    registration = Registration() if settings.registration_withdrawn else setup.registration
     baseline = state.baseline if settings.baseline_ns == state.baseline_ns else None
-    analysis = analyser.analyse(
-        nir, pair.white, setup.registration, settings.threshold_sigma, baseline
-    )
+    analysis = analyser.analyse(nir, pair.white, registration, settings.threshold_sigma, baseline)
     baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
 
     analysed = time.perf_counter_ns()
@@ -200,7 +199,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             cannot_judge=analysis.cannot_judge,
             grid_px=analysis.grid_px,
         ),
-        registration=setup.registration,
+        registration=registration,
     )
     if not setup.vouched:
         detections = tuple(_without_units(d) for d in detections)
@@ -224,7 +223,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         false_calls_per_field=analysis.false_calls_per_field,
         display_full_scale=settings.display_full_scale or full_scale,
         colour_predicted=analysis.colour_predicted,
-        registration=setup.registration,
+        registration=registration,
         settings=settings,
         stage_ms=dict(analysis.stage_ms)
         | {

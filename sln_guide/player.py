@@ -55,7 +55,8 @@ class Player:
         return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
 
     def _step(self, pair: Pair, settings: Settings) -> Guidance:
-        self._state, guidance = pipeline.step(self._state, pair, settings)
+        then = self._case.settings_at(pair.nir.mid_exposure_ns, settings)
+        self._state, guidance = pipeline.step(self._state, pair, then)
         return guidance
 
     def _remember(self, index: int) -> None:

@@ -25,8 +25,10 @@ from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.drawing import Drawing
+from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
 from sln_guide.guidance import (
+    Alignment,
     Guidance,
     Health,
     Mode,
@@ -99,6 +101,7 @@ class LiveSession:
             else Mode.LIVE
         )
         self._settings = settings or Settings()
+        self._changing = threading.Lock()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
         self._streams: dict[Role, Stream] = {}
         for name, camera in cameras.items():
@@ -117,6 +120,9 @@ class LiveSession:
         self._fault: _Fault | None = None
         self._events: list[EventMark] = []
         self._started_ns = time.monotonic_ns()
+        self._alignment: Alignment | None = None
+        both = len(self._streams) == 2
+        self._edges = EdgeWatch(rig, self._aligned) if both and watched(rig) else None
         self._ending = threading.Event()
         self._processing = threading.Thread(target=self._process, name="processing", daemon=True)
         self._housekeeping = threading.Thread(
@@ -161,6 +167,8 @@ class LiveSession:
             stream.run()
         self._processing.start()
         self._housekeeping.start()
+        if self._edges is not None:
+            self._edges.start()
 
     def close(self) -> None:
         """Close the case first, then end every thread within bounded time. Idempotent.
@@ -174,6 +182,8 @@ class LiveSession:
         for thread in (self._processing, self._housekeeping):
             if thread.is_alive():
                 thread.join(END_TIMEOUT_S)
+        if self._edges is not None:
+            self._edges.end()
         for stream in self._streams.values():
             stream.end()
         self._wake = None
@@ -213,12 +223,14 @@ class LiveSession:
             exposure_refused=(
                 None if nir is None or not self._settings.auto_exposure else nir.refused
             ),
+            alignment=self._alignment,
         )
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
-        self._settings = replace(self._settings, **changes)
-        return self._settings
+        with self._changing:
+            self._settings = replace(self._settings, **changes)
+            return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
         """Note a paint of ``picture``; see `note_paint`."""
@@ -343,6 +355,8 @@ class LiveSession:
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
                     self._record_guidance(guidance)
+                    if self._edges is not None:
+                        self._edges.see(guidance.pair)
                     self._follow_exposure(exposing, guidance)
                     good_steps += 1
                     if good_steps >= STEPS_TO_TRUST_AGAIN:
@@ -380,6 +394,20 @@ class LiveSession:
         if white is None:
             return Pair(nir, None)
         return pairing.match(nir, max(white.period_ns(), 20_000_000))
+
+    # -- edges thread ----------------------------------------------------------------------------
+
+    def _aligned(self, seen: Alignment) -> None:
+        """Withdraw the registration when the cameras have moved; it returns when edges coincide."""
+        self._alignment = seen
+        withdrawn = seen.verdict == "moved"
+        if withdrawn == self._settings.registration_withdrawn:
+            return
+        self.change(registration_withdrawn=withdrawn)
+        told = "edges coincide again"
+        if withdrawn:
+            told = f"withdrawn: edges lie {seen.apart} apart"
+        self.mark("registration", told)
 
     # -- housekeeping thread ---------------------------------------------------------------------
 

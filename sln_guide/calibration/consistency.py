@@ -14,7 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.frame import Frame
 from hardware.opencv import cv2
+from sln_guide.calibration.frames import unpacked
 
 WIDTH_PX = 320
 """Both pictures are compared at this width (of the NIR field)."""
@@ -44,6 +46,26 @@ class Consistency:
     def distance_px(self) -> float:
         """Length of the shift [NIR px]."""
         return float(np.hypot(*self.shift_px))
+
+
+def reduced(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return a frame's light, about `WIDTH_PX` wide, and the (3, 3) map from its px to those.
+
+    Cells of a mosaic are averaged by whole tiles: no colour shifts an edge.
+    """
+    pixels = unpacked(frame)
+    step = max(1, frame.width // WIDTH_PX)
+    if frame.pixel_format.is_bayer:
+        step = max(2, step - step % 2)
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    size = frame.width // step, frame.height // step
+    whole = pixels[: size[1] * step, : size[0] * step]
+    small = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    # the centre of the top-left pixel is 0, 0 in both
+    offset = 0.5 / step - 0.5
+    to_small = np.array([[1 / step, 0.0, offset], [0.0, 1 / step, offset], [0.0, 0.0, 1.0]])
+    return np.asarray(small, np.float32), to_small
 
 
 def compare(
@@ -181,12 +203,17 @@ class ConsistencyWatch:
         self._last: Verdict = "cannot tell"
 
     def add(self, look: Consistency) -> Verdict:
-        """Take one look; return the verdict so far. "moved" stays until `reset` or "holds"."""
+        """Take one look; return the verdict so far.
+
+        "moved" stays until `reset` or "holds"; "holds" until no look of the last few says so.
+        """
         self._recent.append(look.verdict)
         for verdict in ("moved", "holds"):
             if self._recent.count(verdict) >= self._agreeing:
                 self._last = verdict
-                break
+                return self._last
+        if self._last == "holds" and "holds" not in self._recent:
+            self._last = "cannot tell"
         return self._last
 
     def reset(self) -> None:

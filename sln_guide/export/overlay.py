@@ -67,6 +67,8 @@ class Composer:
     def compose(self, guidance: Guidance) -> tuple[Picture, NDArray[np.uint32]]:
         """Return the last view's picture, and all views marked: (H, W) uint32 0xffRRGGBB."""
         views = (View.NIR,) if guidance.pair.white is None else self._views
+        if View.MERGED in views and guidance.registration.kind == "none":
+            views = (View.NIR,)  # the registration was withdrawn for this moment
         pictures = [self._picture(guidance, view) for view in views]
         width, height = rendered_size(pictures[0])
         look = replace(self._look, clock=self._clock(guidance))

@@ -172,7 +172,8 @@ def _rows(
         else:
             white = whites.frame(partners[index])
             skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
-            state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), settings)
+            then = case.settings_at(nir.mid_exposure_ns, settings)
+            state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
             partner = None if white is None else partners[index]
             yield replace(row, nir=nir, white_frame=partner, guidance=guidance)
         yield from _lost_rows(lost_after[index])

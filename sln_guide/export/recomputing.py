@@ -117,7 +117,8 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
             yield Computed(index, time_s, None, str(error))
             continue
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
-        state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), settings)
+        then = case.settings_at(nir.mid_exposure_ns, settings)
+        state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
         yield Computed(index, time_s, guidance if time_s >= span.begin_s else None)
 
 

@@ -7,10 +7,12 @@ from enum import StrEnum
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
-from sln_guide.guidance import Health, RecorderHealth, SessionHealth, StreamHealth, View
+from sln_guide.guidance import Alignment, Health, RecorderHealth, SessionHealth, StreamHealth, View
 
 SECOND = 1_000_000_000
 
+LOOK_OLD_S = 5.0
+"""A look at the edges of both streams tells nothing of now after so long."""
 DISK_AMBER_MIN = 10.0
 DISK_RED_MIN = 2.0
 
@@ -117,7 +119,13 @@ def readings(
         recording=_recording(now_ns, recorder, replay=replay),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
-        registration=_registration(registration, parallax_mm, vouched=vouched),
+        registration=_registration(
+            now_ns,
+            registration,
+            parallax_mm,
+            None if health is None or replay else health.alignment,
+            vouched=vouched,
+        ),
         status=_status(status_age_ms, status_old_ms),
         light=light,
     )
@@ -197,7 +205,14 @@ def _disk(recorder: RecorderHealth) -> Reading:
     return Reading("disk > 24 h" if left >= 1440 else f"disk {int(max(left, 0))} min", tone)
 
 
-def _registration(registration: Registration, parallax_mm: float, *, vouched: bool) -> Reading:
+def _registration(
+    now_ns: int,
+    registration: Registration,
+    parallax_mm: float,
+    alignment: Alignment | None,
+    *,
+    vouched: bool,
+) -> Reading:
     if registration.kind == "none":
         return Reading("not registered", Tone.STALE)
     if registration.kind == "assumed":
@@ -212,6 +227,9 @@ def _registration(registration: Registration, parallax_mm: float, *, vouched: bo
     )
     if parallax_mm > 0.05:
         text += f" + {parallax_mm:.1f} parallax"
+    if alignment is not None:
+        recent = now_ns - alignment.looked_ns <= LOOK_OLD_S * SECOND
+        text += ", holds" if recent and alignment.verdict == "holds" else ", not checked"
     return Reading(text)
 
 

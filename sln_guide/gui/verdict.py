@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, elapsed_text
-from sln_guide.guidance import Guidance, Health, SessionHealth, StreamHealth, View
+from sln_guide.guidance import Alignment, Guidance, Health, SessionHealth, StreamHealth, View
 
 MS = 1_000_000
 
@@ -32,6 +32,7 @@ class Word(StrEnum):
     FAILED = "PROCESSING FAILED"
     UNREGISTERED = "UNREGISTERED"
     MOVED = "MOVED"
+    MISALIGNED = "MISALIGNED"
     FROZEN = "FROZEN"
     REPLAY = "REPLAY"
 
@@ -119,6 +120,8 @@ def judge_replay(
                 f"{stream.error or 'it ended unexpectedly'} · Check the case with: "
                 "sln-guide verify CASE",
             )
+    if view is View.MERGED and _withdrawn(guidance):
+        return removed(*_misaligned(None, "As recorded"))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return removed(*_UNREGISTERED)
     if guidance is None:
@@ -174,6 +177,12 @@ def judge_live(
                 f"{_since(now_ns, stream.since_ns)}Its frames no longer change · "
                 "Unplug it and plug it in again",
             )
+    if view is View.MERGED and _withdrawn(guidance):
+        then = (
+            "Judge NIR in its own view; put the cameras back (it returns by itself) or register "
+            f"them again{goes_on}"
+        )
+        return _alarm(Word.MISALIGNED, *_misaligned(health.alignment, then))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return _alarm(Word.UNREGISTERED, *_UNREGISTERED)
     if nir.health is Health.STALE:
@@ -217,6 +226,18 @@ _UNREGISTERED = (
     "Where NIR lies in the colour picture is unknown · Judge NIR in its own view; "
     "calibrate the rig's registration",
 )
+
+
+def _withdrawn(guidance: Guidance | None) -> bool:
+    return guidance is not None and guidance.settings.registration_withdrawn
+
+
+def _misaligned(alignment: Alignment | None, then: str) -> tuple[str, str]:
+    apart = "" if alignment is None else alignment.apart
+    return (
+        "Overlay removed: the cameras have moved against each other",
+        f"Edges in NIR and colour lie {apart or 'apart'}{' apart' if apart else ''} · {then}",
+    )
 
 
 def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +43,17 @@ class _PairOnly(msgspec.Struct, frozen=True):
     white: FrameRef | None
 
 
+class _Withdrawal(msgspec.Struct, frozen=True):
+    """The part of `Settings` that the operator did not choose."""
+
+    registration_withdrawn: bool = False
+
+
+class _WithdrawalOnly(msgspec.Struct, frozen=True):
+    nir: FrameRef
+    settings: _Withdrawal
+
+
 class CaseReader:
     """A case on disk, read lazily. Frames by index; any thread may read.
 
@@ -57,6 +69,7 @@ class CaseReader:
         self.folder = Path(folder)
         self._problems: list[Problem] = []
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
+        self._withdrawals: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
         paths = existing_parts(self.folder)
         self.manifest = self._manifest()
         self._contents = Contents(paths, self._problems)
@@ -293,6 +306,20 @@ class CaseReader:
             state = self._snapshot(before - 1) if before > used else None
             used = before
             yield state, record
+
+    def settings_at(self, time_ns: int, settings: Settings) -> Settings:
+        """Return ``settings`` with what was withdrawn when live computed the frame of then."""
+        if self._withdrawals is None:
+            log = self._log(records.GUIDANCE, _WithdrawalOnly)
+            times_ns = np.array([r.nir.mid_exposure_ns for r in log], np.int64)
+            withdrawn = np.array([r.settings.registration_withdrawn for r in log], bool)
+            self._withdrawals = times_ns, withdrawn
+        times_ns, withdrawn = self._withdrawals
+        last = int(np.searchsorted(times_ns, time_ns, "right")) - 1
+        now = bool(withdrawn[last]) if last >= 0 else False
+        if now == settings.registration_withdrawn:
+            return settings
+        return replace(settings, registration_withdrawn=now)
 
     def state_before(self, time_ns: int) -> bytes | None:
         """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""

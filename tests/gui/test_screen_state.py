@@ -17,6 +17,7 @@ from sln_guide.gui.readings import Tone, clock_text, elapsed_text
 from sln_guide.gui.screen_state import Border, Freeze, ScreenState, screen_state
 from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
 from sln_guide.guidance import (
+    Alignment,
     Guidance,
     Health,
     Mode,
@@ -568,3 +569,37 @@ def test_an_ended_engine_is_not_live_and_not_recording() -> None:
 def test_a_silent_source_is_said_and_takes_nothing_for_granted() -> None:
     state = look(silence="not answered for 2 s")
     assert "Not known whether cameras and recording run not answered for 2 s" in words(state)
+
+
+@pytest.mark.parametrize("mode", [Mode.LIVE, Mode.REPLAY])
+def test_cameras_that_moved_take_the_overlay_not_the_video(mode: Mode) -> None:
+    alignment = Alignment("moved", "moved", 38.0, 3.8, NOW)
+    withdrawn = replace(
+        guidance(registration=Registration()), settings=Settings(registration_withdrawn=True)
+    )
+    seen = look(guidance=withdrawn, health=session(alignment=alignment), mode=mode)
+    assert not seen.overlay_allowed
+    assert "cameras have moved" in seen.banners[0].headline
+    assert ("3.8 mm apart" in seen.banners[0].detail) == (mode is Mode.LIVE)
+    assert not seen.video_old
+    alone = look(guidance=withdrawn, health=session(alignment=alignment), mode=mode, view=View.NIR)
+    assert alone.overlay_allowed, "NIR in its own view needs no registration"
+
+
+@pytest.mark.parametrize(
+    ("alignment", "said"),
+    [
+        (None, "registration 0.3 mm"),
+        (Alignment("holds", "holds", None, None, NOW), "registration 0.3 mm, holds"),
+        (
+            Alignment("cannot tell", "cannot tell", None, None, NOW),
+            "registration 0.3 mm, not checked",
+        ),
+        (
+            Alignment("holds", "holds", None, None, NOW - 6_000 * MS),
+            "registration 0.3 mm, not checked",
+        ),
+    ],
+)
+def test_what_the_edges_tell_is_said(alignment: Alignment | None, said: str) -> None:
+    assert look(health=session(alignment=alignment)).readings.registration.text == said

@@ -1,0 +1,123 @@
+"""`EdgeWatch`: once a second, whether edges that both streams see still coincide as registered.
+
+On a low-priority thread of its own and on pictures of a few hundred px, so that nothing on the way
+to the screen waits for it. What it finds does not move the overlay: it takes it away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from hardware.rig import Rig
+from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, compare, reduced
+from sln_guide.guidance import Alignment, Pair
+
+LOOK_EVERY_S = 1.0
+CONFIRM_EVERY_S = 0.4
+"""While looks contradict what is told."""
+MAX_SKEW_NS = 20_000_000
+"""Frames further apart in time differ by the tissue's own motion."""
+REACH = 0.12
+"""How far edges are sought, as a share of the picture's width."""
+UNSCALED_TOLERANCE = 0.012
+"""Of the picture's width, where the rig knows no scale."""
+NICENESS = 10
+JOIN_S = 2.0
+
+
+class EdgeWatch:
+    """Looks at the newest pair it was given and tells how the streams lie.
+
+    Parameters
+    ----------
+    rig
+        Its registration is held against the scene. Beyond its own residual and the tissue motion
+        it allows (`Optics.max_tissue_motion_mm`) cameras are taken to have moved.
+    tell
+        Called from the watch's thread after each look.
+    """
+
+    def __init__(self, rig: Rig, tell: Callable[[Alignment], None]) -> None:
+        self._rig = rig
+        self._tell = tell
+        self._watch = ConsistencyWatch()
+        self._pair: Pair | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edges", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def see(self, pair: Pair) -> None:
+        """Remember the newest pair. Costs nothing; any thread."""
+        if pair.white is not None and abs(pair.skew_ns) <= MAX_SKEW_NS:
+            self._pair = pair
+
+    def end(self) -> None:
+        """End the thread. Idempotent."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        if sys.platform == "linux":
+            with suppress(OSError):  # then it only competes a little harder
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        wait_s = LOOK_EVERY_S
+        while not self._ending.wait(wait_s):
+            pair, self._pair = self._pair, None
+            if pair is None:
+                continue
+            told = self.look(pair)
+            wait_s = LOOK_EVERY_S if told.verdict == told.last_look else CONFIRM_EVERY_S
+            self._tell(told)
+
+    def look(self, pair: Pair) -> Alignment:
+        """Hold one pair against the registration; return the verdict of the last few looks."""
+        seen = look_at(pair, self._rig)
+        verdict = self._watch.add(seen)
+        px = seen.distance_px
+        mm_per_px = self._rig.vouched_mm_per_px
+        told = seen.verdict == "moved"
+        return Alignment(
+            verdict=verdict,
+            last_look=seen.verdict,
+            shift_px=px if told else None,
+            shift_mm=px * mm_per_px if told and mm_per_px is not None else None,
+            looked_ns=time.monotonic_ns(),
+        )
+
+
+def look_at(pair: Pair, rig: Rig) -> Consistency:
+    """Compare the edges of one pair; px are NIR px. ``pair`` must have its white frame."""
+    assert pair.white is not None
+    nir, nir_to_small = reduced(pair.nir)
+    white, white_to_small = reduced(pair.white)
+    onto = white_to_small @ rig.registration.matrix() @ np.linalg.inv(nir_to_small)
+    shrunk = float(nir_to_small[0, 0])
+    tolerance_px = UNSCALED_TOLERANCE * pair.nir.width
+    if rig.optics.mm_per_px is not None:
+        allowed_mm = rig.optics.max_tissue_motion_mm + (rig.registration.residual_mm or 0.0)
+        tolerance_px = allowed_mm / rig.optics.mm_per_px
+    small = compare(
+        nir,
+        white,
+        onto,
+        tolerance_px=tolerance_px * shrunk,
+        reach_px=max(REACH * nir.shape[1], 2.0 * tolerance_px * shrunk),
+    )
+    x, y = small.shift_px
+    return Consistency(small.verdict, (x / shrunk, y / shrunk), small.error_px, small.tiles)
+
+
+def watched(rig: Rig) -> bool:
+    """Whether there is anything to hold: two cameras and a registration."""
+    return rig.nir is not None and rig.white is not None and rig.registration.kind != "none"
