@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hardware.camera import CameraError
 from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
 from sln_guide import __version__
-from sln_guide.calibration.arguments import add_arguments
+from sln_guide.calibration.arguments import add_arguments, add_board_arguments
 from sln_guide.export.commands import add_commands
 from sln_guide.terminal import (
     CAMERA,
@@ -101,8 +101,24 @@ def start(options: argparse.Namespace) -> int:
     from sln_guide.gui.preferences import config_folder
     from sln_guide.gui.start import choose
 
-    words = choose(options.cases, config_folder())
-    return main(words) if words else OK
+    while words := choose(options.cases, config_folder()):
+        code = main(words)
+        if words[0] != "sitting":
+            return code
+    return OK
+
+
+def sitting(options: argparse.Namespace) -> int:
+    """Calibrate and check a rig in a window, one step at a time."""
+    from sln_guide.calibration.command import board_of
+    from sln_guide.calibration.sitting import Sitting
+    from sln_guide.gui.sitting import sit
+
+    rig: str = options.rig
+    # a shipped rig has no folder of its own to keep anything in
+    out = Path.home() / "sln-guide" / "calibration" / rig if rig in shipped_rigs() else None
+    board = board_of(options.board, options.measured_mm)
+    return sit(lambda seen: Sitting(rig, out=options.out or out, board=board, seen=seen))
 
 
 def live(options: argparse.Namespace) -> int:
@@ -388,6 +404,11 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrating = verbs.add_parser("calibrate", help="dark, flat, photon transfer, registration")
     add_arguments(calibrating, verbs.add_parser("check", help="the daily quality check"))
+
+    verb = verbs.add_parser("sitting", help="calibrate and check in a window, step by step")
+    verb.add_argument("--rig", required=True, help=f"a .toml file, or {', '.join(shipped_rigs())}")
+    add_board_arguments(verb)
+    verb.set_defaults(run=sitting)
 
     verb = verbs.add_parser("doctor", help="check this machine")
     verb.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")

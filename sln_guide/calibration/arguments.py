@@ -25,18 +25,10 @@ def add_arguments(calibrate: argparse.ArgumentParser, check: argparse.ArgumentPa
     for parser in (calibrate, check):
         parser.add_argument("--rig", required=parser is check, help=rigs)
         parser.add_argument(
-            "--out", type=Path, help="folder for the files (default: calibration, beside the rig)"
-        )
-        parser.add_argument(
             "--yes", action="store_true", help="ask for nothing: everything is in place"
         )
         parser.add_argument("--temperature-c", type=float, help="of the camera, noted with darks")
-        parser.add_argument(
-            "--board", metavar="COLSxROWSxMM", help="the printed board, if not 11x8x15"
-        )
-        parser.add_argument(
-            "--measured-mm", type=positive, help="how long the board's 100 mm bar really is"
-        )
+        add_board_arguments(parser)
     calibrate.add_argument(
         "--from",
         dest="begin_from",
@@ -46,6 +38,17 @@ def add_arguments(calibrate: argparse.ArgumentParser, check: argparse.ArgumentPa
     calibrate.set_defaults(run=_calibrate)
     check.add_argument("--target", type=Path, help="TOML of a reference target of your own")
     check.set_defaults(run=_check)
+
+
+def add_board_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say where the files go, and which board was printed."""
+    parser.add_argument(
+        "--out", type=Path, help="folder for the files (default: calibration, beside the rig)"
+    )
+    parser.add_argument("--board", metavar="COLSxROWSxMM", help="the printed board, if not 11x8x15")
+    parser.add_argument(
+        "--measured-mm", type=positive, help="how long the board's 100 mm bar really is"
+    )
 
 
 def _calibrate(options: argparse.Namespace) -> int:

@@ -95,7 +95,7 @@ class _Terminal:
 
     def _step(self, flow: Flow, step: Step) -> None:
         print(f"[{flow.position + 1}/{len(flow.steps)}] {step.instruction}", flush=True)
-        simulated = self._sitting.lay(flow)
+        simulated = self._sitting.lay(step)
         while True:
             if not simulated and not self._yes:
                 _ask()

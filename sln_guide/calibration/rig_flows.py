@@ -69,7 +69,8 @@ class _Look:
     white: Frame
 
 
-def _laid(board: Board, x_deg: float, y_deg: float, distance_mm: float) -> Plane:
+def board_laid(board: Board, distance_mm: float, x_deg: float = 0.0, y_deg: float = 0.0) -> Plane:
+    """Return the board at a distance, tilted, as a simulated operator would lay it."""
     turn = cv2.Rodrigues(np.radians([x_deg, y_deg, 0.0]))[0]
     width, height = board.size_mm
     corner = np.array([0, 0, distance_mm]) - turn @ np.array([width / 2, height / 2, 0])
@@ -97,7 +98,7 @@ class RegisterFlow(Flow):
             Step(
                 f"view {k + 1}",
                 f"Place the board {told}; keep it still, all of it in both pictures.",
-                _laid(board, x, y, share * distance),
+                board_laid(board, share * distance, x, y),
             )
             for k, (x, y, share, told) in enumerate(_POSES)
         )
@@ -181,7 +182,7 @@ class SpotFlow(Flow):
         board: Board,
         now: datetime,
     ) -> None:
-        laid = _laid(board, 6.0, -4.0, rig.optics.working_distance_mm)
+        laid = board_laid(board, rig.optics.working_distance_mm, 6.0, -4.0)
         told = "Place the board at the working distance, in both pictures, and keep it still."
         super().__init__((Step("look", told, laid),))
         self._looking = RegisterFlow(rig, nir, white, registration.parent, board=board, now=now)

@@ -5,7 +5,7 @@ The command line and the window drive the same one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,9 +21,15 @@ from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.board import Board
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError
-from sln_guide.calibration.flows import Flow, Key, Outcome, lay
+from sln_guide.calibration.flows import Flow, Key, Outcome, Step, lay
 from sln_guide.calibration.rig_file import note_in_rig
-from sln_guide.calibration.rig_flows import CheckFlow, RegisterFlow, SpotFlow, WhiteBalanceFlow
+from sln_guide.calibration.rig_flows import (
+    CheckFlow,
+    RegisterFlow,
+    SpotFlow,
+    WhiteBalanceFlow,
+    board_laid,
+)
 from sln_guide.calibration.sensor_flows import DarkFlow, FlatFlow, PhotonTransferFlow
 from sln_guide.calibration.target import Target
 from sln_guide.calibration.watched import WatchedCamera
@@ -152,7 +158,7 @@ class Sitting:
         if what == "ptc":
             return PhotonTransferFlow(rig, nir, folder, now=now)
         if what == "check":
-            applied: Applied = apply_calibrations(rig)
+            applied = self.applied()
             checks = applied.rig.calibration.check
             place = folder / "checks" if checks is None else Path(checks)
             return CheckFlow(applied, self._cameras, place, target=self._target, now=now)
@@ -168,10 +174,17 @@ class Sitting:
             )
         return SpotFlow(rig, nir, white, Path(registration), board=self._board, now=now)
 
-    def lay(self, flow: Flow) -> bool:
-        """Lay what the current step asks for under simulated cameras; False: a person must."""
-        step = flow.current
-        return step is not None and lay(step, tuple(self._cameras.values()))
+    def lay(self, step: Step) -> bool:
+        """Lay what a step asks for under simulated cameras; False: a person must do it."""
+        return lay(step, tuple(self._cameras.values()))
+
+    def focus_step(self) -> Step:
+        """Return what to arrange for the focus aid."""
+        told = (
+            "Lay something with fine print flat at the working distance and keep it still. Turn "
+            "each lens' ring until its bar is as full as it gets, then lock the ring."
+        )
+        return Step("focus", told, board_laid(self._board, self._rig.optics.working_distance_mm))
 
     def keep(self, flow: Flow, outcome: Outcome) -> str:
         """Use what came of a flow from now on, note it in the rig file; say where it is noted.
@@ -189,11 +202,14 @@ class Sitting:
         note_in_rig(self.file, outcome.key, outcome.path)
         return f"noted in {self.file}"
 
-    def standings(self) -> tuple[Standing, ...]:
-        """Return how each calibration of `EVERYTHING` stands."""
-        rig = self.rig
-        applied = apply_calibrations(rig)
-        return tuple(_standing(what, rig, applied) for what in EVERYTHING)
+    def applied(self) -> Applied:
+        """Return the rig with its calibrations, as `live` would use it now."""
+        return apply_calibrations(self.rig)
+
+
+def standings(rig: Rig, applied: Applied) -> tuple[Standing, ...]:
+    """Return how each calibration of `EVERYTHING` stands, for a rig and what came of applying."""
+    return tuple(_standing(what, rig, applied) for what in EVERYTHING)
 
 
 def _standing(what: What, rig: Rig, applied: Applied) -> Standing:
@@ -211,8 +227,3 @@ def _standing(what: What, rig: Rig, applied: Applied) -> Standing:
 
 def _short(told: str, path: str) -> str:
     return told.removeprefix(f"{path}: ")
-
-
-def roles_of(cameras: dict[str, Camera], used: Sequence[Camera]) -> tuple[str, ...]:
-    """Return the roles of the cameras that a flow uses."""
-    return tuple(role for role, camera in cameras.items() if camera in used)

@@ -86,7 +86,7 @@ def run(
     """
     if screenshot is not None and seconds is None:
         seconds = SCREENSHOT_AFTER_S
-    _choose_platform(ends_by_itself=seconds is not None)
+    choose_platform(ends_by_itself=seconds is not None)
     app = QApplication.instance() or QApplication(["sln-guide"])
     assert isinstance(app, QApplication)
     app.setApplicationName("sln-guide")
@@ -145,7 +145,7 @@ def _show(
 
     guard: Guard | None = None
     try:
-        with _faults(window) as faults, _signals(window.close_now):
+        with _faults(window) as faults, ending_by_signal(window.close_now):
             if size is not None:
                 window.resize(*size)
                 window.show()
@@ -189,7 +189,7 @@ def save_screenshot(window: OperatorWindow, path: Path) -> bool:
     return window.grab().save(str(path))
 
 
-def _choose_platform(*, ends_by_itself: bool) -> None:
+def choose_platform(*, ends_by_itself: bool) -> None:
     """Run offscreen where there is no display, if that makes sense."""
     platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
     if platform in OFFSCREEN or QApplication.instance() is not None or display_available():
@@ -240,7 +240,7 @@ def _faults(window: OperatorWindow) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _signals(close: Callable[[], None]) -> Iterator[None]:
+def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
     """Close the window, and with it the case, at Ctrl-C or when asked to terminate.
 
     Python sees a signal between two of its own steps; the window's timer makes sure of those.

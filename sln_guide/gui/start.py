@@ -156,9 +156,15 @@ class StartWindow(QWidget):
         self.live = self._button(f"Live guidance{name}", "L", ("live",))
         self.live.setEnabled(bool(self.rig.name))
         self.demo = self._button("Demo: a simulated procedure", "D", ("demo",))
+        own = bool(self.rig.name)
+        self.sitting = self._button(
+            "Calibrate and check the rig" if own else "Calibrate: try it on a simulated bench",
+            "C",
+            ("sitting", "--rig", str(self.rig.path) if own else "bench"),
+        )
         self.open_case = self._button("Open a case …", "O", None)
         self.open_case.clicked.connect(self.ask_for_case)
-        for button in (self.live, self.demo, self.open_case):
+        for button in (self.live, self.sitting, self.demo, self.open_case):
             button.setMinimumHeight(tokens.ACTION_PX)
             actions.addWidget(button)
         self.recent: list[FlatButton] = []
@@ -188,9 +194,10 @@ class StartWindow(QWidget):
             self._choose(("replay", folder))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """L, D, O choose; Escape leaves."""
+        """L, C, D, O choose; Escape leaves."""
         buttons = {
             Qt.Key.Key_L: self.live,
+            Qt.Key.Key_C: self.sitting,
             Qt.Key.Key_D: self.demo,
             Qt.Key.Key_O: self.open_case,
         }

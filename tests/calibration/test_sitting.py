@@ -29,25 +29,14 @@ from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.session import LiveSession
-
-SMALL = {
-    "width = 640": "width = 448",
-    "height = 512": "height = 358",
-    "mm_per_px = 0.2": "mm_per_px = 0.28",
-    "[0, 0, 800, 640]": "[0, 0, 560, 448]",
-}
+from tests.calibration.small_bench import small_bench
 
 
 @pytest.fixture(scope="module")
 def sitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rig file that has been through `calibrate all`."""
     folder = tmp_path_factory.mktemp("sitting")
-    rig_file = folder / "rig.toml"
-    text = (Path(__file__).parents[2] / "hardware/rigs/bench.toml").read_text()
-    for before, after in SMALL.items():
-        assert before in text
-        text = text.replace(before, after)
-    rig_file.write_text(text)
+    rig_file = small_bench(folder)
     assert cli.main(["calibrate", "all", "--rig", str(rig_file), "--yes"]) == cli.OK
     return rig_file
 
