@@ -45,19 +45,24 @@ class OutputError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(words or ["start"])
+    return _attempt(words or ["start"])[0]
+
+
+def _attempt(words: Sequence[str]) -> tuple[int, str]:
+    """Run one command; return its exit code, and in one line why it failed."""
+    options = _parser().parse_args(words)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        return run(options), ""
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return INTERRUPTED, "interrupted"
     except Exception as error:
         code = _exit_code(error)
         if code is None:
             raise
         print(f"sln-guide: {error}", file=sys.stderr)
-        return code
+        return code, str(error)
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -101,9 +106,10 @@ def start(options: argparse.Namespace) -> int:
     from sln_guide.gui.preferences import config_folder
     from sln_guide.gui.start import choose
 
-    while words := choose(options.cases, config_folder()):
-        code = main(words)
-        if words[0] != "sitting":
+    said = ""
+    while words := choose(options.cases, config_folder(), said):
+        code, said = _attempt(words)
+        if code == INTERRUPTED:
             return code
     return OK
 
@@ -185,12 +191,11 @@ def replay(options: argparse.Namespace) -> int:
     from sln_guide.warm_up import warm_up
 
     case = CaseReader(options.case)
-    warm_up(case.rig)
     session = ReplaySession(case)
     session.set_speed(options.speed)
     if not options.paused:
         session.play()
-    return _show(session, options)
+    return _show(session, options, prepare=lambda: warm_up(case.rig))
 
 
 def import_(options: argparse.Namespace) -> int:
@@ -299,7 +304,11 @@ def _run_live(rig: Rig, options: argparse.Namespace) -> int:
         session.close()
 
 
-def _show(source: PictureSource, options: argparse.Namespace) -> int:
+def _show(
+    source: PictureSource,
+    options: argparse.Namespace,
+    prepare: Callable[[], object] | None = None,
+) -> int:
     from sln_guide.gui.app import run
     from sln_guide.gui.preferences import config_folder
 
@@ -312,6 +321,7 @@ def _show(source: PictureSource, options: argparse.Namespace) -> int:
         snapshot_folder=options.snapshots,
         size=options.size,
         config=config_folder(),
+        prepare=prepare,
     )
 
 

@@ -8,6 +8,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hardware.frame import Frame
@@ -77,6 +78,11 @@ class ReplaySession:
     def mode(self) -> Mode:
         """REPLAY, always."""
         return Mode.REPLAY
+
+    @property
+    def folder(self) -> Path:
+        """Where the case lies."""
+        return self._case.folder
 
     @property
     def recorded_mode(self) -> Mode:

@@ -138,6 +138,11 @@ class Replayable(Protocol):
     """A recorded case. Times in seconds since the case began."""
 
     @property
+    def folder(self) -> Path:
+        """Where the case lies."""
+        ...
+
+    @property
     def duration_s(self) -> float:
         """Length of the recording."""
         ...

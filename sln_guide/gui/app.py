@@ -26,12 +26,15 @@ from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.keys import KeyMap
 from sln_guide.gui.preferences import Place
+from sln_guide.gui.preparing import GivenUp, prepared
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 
 FAULT_CODE = 70
 """Exit code after an error inside the window (EX_SOFTWARE)."""
 SCREENSHOT_AFTER_S = 5.0
+ASKED_TO_END = "asked_to_end"
+"""Property of the application: a signal asked the program itself to end, not only a window."""
 Size = tuple[int, int]
 
 
@@ -49,6 +52,7 @@ def run(
     snapshot_folder: Path,
     size: Size | None = None,
     config: Path | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> int:
     """Show ``source`` until the operator closes the window; return the exit code.
 
@@ -72,6 +76,8 @@ def run(
         (width, height) of the window; None: as large as the screen allows.
     config
         Folder of preferences and presets; None: nothing is read or kept.
+    prepare
+        Done before the source is started, on the same thread; the screen says so if it takes long.
 
     Raises
     ------
@@ -94,11 +100,19 @@ def run(
     theme.dress(app)
     place = Place(config)
     KeyMap(place.preferences.keys)  # before any camera is opened
-    source.start()
+
+    def start() -> None:
+        if prepare is not None:
+            prepare()
+        source.start()
+
     try:
+        prepared(start)
         return _show(
             app, source, screenshot, seconds, record, theatre, snapshot_folder, size, place
         )
+    except GivenUp:
+        return 0
     finally:
         source.close()
 
@@ -248,8 +262,15 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+
+    def end(*_: object) -> None:
+        app = QApplication.instance()
+        assert app is not None
+        app.setProperty(ASKED_TO_END, True)  # the start screen must not come back
+        close()
+
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: close()) for number in numbers]
+    before = [signal.signal(number, end) for number in numbers]
     try:
         yield
     finally:

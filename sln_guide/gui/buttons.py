@@ -1,11 +1,11 @@
-"""Buttons for gloved hands: large, flat, without keyboard focus (every one has its key)."""
+"""Buttons for gloved hands: large and flat. Those with a key of their own take no focus."""
 
 from __future__ import annotations
 
 import time
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from sln_guide.gui import theme
@@ -31,6 +31,17 @@ class FlatButton(QAbstractButton):
         self.setMinimumSize(tokens.CONTROL_PX, tokens.CONTROL_PX)
         self.setAccessibleName(f"{text} ({key})" if key else text)
         self.setToolTip("")
+
+    def reach_by_tab(self) -> None:
+        """Let Tab and arrows come to it, and Enter or Space press it: it has no key of its own."""
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Let Enter press it."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
         """Return the least comfortable size."""
@@ -78,6 +89,11 @@ class FlatButton(QAbstractButton):
         painter.setBrush(fill)
         frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
         painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(tokens.TEXT), 2))
+            inside = tokens.RADIUS_PX - 2
+            painter.drawRoundedRect(frame.adjusted(3, 3, -3, -3), inside, inside)
 
     def _ink(self, *, faint: bool = False) -> QColor:
         if not self.isEnabled():

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QMessageBox, QWidget
+
+from sln_guide.render import tokens
+from sln_guide.render.text import font
 
 
 class ClosingQuestion:
@@ -34,6 +38,10 @@ class ClosingQuestion:
             yes = "Close"
         accept = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
         keep = box.addButton("Keep going", QMessageBox.ButtonRole.RejectRole)
+        for button in (accept, keep):  # the box would cut off words wider than its own
+            button.setMinimumWidth(
+                QFontMetrics(font(tokens.LARGE_PX)).horizontalAdvance(button.text()) + 56
+            )
         box.setDefaultButton(keep)
         box.setEscapeButton(keep)
         box.finished.connect(lambda _: self._answered(yes=box.clickedButton() is accept))

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
 from sln_guide.gui.arranging import Arranging
+from sln_guide.gui.exporting import FilmExport
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
@@ -80,6 +81,7 @@ class Commands(QObject):
         self.recordable = source if isinstance(source, Recordable) else None
         self._saving = False
         self._marks = 0
+        self._film: FilmExport | None = None
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
         self._saver = SnapshotSaver(
@@ -99,7 +101,10 @@ class Commands(QObject):
         return health is not None and health.recorder.recording
 
     def end(self) -> None:
-        """Finish writing snapshots; say nothing more."""
+        """Finish writing snapshots, give up a film; say nothing more."""
+        if self._film is not None:
+            self._film.give_up()
+            self._film = None
         self._saver.end()
         self._wake.end()
 
@@ -225,6 +230,35 @@ class Commands(QObject):
         self._saver.save(
             "Curves", lambda: write_curves(folder, name, times_s, signals, events, unit)
         )
+
+    def export(self) -> None:
+        """Film the replayed case as it is seen now; give up the film that is being made."""
+        if self.replay is None:
+            return
+        if self._film is not None:
+            self._film.give_up()
+            self._film = None
+            self.say("Film given up: nothing of it is kept")
+        else:
+            case = self.replay.folder
+            path = self._snapshot_folder / f"{case.stem}-{self._stamped('film-')}.mp4"
+            triptych = self._showing.layout is Layout.TRIPTYCH
+            layout = "triptych" if triptych else "overlay"
+            self._film = FilmExport(case, path, layout, self._source.settings)
+            self.say("Filming the whole case with these settings; the replay goes on")
+        self.done.emit()
+
+    def follow_export(self) -> float | None:
+        """Say when a film has come to its end; return its share done, None without one."""
+        if self._film is None:
+            return None
+        told = self._film.told()
+        if not told.ended:
+            return told.done / max(told.total, 1)
+        self._film.give_up()
+        self._film = None
+        self.say(told.text, Tone.ALARM if told.failed else Tone.PLAIN)
+        return None
 
     @staticmethod
     def _stamped(before: str) -> str:

@@ -257,6 +257,7 @@ class CurvesPanel(Panel):
             shown.setPen(pg.mkPen(tokens.LINE))
             shown.setTextPen(pg.mkPen(tokens.SECONDARY))
         plot.getAxis("left").setWidth(52)
+        plot.getAxis("bottom").setStyle(maxTickLevel=0)  # else the first seconds' clocks touch
         self._pg = pg
         plot.scene().sigMouseMoved.connect(self._read)
         return plot

@@ -80,6 +80,11 @@ class Desk(QWidget):
             mark = ActionButton("flag", "Mark", self.keys.label(Action.MARK))
             mark.clicked.connect(commands.stamp_mark)
             self.actions_row.append(mark)
+        self.film: ActionButton | None = None
+        if commands.replay is not None:
+            self.film = ActionButton("saving", "Export", self.keys.label(Action.EXPORT))
+            self.film.clicked.connect(commands.export)
+            self.actions_row.append(self.film)
         self.record: RecordButton | None = None
         if commands.recordable is not None:
             self.record = RecordButton(self.keys.label(Action.RECORD))

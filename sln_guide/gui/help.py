@@ -11,6 +11,7 @@ from sln_guide.render import tokens
 from sln_guide.render.text import font
 
 LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEXT_PLOT})
+REPLAY_ONLY = frozenset({Action.STEP_BACK, Action.STEP_ON, Action.EXPORT})
 TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FREEZE,), "freeze or release (replay: play)"),
     ((Action.SNAPSHOT,), "snapshot"),
@@ -19,7 +20,8 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     (PHASE_ACTIONS, "phases (replay: go there)"),
     ((Action.MERGED, Action.COLOUR, Action.NIR), "merged, colour, NIR"),
     ((Action.LAYOUT,), "next layout"),
-    ((Action.THEATRE, Action.LEAVE_THEATRE), "theatre display: open, close"),
+    ((Action.THEATRE,), "theatre display"),
+    ((Action.LEAVE,), "put away settings, keys, theatre"),
     ((Action.THRESHOLD_DOWN, Action.THRESHOLD_UP), "threshold down, up"),
     ((Action.OPACITY_DOWN, Action.OPACITY_UP), "opacity down, up"),
     ((Action.NEXT_COLOURS,), "next overlay colours"),
@@ -28,7 +30,8 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; pixels one to one"),
     ((Action.EXCLUDE,), "exclude a region, or no more"),
     ((Action.MEASURE,), "distance: drag from point to point"),
-    ((Action.STEP_BACK, Action.STEP_ON), "step through a replay"),
+    ((Action.STEP_BACK, Action.STEP_ON), "step back, on"),
+    ((Action.EXPORT,), "export a film; again: give it up"),
     ((Action.NEXT_PLOT,), "next plot: signal, significance, age"),
     ((Action.SETTINGS,), "presets and settings"),
     ((Action.SILENCE,), "silence an alarm; it stays red"),
@@ -41,7 +44,7 @@ def keys_told(keys: KeyMap, *, replaying: bool) -> list[tuple[str, str]]:
     told = []
     for actions, text in TOLD:
         labels = [keys.label(action) for action in actions]
-        if LIVE_ONLY & set(actions) and replaying:
+        if (LIVE_ONLY if replaying else REPLAY_ONLY) & set(actions):
             continue
         if len(labels) > 3 and all(labels):
             labels = [labels[0], "…", labels[-1]]

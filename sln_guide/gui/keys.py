@@ -31,7 +31,7 @@ class Action(StrEnum):
     NIR = "nir"
     LAYOUT = "layout"
     THEATRE = "theatre"
-    LEAVE_THEATRE = "leave theatre"
+    LEAVE = "leave"
     FIT = "fit"
     ACTUAL_SIZE = "actual size"
     ZOOM_IN = "zoom in"
@@ -50,6 +50,7 @@ class Action(StrEnum):
     SILENCE = "silence"
     STEP_ON = "step on"
     STEP_BACK = "step back"
+    EXPORT = "export"
     PHASE_1 = "phase 1"
     PHASE_2 = "phase 2"
     PHASE_3 = "phase 3"
@@ -71,7 +72,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_F3: Action.NIR,
     Qt.Key.Key_L: Action.LAYOUT,
     Qt.Key.Key_F11: Action.THEATRE,
-    Qt.Key.Key_Escape: Action.LEAVE_THEATRE,
+    Qt.Key.Key_Escape: Action.LEAVE,
     Qt.Key.Key_F: Action.FIT,
     Qt.Key.Key_Z: Action.ACTUAL_SIZE,
     Qt.Key.Key_Plus: Action.ZOOM_IN,
@@ -91,6 +92,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
+    Qt.Key.Key_E: Action.EXPORT,
     Qt.Key.Key_1: Action.PHASE_1,
     Qt.Key.Key_2: Action.PHASE_2,
     Qt.Key.Key_3: Action.PHASE_3,
@@ -161,10 +163,7 @@ class KeyMap:
         )
         if event.modifiers() & chords or typing():
             return None
-        action = self.means(event)
-        if action is not None and event.isAutoRepeat() and action not in REPEATING:
-            return None
-        return action
+        return self.means(event)
 
     def label(self, action: Action) -> str:
         """Return an action's first key as it is written on a keyboard; empty without one."""

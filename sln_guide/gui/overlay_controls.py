@@ -52,7 +52,8 @@ class GloveSlider(QWidget):
         self.setAccessibleName(name)
         self.setFixedHeight(tokens.CONTROL_PX)
         self.setMinimumWidth(120)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # a press takes no focus: the arrows go on stepping through a replay
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._low, self._high, self._step = low, high, step
         self._value = low
@@ -139,8 +140,6 @@ class GloveSlider(QWidget):
             Qt.Key.Key_Down: -1,
             Qt.Key.Key_Right: 1,
             Qt.Key.Key_Up: 1,
-            Qt.Key.Key_PageDown: -5,
-            Qt.Key.Key_PageUp: 5,
         }.get(Qt.Key(event.key()))
         if steps is None:
             super().keyPressEvent(event)

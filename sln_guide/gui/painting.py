@@ -165,7 +165,7 @@ class Painting:
             signs.put_borders(sheet, area, state)
             signs.put_banners(sheet, inner, state)
             if message is not None:
-                signs.put_message(sheet, inner, *message)
+                signs.put_message(sheet, corner & inner, *message)
             self._frame = _Frame(key, divided, inner, free, chips, sheet)
         return self._frame
 

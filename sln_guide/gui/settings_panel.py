@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from sln_guide.gui.arranging import Arranging
@@ -79,6 +79,8 @@ class SettingsPanel(Panel):
             self.setGeometry(parent.rect())
             self.show()
             self.raise_()
+            first = next(iter(self.preset_buttons.values()), self.save)
+            first.setFocus(Qt.FocusReason.TabFocusReason)
         else:
             self.hide()
 
@@ -176,6 +178,7 @@ class SettingsPanel(Panel):
         button = FlatButton(text)
         button.setCheckable(checkable)
         button.setFixedHeight(tokens.CONTROL_PX)
+        button.reach_by_tab()
         button.clicked.connect(lambda _=False: do())
         return button
 

@@ -15,6 +15,7 @@ from hardware.camera import CameraError
 from hardware.doctor import Finding, examine
 from hardware.rig import RigError, load_rig
 from sln_guide.gui import theme
+from sln_guide.gui.app import ASKED_TO_END
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import Tone
@@ -23,6 +24,7 @@ from sln_guide.render import tokens
 from sln_guide.render.text import font
 
 RECENT = 4
+LOOK_S = 15.0
 FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
 WORDS = {True: ("ok", Tone.LIVE), False: ("not ready", Tone.ALARM), None: ("unsure", Tone.STALE)}
 
@@ -129,11 +131,20 @@ class StartWindow(QWidget):
         Folder of the user's own rig.
     look
         Returns what is found of this machine; runs on a thread of its own.
+    said
+        Why the last choice came to nothing; empty: it did not, or was the first.
     """
 
     chosen = Signal(object)
 
-    def __init__(self, cases: Path, config: Path, look: Callable[[], Sequence[Finding]]) -> None:
+    def __init__(
+        self,
+        cases: Path,
+        config: Path,
+        look: Callable[[], Sequence[Finding]],
+        *,
+        said: str = "",
+    ) -> None:
         super().__init__()
         self._cases = cases
         self._open = True
@@ -148,14 +159,19 @@ class StartWindow(QWidget):
         note = _label("Research use only", tokens.BODY_PX)
         note.setStyleSheet(f"color: {tokens.STALE}")
         actions.addWidget(note)
+        self.failed = _label(said, tokens.BODY_PX, bold=True)
+        self.failed.setStyleSheet(f"color: {tokens.ALARM}")
         self.said = _label(self._first_words(), tokens.BODY_PX)
-        self.said.setWordWrap(True)
-        actions.addWidget(self.said)
+        for words in (self.failed, self.said):
+            words.setWordWrap(True)
+            actions.addWidget(words)
         actions.addSpacing(tokens.GAP_PX)
         name = f" · {self.rig.name}" if self.rig.name else ""
-        self.live = self._button(f"Live guidance{name}", "L", ("live",))
+        self.live = self._button(f"Live guidance{name}", "L", ("live", "--cases", str(cases)))
         self.live.setEnabled(bool(self.rig.name))
-        self.demo = self._button("Demo: a simulated procedure", "D", ("demo",))
+        self.demo = self._button(
+            "Demo: a simulated procedure", "D", ("demo", "--cases", str(cases))
+        )
         own = bool(self.rig.name)
         self.sitting = self._button(
             "Calibrate and check the rig" if own else "Calibrate: try it on a simulated bench",
@@ -214,6 +230,10 @@ class StartWindow(QWidget):
         self._end()
         event.accept()
 
+    def finish_looking(self) -> None:
+        """Wait until the machine was looked at: a program that ends amid it would crash."""
+        self._thread.join(LOOK_S)
+
     def _first_words(self) -> str:
         """Say in plain words what is missing for live guidance."""
         if self.rig.problem:
@@ -228,6 +248,7 @@ class StartWindow(QWidget):
 
     def _button(self, text: str, key: str, words: tuple[str, ...] | None) -> FlatButton:
         button = FlatButton(text, key)
+        button.reach_by_tab()
         if words is not None:
             button.clicked.connect(lambda _=False: self._choose(words))
         return button
@@ -255,8 +276,10 @@ class StartWindow(QWidget):
         self.findings.show_findings(self._found)
 
 
-def choose(cases: Path, config: Path) -> tuple[str, ...]:
+def choose(cases: Path, config: Path, said: str = "") -> tuple[str, ...]:
     """Show the start screen; return the words of the command that was chosen, or none.
+
+    ``said`` is why the last choice came to nothing.
 
     Raises
     ------
@@ -265,15 +288,19 @@ def choose(cases: Path, config: Path) -> tuple[str, ...]:
     """
     app = QApplication.instance() or QApplication(["sln-guide"])
     assert isinstance(app, QApplication)
+    if app.property(ASKED_TO_END):
+        return ()
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
     found: list[tuple[str, ...]] = []
     loop = QEventLoop()
-    window = StartWindow(cases, config, lambda: (find_cameras(), *examine(cases)))
+    window = StartWindow(cases, config, lambda: (find_cameras(), *examine(cases)), said=said)
     window.chosen.connect(found.append)
     window.chosen.connect(loop.quit)
     window.show()
     loop.exec()
+    if not found[0]:
+        window.finish_looking()
     window.deleteLater()
     return found[0]
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 from sln_guide.gui.mounting import UPRIGHT, turned_image
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.preferences import Mounting
-from sln_guide.guidance import Health, Picture, SessionHealth, View
+from sln_guide.guidance import Health, Picture, SessionHealth, StreamHealth, View
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
 from sln_guide.render.text import font
@@ -145,7 +145,7 @@ class Thumbnails(QWidget):
         ``now_ns`` is None in a replay, where standing still is no fault.
         """
         white, nir = (None, None) if health is None else (health.white, health.nir)
-        notes = ["camera lost" if s and s.health is Health.LOST else "" for s in (white, nir)]
+        notes = [_trouble(stream) for stream in (white, nir)]
         if picture is None:
             pixels: tuple[Pixels, Pixels] = (None, None)
             notes = [note or "waiting" for note in notes]
@@ -177,3 +177,12 @@ class Thumbnails(QWidget):
         tall = min(height, round(half / min(self.white.aspect, self.nir.aspect)))
         self.white.setGeometry(0, 0, half, tall)
         self.nir.setGeometry(width - half, 0, half, tall)
+
+
+def _trouble(stream: StreamHealth | None) -> str:
+    """Say what is wrong with a camera; empty if nothing is."""
+    if stream is None:
+        return ""
+    if stream.health is Health.LOST:
+        return "camera lost"
+    return "repeats one picture" if stream.frozen else ""

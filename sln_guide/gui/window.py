@@ -21,6 +21,7 @@ from sln_guide.gui.curves import PlotLibrary
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.keyboard import Keyboard
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.gui.lasso import Points
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
@@ -115,7 +116,7 @@ class OperatorWindow(Desk):
         self.theatre.changed.connect(self._theatre_changed)
         self._awake = Awake()
         self.question = ClosingQuestion(self, self._agreed_to_close)
-        self._actions = self._make_actions()
+        self._keyboard = Keyboard(self.keys, self._make_actions(), self.record, self)
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
         self.settings.curves_wanted.connect(self._save_curves)
@@ -221,6 +222,7 @@ class OperatorWindow(Desk):
         key = self.keys.label(Action.FREEZE)
         if self.timeline is not None and self._replay is not None:
             self.timeline.refresh(events)
+            self._show_export()
             self.freeze.say(
                 *(("pause", "Pause", key) if self._replay.playing else ("play", "Play", key))
             )
@@ -235,6 +237,13 @@ class OperatorWindow(Desk):
             )
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
+
+    def _show_export(self) -> None:
+        """Tell on its button how far a film has come."""
+        share = self.commands.follow_export()
+        if self.film is not None:
+            words = "Export" if share is None else f"Film {share:.0%}"
+            self.film.say("saving" if share is None else "stop", words, self.film.key)
 
     def _note(self) -> str:
         if self.watched is not None and not self.watched():
@@ -266,6 +275,11 @@ class OperatorWindow(Desk):
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
         self.theatre.toggle()
+
+    def leave(self) -> None:
+        """Put away what lies over the dock, else the theatre display."""
+        over = next((p for p in (self.settings, self.help) if p.isVisible()), self.theatre)
+        over.hide()
 
     def _theatre_changed(self, text: str) -> None:
         if self._ended:
@@ -311,34 +325,19 @@ class OperatorWindow(Desk):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Do what the key means."""
-        action = self.keys.action_of(event)
-        if action is None:
+        if not self._keyboard.press(event):
             super().keyPressEvent(event)
-        else:
-            self.do(action)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Let the record key go."""
-        if self.keys.means(event) is Action.RECORD and not event.isAutoRepeat():
-            self._let_record_go()
-        else:
+        if not self._keyboard.release(event):
             super().keyReleaseEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Let go a key that is held while another window takes over."""
         if event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
-            self._let_record_go()
+            self._keyboard.let_record_go()
         super().changeEvent(event)
-
-    def _let_record_go(self) -> None:
-        if self.record is not None:
-            self.record.let_go()
-
-    def do(self, action: Action) -> None:
-        """Do what the operator asked for by key; an action that has no place here does nothing."""
-        doing = self._actions.get(action)
-        if doing is not None:
-            doing()
 
     def _make_actions(self) -> dict[Action, Callable[[], None]]:
         commands, video, overlay = self.commands, self.video, self.overlay
@@ -351,7 +350,7 @@ class OperatorWindow(Desk):
             Action.NIR: lambda: commands.choose_view(View.NIR),
             Action.LAYOUT: self.layout_button.click,
             Action.THEATRE: self.toggle_theatre,
-            Action.LEAVE_THEATRE: self.theatre.hide,
+            Action.LEAVE: self.leave,
             Action.FIT: video.fit,
             Action.ACTUAL_SIZE: video.actual_size,
             Action.ZOOM_IN: lambda: video.zoom_by(WHEEL_STEP),
@@ -369,6 +368,7 @@ class OperatorWindow(Desk):
             Action.SETTINGS: self.settings.toggle,
             Action.STEP_ON: lambda: commands.step(1),
             Action.STEP_BACK: lambda: commands.step(-1),
+            Action.EXPORT: commands.export,
         }
         if self.record is not None:
             actions[Action.RECORD] = self.record.begin

@@ -341,6 +341,7 @@ class ReplaySource(FakeSource):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(mode=Mode.REPLAY, **arguments)
+        self.folder = Path("/cases/20260302-124107.case")
         self.duration_s = 10.0
         self.position_s = 0.0
         self.recorded_at_ns = 1_772_451_667_000_000_000

@@ -16,7 +16,8 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.app import FAULT_CODE, run
+from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, run
+from sln_guide.gui.start import choose
 
 PROGRAM = """
 import importlib.util, sys
@@ -148,6 +149,8 @@ def test_asked_to_terminate_it_closes_cleanly(qt: QApplication, fakes: Any, tmp_
     QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run(source, seconds=30, record=True, snapshot_folder=tmp_path) == 0
     assert source.closed
+    assert choose(tmp_path, tmp_path) == (), "not back to the start screen"
+    qt.setProperty(ASKED_TO_END, None)
 
 
 def test_without_a_display_it_runs_offscreen_only_if_it_ends_by_itself(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_without_a_file_there_are_the_defaults(tmp_path: Path) -> None:
 
 def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     place = Place(tmp_path / "config")
-    place.keep(mounting=Mounting(3, True), alarm_sound=False, keys={"leave theatre": ["F4", "F5"]})
+    place.keep(mounting=Mounting(3, True), alarm_sound=False, keys={"leave": ["F4", "F5"]})
     again = Place(tmp_path / "config").preferences
     assert again == place.preferences
     assert again.mounting == Mounting(3, True)

@@ -257,7 +257,7 @@ def test_the_start_screen_leads_here_and_back(
     ran: list[str] = []
     answers = [words[0], ()]
     monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: True)
-    monkeypatch.setattr(start, "choose", lambda cases, config: answers.pop(0))
+    monkeypatch.setattr(start, "choose", lambda cases, config, said: answers.pop(0))
     monkeypatch.setattr(cli, "sitting", lambda options: ran.append(options.rig) or 0)
     assert cli.main([]) == 0
     assert ran == ["bench"]

@@ -50,7 +50,7 @@ def test_the_first_start_explains_itself(open_start: Any, tmp_path: Path) -> Non
     QTest.keyClick(window, Qt.Key.Key_L)
     assert window.words == []
     QTest.keyClick(window, Qt.Key.Key_D)
-    assert window.words == [("demo",)]
+    assert window.words == [("demo", "--cases", str(tmp_path / "cases"))]
     assert not window.isVisible()
 
 
@@ -61,7 +61,7 @@ def test_a_rig_of_ones_own_is_named_and_started(open_start: Any, tmp_path: Path)
     window = open_start()
     assert window.rig.name in window.live.text()
     QTest.mouseClick(window.live, Qt.MouseButton.LeftButton)
-    assert window.words == [("live",)]
+    assert window.words == [("live", "--cases", str(tmp_path / "cases"))]
 
 
 def test_a_rig_that_cannot_be_used_says_which_key(open_start: Any, tmp_path: Path) -> None:
@@ -122,13 +122,19 @@ def test_a_case_is_chosen_by_hand(
 def test_without_a_command_it_asks_and_does(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[Any] = []
     monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: True)
-    monkeypatch.setattr(start, "choose", lambda cases, config: ("demo",))
+    choices: list[tuple[str, ...]] = [("demo",), ("replay", "no such case"), ()]
+    said: list[str] = []
+
+    def choose(cases: Path, config: Path, why: str) -> tuple[str, ...]:
+        said.append(why)
+        return choices.pop(0)
+
+    monkeypatch.setattr(start, "choose", choose)
     monkeypatch.setattr(cli, "demo", lambda options: ran.append("demo") or 0)
     assert cli.main([]) == 0
     assert ran == ["demo"]
-    monkeypatch.setattr(start, "choose", lambda cases, config: ())
-    assert cli.main([]) == 0
-    assert ran == ["demo"]
+    assert said[:2] == ["", ""], "back on the start screen, nothing to complain of"
+    assert "no such case" in said[2]
     monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: False)
     monkeypatch.setattr(cli, "live", lambda options: ran.append("live") or 0)
     assert cli.main([]) == 0

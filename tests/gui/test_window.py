@@ -322,6 +322,7 @@ def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any
     start(window, wait_for)
     wait_for(lambda: any(t.startswith("REC 00:00:0") for t in window.strip.texts()))
     QTest.keyClick(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction == 0.0)
     click(window.record)
     assert source.stopped == 0
     assert "Hold" in window.video.message
@@ -360,7 +361,7 @@ def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
     QTest.keyPress(window, Qt.Key.Key_R)
     wait_for(lambda: window.record.held_fraction > 0.1)
     QTest.keyRelease(window, Qt.Key.Key_R)
-    assert window.record.held_fraction == 0.0
+    wait_for(lambda: window.record.held_fraction == 0.0)
     QTest.keyPress(window, Qt.Key.Key_R)
     wait_for(lambda: window.record.held_fraction > 0.1)
     window.theatre.show()
