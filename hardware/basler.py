@@ -341,6 +341,12 @@ class BaslerCamera:
         with self._sdk("FirePnPCallback", CALL_GRACE_S):
             features.execute("FirePnPCallback")
 
+    def play(self, images: Path) -> None:
+        """Have the emulator play another folder from the next `apply` on."""
+        if not self._emulated:
+            raise CameraStateError(f"camera {self._serial}: is real, it plays no images")
+        self._images = images
+
     def _emulating(self) -> tuple[Any, Features]:
         if not self._emulated:
             raise CameraStateError(f"camera {self._serial}: is real, its faults are not ours")

@@ -70,11 +70,17 @@ def cameras_for(rig: Rig) -> dict[str, Camera]:
 def _on_the_bench(rig: Rig, specs: dict[str, CameraSpec]) -> dict[str, Camera]:
     from hardware.bench import Bench
 
-    if any(spec.source != "phantom" for spec in specs.values()):
+    source = "basler" if rig.emulated else "phantom"
+    if any(spec.source != source for spec in specs.values()):
         raise RigError(
-            f"rig {rig.name}: key 'phantom.scene': on the bench every camera's source is 'phantom'"
+            f"rig {rig.name}: key 'phantom.scene': on the bench every camera's source is "
+            f"'{source}'{' where emulated = true' if rig.emulated else ''}"
         )
     bench = Bench(rig)
+    if rig.emulated:
+        from hardware.emulated_bench import EmulatedBenchCamera
+
+        return {role: EmulatedBenchCamera(bench, role) for role in bench.lenses if role in specs}
     return {role: bench.camera(role, paced=True) for role in specs}
 
 

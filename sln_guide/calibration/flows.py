@@ -17,6 +17,7 @@ from typing import Literal
 from hardware.bench import Plane
 from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
+from hardware.emulated_bench import EmulatedBenchCamera
 from hardware.rig import CameraSpec, Rig
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.errors import CaptureError
@@ -113,7 +114,7 @@ class Flow(ABC):
 def lay(step: Step, cameras: Sequence[Camera]) -> bool:
     """Lay what a step asks for under simulated cameras; False: a person must do it."""
     inner = [c.inner if isinstance(c, WatchedCamera) else c for c in cameras]
-    benches = [c.bench for c in inner if isinstance(c, BenchCamera)]
+    benches = [c.bench for c in inner if isinstance(c, BenchCamera | EmulatedBenchCamera)]
     if not inner or len(benches) < len(inner):
         return False
     if step.bench is not None:

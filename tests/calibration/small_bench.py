@@ -13,9 +13,9 @@ SMALL = {
 }
 
 
-def small_bench(folder: Path) -> Path:
+def small_bench(folder: Path, name: str = "bench") -> Path:
     """Write the rig file; return it."""
-    text = (RIGS / "bench.toml").read_text(encoding="utf-8")
+    text = (RIGS / f"{name}.toml").read_text(encoding="utf-8")
     for before, after in SMALL.items():
         assert before in text
         text = text.replace(before, after)
