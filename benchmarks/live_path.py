@@ -19,6 +19,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ def played_session(fps: float, cases: Path) -> Any:
         Role(role): MockCamera(frames[role], camera_id=role, pace=fps, loop=True)
         for role in ("nir", "white")
     }
-    return LiveSession(_with_rate(rig, fps), cameras, cases=cases)
+    return LiveSession(with_rate(rig, fps), cameras, cases=cases)
 
 
 def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
     from sln_guide.gui.app import run
     from sln_guide.recording.verify import verify
 
-    rig = _with_rate(load_rig("demo"), fps)
+    rig = with_rate(load_rig("demo"), fps)
     session = RemoteSession(rig, functools.partial(played_session, fps, cases))
     paints: list[tuple[int, int]] = []  # (when, latency), ns
     seen: set[int] = set()
@@ -193,7 +195,8 @@ def measure_bare(fps: float, seconds: float) -> dict[str, Any]:
     return _summary(latencies_ms) | {"fps": fps, "painted_hz": len(latencies_ms) / seconds}
 
 
-def _with_rate(rig: Any, fps: float) -> Any:
+def with_rate(rig: Any, fps: float) -> Any:
+    """Return ``rig`` with both cameras at ``fps``."""
     import msgspec
 
     return msgspec.structs.replace(
@@ -215,17 +218,16 @@ def main(*, quick: bool = False, seconds: float | None = None) -> dict[str, Any]
     if seconds is None:
         seconds = 10.0 if quick else 40.0
     results: dict[str, Any] = {}
-    display = _Display()
-    with display:
-        print(f"live path, {display.name}; {seconds:g} s each, recording, theatre display open")
+    with display() as name:
+        print(f"live path, {name}; {seconds:g} s each, recording, theatre display open")
         for fps in (60.0, 30.0):
             for part in ("bare", "session"):
                 results[f"{part}@{fps:g}"] = _in_own_process(part, fps, seconds)
     header = f"{'':14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'painted Hz':>12}"
     print(header)
-    for name, row in results.items():
+    for part, row in results.items():
         print(
-            f"{name:14}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['max_ms']:9.1f}"
+            f"{part:14}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['max_ms']:9.1f}"
             f"{row['painted_hz']:12.1f}"
         )
     for fps in (60.0, 30.0):
@@ -243,20 +245,17 @@ def main(*, quick: bool = False, seconds: float | None = None) -> dict[str, Any]
     return results
 
 
-class _Display:
-    """A real X server of our own where there is one, else Qt's offscreen platform."""
-
-    def __init__(self) -> None:
-        self.name = "offscreen (no Xvfb)"
-        self._server: subprocess.Popen[bytes] | None = None
-        self._before = dict(os.environ)
-
-    def __enter__(self) -> None:
-        if shutil.which("Xvfb") is None:
-            os.environ["QT_QPA_PLATFORM"] = "offscreen"
-            return
+@contextmanager
+def display() -> Iterator[str]:
+    """Have Qt use a real X server of our own where there is one, else its offscreen platform."""
+    before = dict(os.environ)
+    server = None
+    name = "offscreen (no Xvfb)"
+    if shutil.which("Xvfb") is None:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    else:
         read_end, write_end = os.pipe()
-        self._server = subprocess.Popen(
+        server = subprocess.Popen(
             ["Xvfb", "-noreset", "-displayfd", str(write_end), "-screen", "0", "1920x1080x24"],
             pass_fds=[write_end],
             stderr=subprocess.DEVNULL,
@@ -265,14 +264,15 @@ class _Display:
         with os.fdopen(read_end) as pipe:
             os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
         os.environ["QT_QPA_PLATFORM"] = "xcb"
-        self.name = "Xvfb 1920x1080"
-
-    def __exit__(self, *error: object) -> None:
-        if self._server is not None:
-            self._server.terminate()
-            self._server.wait()
+        name = "Xvfb 1920x1080"
+    try:
+        yield name
+    finally:
+        if server is not None:
+            server.terminate()
+            server.wait()
         os.environ.clear()
-        os.environ.update(self._before)
+        os.environ.update(before)
 
 
 def _in_own_process(part: str, fps: float, seconds: float) -> dict[str, Any]:

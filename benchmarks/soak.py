@@ -1,0 +1,151 @@
+"""The whole application for a long time: does anything grow, drift, or get lost?
+
+The same as `benchmarks.live_path` runs (window, theatre display, curves, recording; two simulated
+1280x1024 cameras), minute by minute. Parts of the case that are closed are deleted
+as it goes, or it would need a hundred gigabytes. Not part of `make bench`:
+
+    python -m benchmarks.soak --minutes 20 --fps 30
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.live_path import WARM_UP_S, display, played_session, with_rate
+from benchmarks.recording import forget_closed_parts
+from sln_guide.guidance import SessionHealth
+
+HEADER = (
+    "minute",
+    "p50 ms",
+    "p99 ms",
+    "painted Hz",
+    "engine MB",
+    "window MB",
+    "threads",
+    "cores",
+    "frames",
+    "lost",
+    "not recorded",
+    "waiting at most",
+)
+
+
+@dataclass
+class _Minute:
+    """What came together in a minute."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    waiting: int = 0
+
+
+def soak(fps: float, minutes: int, cases: Path) -> None:
+    """Run for ``minutes``; print a line a minute. Raises AssertionError when something is lost."""
+    from hardware.rig import load_rig
+    from sln_guide.engine.remote import RemoteSession
+    from sln_guide.gui.app import run
+
+    session = RemoteSession(
+        with_rate(load_rig("demo"), fps), functools.partial(played_session, fps, cases)
+    )
+    seen: set[int] = set()
+    minute = _Minute()
+    telling = session.painted
+
+    def painted(picture: Any, painted_ns: int, overlay_visible: bool) -> None:
+        if picture.number not in seen:
+            seen.clear()  # numbers only grow
+            seen.add(picture.number)
+            minute.latencies_ms.append((painted_ns - picture.handed_over_ns) / 1e6)
+        telling(picture, painted_ns, overlay_visible)
+
+    session.painted = painted  # type: ignore[method-assign]
+    processes = {"engine": psutil.Process(session.pid), "window": psutil.Process()}
+    ended = threading.Event()
+    health: list[SessionHealth] = []
+
+    def busy_s() -> float:
+        times = [each.cpu_times() for each in processes.values()]
+        return sum(each.user + each.system for each in times)
+
+    def watch() -> None:
+        nonlocal minute
+        print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER), flush=True)
+        ended.wait(WARM_UP_S + 5.0)
+        for number in range(1, minutes + 1):
+            minute, began_s, busy_before_s = _Minute(), time.monotonic(), busy_s()
+            while time.monotonic() - began_s < 60.0 and not ended.wait(1.0):
+                health[:] = [session.health()]
+                minute.waiting = max(minute.waiting, health[0].recorder.unsaved)
+                for case in cases.glob("*.case"):
+                    forget_closed_parts(case)
+            _tell(number, minute, processes, (busy_s() - busy_before_s) / 60.0, health[0])
+
+    watcher = threading.Thread(target=watch, name="watch")
+    watcher.start()
+    try:
+        run(
+            session,
+            seconds=60.0 * minutes + WARM_UP_S + 10.0,
+            record=True,
+            theatre=True,
+            snapshot_folder=cases / "snapshots",
+        )
+    finally:
+        ended.set()
+        watcher.join()
+    assert health[0].recorder.dropped == 0, health[0]
+    assert health[0].nir.lost == 0, health[0]
+
+
+def _tell(
+    number: int,
+    minute: _Minute,
+    processes: dict[str, psutil.Process],
+    cores: float,
+    health: SessionHealth,
+) -> None:
+    p50, p99 = np.percentile(minute.latencies_ms, (50, 99))
+    memory = {name: each.memory_info().rss / 1e6 for name, each in processes.items()}
+    threads = sum(each.num_threads() for each in processes.values())
+    lost = health.nir.lost + (0 if health.white is None else health.white.lost)
+    cells = (
+        f"{number}",
+        f"{p50:.1f}",
+        f"{p99:.1f}",
+        f"{len(minute.latencies_ms) / 60:.1f}",
+        f"{memory['engine']:.0f}",
+        f"{memory['window']:.0f}",
+        f"{threads}",
+        f"{cores:.2f}",
+        f"{health.recorder.frames}",
+        f"{lost}",
+        f"{health.recorder.dropped}",
+        f"{minute.waiting}",
+    )
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    """Read the options and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=int, default=20)
+    parser.add_argument("--fps", type=float, default=30.0)
+    options = parser.parse_args()
+    with display() as name, tempfile.TemporaryDirectory() as cases:
+        print(f"{options.minutes} minutes at {options.fps:g} fps, {name}")
+        soak(options.fps, options.minutes, Path(cases))
+
+
+if __name__ == "__main__":
+    main()
