@@ -95,6 +95,10 @@ class Drawing:
             nir_thumbnail=self._nir_thumbnail,
         )
 
+    def forget_nir(self) -> None:
+        """Show nothing of NIR until a new frame comes: what was is not what is shown now."""
+        self._nir = self._nir_thumbnail = None
+
     def renew_thumbnails(self) -> None:
         """Draw those of the last frames."""
         if self._white is not None:

@@ -1,4 +1,4 @@
-"""`Player`: computes the picture of any pair of a case, forwards, backwards or out of the blue."""
+"""`Player`: the picture of any moment of a case, forwards, backwards or out of the blue."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ MOST_STATES = 256
 
 
 class Player:
-    """Computes pictures of ``case``; ``pairs`` are (NIR index, white index). One thread."""
+    """Computes pictures of ``case``; ``moments`` as `CaseReader.moments` has them. One thread."""
 
-    def __init__(self, case: CaseReader, pairs: tuple[tuple[int, int | None], ...]) -> None:
+    def __init__(
+        self, case: CaseReader, moments: tuple[tuple[int | None, int | None], ...]
+    ) -> None:
         self._case = case
-        self._pairs = pairs
-        self._times_ns = case.times_ns(Role.NIR)
+        self._moments = moments
         self._setup = setup_of(case)
         self._drawing = Drawing(self._setup.registration, white_balance=case.rig.white_balance)
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
@@ -38,21 +39,33 @@ class Player:
         self.skipped: dict[int, str] = {}
 
     def at(self, index: int, settings: Settings) -> Picture | None:
-        """Return the picture of pair ``index`` made with ``settings``; None if unreadable."""
+        """Return the picture of moment ``index`` made with ``settings``; None if unreadable."""
         self._forget_other_settings(settings)
         if index != self._next:
             self._go_to(index, settings)
         decoded_ns = time.monotonic_ns()
-        pair = self._pair(index)
-        if pair is None:
-            self._next = index + 1
+        self._next = index + 1
+        if self._moments[index][0] is None:
+            picture = self._white_alone(index, settings)
+        else:
+            pair = self._pair(index)
+            if pair is None:
+                return None
+            self._remember(index)
+            guidance = self._step(pair, settings)
+            self.white = pair.white
+            picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
+        return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
+
+    def _white_alone(self, index: int, settings: Settings) -> Picture | None:
+        """Draw white light from a time without NIR: nothing is left of what NIR showed before."""
+        frame = self._frame(Role.WHITE, self._moments[index][1], index)
+        if frame is None:
             return None
         self._remember(index)
-        guidance = self._step(pair, settings)
-        self._next = index + 1
-        self.white = pair.white
-        picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
-        return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
+        self.white = frame
+        self._drawing.forget_nir()
+        return self._drawing.picture(None, frame, None, settings)
 
     def _step(self, pair: Pair, settings: Settings) -> Guidance:
         then = self._case.settings_at(pair.nir.mid_exposure_ns, settings)
@@ -109,7 +122,7 @@ class Player:
         return found[: len(LEAD_IN_NS)][::-1]
 
     def _time_ns(self, index: int) -> int:
-        return int(self._times_ns[self._pairs[index][0]])
+        return self._case.moment_ns(*self._moments[index])
 
     def _noted_state(self, index: int, settings: Settings) -> pipeline.State:
         """Return a state from which to go on at ``index``: tracks keep the numbers they had."""
@@ -128,12 +141,22 @@ class Player:
         return replace(state, analyser=self._state.analyser)
 
     def _pair(self, index: int) -> Pair | None:
-        nir_index, white_index = self._pairs[index]
-        try:
-            nir = self._case.frame(Role.NIR, nir_index)
-            white = None if white_index is None else self._case.frame(Role.WHITE, white_index)
-        except RecordingError as error:
-            self.skipped[index] = str(error)
+        """Return the frames of a moment; None without NIR, or where they cannot be read."""
+        nir_index, white_index = self._moments[index]
+        nir = self._frame(Role.NIR, nir_index, index)
+        if nir is None:
+            return None
+        white = self._frame(Role.WHITE, white_index, index)
+        if white is None and white_index is not None:
             return None
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
         return Pair(nir, white, skew_ns)
+
+    def _frame(self, role: Role, frame_index: int | None, index: int) -> Frame | None:
+        if frame_index is None:
+            return None
+        try:
+            return self._case.frame(role, frame_index)
+        except RecordingError as error:
+            self.skipped[index] = str(error)
+            return None

@@ -32,7 +32,7 @@ from sln_guide.source import EventMark
 MIN_SPEED = 0.1
 END_TIMEOUT_S = 3.0
 CATCH_UP_S = 0.25
-"""If replay falls further behind than this, time is taken from there: pairs are never skipped."""
+"""If replay falls further behind than this, time is taken from there: moments are never skipped."""
 
 
 class ReplaySession:
@@ -45,12 +45,12 @@ class ReplaySession:
         self._case = case
         self._rig = case.rig
         self._settings = settings or case.settings
-        self._pairs = tuple(case.pairs())
-        if not self._pairs:
-            raise RecordingError(f"{case.folder.name} holds no NIR frame: nothing to replay")
-        nir_ns = case.times_ns(Role.NIR)
-        self._origin_ns = int(nir_ns[self._pairs[0][0]])
-        self._times_s = [(int(nir_ns[nir]) - self._origin_ns) / 1e9 for nir, _ in self._pairs]
+        self._moments = tuple(case.moments())
+        if not self._moments:
+            raise RecordingError(f"{case.folder.name} holds no frame: nothing to replay")
+        times_ns = [case.moment_ns(*moment) for moment in self._moments]
+        self._origin_ns = times_ns[0]
+        self._times_s = [(time_ns - self._origin_ns) / 1e9 for time_ns in times_ns]
         self._wish = threading.Condition()
         self._playing = False
         self._speed = 1.0
@@ -69,7 +69,7 @@ class ReplaySession:
             EventMark((event.time_ns - self._origin_ns) / 1e9, event.name, event.detail)
             for event in case.events()
         )
-        self._player = Player(case, self._pairs)
+        self._player = Player(case, self._moments)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
 
     # -- PictureSource ---------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class ReplaySession:
         return self._settings
 
     def start(self) -> None:
-        """Show the first pair and wait."""
+        """Show the first moment and wait."""
         self._thread.start()
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class ReplaySession:
         )
 
     def change(self, **changes: Any) -> Settings:
-        """Replace fields of `Settings` and compute the present pair again with them."""
+        """Replace fields of `Settings` and compute the present moment again with them."""
         self._settings = replace(self._settings, **changes)
         with self._wish:
             self._redraw = True
@@ -152,7 +152,7 @@ class ReplaySession:
         return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
-        """Count the latency from pair decoded to painted."""
+        """Count the latency from decoded to painted."""
         if picture.number != self._painted_number:
             self._painted_number = picture.number
             self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
@@ -166,24 +166,24 @@ class ReplaySession:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """What could not be read so far, a line a pair."""
+        """What could not be read so far, a line a moment."""
         return tuple(self._player.skipped.copy().values())
 
     # -- Replayable ------------------------------------------------------------------------------
 
     @property
     def duration_s(self) -> float:
-        """Time from the first pair to the last."""
+        """Time from the first moment to the last."""
         return self._times_s[-1]
 
     @property
     def position_s(self) -> float:
-        """Time of the pair shown."""
+        """Time of the moment shown."""
         return self._times_s[max(self._index, 0)]
 
     @property
     def recorded_at_ns(self) -> int:
-        """Wall clock (ns since 1970, UTC) of the first pair."""
+        """Wall clock (ns since 1970, UTC) of the first moment."""
         return self._case.started_wall_ns + self._origin_ns - self._case.started_monotonic_ns
 
     @property
@@ -199,7 +199,7 @@ class ReplaySession:
     def play(self) -> None:
         """Let time run; from the start again when at the end."""
         with self._wish:
-            if self._index >= len(self._pairs) - 1:
+            if self._index >= len(self._moments) - 1:
                 self._target = 0
             self._playing = True
             self._wish.notify_all()
@@ -211,16 +211,16 @@ class ReplaySession:
             self._wish.notify_all()
 
     def step(self, pairs: int) -> None:
-        """Pause, then move by ``pairs``."""
+        """Pause, then move by so many moments."""
         with self._wish:
             self._playing = False
             base = self._index if self._target is None else self._target
-            self._target = min(max(base + pairs, 0), len(self._pairs) - 1)
+            self._target = min(max(base + pairs, 0), len(self._moments) - 1)
             self._wish.notify_all()
 
     def seek(self, position_s: float) -> None:
-        """Move to the pair nearest to ``position_s``."""
-        right = min(bisect_right(self._times_s, position_s), len(self._pairs) - 1)
+        """Move to the moment nearest to ``position_s``."""
+        right = min(bisect_right(self._times_s, position_s), len(self._moments) - 1)
         left = max(right - 1, 0)
         near = min((left, right), key=lambda i: abs(self._times_s[i] - position_s))
         with self._wish:
@@ -268,9 +268,9 @@ class ReplaySession:
     def _play_on(
         self, player: Player, clock: tuple[float, float] | None, speed: float
     ) -> tuple[float, float] | None:
-        """Show the next pair when its time has come. ``clock``: (monotonic s, position s)."""
+        """Show the next moment when its time has come. ``clock``: (monotonic s, position s)."""
         following = self._index + 1
-        if following >= len(self._pairs):
+        if following >= len(self._moments):
             self._playing = False
             return None
         now_s = time.monotonic()

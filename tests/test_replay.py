@@ -180,7 +180,7 @@ def test_speed_has_a_floor(replay: ReplaySession) -> None:
 
 def test_a_case_without_frames_is_refused(tmp_path: Path) -> None:
     CaseWriter(tmp_path / "e.case", rig=load_rig("demo"), settings=Settings()).close()
-    with CaseReader(tmp_path / "e.case") as case, pytest.raises(RecordingError, match="no NIR"):
+    with CaseReader(tmp_path / "e.case") as case, pytest.raises(RecordingError, match="no frame"):
         ReplaySession(case)
 
 
@@ -221,7 +221,7 @@ def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_pa
                     case._tape.append(Entry("snapshots", 0, (noted,), nir.mid_exposure_ns + 1))
     read_back = CaseReader(folder)
     steps: list[int] = []
-    player = Player(read_back, tuple(read_back.pairs()))
+    player = Player(read_back, tuple(read_back.moments()))
     real_step = pipeline.step
 
     def counted(*arguments: Any) -> Any:
@@ -251,8 +251,88 @@ def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_pa
 
 def test_a_seek_near_the_start_leads_in_from_what_there_is(case_folder: Path) -> None:
     with CaseReader(case_folder) as case:
-        player = Player(case, tuple(case.pairs()))
+        player = Player(case, tuple(case.moments()))
         picture = player.at(2, case.settings)
         assert picture is not None
         assert picture.guidance is not None
         assert picture.guidance.generation == 3
+
+
+def with_a_hole(folder: Path, source: Path, *, nir: range, guided: range) -> CaseReader:
+    """Write a case with all white frames, NIR frames ``nir``, and guidance of ``guided``."""
+    with CaseReader(source) as read:
+        state = pipeline.initial_state(pipeline.Setup.from_rig(read.rig))
+        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+            for index in range(FRAMES):
+                white = read.frame(Role.WHITE, index)
+                case.write_frame(Role.WHITE, white)
+                if index in nir:
+                    frame = read.frame(Role.NIR, index)
+                    case.write_frame(Role.NIR, frame)
+                    if index in guided:
+                        state, guidance = pipeline.step(state, Pair(frame, white), read.settings)
+                        case.write_guidance(guidance)
+    return CaseReader(folder)
+
+
+def test_white_light_without_nir_is_shown_by_itself(case_folder: Path, tmp_path: Path) -> None:
+    everything = range(FRAMES)
+    case = with_a_hole(tmp_path / "w.case", case_folder, nir=range(20), guided=everything)
+    with case:
+        moments = case.moments()
+        assert moments == [(i, i) for i in range(20)] + [(None, i) for i in range(20, FRAMES)]
+        player = Player(case, tuple(moments))
+        before = player.at(19, case.settings)
+        assert before is not None
+        assert before.guidance is not None
+        alone = player.at(20, case.settings)
+        assert alone is not None
+        assert alone.white is not None
+        assert alone.white.sequence == case.frame(Role.WHITE, 20).sequence
+        assert alone.guidance is None
+        assert not alone.overlay_drawn
+        assert alone.nir is None, "the last NIR frame is old"
+        assert alone.nir_thumbnail is None
+        again = player.at(10, case.settings)
+        assert again is not None
+        assert again.guidance is not None
+
+
+def test_a_case_of_white_light_alone_is_replayed(case_folder: Path, tmp_path: Path) -> None:
+    case = with_a_hole(tmp_path / "w.case", case_folder, nir=range(0), guided=range(0))
+    session = ReplaySession(case)
+    session.start()
+    wait_until(lambda: session.latest_picture() is not None, "the first moment is shown")
+    assert session.duration_s == pytest.approx((FRAMES - 1) / 30.0, abs=0.01)
+    session.seek(1.0)
+    wait_until(lambda: session.position_s > 0.9, "it is where it was sent")
+    session.close()
+
+
+def test_nir_that_nothing_was_computed_of_is_replayed(case_folder: Path, tmp_path: Path) -> None:
+    """The processing thread died; the recording went on."""
+    case = with_a_hole(
+        tmp_path / "n.case", case_folder, nir=range(FRAMES), guided=range(FRAMES // 2)
+    )
+    with case:
+        assert case.pairs() == [(i, i) for i in range(FRAMES // 2)]
+        assert case.moments() == [(i, i) for i in range(FRAMES)]
+
+
+def test_a_hiccup_is_no_hole(case_folder: Path, tmp_path: Path) -> None:
+    guided = set(range(FRAMES)) - {5, 6, 7, 30}
+    with (
+        CaseReader(case_folder) as read,
+        CaseWriter(tmp_path / "h.case", rig=read.rig, settings=read.settings) as writing,
+    ):
+        state = pipeline.initial_state(pipeline.Setup.from_rig(read.rig))
+        for index in range(FRAMES):
+            nir, white = read.frame(Role.NIR, index), read.frame(Role.WHITE, index)
+            writing.write_frame(Role.NIR, nir)
+            writing.write_frame(Role.WHITE, white)
+            if index in guided:
+                state, guidance = pipeline.step(state, Pair(nir, white), read.settings)
+                writing.write_guidance(guidance)
+    with CaseReader(tmp_path / "h.case") as case:
+        assert case.moments() == case.pairs()
+        assert {nir for nir, _ in case.moments()} == guided, "as they were computed live"

@@ -122,7 +122,8 @@ class Showing:
         """Choose what to paint at ``now_ns``."""
         shown = self._look(now_ns, reading, fault)
         layout = self._layout
-        if layout is Layout.SINGLE and shown.view is View.MERGED and not shown.state.registered:
+        nir_apart = shown.view is View.MERGED and not shown.state.registered
+        if layout is Layout.SINGLE and nir_apart and (shown.picture is None or shown.picture.nir):
             layout = Layout.PAIR
         if layout is Layout.SINGLE:
             return shown

@@ -120,13 +120,18 @@ def judge_replay(
                 f"{stream.error or 'it ended unexpectedly'} · Check the case with: "
                 "sln-guide verify CASE",
             )
+    if guidance is None:
+        said = ("Opening the recording", "The first picture is being made")
+        if video_shown:
+            said = (
+                "No overlay: there is no NIR here",
+                "Only white light was recorded at this time",
+            )
+        return Verdict(Word.REPLAY, Tone.REPLAY, False, Banner(Tone.NEUTRAL, *said))
     if view is View.MERGED and _withdrawn(guidance):
         return removed(*_misaligned(None, "As recorded"))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return removed(*_UNREGISTERED)
-    if guidance is None:
-        opening = Banner(Tone.NEUTRAL, "Opening the recording", "The first picture is being made")
-        return Verdict(Word.REPLAY, Tone.REPLAY, False, None if video_shown else opening)
     if age_ms is not None and not age_ms <= REMOVED_MS:
         return removed(
             "No overlay: NIR and white light lie too far apart in time",

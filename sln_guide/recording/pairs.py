@@ -1,9 +1,12 @@
-"""Which NIR frame belongs with which white one, in a case."""
+"""Which NIR frame belongs with which white one, in a case, and what stands alone."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+HOLE_NS = 500_000_000
+"""A longer stretch without a pair is no hiccup: what was recorded in it is shown as well."""
 
 
 def nearest_pairs(
@@ -32,3 +35,22 @@ def nearest_pairs(
         (index, int(order[c]) if skew <= limit_ns else None)
         for index, (c, skew) in enumerate(zip(chosen.tolist(), skew_ns.tolist(), strict=True))
     ]
+
+
+def in_holes(times_ns: NDArray[np.int64], known_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which of ``times_ns`` lie in a stretch of more than `HOLE_NS` without a known one.
+
+    Parameters
+    ----------
+    times_ns, known_ns
+        (N,) and (M,) int64, on one clock, in any order. Before the first known time and behind
+        the last one the stretch ends with the first and last of ``times_ns``.
+    """
+    if len(times_ns) == 0 or len(known_ns) == 0:
+        return np.full(len(times_ns), True)
+    known = np.sort(known_ns)
+    first, last = min(times_ns.min(), known[0]), max(times_ns.max(), known[-1])
+    edges = np.concatenate(([first], known, [last]))
+    right = np.searchsorted(known, times_ns)
+    holes = (edges[right + 1] - edges[right] > HOLE_NS) & ~np.isin(times_ns, known)
+    return np.asarray(holes, dtype=np.bool_)

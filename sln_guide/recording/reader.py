@@ -21,7 +21,7 @@ from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, 
 from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.packed import unpack_frame
-from sln_guide.recording.pairs import nearest_pairs
+from sln_guide.recording.pairs import in_holes, nearest_pairs
 from sln_guide.recording.records import (
     CaseHeader,
     EventRecord,
@@ -258,6 +258,31 @@ class CaseReader:
         nearest = nearest_pairs(self.times_ns(Role.NIR), self.times_ns(Role.WHITE))
         first = min((nir for nir, _ in logged), default=len(nearest))
         return nearest[:first] + logged
+
+    def moments(self) -> list[tuple[int | None, int | None]]:
+        """Return (NIR index, white index) of all there is to show, in order of time.
+
+        The `pairs`, and what was recorded for a while without any: NIR frames that nothing was
+        computed of, white frames while there was no NIR.
+        """
+        pairs = self.pairs()
+        nir_ns, white_ns = self.times_ns(Role.NIR), self.times_ns(Role.WHITE)
+        paired = np.array([nir for nir, _ in pairs], dtype=np.intp)
+        more = set(np.flatnonzero(in_holes(nir_ns, nir_ns[paired])).tolist()) - set(paired.tolist())
+        pairs += [pair for pair in nearest_pairs(nir_ns, white_ns) if pair[0] in more]
+        seen_ns = nir_ns[[nir for nir, _ in pairs]]
+        partners = {white for _, white in pairs}
+        lone = set(np.flatnonzero(in_holes(white_ns, seen_ns)).tolist()) - partners
+        moments: list[tuple[int | None, int | None]] = [*pairs, *((None, white) for white in lone)]
+        if more or lone:
+            moments.sort(key=lambda pair: self.moment_ns(*pair))
+        return moments
+
+    def moment_ns(self, nir: int | None, white: int | None) -> int:
+        """Return when a moment was exposed: its NIR frame, else its white one."""
+        role, index = (Role.WHITE, white) if nir is None else (Role.NIR, nir)
+        assert index is not None
+        return int(self._contents.rows(role.value)["time_ns"][index])
 
     def partners(self) -> list[int | None]:
         """Return for each NIR frame its white one: as logged, else the one exposed nearest."""

@@ -334,7 +334,12 @@ def test_a_replay_that_has_nothing_to_show_yet_says_so() -> None:
     state = look(mode=Mode.REPLAY, guidance=None, video_mid_exposure_ns=None)
     assert (state.pill, state.tone) == ("REPLAY", Tone.REPLAY)
     assert state.banners[0].headline == "Opening the recording"
-    assert look(mode=Mode.REPLAY, guidance=None).banners == ()
+
+
+def test_a_replay_of_white_light_alone_says_so() -> None:
+    state = look(mode=Mode.REPLAY, guidance=None)
+    assert state.banners[0].headline == "No overlay: there is no NIR here"
+    assert not state.overlay_allowed
 
 
 def test_simulated_says_so_beside_whatever_else_is_true() -> None:
