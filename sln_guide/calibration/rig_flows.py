@@ -88,7 +88,7 @@ class RegisterFlow(Flow):
         rig: Rig,
         nir: Camera,
         white: Camera,
-        folder: Path,
+        folder: Path = Path(),
         *,
         board: Board,
         now: datetime,
@@ -148,9 +148,9 @@ class RegisterFlow(Flow):
         self.last_look = _Look(*frames)
         return pairs[0], pairs[1]
 
-    def finish(self) -> Outcome:
-        """Fit, save, report."""
-        found: RigRegistration = make_registration(
+    def fitted(self) -> RigRegistration:
+        """Return the registration of the views taken. Raises CalibrationError."""
+        return make_registration(
             [a for a, _ in self._views],
             [b for _, b in self._views],
             board=self._board,
@@ -159,6 +159,10 @@ class RegisterFlow(Flow):
             white=self._bindings["white"],
             made_at=self._now,
         )
+
+    def finish(self) -> Outcome:
+        """Fit, save, report."""
+        found = self.fitted()
         path = self._folder / "registration.npz"
         found.save(path)
         page = registration_page(found)

@@ -8,84 +8,34 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.calibration import LIMIT_AIM, gated_noise, gated_phantom, gated_prediction
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel, timing
-from hardware.opencv import cv2
-from hardware.phantom import Breathing, Flicker, scene_named
-from hardware.phantom.gated import GatedPhantom, spot_noise
-from hardware.rig import Sensor
+from hardware.phantom import Flicker
 from sln_guide.calibration.gated import (
     LampWatch,
     Subtraction,
     recognise_foreign_light,
 )
 
-SENSOR = Sensor(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
-SIGNAL_ELECTRONS = 500.0
-SPOT_PX = 6.0
-
-
-def phantom(room: float, *, motion_mm: float = 2.0, rate: float = 50.0) -> GatedPhantom:
-    scene = scene_named("static", seed=3, width=320, height=256, mm_per_px=0.4)
-    breathing = Breathing(amplitude_mm=motion_mm) if motion_mm else None
-    scene = replace(scene, breathing=breathing, glints=0)
-    return GatedPhantom(
-        scene,
-        pattern=Pattern(),
-        room_electrons=room * SIGNAL_ELECTRONS,
-        signal_electrons=SIGNAL_ELECTRONS,
-        frame_rate_hz=rate,
-        exposure_us=8000.0,
-        sensor=SENSOR,
-        lamp=Flicker(lamp_hz=100.0, depth=0.2),
-    )
-
-
-def noise_under_a_spot(source: GatedPhantom, frames: range, *, centred: bool = True) -> float:
-    """Electrons rms, at a node's scale, between what is found and the excited light alone."""
-    subtraction = Subtraction(
-        dark_counts=SENSOR.dark_counts,
-        electron_counts=SENSOR.electron_counts or 1.0,
-        read_noise_counts=SENSOR.read_noise_counts or 0.0,
-        centred=centred,
-    )
-    errors = []
-    for index in frames:
-        for done in subtraction.take(source.frame(index)):
-            truth = source.excited(done.lit.sequence)
-            left = done.counts / (SENSOR.electron_counts or 1.0) - truth
-            errors.append(cv2.GaussianBlur(left, (0, 0), SPOT_PX)[24:-24, 24:-24])
-    assert errors
-    return float(np.sqrt(np.mean(np.square(errors))))
-
-
-def predicted(room: float) -> float:
-    """Photon and read noise of a lit frame and two dark ones, in electrons under the spot."""
-    read = (2.0 / 0.4) ** 2
-    lit = (1.0 + room) * SIGNAL_ELECTRONS + read
-    dark = room * SIGNAL_ELECTRONS + read
-    return spot_noise(SPOT_PX, lit + dark / 2)
-
 
 @pytest.mark.parametrize("room", [1.0, 5.0, 20.0])
 def test_the_limit_stays_within_twice_its_photon_noise_with_motion(room: float) -> None:
     """Limit = 3 sigma under a node-sized spot: in electrons, and so the ratio of the noises."""
-    found = noise_under_a_spot(phantom(room), range(24))
-    ratio = found / predicted(room)
-    assert 0.8 < ratio < 2.0, f"{found:.2f} electrons, predicted {predicted(room):.2f}"
+    found, told = gated_noise(gated_phantom(room), range(24)), gated_prediction(room)
+    assert 0.8 < found / told < LIMIT_AIM, f"{found:.2f} electrons, predicted {told:.2f}"
 
 
 def test_without_gating_room_light_would_drown_the_signal() -> None:
-    source = phantom(20.0)
+    source = gated_phantom(20.0)
     lit = source.frame(0)
     left = (lit.pixels.astype(np.float32) - 100.0) / 0.4 - source.excited(0)
-    assert float(np.abs(left).mean()) > 100 * predicted(20.0)
+    assert float(np.abs(left).mean()) > 100 * gated_prediction(20.0)
 
 
 def test_a_rate_at_which_the_lamp_does_not_cancel_shows() -> None:
@@ -97,20 +47,20 @@ def test_a_rate_at_which_the_lamp_does_not_cancel_shows() -> None:
         tuple(100.0 / n for n in range(2, 21))
     )
     assert rates_that_cancel(120.0, 15_000.0)[0] == 60.0
-    good = noise_under_a_spot(phantom(20.0, motion_mm=0.0), range(16), centred=False)
-    poor = noise_under_a_spot(phantom(20.0, motion_mm=0.0, rate=60.0), range(16), centred=False)
+    good = gated_noise(gated_phantom(20.0, motion_mm=0.0), range(16), centred=False)
+    poor = gated_noise(gated_phantom(20.0, motion_mm=0.0, rate_hz=60.0), range(16), centred=False)
     assert poor > 5 * good
 
 
 def test_prompt_subtraction_gives_each_lit_frame_at_once() -> None:
-    source = phantom(2.0)
+    source = gated_phantom(2.0)
     subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, centred=False)
     given = [len(subtraction.take(source.frame(k))) for k in range(8)]
     assert given == [0, 0, 1, 0, 1, 0, 1, 0]
 
 
 def test_the_predicted_variance_is_the_measured_one() -> None:
-    source = phantom(5.0, motion_mm=0.0)
+    source = gated_phantom(5.0, motion_mm=0.0)
     subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
     done = [d for k in range(10) for d in subtraction.take(source.frame(k))]
     left = done[0].counts - source.excited(done[0].lit.sequence) * 0.4
