@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import threading
@@ -30,9 +31,11 @@ MOST_TOGETHER = 32
 SYNC_EVERY_S = 0.5
 SYNC_JOIN_S = 5.0
 RESERVE_BYTES = 256 << 20
-"""Free space at which a recording is closed cleanly instead of running into the wall; on a
-small disk a twentieth of it."""
+"""Free space at which a recording is closed cleanly instead of running into the wall; on a small
+disk a twentieth of it, or what comes in `RESERVE_S` where that is more."""
+RESERVE_S = 2.0
 DISK_LOOK_EVERY_S = 1.0
+LEAST_DISK_LOOK_S = 0.05
 RATE_WINDOW_S = 10.0
 END_TIMEOUT_S = 60.0
 
@@ -214,7 +217,8 @@ class Recorder:
                 compressing_s, writing_s = self._write_together(writer, writes)
                 now_s, waiting = time.monotonic(), self._waiting.bytes
                 writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
-            self._minutes_left = space.minutes_left(writer.bytes_written)
+            waiting_bytes = self._waiting.bytes
+            self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
             if space.nearly_full and not self._ended:
                 self._give_up(
                     "the disk is nearly full: the recording was closed cleanly. "
@@ -300,25 +304,31 @@ class _Space:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._looked_s = 0.0
+        self._look_s = 0.0
         self._seen: deque[tuple[float, int]] = deque()
         self._minutes: float | None = None
         self.nearly_full = False
 
-    def minutes_left(self, bytes_written: int) -> float | None:
-        """Return minutes until full (None while unknown); looks at the disk once a second."""
+    def minutes_left(self, bytes_written: int, bytes_waiting: int) -> float | None:
+        """Return minutes until full (None while unknown).
+
+        Looks at the disk once a second, oftener when it fills so fast that a second is too long.
+        What is kept free takes what still waits and what comes until the next look.
+        """
         now_s = time.monotonic()
-        if now_s - self._looked_s < DISK_LOOK_EVERY_S:
+        if now_s < self._look_s:
             return self._minutes
-        self._looked_s = now_s
         total, _, free = shutil.disk_usage(self._folder)
-        reserve = min(RESERVE_BYTES, total // 20)
         self._seen.append((now_s, bytes_written))
         while now_s - self._seen[0][0] > RATE_WINDOW_S:
             self._seen.popleft()
         span_s, written = now_s - self._seen[0][0], bytes_written - self._seen[0][1]
-        if span_s > 0 and written > 0:
-            usable = max(0, free - reserve)
-            self._minutes = usable / (written / span_s) / 60.0
+        rate = written / max(span_s, 1.0)  # what a pre-roll brings at once is no rate
+        reserve = min(RESERVE_BYTES, max(total // 20, rate * RESERVE_S)) + bytes_waiting
+        usable = max(0.0, free - reserve)
+        lasts_s = usable / rate if rate > 0 else math.inf if span_s > 0 else 0.0
+        if rate > 0:
+            self._minutes = lasts_s / 60.0
+        self._look_s = now_s + min(max(lasts_s / 4, LEAST_DISK_LOOK_S), DISK_LOOK_EVERY_S)
         self.nearly_full = free < reserve
         return self._minutes

@@ -251,6 +251,24 @@ def test_small_writes_that_come_together_are_one(
         assert case.count(Role.NIR) == 30
 
 
+def test_a_disk_that_fills_up_quickly_is_left_in_time(small_disk: Path, rig: Rig) -> None:
+    """At a rate that would fill it between two looks a second apart."""
+    folder = small_disk / "full.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig))
+    clock, given = threading.Event(), 0
+    while recorder.health().error is None and given < 300:
+        recorder.put_frame(Role.NIR, frame(given, PixelFormat.MONO16, size=(100, 100)))
+        given += 1
+        clock.wait(0.01)  # 2 MB/s onto 4 MB
+    assert recorder.join()
+    health = recorder.health()
+    assert "nearly full" in (health.error or "")
+    assert health.dropped == 0
+    with CaseReader(folder) as case:
+        assert case.complete
+        assert case.count(Role.NIR) == health.frames > 20
+
+
 def test_a_disk_that_fills_up_at_once_is_told_and_the_case_never_complete(
     small_disk: Path, rig: Rig
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
@@ -12,6 +12,7 @@ from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import elapsed_text
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind
 from sln_guide.render import tokens
+from sln_guide.render.figures import Figures
 from sln_guide.render.text import font
 from sln_guide.render.wording import cnr_text, node_name, sbr_text, width_text
 
@@ -41,14 +42,23 @@ def node_ink(node_number: int) -> str:
     return INKS[(node_number - 1) % len(INKS)]
 
 
-def node_rows(guidance: Guidance | None) -> tuple[NodeRow, ...]:
-    """Word the nodes of a guidance: confirmed first, then doubtful ones, by track."""
+def node_rows(guidance: Guidance | None, figures: Figures | None = None) -> tuple[NodeRow, ...]:
+    """Word the nodes of a guidance: confirmed first, then doubtful ones, by track.
+
+    ``figures``: those that the tags in the picture say.
+    """
     if guidance is None:
         return ()
     listed = [d for d in guidance.detections if d.kind in (Kind.NODE, Kind.UNCERTAIN)]
     listed.sort(
         key=lambda d: (d.kind is Kind.UNCERTAIN, not d.confirmed, d.node_number, d.track_id)
     )
+    now_ns = guidance.pair.nir.mid_exposure_ns
+    if figures is not None:
+        listed = [
+            replace(figures.standing(d.track_id, d, now_ns), age_s=d.age_s) if d.track_id > 0 else d
+            for d in listed
+        ]
     return tuple(_row(d) for d in listed)
 
 
@@ -104,13 +114,15 @@ class NodesPanel(Panel):
         """Return the size for four rows."""
         return QSize(388, HEAD_PX + 4 * ROW_PX + 8)
 
-    def show_guidance(self, guidance: Guidance | None, *, judged: bool) -> None:
+    def show_guidance(
+        self, guidance: Guidance | None, *, judged: bool, figures: Figures | None = None
+    ) -> None:
         """List the guidance's nodes; none when its measures do not hold now."""
         if guidance is None or not judged:
             rows: tuple[NodeRow, ...] = ()
             empty, fact = "not judged now", ""
         else:
-            rows, empty = node_rows(guidance), "none above the limit"
+            rows, empty = node_rows(guidance, figures), "none above the limit"
             limit = guidance.limit_sbr
             fact = "limit here unknown" if limit is None else f"limit here: SBR {limit:.2f}"
         self.say(fact)

@@ -24,6 +24,7 @@ from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import Size, Zoom
 from sln_guide.guidance import Picture, View
 from sln_guide.render import marks, tokens
+from sln_guide.render.figures import Figures
 from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, mm_per_picture_px, view_scale
 from sln_guide.render.marks import shade
@@ -78,9 +79,9 @@ class _Frame:
 class Painting:
     """Paints. Keeps only what the next paint can use again. One thread."""
 
-    def __init__(self, look: Look | None) -> None:
+    def __init__(self, look: Look | None, figures: Figures | None = None) -> None:
         self._look = look
-        self._renderer = Renderer()
+        self._renderer = Renderer(figures)
         self._scaled: dict[Content, Scaled] = {}
         self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
         self._frame: _Frame | None = None

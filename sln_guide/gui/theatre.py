@@ -7,6 +7,7 @@ from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QScreen, QShow
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from sln_guide.gui.video import VideoView
+from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
 
 
@@ -19,13 +20,13 @@ class TheatreWindow(QWidget):
 
     changed = Signal(str)
 
-    def __init__(self, operator: QWidget, look: Look) -> None:
+    def __init__(self, operator: QWidget, look: Look, figures: Figures) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self._operator = operator
         self._screen_name: str | None = None
         self._awaited: str | None = None
         self.setWindowTitle("sln-guide · theatre")
-        self.video = VideoView(look=look, clean=True)
+        self.video = VideoView(look=look, figures=figures, clean=True)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.video)

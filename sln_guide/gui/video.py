@@ -27,6 +27,7 @@ from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import WHEEL_STEP, Placement, Size, Zoom
 from sln_guide.render import tokens
+from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
 
 CLEAN_EVERY_S = 0.024
@@ -53,6 +54,7 @@ class VideoView(QWidget):
         painted: Callable[[Shown], None] | None = None,
         *,
         look: Look | None = None,
+        figures: Figures | None = None,
         clean: bool = False,
         parent: QWidget | None = None,
     ) -> None:
@@ -64,7 +66,7 @@ class VideoView(QWidget):
         self.setMouseTracking(not clean)
         self._painted = painted
         self._clean = clean
-        self._painting = Painting(look)
+        self._painting = Painting(look, figures)
         self._mounting = UPRIGHT
         self._shown: Shown | None = None
         self._zoom = Zoom()

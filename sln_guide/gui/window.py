@@ -33,6 +33,7 @@ from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
 from sln_guide.guidance import Mode, Picture, View
+from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
 from sln_guide.source import PictureSource
 
@@ -96,7 +97,8 @@ class OperatorWindow(Desk):
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
         look = Look(mm_per_px=source.rig.vouched_mm_per_px, registration=source.rig.registration)
-        video = VideoView(self._was_painted, look=look)
+        self._figures = Figures()
+        video = VideoView(self._was_painted, look=look, figures=self._figures)
         place = place or Place()
         arranging = Arranging(source, place)
         commands = Commands(
@@ -111,7 +113,7 @@ class OperatorWindow(Desk):
         self._replay = commands.replay
         commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
         commands.done.connect(self._refresh_all)
-        self.theatre = TheatreWindow(self, look)
+        self.theatre = TheatreWindow(self, look, self._figures)
         self.theatre_button.clicked.connect(self.toggle_theatre)
         self.theatre.changed.connect(self._theatre_changed)
         self._awake = Awake()
@@ -204,7 +206,7 @@ class OperatorWindow(Desk):
         if self._alarms.sounds(time.monotonic()) and self._replay is None:
             self._sound()
         guidance = None if shown.picture is None else shown.picture.guidance
-        self.nodes.show_guidance(guidance, judged=shown.state.judged)
+        self.nodes.show_guidance(guidance, judged=shown.state.judged, figures=self._figures)
         self.overlay.show_settings(settings, guidance)
         health = reading.health
         refused = None if health is None else health.exposure_refused

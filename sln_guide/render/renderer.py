@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from sln_guide.guidance import (
 )
 from sln_guide.render import look as geometry
 from sln_guide.render import margin, marks, tokens
+from sln_guide.render.figures import Figures
 from sln_guide.render.layout import Box, Placed, Ring, Wanted, place_tags
 from sln_guide.render.look import Look
 from sln_guide.render.sprites import Sheet
@@ -39,8 +40,6 @@ _FAR_PX = 1e6
 """Beyond this no place is meant to be seen."""
 EDGE_LEVEL = 128
 """Level of the colour table that contours are drawn in."""
-FIGURES_NS = 250_000_000
-"""How long a tag's figures stand still [ns of the recording]."""
 MIN_RENDERED_PX = 960
 """Smaller pictures are enlarged before words are put on them."""
 
@@ -52,28 +51,18 @@ class _Marked:
     detection: Detection
     ring: Ring
     outline: QPolygonF | None
-    name: str
-    lines: tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a tag says, of what, and since when."""
-
-    lines: tuple[str, str]
-    state: tuple[object, ...]
-    since_ns: int
 
 
 class Renderer:
     """Paints. One thread.
 
-    Remembers where it last put each tag and what it said, so that tags neither jump nor flicker.
+    Remembers where it last put each tag, so that tags neither jump nor flicker; their figures
+    stand still by ``figures``, which others may share.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, figures: Figures | None = None) -> None:
+        self._figures = figures or Figures()
         self._places: dict[int, int] = {}
-        self._said: dict[int, _Said] = {}
         self._laid_out: tuple[tuple[object, ...], Sheet] | None = None
 
     def paint(
@@ -239,17 +228,20 @@ class Renderer:
             return
         now_ns = guidance.pair.nir.mid_exposure_ns
         by_key = {
-            key: self._steady(key, m, now_ns)
+            key: m
             for key, m in ((_key(m.detection, i), m) for i, m in enumerate(marked))
-            if m.lines[0]
+            if m.detection.kind is not Kind.CHANNEL  # that is told by its outline
         }
-        self._said = {key: said for key, said in self._said.items() if key in by_key}
+        lines_of = {
+            key: tag_lines(self._figures.standing(key, m.detection, now_ns), settings)
+            for key, m in by_key.items()
+        }
         nodes = [m.ring for m in marked if m.detection.kind in (Kind.NODE, Kind.UNCERTAIN)]
         tags: tuple[Placed, ...] = ()
         # where there is no room for two lines there may be for the name
         for full in (True, False):
             shown = {
-                key: each.lines if full else (each.name, "")
+                key: lines_of[key] if full else (node_name(each.detection), "")
                 for key, each in by_key.items()
                 if key not in {tag.key for tag in tags}
             }
@@ -264,20 +256,6 @@ class Renderer:
                 marks.put_leader(sheet, by_key[tag.key].ring, tag.box, scale)
                 marks.put_tag(sheet, tag.box, shown[tag.key], scale)
         self._places = {tag.key: tag.place for tag in tags}
-
-    def _steady(self, key: int, marked: _Marked, now_ns: int) -> _Marked:
-        """Let a tag's figures stand for a moment: at video rate nobody could read them.
-
-        Only figures of the same thing in the same state stand still; what is lost from sight,
-        clipped or taken for something else is said at once.
-        """
-        d = marked.detection
-        state = (marked.name, d.kind, d.confirmed, d.coasted, d.saturated_fraction > 0, d.flags)
-        said = self._said.get(key)
-        if said is not None and said.state == state and 0 <= now_ns - said.since_ns < FIGURES_NS:
-            return replace(marked, lines=said.lines)
-        self._said[key] = _Said(marked.lines, state, now_ns)
-        return marked
 
 
 def rendered_size(picture: Picture) -> tuple[int, int]:
@@ -355,9 +333,7 @@ def _located(
         corners = (bounds.topLeft(), bounds.topRight(), bounds.bottomLeft(), bounds.bottomRight())
         farthest = max(QLineF(middle, corner).length() for corner in corners)
         ring = Ring(ring.x, ring.y, max(farthest / math.sqrt(2.0), MIN_RING_PX * scale))
-    # a channel is told by its outline
-    lines = ("", "") if detection.kind is Kind.CHANNEL else tag_lines(detection, settings)
-    return _Marked(detection, ring, outline, node_name(detection), lines)
+    return _Marked(detection, ring, outline)
 
 
 def _edged(detection: Detection, picture: Picture, settings: Settings) -> bool:

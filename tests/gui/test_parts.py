@@ -40,6 +40,8 @@ from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
+from sln_guide.render.figures import Figures
+from sln_guide.render.wording import sbr_text
 from sln_guide.source import EventMark
 
 
@@ -84,6 +86,15 @@ def test_nodes_in_words(fakes: Any) -> None:
     assert not rows[1].seen
     assert node_rows(None) == ()
     assert node_ink(1) != node_ink(2)
+
+
+def test_the_list_says_the_figures_that_the_tags_say(fakes: Any) -> None:
+    guidance = fakes.Source().push(detections=(fakes.detection(3, sbr=2.0),)).guidance
+    figures = Figures()
+    (found,) = guidance.detections
+    earlier = replace(found, sbr=2.5)
+    figures.standing(3, earlier, guidance.pair.nir.mid_exposure_ns - 100_000_000)
+    assert [row.value for row in node_rows(guidance, figures)] == [sbr_text(earlier)]
     assert node_ink(1) == node_ink(7)
 
 

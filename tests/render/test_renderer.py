@@ -22,24 +22,23 @@ from sln_guide.guidance import (
     Mode,
     NirStyle,
     OverlayStyle,
-    Pair,
     Settings,
     View,
 )
 from sln_guide.render import sprites, tokens
+from sln_guide.render.figures import Figures
 from sln_guide.render.layout import Box
 from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
 from sln_guide.render.renderer import MOST_MARKED, Renderer, paint_pixels, rendered_size
 from sln_guide.render.scaling import Scaled
 from sln_guide.render.text import ensure_gui_application
+from sln_guide.render.wording import tag_lines
 from tests.render.scenes import (
     GREY,
     HEIGHT,
     NIR,
-    WHITE,
     WIDTH,
     make_detection,
-    make_guidance,
     make_picture,
     with_guidance,
 )
@@ -483,21 +482,34 @@ def test_the_application_object_must_be_made_by_the_main_thread():
 
 
 def test_figures_stand_still_for_a_moment_but_not_what_they_are_of():
-    look = replace(BARE, tags=True)
-    renderer = Renderer()
+    figures = Figures()
 
     def said(milliseconds, **changes):
-        nir = replace(NIR, mid_exposure_ns=NIR.mid_exposure_ns + int(milliseconds * 1e6))
-        one = make_guidance(make_detection(**changes), pair=Pair(nir, WHITE))
-        renderer.render_to_image(make_picture(guidance=one), look)
-        (tag,) = renderer._said.values()
-        return " ".join(tag.lines)
+        detection = make_detection(**changes)
+        standing = figures.standing(detection.track_id, detection, int(milliseconds * 1e6))
+        return " ".join(tag_lines(standing, Settings()))
 
     assert "2.17" in said(0)
     assert "2.17" in said(100, sbr=2.31), "not before it can be read"
     assert "2.31" in said(300, sbr=2.31)
     assert "last seen" in said(310, coasted=True), "lost is said at once"
     assert "≥" in said(320, sbr=2.4, saturated_fraction=0.2), "so is clipped"
+
+
+def test_the_picture_says_the_figures_that_are_said_beside_it():
+    look = replace(BARE, tags=True)
+    detection = make_detection()
+
+    def painted(figures):
+        return Renderer(figures).render_to_image(make_picture(detection), look)
+
+    shared = Figures()
+    told = replace(detection, sbr=2.31)
+    shared.standing(detection.track_id, told, NIR.mid_exposure_ns)
+    np.testing.assert_array_equal(
+        painted(shared), Renderer().render_to_image(make_picture(told), look)
+    )
+    assert not np.array_equal(painted(shared), painted(None))
 
 
 def test_what_is_kept_looks_like_what_is_painted_anew():
