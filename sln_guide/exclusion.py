@@ -1,7 +1,7 @@
-"""A region drawn by hand round the injection site: it follows the tissue and is no node.
+"""Regions drawn by hand: they follow the tissue. One lies round the injection site, and is no node.
 
-What lies in it is called neither bright nor dark, gets no number, and drives neither the display's
-scale nor the exposure. Pure functions; positions in NIR px, (x, y).
+What lies in that one is called neither bright nor dark, gets no number, and drives neither the
+display's scale nor the exposure. Pure functions; positions in NIR px, (x, y).
 """
 
 from __future__ import annotations
@@ -47,6 +47,15 @@ def followed(before: Region | None, drawn: Points, motion_px: tuple[float, float
         return Region(drawn)
     x, y = before.moved_px
     return Region(drawn, (x + motion_px[0], y + motion_px[1]))
+
+
+def all_followed(
+    before: tuple[Region, ...], drawn: tuple[Points, ...], motion_px: tuple[float, float]
+) -> tuple[Region, ...]:
+    """Return where regions lie now, in the order in which they are drawn; see `followed`."""
+    known = {region.drawn: region for region in before}
+    found = (followed(known.get(points), points, motion_px) for points in drawn)
+    return tuple(region for region in found if region is not None)
 
 
 def excluded(analysis: Analysis, region: Region | None) -> Analysis:

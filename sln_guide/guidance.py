@@ -147,6 +147,10 @@ UNCALIBRATED = "not calibrated"
 """Flag of guidance, and of each detection in it, whose figures may carry no calibrated units."""
 
 MOST_EXCLUSION_POINTS = 64
+MOST_REGIONS = 4
+Polygon = tuple[tuple[float, float], ...]
+"""NIR px, (x, y)."""
+LEAST_GAMMA, MOST_GAMMA = 0.4, 2.5
 
 
 class OverlayStyle(StrEnum):
@@ -176,6 +180,9 @@ class Settings:
     when a baseline was asked for, before the tracer came (`Frame.mid_exposure_ns` of the frame then
     shown); None: none. ``registration_withdrawn`` is not the operator's: the live check of edges
     set it, because the cameras do not stand as registered; guidance is then made without it.
+    ``gamma`` bends the overlay's colours over their scale (`core.colour.colour_table`): the legend
+    shows the bend; measures and calls know nothing of it. ``regions_px`` are at most `MOST_REGIONS`
+    polygons whose light is plotted over time, as ``exclusion_px``; they change nothing else.
     """
 
     threshold_sigma: float = 4.5
@@ -192,18 +199,31 @@ class Settings:
     auto_exposure: bool = False
     baseline_ns: int | None = None
     registration_withdrawn: bool = False
+    gamma: float = 1.0
+    regions_px: tuple[Polygon, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
             raise ValueError(f"threshold_sigma must lie in [1, 20], not {self.threshold_sigma}")
         if not 0.0 <= self.opacity <= 1.0:
             raise ValueError(f"opacity must lie in [0, 1], not {self.opacity}")
-        if 0 < len(self.exclusion_px) < 3 or len(self.exclusion_px) > MOST_EXCLUSION_POINTS:
-            raise ValueError(f"exclusion_px must have 3 to {MOST_EXCLUSION_POINTS} points, or none")
-        if not all(abs(v) < 1e6 for point in self.exclusion_px for v in point):
-            raise ValueError("exclusion_px must be places in the picture")
+        if not LEAST_GAMMA <= self.gamma <= MOST_GAMMA:
+            raise ValueError(f"gamma must lie in [{LEAST_GAMMA}, {MOST_GAMMA}], not {self.gamma}")
+        if self.exclusion_px:
+            _check_polygon("exclusion_px", self.exclusion_px)
+        if len(self.regions_px) > MOST_REGIONS:
+            raise ValueError(f"regions_px must be at most {MOST_REGIONS}")
+        for region in self.regions_px:
+            _check_polygon("regions_px", region)
         if self.display_full_scale is not None and not self.display_full_scale > 0:
             raise ValueError("display_full_scale must be positive")
+
+
+def _check_polygon(name: str, points: Polygon) -> None:
+    if not 3 <= len(points) <= MOST_EXCLUSION_POINTS:
+        raise ValueError(f"{name} must have 3 to {MOST_EXCLUSION_POINTS} points, or none")
+    if not all(abs(v) < 1e6 for point in points for v in point):
+        raise ValueError(f"{name} must be places in the picture")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,6 +267,8 @@ class Guidance:
         at hand.
     exclusion_px
         Where the region drawn by hand lies in this frame, NIR px (x, y); empty: none.
+    regions_px
+        Where the regions of `Settings.regions_px` lie in this frame, in their order.
     """
 
     generation: int
@@ -269,6 +291,7 @@ class Guidance:
     white_small: NDArray[np.float32] | None = None
     baseline_used: bool = False
     exclusion_px: tuple[tuple[float, float], ...] = ()
+    regions_px: tuple[Polygon, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
-from sln_guide.exclusion import Region, excluded, followed
+from sln_guide.exclusion import Region, all_followed, excluded, followed
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
@@ -87,6 +87,7 @@ class State:
     region: Region | None = None
     baseline: Baseline | None = None
     baseline_ns: int | None = None
+    regions: tuple[Region, ...] = ()
 
     def snapshot(self) -> bytes:
         """Return what `restore` needs to go on exactly as this state would."""
@@ -104,6 +105,7 @@ class State:
                 baseline_usable=None if baseline is None else baseline.usable.tobytes(),
                 baseline_shape=None if baseline is None else _shape(baseline.log),
                 baseline_ns=self.baseline_ns,
+                regions=self.regions,
             )
         )
 
@@ -120,6 +122,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     baseline_usable: bytes | None = None
     baseline_shape: tuple[int, int] | None = None
     baseline_ns: int | None = None
+    regions: tuple[Region, ...] = ()
 
 
 def _shape(image: NDArray[np.float32]) -> tuple[int, int]:
@@ -157,6 +160,7 @@ def restore(setup: Setup, snapshot: bytes) -> State:
         saved.region,
         None if log is None or usable is None else Baseline(log, usable),
         saved.baseline_ns,
+        saved.regions,
     )
 
 
@@ -184,6 +188,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     white_small = analysis.white_small
     motion_px = _tissue_motion(state, pair, white_small)
     region = followed(state.region, settings.exclusion_px, motion_px)
+    regions = all_followed(state.regions, settings.regions_px, motion_px)
     analysis = excluded(analysis, region)
     moved = time.perf_counter_ns()
     tracks, detections = track(
@@ -235,6 +240,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         white_small=white_small,
         baseline_used=analysis.baseline_used,
         exclusion_px=() if region is None else region.points,
+        regions_px=tuple(each.points for each in regions),
     )
     after = State(
         setup,
@@ -247,6 +253,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         region,
         baseline,
         baseline_ns,
+        regions,
     )
     return after, guidance
 

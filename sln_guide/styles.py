@@ -55,7 +55,7 @@ def legend_of(guidance: Guidance, settings: Settings, view: View) -> Legend | No
         return Legend(signal_unit(guidance), top, map_table()) if math.isfinite(top) else None
     if view is not View.MERGED or settings.overlay_style is OverlayStyle.CONTOUR:
         return None
-    table = colour_table(settings.colour_map)
+    table = colour_table(settings.colour_map, settings.gamma)
     if settings.overlay_style is OverlayStyle.SIGNIFICANCE:
         return Legend(SIGNIFICANCE_UNIT, SIGNIFICANCE_FULL, table)
     return Legend(signal_unit(guidance), full_scale(guidance, settings), table)

@@ -121,15 +121,18 @@ def test_through_the_pipeline_it_takes_the_node_and_survives_a_snapshot() -> Non
     assert nodes, "the scene has a node"
     x, y = nodes[0].x_px, nodes[0].y_px
     around = tuple((x + dx, y + dy) for dx, dy in ((-20, -20), (20, -20), (20, 20), (-20, 20)))
-    settings = replace(Settings(), exclusion_px=around)
+    settings = replace(Settings(), exclusion_px=around, regions_px=(around[:3], around))
     state, guidance = step(initial_state(setup), pairs[0], settings)
     inside = [d for d in guidance.detections if abs(d.x_px - x) < 15 and abs(d.y_px - y) < 15]
     assert all(d.kind is Kind.INJECTION for d in inside)
     assert guidance.exclusion_px == around
+    assert guidance.regions_px == (around[:3], around)
     assert guidance.display_full_scale <= plain.display_full_scale
     state, _ = step(state, pairs[1], settings)
     again = restore(setup, state.snapshot())
-    assert again.region == state.region
+    assert (again.region, again.regions) == (state.region, state.regions)
+    assert state.regions[1].points == state.region.points, "they follow alike"
+    assert state.regions[1].moved_px != (0.0, 0.0)
     assert step(again, pairs[2], settings)[1].exclusion_px == (
         step(state, pairs[2], settings)[1].exclusion_px
     )

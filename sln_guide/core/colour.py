@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,19 @@ _RAMPS: dict[ColourMap, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 }
 
 
-@cache
-def colour_table(colour_map: ColourMap) -> NDArray[np.uint32]:
+@lru_cache(maxsize=128)
+def colour_table(colour_map: ColourMap, gamma: float = 1.0) -> NDArray[np.uint32]:
     """Return the (256,) uint32 0xAARRGGBB table of ``colour_map``, read-only, shared.
+
+    With ``gamma`` a share s of full scale looks as s**(1 / gamma) does without: above one lifts
+    faint signal, below one leaves the strong alone. Nothing stays nothing, full scale full scale.
 
     The body colour holds up to half of full scale and then runs to the pale one. Opacity AA grows
     as a power of the level, below one, so that a faint but significant node is not lost on the
     tissue beneath while tissue shows through all but the brightest; colours are not premultiplied.
     """
     body, top = (np.array(c, dtype=np.float64) for c in _RAMPS[colour_map])
-    level = np.linspace(0.0, 1.0, LEVELS)
+    level = np.linspace(0.0, 1.0, LEVELS) ** (1.0 / gamma)
     towards_top = np.clip((level - _PALE_FROM) / (1.0 - _PALE_FROM), 0.0, 1.0)[:, None]
     rgb = np.rint(body + (top - body) * towards_top).astype(np.uint32)
     alpha = np.rint(255.0 * level**_OPACITY_EXPONENT).astype(np.uint32)

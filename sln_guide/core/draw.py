@@ -232,7 +232,7 @@ class Drawer:
             h,
             field_edge,
             lattice_step(h, white),
-            colour_table(settings.colour_map),
+            colour_table(settings.colour_map, settings.gamma),
             # colour tables count opacity to 255, blending to 256
             np.float32(settings.opacity * 256.0 / 255.0),
             self._array("lattice", (2, overlay.TILE_PX + 1, widest), np.float32),

@@ -24,7 +24,7 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import UNCALIBRATED, Picture, SessionHealth, View
+from sln_guide.guidance import MOST_REGIONS, UNCALIBRATED, Picture, SessionHealth, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import PictureSource, Recordable, Replayable
 from sln_guide.styles import SIGNAL_UNIT
@@ -81,6 +81,7 @@ class Commands(QObject):
         self.recordable = source if isinstance(source, Recordable) else None
         self._saving = False
         self._marks = 0
+        self._draws_curve = False
         self._film: FilmExport | None = None
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
@@ -159,11 +160,42 @@ class Commands(QObject):
         elif self._showing.frozen:
             self.say("Frozen: release the picture, then draw on the moving one")
         elif toggle_lasso():
+            self._draws_curve = False
             self.say("Draw round the injection site with a finger")
 
+    def draw_region(self, toggle_lasso: Callable[[], bool]) -> None:
+        """Let a region be drawn whose light is plotted over time."""
+        if len(self._source.settings.regions_px) >= MOST_REGIONS:
+            self.say(f"There are {MOST_REGIONS} regions already: remove one first")
+        elif self._showing.frozen:
+            self.say("Frozen: release the picture, then draw on the moving one")
+        elif toggle_lasso():
+            self._draws_curve = True
+            self.say("Draw a region: its light over time is plotted as a curve")
+
+    def remove_region(self) -> None:
+        """Take away the region drawn last, and its curve."""
+        regions = self._source.settings.regions_px
+        if not regions:
+            self.say("No region is drawn")
+            return
+        self.change(regions_px=regions[:-1])
+        self.say(f"ROI-{len(regions)} removed")
+        self._source.mark("region", f"ROI-{len(regions)} ended")
+
     def take_region(self, points: Points, picture: Picture | None) -> None:
-        """Exclude what was drawn on ``picture``."""
+        """Exclude what was drawn on ``picture``, or have it plotted."""
         region = () if picture is None or not points else in_nir(points, picture)
+        if self._draws_curve:
+            self._draws_curve = False
+            if not region:
+                self.say("No region: draw one on a registered picture")
+                return
+            regions = (*self._source.settings.regions_px, region)
+            self.change(regions_px=regions)
+            self.say(f"ROI-{len(regions)}: its light is plotted; it follows the tissue")
+            self._source.mark("region", f"ROI-{len(regions)}")
+            return
         if not region:
             self.say("Nothing excluded: draw a closed line on a registered picture")
             return
@@ -223,7 +255,7 @@ class Commands(QObject):
         """Save each node's signal over time, and how it rose, as tables."""
         times_s, signals = history.times_s(), history.signals()
         if not signals:
-            self.say("No node's signal to save yet")
+            self.say("No curve to save yet: neither node nor region")
             return
         folder, name, events = self._snapshot_folder, self._stamped(""), self._source.events()
         unit = SIGNAL_UNIT if self._source.rig.unchecked is None else UNCALIBRATED

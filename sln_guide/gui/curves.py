@@ -14,7 +14,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.history import REGION, SignalHistory
 from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
@@ -34,6 +34,7 @@ MARKS_SHOWN = 12
 POINTS_SHOWN = 400
 HISTOGRAM_SIGMA = (-5.0, 15.0)
 HISTOGRAM_BINS = 80
+LINE_PX = 16
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -89,7 +90,7 @@ class CurvesPanel(Panel):
         self.body.setContentsMargins(6, HEAD_PX - 6, 8, 4)
         self._library = library
         self._plot: pyqtgraph.PlotWidget | None = None
-        self._curves: dict[int, tuple[Any, Any]] = {}
+        self._curves: dict[str, tuple[Any, Any]] = {}
         self._marks: list[tuple[EventMark, Any]] = []
         self._strip: Any = None
         self._line: Any = None
@@ -146,7 +147,7 @@ class CurvesPanel(Panel):
     def _draw_signals(
         self,
         times_s: NDArray[np.float64],
-        signals: dict[int, NDArray[np.float64]],
+        signals: dict[str, NDArray[np.float64]],
         events: tuple[EventMark, ...],
     ) -> None:
         assert self._plot is not None
@@ -163,22 +164,33 @@ class CurvesPanel(Panel):
         # a little above the round number, so that its own label has room
         top = 1.1 * axis_top(v[first:] for v in signals.values())
         self._plot.setYRange(0, top, padding=0)
+        self._part_names(LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
+
+    def _part_names(self, apart: float) -> None:
+        """Lift names that would lie over one another; ``apart`` in the axis' unit."""
+        labels = [label for _, label in self._curves.values() if label.isVisible()]
+        below = -math.inf
+        for label in sorted(labels, key=lambda label: float(label.pos().y())):
+            at = max(float(label.pos().y()), below + apart)
+            label.setPos(label.pos().x(), at)
+            below = at
 
     def _said(
         self,
         times_s: NDArray[np.float64],
-        signals: dict[int, NDArray[np.float64]],
+        signals: dict[str, NDArray[np.float64]],
         events: tuple[EventMark, ...],
     ) -> str:
-        """Return the values under the pointer, else how the first node's signal rose."""
+        """Return the values under the pointer, else how one of them rose."""
         at = self._read_at_s
         if at is not None and times_s.size and times_s[0] <= at <= times_s[-1]:
             place = int(np.searchsorted(times_s, at))
-            read = [f"SLN-{n} {v[place]:.3g}" for n, v in signals.items() if np.isfinite(v[place])]
+            read = [f"{n} {v[place]:.3g}" for n, v in signals.items() if np.isfinite(v[place])]
             return "   ".join([clock_text(at), *(read or ["not seen"])])
-        number, values = next(iter(signals.items()))
-        rose = kinetics(times_s, values, counted_from(events, float(times_s[-1])))
-        return "" if rose is None else f"SLN-{number} {kinetics_text(rose)}"
+        # of the region drawn last, which is what somebody wants to know now; else of the first node
+        name = next((n for n in reversed(signals) if n.startswith(REGION)), next(iter(signals)))
+        rose = kinetics(times_s, signals[name], counted_from(events, float(times_s[-1])))
+        return "" if rose is None else f"{name} {kinetics_text(rose)}"
 
     def _draw_histogram(self, guidance: Guidance | None) -> None:
         """Draw how many blocks of the field reach which significance, and the threshold."""
@@ -262,25 +274,27 @@ class CurvesPanel(Panel):
         plot.scene().sigMouseMoved.connect(self._read)
         return plot
 
-    def _draw_curves(self, times_s: Any, signals: dict[int, Any]) -> None:
+    def _draw_curves(self, times_s: Any, signals: dict[str, Any]) -> None:
         assert self._plot is not None
-        for node_number in self._curves.keys() - signals.keys():
-            for item in self._curves.pop(node_number):
+        for name in self._curves.keys() - signals.keys():
+            for item in self._curves.pop(name):
                 self._plot.removeItem(item)
-        for node_number, values in signals.items():
-            if node_number not in self._curves:
-                ink = node_ink(node_number)
-                curve = self._plot.plot(pen=self._pg.mkPen(ink, width=2), connect="finite")
-                name = self._pg.TextItem(f"SLN-{node_number}", color=ink, anchor=(0, 0.5))
-                name.setFont(font(13, bold=True))
-                self._plot.addItem(name, ignoreBounds=True)
-                self._curves[node_number] = (curve, name)
-            curve, name = self._curves[node_number]
+        for name, values in signals.items():
+            if name not in self._curves:
+                ink = curve_ink(name)
+                dashed = Qt.PenStyle.DashLine if name.startswith(REGION) else Qt.PenStyle.SolidLine
+                pen = self._pg.mkPen(ink, width=2, style=dashed)
+                curve = self._plot.plot(pen=pen, connect="finite")
+                label = self._pg.TextItem(name, color=ink, anchor=(0, 0.5))
+                label.setFont(font(13, bold=True))
+                self._plot.addItem(label, ignoreBounds=True)
+                self._curves[name] = (curve, label)
+            curve, label = self._curves[name]
             curve.setData(*thinned(times_s, values))
             seen = np.flatnonzero(np.isfinite(values))
-            name.setVisible(seen.size > 0)
+            label.setVisible(seen.size > 0)
             if seen.size:
-                name.setPos(float(times_s[seen[-1]]), float(values[seen[-1]]))
+                label.setPos(float(times_s[seen[-1]]), float(values[seen[-1]]))
 
     def _draw_marks(self, events: tuple[EventMark, ...], since_s: float) -> None:
         assert self._plot is not None
@@ -311,6 +325,12 @@ class CurvesPanel(Panel):
             painter.setPen(QPen(QColor(tokens.LINE), 1))
             area = QRectF(self.rect()).adjusted(60, HEAD_PX, -16, -24)
             painter.drawLine(area.bottomLeft(), area.bottomRight())
+
+
+def curve_ink(name: str) -> str:
+    """Return the colour of a curve: of its node, or of regions, which are white and dashed."""
+    kind, _, number = name.partition("-")
+    return tokens.TEXT if kind == REGION else node_ink(int(number))
 
 
 def significance_counts(guidance: Guidance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

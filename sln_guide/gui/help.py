@@ -10,7 +10,9 @@ from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEXT_PLOT})
+LIVE_ONLY = frozenset(
+    {Action.MARK, Action.RECORD, Action.NEXT_PLOT, Action.REGION, Action.REMOVE_REGION}
+)
 REPLAY_ONLY = frozenset({Action.STEP_BACK, Action.STEP_ON, Action.EXPORT})
 TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FREEZE,), "freeze or release (replay: play)"),
@@ -29,6 +31,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.ZOOM_IN, Action.ZOOM_OUT), "zoom (wheel; drag to move)"),
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; pixels one to one"),
     ((Action.EXCLUDE,), "exclude a region, or no more"),
+    ((Action.REGION, Action.REMOVE_REGION), "draw a region with a curve; remove it"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step back, on"),
     ((Action.EXPORT,), "export a film; again: give it up"),

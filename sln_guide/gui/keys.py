@@ -51,6 +51,8 @@ class Action(StrEnum):
     STEP_ON = "step on"
     STEP_BACK = "step back"
     EXPORT = "export"
+    REGION = "region"
+    REMOVE_REGION = "remove region"
     PHASE_1 = "phase 1"
     PHASE_2 = "phase 2"
     PHASE_3 = "phase 3"
@@ -93,6 +95,8 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
     Qt.Key.Key_E: Action.EXPORT,
+    Qt.Key.Key_I: Action.REGION,
+    Qt.Key.Key_Backspace: Action.REMOVE_REGION,
     Qt.Key.Key_1: Action.PHASE_1,
     Qt.Key.Key_2: Action.PHASE_2,
     Qt.Key.Key_3: Action.PHASE_3,

@@ -23,7 +23,7 @@ LEAST_SAMPLES = 10
 LOW, HIGH = 0.1, 0.9
 """Shares of the rise between which the wash-in slope is taken."""
 COLUMNS = (
-    "node",
+    "curve",
     "peak_signal",
     "time_to_peak_s",
     "counted_from",
@@ -104,7 +104,7 @@ def write_curves(
     folder: Path,
     name: str,
     times_s: Values,
-    signals: dict[int, Values],
+    signals: dict[str, Values],
     events: tuple[EventMark, ...],
     unit: str = SIGNAL_UNIT,
 ) -> str:
@@ -119,19 +119,19 @@ def write_curves(
     """
     until_s = float(times_s[-1]) if times_s.size else 0.0
     start_s = counted_from(events, until_s)
-    rows: list[tuple[str, ...]] = [("time_s", *(f"SLN-{n} signal {unit}" for n in signals))]
+    rows: list[tuple[str, ...]] = [("time_s", *(f"{curve} {unit}" for curve in signals))]
     for place, time_s in enumerate(times_s):
         cells = (_cell(values[place]) for values in signals.values())
         rows.append((f"{time_s:.3f}", *cells))
     found: list[tuple[str, ...]] = [COLUMNS]
-    for number, values in signals.items():
+    for curve, values in signals.items():
         one = kinetics(times_s, values, start_s)
         if one is not None:
             start = "first sample" if start_s is None else "injection"
             slope = "" if one.slope is None else f"{one.slope:.6g}"
             found.append(
                 (
-                    f"SLN-{number}",
+                    curve,
                     f"{one.peak:.6g}",
                     f"{one.time_to_peak_s:.3f}",
                     start,

@@ -1,6 +1,9 @@
-"""`Lasso`: a region drawn round the injection site with a finger, in picture px."""
+"""`Lasso`: a region drawn with a finger, in picture px: free, a rectangle or an ellipse."""
 
 from __future__ import annotations
+
+import math
+from enum import StrEnum
 
 import numpy as np
 from PySide6.QtCore import QPointF, Qt
@@ -18,11 +21,24 @@ LEAST_AREA_PX = 64.0
 """A smaller region is taken for a slip of the finger."""
 
 
+class Shape(StrEnum):
+    """What a drag draws: the way of the finger, or what lies between its two ends."""
+
+    FREE = "free"
+    RECTANGLE = "rectangle"
+    ELLIPSE = "ellipse"
+
+
+ELLIPSE_POINTS = 48
+
+
 class Lasso:
     """Off until switched on; a drag draws."""
 
     def __init__(self) -> None:
         self._on = False
+        self._shape = Shape.FREE
+        self._began = (0.0, 0.0)
         self._points: list[tuple[float, float]] = []
 
     @property
@@ -30,17 +46,20 @@ class Lasso:
         """Whether a drag draws instead of moving the picture."""
         return self._on
 
-    def switch(self, *, on: bool) -> None:
+    def switch(self, *, on: bool, shape: Shape = Shape.FREE) -> None:
         """Begin to draw, or stop and forget."""
-        self._on = on
+        self._on, self._shape = on, shape
         self._points = []
 
     def begin(self, point: tuple[float, float]) -> None:
         """Put the finger there."""
-        self._points = [point]
+        self._points, self._began = [point], point
 
     def pull(self, point: tuple[float, float]) -> None:
         """Move the finger."""
+        if self._shape is not Shape.FREE:
+            self._points = list(_between(self._shape, self._began, point))
+            return
         x, y = self._points[-1] if self._points else point
         if abs(point[0] - x) + abs(point[1] - y) >= LEAST_STEP_PX or not self._points:
             self._points.append(point)
@@ -63,13 +82,25 @@ class Lasso:
         """Paint what is drawn so far; ``placed`` leads from picture to view."""
         if len(self._points) < 2:
             return
-        line = QPolygonF([placed.map(QPointF(x + 0.5, y + 0.5)) for x, y in self._points])
+        closed = [] if self._shape is Shape.FREE else self._points[:1]
+        line = QPolygonF([placed.map(QPointF(x + 0.5, y + 0.5)) for x, y in self._points + closed])
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for ink, width in ((QColor(tokens.GROUND), 5.0), (QColor(tokens.STALE), 2.5)):
             painter.setPen(QPen(ink, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
             painter.drawPolyline(line)
         painter.restore()
+
+
+def _between(shape: Shape, start: tuple[float, float], end: tuple[float, float]) -> Points:
+    """Return the outline of what has its opposite corners there."""
+    (x0, y0), (x1, y1) = start, end
+    if shape is Shape.RECTANGLE:
+        return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    turn = np.linspace(0.0, 2.0 * math.pi, ELLIPSE_POINTS, endpoint=False)
+    xs = (x0 + x1) / 2 + np.cos(turn) * (x1 - x0) / 2
+    ys = (y0 + y1) / 2 + np.sin(turn) * (y1 - y0) / 2
+    return tuple(zip(xs.tolist(), ys.tolist(), strict=True))
 
 
 def in_nir(points: Points, picture: Picture) -> Points:

@@ -108,9 +108,9 @@ class GloveSlider(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(tokens.LINE))
         painter.drawRoundedRect(QRectF(0, middle - 3, self.width(), 6), 3, 3)
-        painter.setBrush(QColor(tokens.ACTION))
+        painter.setBrush(QColor(tokens.ACTION if self.isEnabled() else tokens.LINE))
         painter.drawRoundedRect(QRectF(0, middle - 3, x, 6), 3, 3)
-        painter.setBrush(QColor(tokens.TEXT))
+        painter.setBrush(QColor(tokens.TEXT if self.isEnabled() else tokens.SECONDARY))
         if self.hasFocus() or self._held:
             painter.setPen(QPen(QColor(tokens.ACTION), 3))
         painter.drawEllipse(QRectF(x - 11, middle - 11, 22, 22))

@@ -61,6 +61,7 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     show_uncertain: bool = True
     overlay_style: OverlayStyle = OverlayStyle.SIGNAL
     nir_style: NirStyle = NirStyle.GREY
+    gamma: float = 1.0
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of `Settings` and their values."""

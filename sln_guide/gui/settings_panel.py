@@ -9,14 +9,17 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.lasso import Shape
+from sln_guide.gui.overlay_controls import GloveSlider
 from sln_guide.gui.panel import Panel
-from sln_guide.guidance import Guidance, Settings
+from sln_guide.guidance import LEAST_GAMMA, MOST_GAMMA, Guidance, Settings
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from sln_guide.render.wording import signal_text
 
 PRESETS_IN_A_ROW = 3
 MOST_PRESETS = 6
+GAMMA_STEP = 0.1
 SHOWN = (
     ("show_channel", "Channels"),
     ("show_injection", "Injection"),
@@ -30,6 +33,8 @@ class SettingsPanel(Panel):
     changed = Signal(object)
     curves_wanted = Signal()
     exclusion_wanted = Signal()
+    region_wanted = Signal(object)
+    region_unwanted = Signal()
 
     def __init__(self, parent: QWidget, arranging: Arranging, *, live: bool) -> None:
         super().__init__("Presets and settings", parent)
@@ -62,8 +67,19 @@ class SettingsPanel(Panel):
         self.scale = self._button("Lock colour scale", self._toggle_scale, checkable=True)
         self.exposure = self._button("Exposure", self._toggle_exposure, checkable=True)
         self._add_row("Colour scale · NIR exposure", self.scale, self.exposure)
+        self.gamma = GloveSlider("Gamma", LEAST_GAMMA, MOST_GAMMA, GAMMA_STEP)
+        self.gamma.moved.connect(lambda value: self.changed.emit({"gamma": value}))
+        self._gamma_text = self._add_row("", self.gamma)
         self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
         self.curves = self._button("Save curves", self.curves_wanted.emit) if live else None
+        self.regions = {
+            shape: self._button(shape.capitalize(), lambda s=shape: self._region(s))  # type: ignore[misc]
+            for shape in (Shape if live else ())
+        }
+        self.remove_region = self._button("Remove", self.region_unwanted.emit) if live else None
+        if self.remove_region is not None:
+            drawing = (*self.regions.values(), self.remove_region)
+            self._add_row("Region with a curve", *drawing)
         self._add_row("Alarms and tables", *filter(None, (self.sound, self.curves)))
         self.exposure.setVisible(live)
         self.baseline.setVisible(live)
@@ -115,6 +131,12 @@ class SettingsPanel(Panel):
             "Scale follows" if fixed is None else f"Scale locked at {signal_text(fixed)}"
         )
         self.sound.setChecked(arranging.alarm_sound)
+        if self.remove_region is not None:
+            self.remove_region.setEnabled(bool(settings.regions_px))
+        if not self.gamma.held:
+            self.gamma.set_value(settings.gamma)
+        self.gamma.setEnabled(not locked)
+        self._gamma_text.setText(f"Overlay gamma {settings.gamma:.1f} · {_bend(settings.gamma)}")
 
     def _show_presets(self, names: tuple[str, ...]) -> None:
         if names == self._names:
@@ -168,6 +190,10 @@ class SettingsPanel(Panel):
         self.exclusion_wanted.emit()
         self.hide()
 
+    def _region(self, shape: Shape) -> None:
+        self.region_wanted.emit(shape)
+        self.hide()
+
     def _toggle_scale(self) -> None:
         held = self._settings.display_full_scale
         self.changed.emit({"display_full_scale": self._scale if held is None else None})
@@ -182,16 +208,24 @@ class SettingsPanel(Panel):
         button.clicked.connect(lambda _=False: do())
         return button
 
-    def _add_row(self, name: str, *buttons: FlatButton) -> None:
+    def _add_row(self, name: str, *parts: QWidget) -> QLabel:
         row = QVBoxLayout()
         row.setSpacing(2)
-        if name:
-            label = QLabel(name)
-            label.setFont(font(tokens.SMALL_PX, bold=True))
+        label = QLabel(name)
+        label.setFont(font(tokens.SMALL_PX, bold=True))
+        if name or not isinstance(parts[0], FlatButton):
             row.addWidget(label)
         beside = QGridLayout()
         beside.setSpacing(tokens.GAP_PX)
-        for place, button in enumerate(buttons):
-            beside.addWidget(button, 0, place)
+        for place, part in enumerate(parts):
+            beside.addWidget(part, 0, place)
         row.addLayout(beside)
         self.body.addLayout(row)
+        return label
+
+
+def _bend(gamma: float) -> str:
+    """Say what a gamma does; it never does anything to what is measured or called."""
+    if gamma == 1.0:
+        return "colours even over the scale"
+    return "faint signal lifted" if gamma > 1.0 else "faint signal held back"

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from sln_guide.gui.lasso import Lasso
+from sln_guide.gui.lasso import Lasso, Shape
 from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_size, turning
 from sln_guide.gui.painting import Hands, Painting, size_of
@@ -218,10 +218,10 @@ class VideoView(QWidget):
         self._ruler.switch(on=not self._ruler.on)
         self._use_cursor()
 
-    def toggle_lasso(self) -> bool:
+    def toggle_lasso(self, shape: Shape = Shape.FREE) -> bool:
         """Draw a region by dragging, or not; return which."""
         self._ruler.switch(on=False)
-        self._lasso.switch(on=not self._lasso.on)
+        self._lasso.switch(on=not self._lasso.on, shape=shape)
         self._use_cursor()
         return self._lasso.on
 

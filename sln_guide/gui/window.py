@@ -23,7 +23,7 @@ from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keyboard import Keyboard
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
-from sln_guide.gui.lasso import Points
+from sln_guide.gui.lasso import Points, Shape
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
@@ -122,6 +122,8 @@ class OperatorWindow(Desk):
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
         self.settings.curves_wanted.connect(self._save_curves)
+        self.settings.region_wanted.connect(self._draw_region)
+        self.settings.region_unwanted.connect(commands.remove_region)
         video.drawn.connect(self._region_drawn)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -265,6 +267,9 @@ class OperatorWindow(Desk):
         shown = self.video.shown
         self.commands.take_region(points, None if shown is None else shown.picture)
 
+    def _draw_region(self, shape: Shape = Shape.FREE) -> None:
+        self.commands.draw_region(lambda: self.video.toggle_lasso(shape))
+
     def _next_plot(self) -> None:
         if self.curves is not None:
             self.curves.next_plot()
@@ -376,6 +381,8 @@ class OperatorWindow(Desk):
             actions[Action.RECORD] = self.record.begin
         if self.curves is not None:
             actions[Action.NEXT_PLOT] = self._next_plot
+            actions[Action.REGION] = self._draw_region
+            actions[Action.REMOVE_REGION] = commands.remove_region
         for index, phase in enumerate(PHASE_ACTIONS):
             actions[phase] = partial(commands.press_phase, index)
         return actions

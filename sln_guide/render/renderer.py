@@ -166,6 +166,7 @@ class Renderer:
                 region = _outline(drawn, picture, placed)
                 if region is not None:
                     marks.put_outline(sheet, region, scale, dashed=True, ink=tokens.STALE)
+            taken += _put_regions(sheet, guidance, picture, placed, scale)
             self._put_detections(
                 sheet, area, bounds, taken, picture, guidance, settings, look, placed, scale
             )
@@ -334,6 +335,24 @@ def _located(
         farthest = max(QLineF(middle, corner).length() for corner in corners)
         ring = Ring(ring.x, ring.y, max(farthest / math.sqrt(2.0), MIN_RING_PX * scale))
     return _Marked(detection, ring, outline)
+
+
+def _put_regions(
+    sheet: Sheet, guidance: Guidance, picture: Picture, placed: QTransform, scale: float
+) -> list[Box]:
+    """Put the regions whose light is plotted, with their names; return what the names take."""
+    taken = []
+    for number, points in enumerate(guidance.regions_px, 1):
+        outline = _outline(np.array(points, dtype=np.float32), picture, placed)
+        if outline is None:
+            continue
+        marks.put_outline(sheet, outline, scale, width=2.0)
+        corner, name = outline.boundingRect().topLeft(), f"ROI-{number}"
+        width, height = marks.chip_size(name, tokens.SMALL_PX, scale)
+        box = Box(corner.x(), corner.y() - height, corner.x() + width, corner.y())
+        marks.put_chip(sheet, box, name, tokens.TEXT, tokens.SMALL_PX, scale)
+        taken.append(box)
+    return taken
 
 
 def _edged(detection: Detection, picture: Picture, settings: Settings) -> bool:

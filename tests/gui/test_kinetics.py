@@ -91,17 +91,19 @@ def test_the_tables(tmp_path: Path) -> None:
     second = ramp(30.0, 90.0)
     second[:10] = np.nan
     events = (EventMark(10.0, "phase", "1 Inject"),)
-    told = write_curves(tmp_path / "new", "x", TIMES, {1: ramp(20.0, 60.0), 3: second}, events)
+    told = write_curves(
+        tmp_path / "new", "x", TIMES, {"SLN-1": ramp(20.0, 60.0), "ROI-1": second}, events
+    )
     assert told.endswith("x-curves.csv")
     rows = list(csv.reader((tmp_path / "new" / "x-curves.csv").read_text().splitlines()))
-    assert rows[0] == ["time_s", *(f"SLN-{n} signal counts/(ms·gain)" for n in (1, 3))]
+    assert rows[0] == ["time_s", *(f"{n} counts/(ms·gain)" for n in ("SLN-1", "ROI-1"))]
     assert rows[1] == ["0.000", "2", ""]
     assert len(rows) == TIMES.size + 1
     kinetic = (tmp_path / "new" / "x-kinetics.csv").read_text()
     found = list(csv.DictReader(kinetic.splitlines()))
-    assert [(f["node"], f["counted_from"]) for f in found] == [
+    assert [(f["curve"], f["counted_from"]) for f in found] == [
         ("SLN-1", "injection"),
-        ("SLN-3", "injection"),
+        ("ROI-1", "injection"),
     ]
     assert math.isclose(float(found[0]["time_to_peak_s"]), 50.0, abs_tol=0.5)
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [

@@ -113,9 +113,9 @@ def test_history_keeps_each_nodes_signal_in_time(fakes: Any) -> None:
     assert history.add(2.0, guidance(replace(one, coasted=True, signal=None), two))
     assert history.add(3.0, guidance(fakes.detection(3, confirmed=False, node_number=0)))
     signals = history.signals()
-    assert list(signals) == [1, 2]
-    np.testing.assert_array_equal(signals[1], [12.0, 12.0, np.nan, np.nan])
-    np.testing.assert_array_equal(signals[2], [np.nan, 5.0, 5.0, np.nan])
+    assert list(signals) == ["SLN-1", "SLN-2"]
+    np.testing.assert_array_equal(signals["SLN-1"], [12.0, 12.0, np.nan, np.nan])
+    np.testing.assert_array_equal(signals["SLN-2"], [np.nan, 5.0, 5.0, np.nan])
     assert history.add(2.0 + KEPT_S, guidance(two))
     assert history.times_s()[0] == 2.0
     assert all(len(s) == len(history.times_s()) for s in history.signals().values())

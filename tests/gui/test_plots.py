@@ -102,7 +102,7 @@ def test_curves_are_saved_as_tables(window: Any, wait_for: Wait, tmp_path: Path)
 def test_without_a_node_there_is_nothing_to_save(open_window: Any, fakes: Any) -> None:
     window = open_window(fakes.Source())
     window.settings.curves.click()
-    assert window.video.message == "No node's signal to save yet"
+    assert window.video.message == "No curve to save yet: neither node nor region"
 
 
 def test_ages_are_kept_for_some_minutes_only() -> None:
