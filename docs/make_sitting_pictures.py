@@ -79,7 +79,6 @@ def main(folder: Path) -> None:
             QTest.keyClick(window, key)
 
         until(lambda: guide.stand.standings)
-        keep(window, "list-before", folder)
         while guide.stand.next_choice is not None:
             choice = guide.stand.next_choice
             press(Qt.Key.Key_Return)
@@ -90,19 +89,19 @@ def main(folder: Path) -> None:
                 if at(Phase.DONE):
                     break
                 step = guide.stand.step
-                if choice in ("dark", "flat") or (choice == "register" and step == 5):
-                    keep(window, f"{choice}", folder)
+                if choice == "register" and step == 5:
+                    keep(window, "register", folder)
                 press(Qt.Key.Key_Return)
                 if choice == "ptc" and not kept:
                     until(lambda: guide.stand.done > 30)
                     keep(window, "measuring", folder)
                     kept = True
                 until(partial(beyond, step))
-            if choice in ("ptc", "register", "check"):
-                keep(window, f"{choice}-done", folder)
+            if choice == "check":
+                keep(window, "check", folder)
         press(Qt.Key.Key_Escape)
         until(lambda: at(Phase.CHOOSING))
-        keep(window, "list-after", folder)
+        keep(window, "list", folder)
         press(Qt.Key.Key_7)
         until(lambda: len(guide.pictures) == 2)
         keep(window, "focus", folder)

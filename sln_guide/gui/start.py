@@ -24,6 +24,7 @@ from sln_guide.render import tokens
 from sln_guide.render.text import font
 
 RECENT = 4
+CHOICE_PX = 72
 LOOK_S = 15.0
 FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
 WORDS = {True: ("ok", Tone.LIVE), False: ("not ready", Tone.ALARM), None: ("unsure", Tone.STALE)}
@@ -181,7 +182,7 @@ class StartWindow(QWidget):
         self.open_case = self._button("Open a case …", "O", None)
         self.open_case.clicked.connect(self.ask_for_case)
         for button in (self.live, self.sitting, self.demo, self.open_case):
-            button.setMinimumHeight(tokens.ACTION_PX)
+            button.setMinimumHeight(CHOICE_PX)
             actions.addWidget(button)
         self.recent: list[FlatButton] = []
         newest = recent_cases(cases)
