@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,8 @@ def _codec_of(role: Role, frames: list[Frame], codec: Codec, repeats: int) -> di
         size += packed.size
         out = np.empty_like(frame.pixels)
         used = codec_for(codec, frame.pixels.itemsize)
-        pack.append(best_ms(lambda f=frame: pack_frame(role, f, codec), repeats))  # type: ignore[misc]
-        unpack.append(
-            best_ms(lambda p=packed, o=out, c=used: decompress_into(p.payload, c, o), repeats)  # type: ignore[misc]
-        )
+        pack.append(best_ms(partial(pack_frame, role, frame, codec), repeats))
+        unpack.append(best_ms(partial(decompress_into, packed.payload, used, out), repeats))
         assert np.array_equal(out, frame.pixels)
     raw = sum(frame.pixels.nbytes for frame in frames)
     return _row(role, float(np.mean(pack)), float(np.mean(unpack)), raw / size, raw / len(frames))

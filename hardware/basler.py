@@ -12,12 +12,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any
 
 from hardware import sfnc
 from hardware.camera import (
     BadSettingError,
+    Camera,
     CameraCounters,
     CameraError,
     CameraInUseError,
@@ -77,7 +78,7 @@ def list_cameras() -> tuple[CameraInfo, ...]:
     return tuple(sorted(found, key=lambda c: c.serial))
 
 
-class BaslerCamera:
+class BaslerCamera(Camera):
     """One Basler camera through the `hardware.camera.Camera` protocol.
 
     Frames are grabbed one by one (never only the latest: the recorder wants them all) and copied
@@ -313,18 +314,6 @@ class BaslerCamera:
         del device  # its destructor may hang too: the last reference is that thread's
         self._closing.start()
         self._closing.join(CLOSE_ALLOWED_S)
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- the emulator's faults -------------------------------------------------------------------
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from hardware.camera import (
     BadSettingError,
+    Camera,
     CameraCounters,
     CameraSettings,
     CameraStateError,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hardware.bench import Bench, RoleName
 
 
-class BenchCamera:
+class BenchCamera(Camera):
     """One camera of a bench. See `hardware.camera.Camera`."""
 
     def __init__(self, bench: Bench, role: RoleName, *, paced: bool = False) -> None:
@@ -168,15 +168,3 @@ class BenchCamera:
         """Let go of it."""
         self.stop()
         self._open = False
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

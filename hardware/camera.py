@@ -76,7 +76,7 @@ class CameraCounters:
 
 @runtime_checkable
 class Camera(Protocol):
-    """A source of frames, used by one thread at a time.
+    """A source of frames, used by one thread at a time. Subclass it: `with` comes for nothing.
 
     ``open -> apply -> start -> read... -> stop -> close``. `open`, `start`, `stop` and `close` are
     idempotent; leaving the context manager closes. After `CameraRemovedError`: `close`, then
@@ -134,14 +134,17 @@ class Camera(Protocol):
         """Let go of the device; `open` may follow. Never raises for a device already gone."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        self.open()
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 @runtime_checkable

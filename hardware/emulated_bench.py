@@ -16,11 +16,10 @@ import threading
 import weakref
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from hardware.basler import BaslerCamera
-from hardware.camera import CameraCounters, CameraSettings
+from hardware.camera import Camera, CameraCounters, CameraSettings
 from hardware.frame import Frame
 from hardware.images import write_emulator_image
 from hardware.rig import CameraSpec
@@ -34,7 +33,7 @@ OFFSET_COUNTS = 64.0
 """The emulator's black level is 0 and moves nothing; a sensor's offset must not be."""
 
 
-class EmulatedBenchCamera:
+class EmulatedBenchCamera(Camera):
     """See `hardware.camera.Camera`. After the longest reel it goes round in a circle."""
 
     def __init__(self, bench: Bench, role: RoleName) -> None:
@@ -120,18 +119,6 @@ class EmulatedBenchCamera:
         with self._lock:
             self._grabbing = False
             self._inner.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def _offset(self) -> float:

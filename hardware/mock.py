@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 
 from hardware.camera import (
     BadSettingError,
+    Camera,
     CameraCounters,
     CameraEndedError,
     CameraNotFoundError,
@@ -46,7 +46,7 @@ class _Due:
     stall_s: float = 0.0
 
 
-class MockCamera:
+class MockCamera(Camera):
     """Plays recorded frames through the `hardware.camera.Camera` protocol.
 
     Pixels are shared by reference, never copied; counters and clocks are stamped anew, as if the
@@ -249,18 +249,6 @@ class MockCamera:
             self._started = False
             self._settings = None
             self._changed.notify_all()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- the cable, from any thread --------------------------------------------------------------
 

@@ -6,11 +6,11 @@ import math
 import threading
 import time
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from hardware.camera import (
     BadSettingError,
+    Camera,
     CameraCounters,
     CameraSettings,
     CameraStateError,
@@ -26,7 +26,7 @@ BUFFERED_FRAMES = 8
 """As many frames wait for a slow reader as a driver has buffers; older ones are lost, counted."""
 
 
-class PhantomCamera:
+class PhantomCamera(Camera):
     """One role of a phantom as a camera. `stop` and `close` may come from another thread.
 
     Exposures begin on a grid of frame periods that all cameras of the phantom share, so both
@@ -160,18 +160,6 @@ class PhantomCamera:
                 self._open = False
                 self._phantom.let_go(self._role)
             self._changed.notify_all()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _period_ns(self) -> float:
         return 1e9 / (self._settings.frame_rate_hz or 1.0)

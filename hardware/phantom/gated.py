@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,14 +56,15 @@ class GatedPhantom:
         self._rate, self._exposure_us = frame_rate_hz, exposure_us
         self._lamp = lamp
         self._seed = scene.seed
-        options = {
-            "frame_rate_hz": frame_rate_hz,
-            "nir_exposure_us": exposure_us,
-            "white_exposure_us": min(8000.0, exposure_us),
-        }
-        self.lit = Phantom.from_scene(scene, **options)  # type: ignore[arg-type]
+        of_scene = partial(
+            Phantom.from_scene,
+            frame_rate_hz=frame_rate_hz,
+            nir_exposure_us=exposure_us,
+            white_exposure_us=min(8000.0, exposure_us),
+        )
+        self.lit = of_scene(scene)
         plain = replace(scene, nodes=(), injection=None, channel=None, instrument=None, glints=0)
-        self._tissue = Phantom.from_scene(plain, **options)  # type: ignore[arg-type]
+        self._tissue = of_scene(plain)
         level = float(self._tissue.noiseless(0).mean())
         self._per_count = signal_electrons / level
         self._room_per_count = room_electrons / level

@@ -94,6 +94,17 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return None
 
 
+class MapFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every map of a sensor says of itself. ``rejected``: frames left out, a line each."""
+
+    binding: Binding
+    made_at: datetime
+    valid_days: Positive
+    frames: PositiveInt
+    bad_pixels: int
+    rejected: tuple[str, ...] = ()
+
+
 def utc_now() -> datetime:
     """Return the time of day, UTC, whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)

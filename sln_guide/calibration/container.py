@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import lzma
 import os
 import secrets
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,8 +29,18 @@ from sln_guide.calibration.errors import CalibrationFileError
 HEADER = "header.json"
 FORMAT = "sln-guide calibration"
 MAX_BYTES = 2**30
-MAX_HEADER_BYTES = 2**24
-_ENDLESS = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+ANEW = "calibrate again, or take back a copy"
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # a flipped bit says encrypted, or a compression that there is not
+    ValueError,
+)
+"""What `zipfile` raises on damage. Caught around its calls alone, never around our own code."""
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 Arrays = dict[str, NDArray[Any]]
@@ -90,38 +103,41 @@ def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
     CalibrationFileError
         Missing, of another kind, damaged, or holding values that are no numbers.
     """
-    anew = "calibrate again, or take back a copy"
+    members = _members(path)
+    header = _header(path, members)
+    if header.kind != kind:
+        raise CalibrationFileError(
+            f"{path}: holds a {header.kind} calibration where {kind} belongs; name the right file"
+        )
+    if set(members) != {HEADER, *(f"{name}.npy" for name in header.arrays)}:
+        raise CalibrationFileError(f"{path}: parts are missing or foreign; {ANEW}")
+    try:
+        found = msgspec.json.decode(header.fields, type=fields)
+    except msgspec.ValidationError as error:
+        raise CalibrationFileError(f"{path}: {error}; {ANEW}") from None
+    arrays = {n: _array(path, members[f"{n}.npy"], n, e) for n, e in header.arrays.items()}
+    return found, arrays
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    """Read the archive whole. Raises CalibrationFileError."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise CalibrationFileError(f"{path}: too large to be a calibration; {anew}")
+            raise CalibrationFileError(f"{path}: too large to be a calibration; {ANEW}")
         with zipfile.ZipFile(path) as archive:
-            header = _header(path, archive)
-            if header.kind != kind:
-                raise CalibrationFileError(
-                    f"{path}: holds a {header.kind} calibration where {kind} belongs; "
-                    "name the right file"
-                )
-            found = msgspec.json.decode(header.fields, type=fields)
-            expected = {HEADER, *(f"{name}.npy" for name in header.arrays)}
-            if len(archive.namelist()) != len(expected) or set(archive.namelist()) != expected:
-                raise CalibrationFileError(f"{path}: parts are missing or foreign; {anew}")
-            arrays = {n: _array(path, archive, n, e) for n, e in header.arrays.items()}
+            infos = archive.infolist()
+            if sum(info.file_size for info in infos) > MAX_BYTES:
+                raise CalibrationFileError(f"{path}: holds too much for a calibration; {ANEW}")
+            members = {info.filename: archive.read(info) for info in infos}
     except FileNotFoundError:
         raise CalibrationFileError(
             f"{path}: there is no such file; calibrate, or name it"
         ) from None
-    except msgspec.ValidationError as error:
-        raise CalibrationFileError(f"{path}: {error}; {anew}") from None
-    except msgspec.DecodeError:
-        raise CalibrationFileError(f"{path}: damaged header; {anew}") from None
-    except _ENDLESS as error:
-        raise CalibrationFileError(f"{path}: damaged ({_reason(error)}); {anew}") from None
-    except Exception as error:
-        # zlib has an error class of its own, and a flipped bit can make a method it has not got
-        if type(error).__module__ not in ("zlib", "builtins"):
-            raise
-        raise CalibrationFileError(f"{path}: damaged ({_reason(error)}); {anew}") from None
-    return found, arrays
+    except _DAMAGE as error:
+        raise CalibrationFileError(f"{path}: damaged ({_reason(error)}); {ANEW}") from None
+    if len(members) != len(infos):
+        raise CalibrationFileError(f"{path}: damaged (a part twice); {ANEW}")
+    return members
 
 
 def require(path: Path, arrays: Arrays, shapes: Mapping[str, tuple[type, tuple[int, ...]]]) -> None:
@@ -146,14 +162,15 @@ def require(path: Path, arrays: Arrays, shapes: Mapping[str, tuple[type, tuple[i
             )
 
 
-def _header(path: Path, archive: zipfile.ZipFile) -> _Header:
+def _header(path: Path, members: Mapping[str, bytes]) -> _Header:
+    if HEADER not in members:
+        raise CalibrationFileError(f"{path}: not a calibration of sln-guide")
     try:
-        info = archive.getinfo(HEADER)
-    except KeyError:
-        raise CalibrationFileError(f"{path}: not a calibration of sln-guide") from None
-    if info.file_size > MAX_HEADER_BYTES:
-        raise CalibrationFileError(f"{path}: damaged header; calibrate again")
-    header = msgspec.json.decode(archive.read(HEADER), type=_Header)
+        header = msgspec.json.decode(members[HEADER], type=_Header)
+    except msgspec.ValidationError as error:
+        raise CalibrationFileError(f"{path}: {error}; {ANEW}") from None
+    except msgspec.DecodeError:
+        raise CalibrationFileError(f"{path}: damaged header; {ANEW}") from None
     if header.format != FORMAT:
         raise CalibrationFileError(f"{path}: not a calibration of sln-guide")
     if header.version != 1:
@@ -163,22 +180,20 @@ def _header(path: Path, archive: zipfile.ZipFile) -> _Header:
     return header
 
 
-def _array(
-    path: Path, archive: zipfile.ZipFile, name: str, entry: _ArrayEntry
-) -> NDArray[np.generic]:
-    if archive.getinfo(f"{name}.npy").file_size > MAX_BYTES:
-        raise CalibrationFileError(f"{path}: {name} is too large; calibrate again")
-    member = archive.read(f"{name}.npy")
+def _array(path: Path, member: bytes, name: str, entry: _ArrayEntry) -> NDArray[np.generic]:
     if hashlib.sha256(member).hexdigest() != entry.sha256:
-        raise CalibrationFileError(f"{path}: {name} is not what was saved; calibrate again")
-    array: NDArray[np.generic] = np.lib.format.read_array(io.BytesIO(member), allow_pickle=False)
+        raise CalibrationFileError(f"{path}: {name} is not what was saved; {ANEW}")
+    try:
+        array: NDArray[np.generic] = np.lib.format.read_array(
+            io.BytesIO(member), allow_pickle=False
+        )
+    except ValueError as error:
+        raise CalibrationFileError(f"{path}: {name}: {_reason(error)}; {ANEW}") from None
     if array.dtype.str != entry.dtype or array.shape != entry.shape:
-        raise CalibrationFileError(f"{path}: {name} is not what was saved; calibrate again")
+        raise CalibrationFileError(f"{path}: {name} is not what was saved; {ANEW}")
     if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
         wrong = float(np.mean(~np.isfinite(array)))
-        raise CalibrationFileError(
-            f"{path}: {wrong:.1%} of {name} are not numbers; calibrate again"
-        )
+        raise CalibrationFileError(f"{path}: {wrong:.1%} of {name} are not numbers; {ANEW}")
     array.setflags(write=False)
     return array
 

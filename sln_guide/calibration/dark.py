@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, Finite, NonNegative, Positive, PositiveInt
+from sln_guide.calibration.binding import Binding, Finite, MapFields, NonNegative, Positive
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
 from sln_guide.calibration.frames import Stack, drift_per_frame, pixel_statistics
 
@@ -28,13 +28,9 @@ HOT_SIGMAS = 12.0
 BLOCK_PX = 32
 
 
-class DarkFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DarkFields(MapFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a dark map is bound to and how good it is."""
 
-    binding: Binding
-    made_at: datetime
-    valid_days: Positive
-    frames: PositiveInt
     exposures_us: tuple[Positive, ...]
     temperature_c: Finite | None = None
     offset_counts: Finite
@@ -46,9 +42,7 @@ class DarkFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Spread (robust) of the pixels' offsets."""
     drift_counts: Finite
     """How far the mean moved during the longest capture."""
-    bad_pixels: int
     hits: int
-    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

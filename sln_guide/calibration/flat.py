@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware.opencv import cv2
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, NonNegative, Positive, PositiveInt
+from sln_guide.calibration.binding import Binding, MapFields, NonNegative, Positive
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CaptureError
 from sln_guide.calibration.frames import Stack, pixel_statistics
@@ -30,13 +29,9 @@ MAX_STEP = 0.12
 """A target whose light changes more than this between neighbouring blocks is not uniform."""
 
 
-class FlatFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class FlatFields(MapFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a flat map is bound to and how good it is."""
 
-    binding: Binding
-    made_at: datetime
-    valid_days: Positive
-    frames: PositiveInt
     level_counts: Positive
     """Median above dark."""
     falloff: NonNegative
@@ -45,8 +40,6 @@ class FlatFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Pixels against their neighbours (rms, relative): PRNU and what noise is left."""
     noise: NonNegative
     """Of the map itself (rms, relative): what averaging left of shot noise."""
-    bad_pixels: int
-    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,6 +27,12 @@ _ITERATE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-10)
 Vector3 = tuple[Finite, Finite, Finite]
 
 
+def five(k: NDArray[np.float64]) -> tuple[float, float, float, float, float]:
+    """Return the first five distortion coefficients."""
+    k1, k2, p1, p2, k3 = (float(v) for v in k.ravel()[:5])
+    return k1, k2, p1, p2, k3
+
+
 class Lens(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One camera's intrinsics. ``k`` is k1, k2, p1, p2, k3 as OpenCV orders them."""
 
@@ -177,7 +183,7 @@ def fit_lens(views: Sequence[View]) -> Lens:
         height=size[1],
         focal_px=focal,
         centre_px=(float(matrix[0, 2]), float(matrix[1, 2])),
-        k=tuple(float(v) for v in k.ravel()[:5]),  # type: ignore[arg-type]
+        k=five(k),
         focal_error=error_share,
         rms_px=float(rms),
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from hardware.camera import Camera, CameraCounters, CameraSettings
 from hardware.frame import Frame
 
 
-class WatchedCamera:
+class WatchedCamera(Camera):
     """See `hardware.camera.Camera`. ``seen(role, frame)`` runs on the thread that reads."""
 
     def __init__(self, camera: Camera, role: str, seen: Callable[[str, Frame], None]) -> None:
@@ -62,15 +60,3 @@ class WatchedCamera:
     def close(self) -> None:
         """As the camera."""
         self.inner.close()
-
-    def __enter__(self) -> Self:
-        self.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,6 +12,7 @@ import pytest
 from hardware.bench import CAP, Bench, Plane
 from hardware.camera import Camera, CameraSettings
 from hardware.frame import Frame
+from sln_guide.calibration import container
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.dark import DarkMap, make_dark
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
@@ -222,6 +223,15 @@ def test_no_flipped_byte_gets_through(saved: tuple[DarkMap, Path]) -> None:
             # a time stamp or attribute of the archive, which nobody reads
             assert again.fields == dark.fields
             assert np.array_equal(again.offset, dark.offset)
+
+
+def test_a_fault_of_ours_is_not_called_damage(
+    saved: tuple[DarkMap, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = saved
+    monkeypatch.setattr(container, "_array", lambda *_: int("not a number"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        DarkMap.load(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])

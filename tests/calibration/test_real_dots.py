@@ -13,7 +13,7 @@ import pytest
 
 from hardware.opencv import cv2
 from sln_guide.calibration.board import View
-from sln_guide.calibration.lenses import Lens, fit_pose
+from sln_guide.calibration.lenses import Lens, fit_pose, five
 
 FIDUCIALS = np.array([[0, 0], [8, 0], [8, 7], [0, 7]], np.float64)
 ACROSS = 100
@@ -92,7 +92,7 @@ def reference(folder: Path, side: str) -> Lens:
         height=1080,
         focal_px=(matrix[0, 0], matrix[1, 1]),
         centre_px=(matrix[0, 2], matrix[1, 2]),
-        k=tuple(float(v) for v in k),  # type: ignore[arg-type]
+        k=five(k),
     )
 
 

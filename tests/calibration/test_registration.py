@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -37,10 +38,10 @@ def views(big_bench: Bench) -> tuple[list[View], list[View]]:
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def binding(role: str, width: int, height: int) -> Binding:
+def binding(role: Literal["nir", "white"], width: int, height: int) -> Binding:
     return Binding(
         camera_id=f"bench-{role}",
-        role=role,  # type: ignore[arg-type]
+        role=role,
         roi=(0, 0, width, height),
         pixel_format=PixelFormat.MONO12 if role == "nir" else PixelFormat.BAYER_RG8,
         gain_db=0.0,
