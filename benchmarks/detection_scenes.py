@@ -196,7 +196,10 @@ def render(
         shape = spot(
             h, w, x, y, diameter / 2 / MM_PER_PX, blur, rng.uniform(0.7, 1.0), rng.uniform(0, 3.1)
         )
-        nodes.append((x, y, depth, c, float(2 * np.sqrt((shape >= 0.5).sum() / np.pi)), shape))
+        # `spot` draws around whole pixels
+        nodes.append(
+            (int(x), int(y), depth, c, float(2 * np.sqrt((shape >= 0.5).sum() / np.pi)), shape)
+        )
         centres.append((x, y, 100.0))
     background = light.copy()
     for x, y, _, c, _, shape in nodes:

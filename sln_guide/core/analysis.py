@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.core.baseline import Baseline, follow_into
+from sln_guide.core.evidence import HEADROOM
 from sln_guide.core.field import Field, Geometry
-from sln_guide.core.finding import HEADROOM, Seen, find_into, finder, spots_of
+from sln_guide.core.finding import Seen, find_into, finder, spots_of
 from sln_guide.core.grid import multiply_into
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
@@ -26,7 +27,7 @@ from sln_guide.core.masks import (
     mask_into,
     masks,
 )
-from sln_guide.core.observer import band_templates, observe_into, observer
+from sln_guide.core.observer import band_templates, observe_into, observer, settle_into
 from sln_guide.core.prior import choose_colour_into, predict_into, prior
 from sln_guide.core.pyramid import pyramid, surroundings
 from sln_guide.core.reduction import NirReducer
@@ -38,7 +39,7 @@ __all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field", "warm_up"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE = 0.23, 2.23
+_FALSE_RATE, _FALSE_SLOPE = 0.42, 2.23
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"
@@ -167,6 +168,7 @@ class Analyser:
             return self._nothing(unit, clock, _TOO_LITTLE, white_small)
         if baseline_used:
             o.spread[:] /= self._prior.trust
+            settle_into(o, self._prior.followed, m.usable)
         clock.mark("significance")
 
         significance, signal, background, limits = (np.empty(mean.shape, F32) for _ in range(4))

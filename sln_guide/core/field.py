@@ -73,7 +73,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Geometry:
-    """The grid of blocks, and node spots' sigmas in grid cells, smallest first."""
+    """The grid of blocks, and node spots' sigmas in grid cells, smallest first.
+
+    ``smallest``: diameter of the smallest node in grid cells.
+    """
 
     block_px: int
     rows: int
@@ -81,6 +84,7 @@ class Geometry:
     mm_per_px: float
     scale_is_assumed: bool
     spot_sigmas: tuple[float, ...]
+    smallest: float
 
     @classmethod
     def of(cls, field: Field) -> Geometry:
@@ -97,4 +101,4 @@ class Geometry:
         high = max(min(high, min(rows, cols) / 8.0), low * 1.2)
         count = 5
         sigmas = tuple(low * (high / low) ** (i / (count - 1)) for i in range(count))
-        return cls(block, rows, cols, mm_per_px, assumed, sigmas)
+        return cls(block, rows, cols, mm_per_px, assumed, sigmas, smallest_px / block)

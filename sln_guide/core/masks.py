@@ -131,6 +131,7 @@ class Masks(NamedTuple):
     level: NDArray[np.float32]
     site: NDArray[np.int32]
     calm: NDArray[np.float32]
+    ground: NDArray[np.float32]
     sharp: NDArray[np.bool_]
     dark: NDArray[np.bool_]
     shade: NDArray[np.bool_]
@@ -162,6 +163,7 @@ def masks(geometry: Geometry) -> Masks:
         level=grid(np.float32),
         site=grid(np.int32),
         calm=grid(np.float32),
+        ground=grid(np.float32),
         sharp=grid(np.bool_),
         dark=grid(np.bool_),
         shade=grid(np.bool_),
@@ -330,7 +332,7 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     _forgive_hot_pixels(sharp, mean)
     _add_steep_shades(sharp, shade, mean, np.float32(level))
     _mark_metal(m, sizes.glint)
-    sites = mark_sites(m, mean, full, floor, sizes.site)
+    sites = mark_sites(m, around, mean, full, floor, tissue, sizes.site)
     # a saturated node keeps its place, with a flat top
     darkness = 0
     for r in range(rows):

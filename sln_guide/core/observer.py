@@ -235,6 +235,33 @@ def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
+    """Weigh places that are not ``told`` by how lively they are by themselves.
+
+    The filters are made for the field. Where it is known what tissue looked like before, little is
+    left but noise; where that is not known, texture is left, of another spectrum.
+    """
+    rows, cols = o.local.shape
+    sizes = o.size.reshape(rows * cols)
+    n = 0
+    for r in range(rows):
+        for c in range(cols):
+            if told[r, c] < np.float32(0.5) and usable[r, c] > np.float32(0.5):
+                sizes[n] = abs(o.local[r, c])
+                n += 1
+    if n == 0:
+        return
+    scale = np.float32(select(sizes, n, n // 2) / 0.6745)
+    if scale <= np.float32(1):
+        return
+    for r in range(rows):
+        for c in range(cols):
+            if told[r, c] < np.float32(0.5):
+                o.local[r, c] /= scale
+                o.spread[r, c] *= scale
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def observe_into(o, pyramid, around, residual, usable):  # type: ignore[no-untyped-def]
     """Fill `Observer.local`, ``which`` and ``spread``; False: too little of the field is usable."""
     pyramid_into(pyramid, residual, usable)

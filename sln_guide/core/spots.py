@@ -66,8 +66,10 @@ def _at(image, y, x):  # type: ignore[no-untyped-def]
 def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no-untyped-def]
     """Write, for each ray from (y, x), where ``image`` first falls below ``level`` [cells].
 
-    Returns how many rays found no such place within ``farthest``; their radius is ``farthest``.
+    Returns how many rays found no such place within ``farthest``; their radius is ``farthest``. A
+    ray that leaves the image ends there: what it would have found cannot be told.
     """
+    rows, cols = image.shape
     lost = 0
     step = 0.5
     for k in range(radius.shape[0]):
@@ -80,6 +82,11 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
         while t < farthest:
             t += step
             v = _at(image, y + t * dy, x + t * dx)
+            outside = not (-0.5 <= y + t * dy <= rows - 0.5 and -0.5 <= x + t * dx <= cols - 0.5)
+            if outside:
+                radius[k] = t
+                found = True
+                break
             if v < level:
                 share = (before - level) / max(before - v, 1e-12)
                 radius[k] = t - step + step * min(max(share, 0.0), 1.0)

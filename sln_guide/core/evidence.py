@@ -1,0 +1,177 @@
+"""What speaks for a peak of significance being a node: its shape, where it lies, its surroundings.
+
+Private to `core.finding`, whose `Finder` and `Seen` the kernels take.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+
+from sln_guide.core.grid import select
+from sln_guide.core.pyramid import support_at
+from sln_guide.core.spots import roundness_of, stand_of
+
+SECTORS = 8
+NODE, CHANNEL, INJECTION, UNCERTAIN = range(4)
+
+_ISOLATED = 0.42
+"""A node falls off on every side: to its highest neighbour sector by this share of its height."""
+_FEWEST_SIDES = 3
+_CLEARLY_ALONE = 0.58
+"""From here on a peak is a node even where its light runs into something long."""
+_CHANNEL_ELONGATION = 3.0
+_NODE_OVER_CHANNEL = 1.6
+"""A node on a channel is brighter than the channel's median by this factor, in the logarithm."""
+
+# What a peak's shape says for a node, in sigma, fitted (logistic regression) on scenes of three
+# forward models; typical nodes lie between 0.3 and 1.4, half of all texture below -1.2.
+_PER_ISOLATION = 1.0
+_PER_ROUNDNESS, _ROUND = 3.5, 0.8
+_ROUNDNESS_UNTOLD = 0.5
+"""Roundness given to a peak so near the end of the field that half of its curve is out of sight."""
+_PER_PIT, _DEEP = -0.66, 1.5
+"""A peak beside a pit is half made by the pit."""
+_FINEST = -2.07
+"""Scatter widens a node's light: what responds at the finest size hardly ever is one."""
+_SMALL = -0.5
+_SHAPE_OFFSET = -2.4
+_PER_HIDDEN_SIDE = -0.25
+_AT_RIM, _RIM = -1.5, 2
+HEADROOM = 1.0
+"""What a typical node's shape is worth, and how far below the threshold a peak is looked at."""
+_MISSHAPEN = -0.16
+"""Something is there, but it is shaped like no node: uncertain."""
+_BEYOND_DOUBT = 2.0
+"""Times the threshold."""
+_LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
+"""Roundness, share of the height over the line through, and usable share that tell a channel."""
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def size_and_shape(f, seen, r, c, threshold):  # type: ignore[no-untyped-def]
+    """Return the size of a peak's spot (an index), and its shape at that size.
+
+    The size that responds most; but where texture is fine, a large bright node responds most at
+    its very top: then the smallest larger one at which it stands alone and is beyond doubt.
+    """
+    size = int(seen.which[r, c])
+    shape = _survey(f, seen, r, c, size)
+    if stands_alone(shape):
+        return size, shape
+    for k in range(size + 1, f.sigmas.shape[0]):
+        if _response(seen, r, c, k) >= _BEYOND_DOUBT * threshold:
+            other = _survey(f, seen, r, c, k)
+            if stands_alone(other) and form_of(other, k) >= _MISSHAPEN:
+                return k, other
+    return size, shape
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _response(seen, r, c, k):  # type: ignore[no-untyped-def]
+    """Return the significance of a peak as a spot of one size."""
+    total = 0.0
+    before = seen.residual[r, c]
+    for b in range(seen.filters.shape[1]):
+        here = seen.pyramid.blurs[b, r, c]
+        total += seen.filters[k, b] * (before - here)
+        before = here
+    return total / seen.spread[r, c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _survey(f, seen, r, c, k):  # type: ignore[no-untyped-def]
+    """Return how a peak stands in its surroundings, taken for a spot of one size.
+
+    (height, which is log(1 + contrast), level around, isolation, depth of the lowest sector,
+    roundness, sectors seen, support, share of the height over a line that goes through).
+    """
+    smooth = seen.pyramid.blurs[f.smooth_of[k]]
+    height, level, isolation, pit, over, sectors = stand_of(
+        f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
+    )
+    roundness = roundness_of(smooth, r, c, f.sigmas[k])
+    reach = int(f.sigmas[k] + 0.5)
+    rows, cols = smooth.shape
+    if r < reach or c < reach or r + reach >= rows or c + reach >= cols:
+        roundness = max(roundness, _ROUNDNESS_UNTOLD)
+    support = support_at(seen.pyramid, f.support_of[k], r, c)
+    return height, level, isolation, pit, roundness, sectors, support, over
+
+
+@nb.njit(nogil=True, cache=True)
+def form_of(shape, size):  # type: ignore[no-untyped-def]
+    """Return what a peak's shape is worth as evidence for a node [sigma]; below 0: against."""
+    isolation, pit, roundness = shape[2:5]
+    form = _SHAPE_OFFSET + _PER_ISOLATION * isolation
+    form += _PER_ROUNDNESS * min(roundness, _ROUND) + _PER_PIT * min(max(pit, 0.0), _DEEP)
+    return form + (_FINEST if size == 0 else 0.0)
+
+
+@nb.njit(nogil=True, cache=True)
+def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
+    """Return what the shape of a peak and where it lies are worth together [sigma].
+
+    Most false calls are of small size, where a field has many more places; what lies at the rim
+    of the field, or is hidden on some sides, has not shown that it falls off there.
+    """
+    worth = form_of(shape, size) + _PER_HIDDEN_SIDE * (SECTORS - shape[5])
+    if size == 1:
+        worth += _SMALL
+    return worth + (_AT_RIM if at_rim(f, r, c) else 0.0)
+
+
+@nb.njit(nogil=True, cache=True)
+def at_rim(f, r, c):  # type: ignore[no-untyped-def]
+    """Whether a peak lies where filters are cut off by the end of the field."""
+    rows, cols = f.labels.shape
+    return min(r, rows - 1 - r, c, cols - 1 - c) <= _RIM
+
+
+@nb.njit(nogil=True, cache=True)
+def kind_of(shape, size, significance, threshold):  # type: ignore[no-untyped-def]
+    """Return what a peak that stands alone is taken for.
+
+    Where nothing hides it and texture cannot have bent it, what is long is a channel.
+    """
+    roundness, sectors, support, over = shape[4:]
+    clear = significance >= _BEYOND_DOUBT * threshold and sectors == SECTORS and support > _WHOLE
+    if clear and (roundness < _LONG or over < _THROUGH):
+        return CHANNEL
+    return NODE if form_of(shape, size) >= _MISSHAPEN else UNCERTAIN
+
+
+@nb.njit(nogil=True, cache=True)
+def stands_alone(shape):  # type: ignore[no-untyped-def]
+    """Whether light falls off on every side that can be seen, and enough sides can."""
+    return shape[2] >= _ISOLATED and shape[5] >= _FEWEST_SIDES
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def is_channel(f, region):  # type: ignore[no-untyped-def]
+    """Whether a region is long and thin: by the moments of its cells."""
+    n, sr, sc, srr, scc, src = f.moments[region]
+    if n < 12:
+        return False
+    rr, cc, rc = srr / n - (sr / n) ** 2, scc / n - (sc / n) ** 2, src / n - sr * sc / n**2
+    middle, half = (rr + cc) / 2, math.hypot((rr - cc) / 2, rc)
+    length, width = math.sqrt(max(middle + half, 0.0)), math.sqrt(max(middle - half, 0.08))
+    return length >= f.sigmas[1] and length >= _CHANNEL_ELONGATION * width
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
+    """Whether the peak is but a bright place of a channel: not much brighter than its line."""
+    height, level, isolation = shape[:3]
+    if isolation >= _CLEARLY_ALONE or not is_channel(f, region):
+        return False
+    if math.isnan(f.lines[region]):
+        n = 0
+        for r in range(f.labels.shape[0]):
+            for c in range(f.labels.shape[1]):
+                if f.labels[r, c] == region:
+                    f.sample[n] = seen.residual[r, c]
+                    n += 1
+        f.lines[region] = select(f.sample, n, n // 2)
+    return height < _NODE_OVER_CHANNEL * (f.lines[region] - level)

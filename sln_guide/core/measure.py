@@ -1,0 +1,175 @@
+"""What is measured of a spot or a region, written into a row of the finder's table.
+
+Private to `core.finding`, whose `Finder` and `Seen` the kernels take.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from sln_guide.core.evidence import SECTORS
+from sln_guide.core.grid import exp_into
+from sln_guide.core.spots import RAYS, measure_into, refine_into, region_sums_into
+
+COLUMNS = 12
+(
+    KIND,
+    X,
+    Y,
+    AREA,
+    SIGNAL,
+    SBR,
+    SBR_ERROR,
+    CNR,
+    CNR_ERROR,
+    SIGNIFICANCE,
+    SATURATED,
+    HIDDEN,
+) = range(COLUMNS)
+
+_ROUNDS = 4
+_Z95 = 1.96
+# Noise also moves the contour, and takes cells of the annulus in or out. By how much, was measured
+# against the same fields without noise.
+_WOBBLE = 2.0
+"""Factor by which errors exceed those at a fixed contour."""
+_RING_WOBBLE = 0.015
+"""Error of the annulus mean as a share of the spread over the annulus."""
+_CNR_WOBBLE, _CNR_LEAST = 0.006, 0.02
+"""Relative and least standard error of CNR."""
+_BRIGHT = np.float32(3.5)
+"""Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
+
+
+@nb.njit(nogil=True, cache=True)
+def reach_of(sigma):  # type: ignore[no-untyped-def]
+    """Half of the window around a spot of ``sigma`` in which it is measured [cells]."""
+    return math.ceil(4.0 * sigma) + 4
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
+    """Measure the spot at a peak; False: on a closer look nothing stands out, or not on all sides.
+
+    Light that goes on and on in some direction, and never falls to half, is no node's.
+    """
+    level, sectors = shape[1], shape[5]
+    sigma = f.sigmas[size]
+    reach = reach_of(sigma)
+    rows, cols = seen.mean.shape
+    r0, r1 = max(r - reach, 0), min(r + reach + 1, rows)
+    c0, c1 = max(c - reach, 0), min(c + reach + 1, cols)
+    high, wide = r1 - r0, c1 - c0
+    light = f.windows[0, : high * wide].reshape(high, wide)
+    usable = f.windows[1, : high * wide].reshape(high, wide)
+    mean = f.windows[2, : high * wide].reshape(high, wide)
+    added = f.windows[3, : high * wide].reshape(high, wide)
+    bright = f.others[: high * wide].reshape(high, wide)
+    start = np.float32(level)
+    for i in range(high):
+        for j in range(wide):
+            light[i, j] = seen.residual[r0 + i, c0 + j] - start
+            usable[i, j] = seen.usable[r0 + i, c0 + j]
+            mean[i, j] = seen.mean[r0 + i, c0 + j]
+            bright[i, j] = seen.local[r0 + i, c0 + j] > _BRIGHT
+    exp_into(light, light)
+    y, x, base, top, lost = refine_into(
+        f.radius,
+        f.ring,
+        f.ring_seen,
+        f.scratch,
+        light,
+        usable,
+        float(r - r0),
+        float(c - c0),
+        1.0,
+        sigma,
+        _ROUNDS,
+    )
+    if lost > 0 or not top > base > 0:
+        return False
+    share = np.float32(1.0 / base)
+    for i in range(high):
+        for j in range(wide):
+            added[i, j] = light[i, j] * share - np.float32(1)
+    peak = top / base - 1.0
+    sums, radius = f.sums, f.radius
+    measure_into(sums, mean, added, usable, bright, y, x, radius, 1.5, 2.5)
+    inside, ring = sums[0], sums[3]
+    in_mean = sums[1] / max(inside, 1.0)
+    here = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] / (1.0 + peak)
+    ring_mean = sums[4] / ring if ring >= 4 else here
+    ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
+    ring_sd = max(ring_sd, noise)
+    safe = max(ring_mean, noise)
+    sbr = 1 + (in_mean - ring_mean) / safe
+    cnr = (in_mean - ring_mean) / ring_sd
+    d_in = noise / math.sqrt(max(inside, 1.0))
+    d_ring = noise / math.sqrt(max(ring, 1.0))
+    d_sd = noise / math.sqrt(2 * max(ring, 1.0))
+    d_cnr = math.hypot(math.hypot(d_in, d_ring) / ring_sd, cnr * d_sd / ring_sd)
+    clipped = 0.0
+    n = 0
+    for i in range(high):
+        for j in range(wide):
+            if added[i, j] > 0.5 * peak:
+                clipped += seen.full[r0 + i, c0 + j]
+                n += 1
+    area = 0.0
+    for k in range(RAYS):
+        area += radius[k] * radius[(k + 1) % RAYS]
+        turn = 2.0 * math.pi * k / RAYS
+        f.contours[row, k, 0] = c0 + x + radius[k] * math.cos(turn)
+        f.contours[row, k, 1] = r0 + y + radius[k] * math.sin(turn)
+    out = f.table[row]
+    out[X], out[Y] = c0 + x, r0 + y
+    out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
+    out[SIGNAL] = peak * max(here, 0.0) * unit
+    out[SBR] = sbr
+    d_level = math.hypot(_WOBBLE * d_ring, _RING_WOBBLE * ring_sd)
+    out[SBR_ERROR] = _Z95 * math.hypot(_WOBBLE * d_in, sbr * d_level) / safe
+    out[CNR] = cnr
+    out[CNR_ERROR] = _Z95 * math.hypot(math.hypot(_WOBBLE * d_cnr, _CNR_WOBBLE * cnr), _CNR_LEAST)
+    out[SATURATED] = clipped / n if n > 0 else 0.0
+    out[HIDDEN] = sectors < SECTORS
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
+def take(f, spot):  # type: ignore[no-untyped-def]
+    """Mark what the spot last measured covers: no second one is called within 1.6 half-maxima."""
+    f.scratch[:] = f.radius
+    reach = 1.6 * np.median(f.scratch) + 1.0
+    r, c = int(spot[Y] + 0.5), int(spot[X] + 0.5)
+    n = math.ceil(reach)
+    taken, ground = f.taken, f.ground
+    for i in range(max(r - n, 0), min(r + n + 1, taken.shape[0])):
+        for j in range(max(c - n, 0), min(c + n + 1, taken.shape[1])):
+            if (i - r) ** 2 + (j - c) ** 2 <= reach * reach:
+                taken[i, j] = True
+                ground[i, j] = np.float32(0)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def region_into(f, row, seen, labels, label, noise, unit):  # type: ignore[no-untyped-def]
+    """Measure a whole region against the level around it."""
+    s = f.sums
+    region_sums_into(s, labels, label, seen.mean, seen.full, seen.usable, 4)
+    n, ring, ring_sum, ring_squares = s[0], s[7], s[8], s[9]
+    if ring < 4:
+        ring, ring_sum, ring_squares = 1.0, s[5], s[5] ** 2
+    ring_mean = max(ring_sum / ring, noise)
+    ring_sd = max(math.sqrt(max(ring_squares / ring - (ring_sum / ring) ** 2, 0.0)), noise)
+    in_mean = s[3] / n
+    sbr, cnr = in_mean / ring_mean, (in_mean - ring_mean) / ring_sd
+    out = f.table[row]
+    out[:] = 0.0
+    out[X], out[Y], out[AREA] = s[2] / n, s[1] / n, n
+    out[SIGNAL] = max(s[4] - ring_mean, 0.0) * unit
+    out[SBR], out[CNR] = sbr, cnr
+    out[SBR_ERROR] = _Z95 * noise / ring_mean * math.sqrt(1 / n + sbr**2 / ring)
+    out[CNR_ERROR] = _Z95 * math.hypot(noise / ring_sd, cnr * noise / ring_sd / math.sqrt(2 * ring))
+    out[SATURATED] = s[6] / n
