@@ -12,7 +12,7 @@ from hardware.frame import Frame
 from sln_guide.calibration.guide import CHOICES, Guide, Phase
 from sln_guide.calibration.sitting import Sitting
 from sln_guide.gui import theme
-from sln_guide.gui.app import choose_platform, ending_by_signal
+from sln_guide.gui.app import NoDisplayError, choose_platform, ending_by_signal
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.sitting_pages import ChoicePage, DonePage, StepPage
@@ -166,7 +166,13 @@ def sit(make: Sit) -> int:
     NoDisplayError, NoFontError
         Nothing could be seen or read: each says what to do.
     """
-    choose_platform(ends_by_itself=False)
+    try:
+        choose_platform(ends_by_itself=False)
+    except NoDisplayError:
+        raise NoDisplayError(
+            "no display answers, so no window can be shown: set DISPLAY, or run "
+            "`sln-guide calibrate all` here"
+        ) from None
     app = QApplication.instance() or QApplication(["sln-guide"])
     assert isinstance(app, QApplication)
     app.setQuitOnLastWindowClosed(False)
