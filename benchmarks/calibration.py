@@ -164,30 +164,28 @@ def gated_phantom(room: float, *, motion_mm: float = 2.0, rate_hz: float = 50.0)
     )
 
 
-def gated_noise(source: GatedPhantom, frames: range, *, centred: bool = True) -> float:
+def gated_noise(source: GatedPhantom, frames: range) -> float:
     """Return electrons rms, at a node's scale, between what is found and the excited light."""
     unit = GATED_SENSOR.electron_counts or 1.0
-    subtraction = Subtraction(
-        dark_counts=GATED_SENSOR.dark_counts,
-        electron_counts=unit,
-        read_noise_counts=GATED_SENSOR.read_noise_counts or 0.0,
-        centred=centred,
-    )
+    subtraction = Subtraction(GATED_SENSOR)
     errors = []
     for index in frames:
-        for done in subtraction.take(source.frame(index)):
-            left = done.counts / unit - source.excited(done.lit.sequence)
-            errors.append(cv2.GaussianBlur(left, (0, 0), SPOT_PX)[24:-24, 24:-24])
+        done = subtraction.take(source.frame(index))
+        if done is None or done.room_light is None:
+            continue
+        light = done.pixels.astype(np.float32) - np.float32(done.room_light.offset_counts)
+        left = light / unit - source.excited(done.sequence)
+        errors.append(cv2.GaussianBlur(left, (0, 0), SPOT_PX)[24:-24, 24:-24])
     return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def gated_prediction(room: float) -> float:
-    """Return photon and read noise of a lit frame and two dark ones, electrons under the spot."""
+    """Return photon and read noise of a lit frame and a dark one, electrons under the spot."""
     unit = GATED_SENSOR.electron_counts or 1.0
     read = ((GATED_SENSOR.read_noise_counts or 0.0) / unit) ** 2
     lit = (1.0 + room) * SIGNAL_ELECTRONS + read
     dark = room * SIGNAL_ELECTRONS + read
-    return spot_noise(SPOT_PX, lit + dark / 2)
+    return spot_noise(SPOT_PX, lit + dark)
 
 
 def main(*, quick: bool = False) -> None:

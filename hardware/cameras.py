@@ -89,6 +89,10 @@ def _phantom(rig: Rig) -> Phantom:
 
     assert rig.phantom is not None
     try:
+        if rig.light.gated is not None:
+            from hardware.phantom.gated import GatedScene
+
+            return GatedScene(rig.phantom, rig)
         return Phantom(rig.phantom, rig)
     except ValueError as error:
         raise RigError(f"rig {rig.name}: key 'phantom': {error}") from None

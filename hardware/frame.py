@@ -73,6 +73,34 @@ class PixelFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RoomLight:
+    """What was taken off a lit frame of gated light, and the noise that it left behind.
+
+    Attributes
+    ----------
+    dark_sequences
+        The dark frames in use, oldest first: the last was taken off, moved as tissue moved from the
+        one before it.
+    level_counts
+        Mean of what was taken off, above the sensor's offset.
+    noise_counts
+        Noise [counts rms] of a pixel without light of its own: that of reading and of the room's
+        light in both frames. None: the sensor's figures are not known.
+    offset_counts
+        What no light at all is in the frame: high enough to keep noise below zero.
+    blinded
+        (H, W) bool, read-only: room light saturates the sensor there, nothing can be said; None:
+        nowhere.
+    """
+
+    dark_sequences: tuple[int, ...]
+    level_counts: float
+    noise_counts: float | None
+    offset_counts: float
+    blinded: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One exposure. Immutable; shared by reference between threads.
 
@@ -100,6 +128,8 @@ class Frame:
         True for frames that may straddle a change of exposure or gain.
     light_on
         Excitation light during this exposure, from the line status; None where not wired.
+    room_light
+        What was taken off, of a frame that no camera took but gated light made; None: as it came.
     camera_id
         Serial number, or a name that says what simulated it.
     """
@@ -117,6 +147,7 @@ class Frame:
     camera_id: str
     light_on: bool | None = None
     settings_in_flight: bool = False
+    room_light: RoomLight | None = None
 
     def __post_init__(self) -> None:
         expected = self.pixel_format.array_shape(self.height, self.width)

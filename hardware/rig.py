@@ -135,6 +135,8 @@ class PhantomSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     width: PositiveInt = 1280
     height: PositiveInt = 1024
     start_s: NonNegative = 0.0
+    room_light: NonNegative = 0.0
+    """Under gated light: room light in every NIR frame, a multiple of the excited background."""
 
 
 class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -353,6 +355,8 @@ def _check(rig: Rig, origin: str) -> None:
             refuse(f"light.{name}", f"goes from {band[0]:g} to {band[1]:g} nm: shorter one first")
     if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
         refuse("nir.light_line", "gated light needs the line that says whether it is on")
+    if rig.phantom is not None and rig.phantom.room_light > 0 and rig.light.gated is None:
+        refuse("phantom.room_light", "room light is drawn under gated light only: give light.gated")
     if rig.optics.node_max_mm <= rig.optics.node_min_mm:
         refuse("optics.node_max_mm", "must be larger than optics.node_min_mm")
     matrix = rig.registration.matrix()

@@ -133,11 +133,6 @@ def live(options: argparse.Namespace) -> int:
 
     applied = apply_calibrations(_live_rig(options.rig))
     rig = applied.rig
-    if rig.light.gated is not None:
-        raise RigError(
-            f"rig {rig.name}: key 'light.gated': live does not take dark frames off lit ones yet; "
-            "use steady excitation and take the key out"
-        )
     for problem in dict.fromkeys((*applied.problems, *filter(None, (rig.unchecked,)))):
         print(f"not calibrated: {problem}", file=sys.stderr)
     if rig.simulated:

@@ -100,6 +100,8 @@ def look_at(pair: Pair, rig: Rig) -> Consistency:
     """Compare the edges of one pair; px are NIR px. ``pair`` must have its white frame."""
     assert pair.white is not None
     nir, nir_to_small = reduced(pair.nir)
+    if pair.nir.room_light is not None:
+        nir = np.maximum(nir - np.float32(pair.nir.room_light.offset_counts), 0.0)
     white, white_to_small = reduced(pair.white)
     onto = white_to_small @ rig.registration.matrix() @ np.linalg.inv(nir_to_small)
     shrunk = float(nir_to_small[0, 0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.frame import Frame
 from sln_guide.core.opencv import cv2
 from sln_guide.core.spot import Analysis
 from sln_guide.guidance import CannotJudge, Kind
@@ -88,3 +89,36 @@ def blocks_inside(points: Points, grid_px: int, shape: tuple[int, ...]) -> NDArr
     filled = np.zeros((shape[0], shape[1]), dtype=np.uint8)
     cv2.fillPoly(filled, [fixed], 1, shift=8)
     return filled.astype(np.bool_)
+
+
+def blinded(analysis: Analysis, nir: Frame) -> Analysis:
+    """Return the analysis without what room light hides; the very same where it hides nothing.
+
+    See `RoomLight.blinded`: what was put there is no measurement.
+    """
+    hidden = None if nir.room_light is None else nir.room_light.blinded
+    if hidden is None:
+        return analysis
+    grid_px = analysis.grid_px
+    starts = tuple(np.arange(0, edge, grid_px) for edge in hidden.shape)
+    blocks = np.logical_or.reduceat(np.logical_or.reduceat(hidden, starts[0], 0), starts[1], 1)
+    nothing = np.float32(0.0)
+    signal = np.where(blocks, nothing, analysis.signal)
+    significance = np.where(blocks, nothing, analysis.significance)
+    limits = np.where(blocks, np.float32(np.inf), analysis.limit_contrast)
+    judge = analysis.cannot_judge | (blocks * np.uint8(CannotJudge.SATURATED))
+    for each in (signal, significance, limits, judge):
+        each.setflags(write=False)
+    spots = tuple(
+        spot
+        for spot in analysis.spots
+        if not blocks[int((spot.y_px + 0.5) // grid_px), int((spot.x_px + 0.5) // grid_px)]
+    )
+    return replace(
+        analysis,
+        spots=spots,
+        signal=signal,
+        significance=significance,
+        limit_contrast=limits,
+        cannot_judge=judge,
+    )

@@ -395,12 +395,29 @@ class Alignment:
 
 
 @dataclass(frozen=True, slots=True)
+class LampState:
+    """What gated excitation does, by the line status of each frame.
+
+    ``alarm``: one line for the screen, None while all is well. ``room``: what foreign light was
+    recognised in the dark frames; empty: none.
+    """
+
+    on_time_s: float
+    frames_lit: int
+    frames_dark: int
+    mismatches: int
+    alarm: str | None
+    room: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionHealth:
     """Everything around the guidance that the screen must be honest about.
 
     ``exposure_refused``: why the NIR camera's exposure cannot follow the tissue.
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
-    ``alignment``: None until the first look, and where there is no registration to hold.
+    ``alignment``: None until the first look, and where there is no registration to hold. ``lamp``:
+    None unless the rig's excitation is gated.
     """
 
     nir: StreamHealth
@@ -415,3 +432,4 @@ class SessionHealth:
     ended: str | None = None
     exposure_refused: str | None = None
     alignment: Alignment | None = None
+    lamp: LampState | None = None

@@ -13,7 +13,7 @@ from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
-from sln_guide.exclusion import Region, all_followed, excluded, followed
+from sln_guide.exclusion import Region, all_followed, blinded, excluded, followed
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
@@ -53,6 +53,11 @@ class Setup:
 
     def field(self, nir: Frame) -> Field:
         """Describe the geometry and sensor of frames like ``nir`` to the core."""
+        dark_counts, dark = self.sensor.dark_counts, self.dark
+        if nir.room_light is not None:  # the offset went with the room's light; bad pixels stay bad
+            dark_counts = nir.room_light.offset_counts
+            if dark is not None:
+                dark = np.where(np.isfinite(dark), np.float32(dark_counts), dark)
         return Field(
             height=nir.height,
             width=nir.width,
@@ -61,10 +66,10 @@ class Setup:
             mm_per_px=self.optics.mm_per_px,
             node_min_mm=self.optics.node_min_mm,
             node_max_mm=self.optics.node_max_mm,
-            dark_counts=self.sensor.dark_counts,
+            dark_counts=dark_counts,
             electron_counts=self.sensor.electron_counts,
             read_noise_counts=self.sensor.read_noise_counts,
-            dark=self.dark,
+            dark=dark,
             flat=self.flat,
         )
 
@@ -189,7 +194,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     motion_px = _tissue_motion(state, pair, white_small)
     region = followed(state.region, settings.exclusion_px, motion_px)
     regions = all_followed(state.regions, settings.regions_px, motion_px)
-    analysis = excluded(analysis, region)
+    analysis = blinded(excluded(analysis, region), nir)
     moved = time.perf_counter_ns()
     tracks, detections = track(
         state.tracks,

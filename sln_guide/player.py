@@ -10,6 +10,7 @@ from hardware.frame import Frame
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Guidance, Pair, Picture, Role, Settings
+from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
@@ -30,6 +31,7 @@ class Player:
         self._case = case
         self._moments = moments
         self._setup = setup_of(case)
+        self._analysed = Analysed(case)
         self._drawing = Drawing(self._setup.registration, white_balance=case.rig.white_balance)
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
         self._next = 0
@@ -143,7 +145,7 @@ class Player:
     def _pair(self, index: int) -> Pair | None:
         """Return the frames of a moment; None without NIR, or where they cannot be read."""
         nir_index, white_index = self._moments[index]
-        nir = self._frame(Role.NIR, nir_index, index)
+        nir = self._nir(nir_index, index)
         if nir is None:
             return None
         white = self._frame(Role.WHITE, white_index, index)
@@ -151,6 +153,19 @@ class Player:
             return None
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
         return Pair(nir, white, skew_ns)
+
+    def _nir(self, frame_index: int | None, index: int) -> Frame | None:
+        """Return NIR as it is analysed; None where there is none, and why is noted."""
+        if frame_index is None:
+            return None
+        try:
+            nir = self._analysed.nir(frame_index)
+        except RecordingError as error:
+            self.skipped[index] = str(error)
+            return None
+        if nir is None:
+            self.skipped[index] = self._analysed.left_out(frame_index) or ""
+        return nir
 
     def _frame(self, role: Role, frame_index: int | None, index: int) -> Frame | None:
         if frame_index is None:

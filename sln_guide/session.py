@@ -24,6 +24,7 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
+from sln_guide.calibration.gated import OLDEST_DARK_NS
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
@@ -41,6 +42,7 @@ from sln_guide.guidance import (
 )
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
+from sln_guide.lighting import GatedLight
 from sln_guide.pairing import Arrivals, Pairing
 from sln_guide.recorder import Writing
 from sln_guide.recording.corrections import attach_corrections
@@ -115,12 +117,14 @@ class LiveSession:
         self._wake: Callable[[], None] | None = None
         self._recordings = Recordings(cases, rig, self._mode)
         self._snapshot_wanted = False
+        self._logged_from_ns = 0
         self._latency = Latency()
         self._painted = (0, False)
         self._fault: _Fault | None = None
         self._events: list[EventMark] = []
         self._started_ns = time.monotonic_ns()
         self._alignment: Alignment | None = None
+        self._gated = GatedLight(rig) if rig.light.gated is not None else None
         both = len(self._streams) == 2
         self._edges = EdgeWatch(rig, self._aligned) if both and watched(rig) else None
         self._ending = threading.Event()
@@ -220,11 +224,18 @@ class LiveSession:
             latency_p99_ms=p99,
             skipped_nir=self._arrivals.overwritten(Role.NIR),
             started_ns=self._started_ns,
-            exposure_refused=(
-                None if nir is None or not self._settings.auto_exposure else nir.refused
-            ),
+            exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
+            lamp=None if self._gated is None else self._gated.lamp,
         )
+
+    def _exposure_refused(self) -> str | None:
+        nir = self._streams.get(Role.NIR)
+        if nir is None or not self._settings.auto_exposure:
+            return None
+        if self._gated is not None:
+            return "under gated light the exposure stays as the rig sets it"
+        return nir.refused
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
@@ -285,6 +296,9 @@ class LiveSession:
         self._recordings.stop()
 
     def _recording_begun(self, folder: Path) -> None:
+        if self._gated is not None:
+            # the first computation in the case must rest on dark frames that are in it
+            self._logged_from_ns = time.monotonic_ns() + 2 * OLDEST_DARK_NS
         self._snapshot_wanted = True
         self.mark("record", folder.name)
 
@@ -315,7 +329,14 @@ class LiveSession:
 
     def _take_frame(self, role: Role, frame: Frame, lost: int) -> None:
         self._recordings.put_frame(role, frame, lost)
-        self._arrivals.put(role, frame, self._streams[role].period_ns())
+        period_ns = self._streams[role].period_ns()
+        gated = self._gated if role is Role.NIR else None
+        if gated is None:
+            self._arrivals.put(role, frame, period_ns)
+            return
+        excited = gated.take(frame)
+        if excited is not None:
+            self._arrivals.put(role, excited, gated.cycle * period_ns)
 
     # -- processing thread -----------------------------------------------------------------------
 
@@ -348,13 +369,15 @@ class LiveSession:
             now_ns = time.monotonic_ns()
             if nir is not None and now_ns >= retry_ns:
                 try:
-                    wanted = self._snapshot_wanted or now_ns >= snapshot_ns
+                    logged = nir.host_time_ns >= self._logged_from_ns
+                    wanted = logged and (self._snapshot_wanted or now_ns >= snapshot_ns)
                     if wanted and self._recordings.recording:
                         self._record_snapshot(state)
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
-                    self._record_guidance(guidance)
+                    if logged:
+                        self._record_guidance(guidance)
                     if self._edges is not None:
                         self._edges.see(guidance.pair)
                     self._follow_exposure(exposing, guidance)
@@ -378,7 +401,7 @@ class LiveSession:
 
     def _exposing(self) -> Exposing | None:
         stream, spec = self._streams.get(Role.NIR), self._rig.nir
-        if stream is None or spec is None:
+        if stream is None or spec is None or self._gated is not None:
             return None
         return Exposing(stream, spec, self._rig.sensor)
 

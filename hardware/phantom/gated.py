@@ -9,11 +9,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.camera import CameraSettings
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.gating import LightLine, Pattern, Pulse
-from hardware.phantom.phantom import Phantom
+from hardware.phantom.phantom import Phantom, mid_exposure_ns
+from hardware.phantom.render import RoleName
 from hardware.phantom.scene import Flicker, Scene
-from hardware.rig import Sensor
+from hardware.rig import PhantomSpec, Rig, Sensor
 
 FULL_WELL_COUNTS = 65_535.0
 
@@ -109,6 +111,85 @@ class GatedPhantom:
             camera_id="phantom-nir",
             light_on=lit,
         )
+
+
+class GatedScene(Phantom):
+    """A rig's phantom under gated excitation: its NIR camera also sees the room's light.
+
+    ``line`` is the wire from camera to lamp; replace it to have the lamp stuck. Exposure and gain
+    count as on any camera; ``Frame.light_on`` is the line's status.
+    """
+
+    def __init__(self, spec: PhantomSpec, rig: Rig) -> None:
+        super().__init__(spec, rig)
+        assert rig.light.gated is not None
+        self.line = LightLine(Pattern(*rig.light.gated))
+        self._room_light = spec.room_light
+        plain = replace(
+            self.scene, nodes=(), injection=None, channel=None, instrument=None, glints=0
+        )
+        own = self.settings("nir")
+        self._tissue = Phantom.from_scene(
+            plain, frame_rate_hz=own.frame_rate_hz or 30.0, nir_exposure_us=own.exposure_us or 1e4
+        )
+
+    def exposed(
+        self, role: RoleName, index: int, settings: CameraSettings, *, origin_ns: int
+    ) -> Frame:
+        """Return frame ``index`` under ``settings``; NIR with the room's light, lit or not."""
+        if role != "nir" or self.settings("nir").roi != settings.roi:
+            return super().exposed(role, index, settings, origin_ns=origin_ns)
+        exposure_us = settings.exposure_us or 1e4
+        middle_ns = mid_exposure_ns(index, settings)
+        half_ns = round(0.5e3 * exposure_us)
+        lit = self.line.expose(Pulse(index, middle_ns - half_ns, middle_ns + half_ns))
+        layout = settings.pixel_format or PixelFormat.MONO12
+        unit = 2.0 ** (layout.bit_depth - 12)
+        own = self.settings("nir")
+        share = exposure_us / (own.exposure_us or exposure_us)
+        gain = 10.0 ** ((settings.gain_db or 0.0) / 20.0)
+        scale = np.float32(unit * share * gain / 10.0 ** ((own.gain_db or 0.0) / 20.0))
+        light = self._tissue.noiseless(index) * np.float32(self._room_light)
+        if lit:
+            light = light + self.noiseless(index)
+        return Frame(
+            pixels=self._noisy(light * scale, index, gain, settings.black_level or 0.0, layout),
+            pixel_format=layout,
+            bit_depth=layout.bit_depth,
+            sequence=index,
+            stream_epoch=0,
+            device_time_ns=middle_ns,
+            host_time_ns=origin_ns + middle_ns + half_ns,
+            mid_exposure_ns=origin_ns + middle_ns,
+            exposure_us=exposure_us,
+            gain_db=settings.gain_db or 0.0,
+            camera_id="phantom-nir",
+            light_on=lit,
+        )
+
+    def _noisy(
+        self,
+        light: NDArray[np.float32],
+        index: int,
+        gain: float,
+        offset: float,
+        layout: PixelFormat,
+    ) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Return pixels of so much light [counts] with shot and read noise, rounded and clipped.
+
+        Shot noise as the normal distribution of the same variance: electrons are many here.
+        """
+        sensor = self.rig.sensor
+        rng = np.random.default_rng([self.scene.seed, 93, index])
+        variance = light * np.float32((sensor.electron_counts or 0.4) * gain)
+        variance += np.float32(((sensor.read_noise_counts or 0.0) * gain) ** 2)
+        counts = light + np.sqrt(variance) * rng.standard_normal(light.shape, np.float32)
+        counts += np.float32(offset)
+        top = 2**layout.bit_depth - 1
+        pixels: NDArray[np.uint8] | NDArray[np.uint16] = frozen_pixels(
+            np.clip(np.rint(counts), 0, top).astype(layout.dtype)
+        )
+        return pixels
 
 
 def spot_noise(sigma_px: float, electrons_per_px: float) -> float:

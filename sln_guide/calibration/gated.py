@@ -1,81 +1,113 @@
 """Gated light: dark frames taken off lit ones, the lamp watched, and foreign light recognised.
 
-``signal = lit - dark``: room light cancels, its shot noise stays. With ``M`` dark frames averaged
-the variance is ``var_lit + var_dark / M`` (in electrons: what both frames hold, plus reading).
-Tissue moves between the two, so the dark frames are moved to where the tissue was in the lit one.
+``signal = lit - dark``: room light cancels, its shot noise stays. In electrons the variance is what
+both frames hold, plus reading, twice. The dark frame before each lit one serves, so that nothing
+waits for the next; it is moved to where the tissue was in the lit one, going on as it moved last.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.frame import Frame, frozen_pixels
-from hardware.gating import Pattern
+from hardware.frame import Frame, PixelFormat, RoomLight, frozen_pixels
+from hardware.gating import Pattern, rates_that_cancel
 from hardware.opencv import cv2
+from hardware.rig import Sensor
 from sln_guide.calibration.frames import unpacked
+from sln_guide.guidance import LampState
 
+PEDESTAL_COUNTS = 4096
+"""Offset of a subtracted frame of 12 bits (or 16), so that noise below zero is kept."""
+OLDEST_DARK_NS = 250_000_000
+"""A dark frame further back than this says nothing of the room's light now."""
 LARGEST_MOTION_SHARE = 0.05
 """Of the field between two dark frames; more is no motion but a mismatch, and is not followed."""
 MOTION_WIDTH_PX = 256
+BLINDING = 0.6
+"""Share of the sensor's range from which on room light leaves too little of it for a signal."""
+_AROUND = np.ones((5, 5), np.uint8)
+"""Saturated pixels spill, and tissue moves: so much around them is blind too."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subtracted:
-    """A lit frame without room light.
+def taken_off(lit: Frame, darks: tuple[Frame, ...], sensor: Sensor) -> Frame:
+    """Return the light that excitation brought: ``lit`` without the room's.
 
-    Attributes
+    A pure function of frames as recorded, the same live and in replay.
+
+    Parameters
     ----------
     lit
-        The lit frame as it came.
-    counts
-        (H, W) float32 above dark, owned; noise may make it negative.
-    saturated
-        (H, W) bool: nothing can be said there.
-    dark_sequences
-        Which frames were taken off.
-    dark_level
-        Mean counts above the offset of what was taken off.
-    motion_px
-        How far tissue moved (x, y) from one dark frame to the next; (0, 0) where unknown.
-    variance_counts
-        Mean variance [counts^2] that photon and read noise predict.
+        A lit frame, as the camera took it.
+    darks
+        One or two dark frames before it, oldest first, `alike` it.
+    sensor
+        For the noise that stays.
+
+    Returns
+    -------
+    Frame
+        Mono16, a bit deeper than the lit one, offset by `RoomLight.offset_counts`; at its top where
+        the lit frame is saturated, of middling light where that is the room light's doing. All else
+        is the lit frame's.
     """
+    dark = darks[-1]
+    x = y = 0.0
+    if len(darks) > 1:
+        span_ns = max(dark.mid_exposure_ns - darks[0].mid_exposure_ns, 1)
+        share = (lit.mid_exposure_ns - dark.mid_exposure_ns) / span_ns
+        x, y = (share * along for along in _motion(darks[0], dark))
+    raw, below = unpacked(lit), unpacked(dark)
+    top = 2**lit.bit_depth - 1
+    taken = _moved(below, x, y)
+    level = max(float(taken.mean()) - sensor.dark_counts, 0.0)
+    depth = min(lit.bit_depth + 1, 16)
+    pedestal = PEDESTAL_COUNTS if depth == 16 else 2**lit.bit_depth
+    counts = np.subtract(raw, taken, dtype=np.float32)
+    counts += pedestal
+    np.rint(counts, out=counts)
+    np.clip(counts, 0, 2**depth - 2, out=counts)
+    made = counts.astype(np.uint16)
+    full = raw >= top
+    blinded: NDArray[np.bool_] = (below >= top) | (full & (below > BLINDING * top))
+    if full.any():
+        made[full] = 2**depth - 1
+    if blinded.any():
+        blinded = cv2.dilate(blinded.astype(np.uint8), _AROUND).astype(bool)
+        made[blinded] = np.median(made[~blinded]) if not blinded.all() else pedestal
+    return Frame(
+        pixels=frozen_pixels(made),
+        pixel_format=PixelFormat.MONO16,
+        bit_depth=depth,
+        sequence=lit.sequence,
+        stream_epoch=lit.stream_epoch,
+        device_time_ns=lit.device_time_ns,
+        host_time_ns=lit.host_time_ns,
+        mid_exposure_ns=lit.mid_exposure_ns,
+        exposure_us=lit.exposure_us,
+        gain_db=lit.gain_db,
+        camera_id=lit.camera_id,
+        light_on=True,
+        settings_in_flight=lit.settings_in_flight,
+        room_light=RoomLight(
+            tuple(d.sequence for d in darks),
+            level,
+            _noise_left(level, lit.gain, sensor),
+            float(pedestal),
+            frozen_pixels(blinded) if blinded.any() else None,
+        ),
+    )
 
-    lit: Frame
-    counts: NDArray[np.float32]
-    saturated: NDArray[np.bool_]
-    dark_sequences: tuple[int, ...]
-    dark_level: float
-    motion_px: tuple[float, float]
-    variance_counts: float
 
-    def as_frame(self, pedestal_counts: float) -> Frame:
-        """Return it as a frame for the pipeline: offset ``pedestal_counts``, saturation kept."""
-        top = 2**self.lit.bit_depth - 1
-        raised = np.clip(np.rint(self.counts + pedestal_counts), 0, top - 1)
-        raised[self.saturated] = top
-        pixels = frozen_pixels(raised.astype(unpacked(self.lit).dtype))
-        if pixels.shape != self.lit.pixels.shape:
-            raise ValueError("packed frames must be unpacked before they are gated")
-        lit = self.lit
-        return Frame(
-            pixels=pixels,
-            pixel_format=lit.pixel_format,
-            bit_depth=lit.bit_depth,
-            sequence=lit.sequence,
-            stream_epoch=lit.stream_epoch,
-            device_time_ns=lit.device_time_ns,
-            host_time_ns=lit.host_time_ns,
-            mid_exposure_ns=lit.mid_exposure_ns,
-            exposure_us=lit.exposure_us,
-            gain_db=lit.gain_db,
-            camera_id=lit.camera_id,
-            light_on=True,
-            settings_in_flight=lit.settings_in_flight,
-        )
+def _noise_left(level_counts: float, gain: float, sensor: Sensor) -> float | None:
+    if sensor.electron_counts is None:
+        return None
+    shot = 2.0 * sensor.electron_counts * gain * level_counts
+    reading = 2.0 * ((sensor.read_noise_counts or 0.0) * gain) ** 2
+    return math.sqrt(shot + reading + 1.0 / 12.0)
 
 
 class Subtraction:
@@ -83,36 +115,14 @@ class Subtraction:
 
     Frames are told by ``light_on``, the line's own status: never by counting, which one lost
     frame turns around.
-
-    Parameters
-    ----------
-    dark_counts
-        Offset of the sensor, a number or (H, W).
-    electron_counts, read_noise_counts
-        K at 0 dB and read noise, for the predicted variance.
-    centred
-        Wait for the dark frame after each lit one and use both: half the dark frames' noise and
-        no error from steady motion, for one frame of delay. Else the one before serves.
     """
 
-    def __init__(
-        self,
-        *,
-        dark_counts: float | NDArray[np.float32] = 0.0,
-        electron_counts: float = 1.0,
-        read_noise_counts: float = 0.0,
-        centred: bool = True,
-    ) -> None:
-        self._offset = dark_counts
-        self._unit = electron_counts
-        self._read = read_noise_counts
-        self._centred = centred
-        self._before: Frame | None = None
-        self._last_motion = (0.0, 0.0)
-        self._waiting: list[Frame] = []
+    def __init__(self, sensor: Sensor) -> None:
+        self._sensor = sensor
+        self._darks: tuple[Frame, ...] = ()
 
-    def take(self, frame: Frame) -> tuple[Subtracted, ...]:
-        """Take the next frame; return the lit ones that it completes, oldest first.
+    def take(self, frame: Frame) -> Frame | None:
+        """Take the next frame; return a lit one without room light, if a dark one is at hand.
 
         Raises
         ------
@@ -123,76 +133,25 @@ class Subtraction:
             raise ValueError(
                 "gated light needs the line status of each frame: set nir.light_line in the rig"
             )
-        if self._before is not None and not _alike(self._before, frame):
-            self.reset()
+        self._darks = tuple(d for d in self._darks if serves(d, frame))
         if frame.light_on:
-            if self._centred:
-                self._waiting = [*self._waiting, frame][-8:]
-                return ()
-            if self._before is None:
-                return ()
-            return (self._made(frame, (self._before,), self._last_motion),)
-        before, self._before = self._before, frame
-        if before is None:
-            self._waiting.clear()
-            return ()
-        self._last_motion = _motion(before, frame)
-        done = tuple(self._made(lit, (before, frame), self._last_motion) for lit in self._waiting)
-        self._waiting.clear()
-        return done
-
-    def reset(self) -> None:
-        """Forget all frames: after a loss, a change of exposure, a re-attachment."""
-        self._before = None
-        self._waiting.clear()
-        self._last_motion = (0.0, 0.0)
-
-    def _made(
-        self, lit: Frame, darks: tuple[Frame, ...], motion: tuple[float, float]
-    ) -> Subtracted:
-        top = 2**lit.bit_depth - 1
-        raw = unpacked(lit)
-        full = raw >= top
-        total = np.zeros(raw.shape, np.float32)
-        span_ns = max(darks[-1].mid_exposure_ns - darks[0].mid_exposure_ns, 1)
-        weights = _weights(lit, darks)
-        for dark, weight in zip(darks, weights, strict=True):
-            pixels = unpacked(dark)
-            full = full | (pixels >= top)
-            if len(darks) == 2:
-                share = (lit.mid_exposure_ns - dark.mid_exposure_ns) / span_ns
-            else:  # one frame's worth of the motion seen last, over a cycle's two frames
-                share = 0.5
-            total += weight * _moved(pixels, motion[0] * share, motion[1] * share)
-        counts = raw.astype(np.float32) - total
-        level = float(np.mean(total - self._offset))
-        above = max(float(np.mean(raw - np.asarray(self._offset, np.float32))), 0.0)
-        unit = self._unit * lit.gain
-        read = (self._read * lit.gain) ** 2
-        squares = sum(w * w for w in weights)
-        variance = unit * above + read + squares * (unit * max(level, 0.0) + read)
-        return Subtracted(
-            lit, counts, full, tuple(d.sequence for d in darks), level, motion, variance
-        )
+            return taken_off(frame, self._darks, self._sensor) if self._darks else None
+        if not frame.settings_in_flight:
+            self._darks = (*self._darks, frame)[-2:]
+        return None
 
 
-def _weights(lit: Frame, darks: tuple[Frame, ...]) -> tuple[float, ...]:
-    """Weigh the dark frames so that light that changes steadily cancels at the lit one's time."""
-    if len(darks) == 1:
-        return (1.0,)
-    span = max(darks[1].mid_exposure_ns - darks[0].mid_exposure_ns, 1)
-    later = float(np.clip((lit.mid_exposure_ns - darks[0].mid_exposure_ns) / span, 0.0, 1.0))
-    return (1.0 - later, later)
-
-
-def _alike(a: Frame, b: Frame) -> bool:
+def serves(dark: Frame, frame: Frame) -> bool:
+    """Whether a dark frame may be taken off ``frame``, which came after it."""
+    behind_ns = frame.mid_exposure_ns - dark.mid_exposure_ns
     return (
-        a.pixels.shape == b.pixels.shape
-        and a.pixel_format is b.pixel_format
-        and a.stream_epoch == b.stream_epoch
-        and abs(a.exposure_us - b.exposure_us) < 0.5
-        and abs(a.gain_db - b.gain_db) < 0.05
-        and not b.settings_in_flight
+        dark.pixels.shape == frame.pixels.shape
+        and dark.pixel_format is frame.pixel_format
+        and dark.stream_epoch == frame.stream_epoch
+        and abs(dark.exposure_us - frame.exposure_us) < 0.5
+        and abs(dark.gain_db - frame.gain_db) < 0.05
+        and not frame.settings_in_flight
+        and behind_ns <= OLDEST_DARK_NS
     )
 
 
@@ -232,17 +191,6 @@ def _moved(
 
 
 # -- the lamp, commanded and observed ------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LampState:
-    """What the lamp does. ``alarm``: one line for the screen, None while all is well."""
-
-    on_time_s: float
-    frames_lit: int
-    frames_dark: int
-    mismatches: int
-    alarm: str | None
 
 
 class LampWatch:
@@ -386,6 +334,17 @@ def recognise_foreign_light(
     return ForeignLight(
         None if found is None else found[0], 0.0 if found is None else found[1], strobes
     )
+
+
+def remedy(found: ForeignLight, exposure_us: float) -> str:
+    """Say what was found with what to do; empty while room light is steady.
+
+    A ripple that shows does not cancel between lit and dark frames.
+    """
+    if found.lamp_hz is None:
+        return found.text() if found.strobes > 0 else ""
+    rates = ", ".join(f"{r:.4g}" for r in rates_that_cancel(found.lamp_hz, exposure_us)[:3])
+    return f"{found.text()}: set {rates} frames a second"
 
 
 def _unit(times_s: NDArray[np.float64]) -> NDArray[np.float64]:

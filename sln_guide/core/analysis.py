@@ -241,7 +241,7 @@ class Analyser:
         return Sensor(
             known=field.electron_counts is not None,
             electron=float(field.electron_counts or 0.0) * nir.gain,
-            read=float(field.read_noise_counts or 0.0) * nir.gain,
+            read=_read_noise(field, nir),
             step_of_noise=self._step_of_noise or 0.0,
             block=self.geometry.block_px,
         )
@@ -303,6 +303,13 @@ class Analyser:
             stage_ms=clock.stages,
             flags=(why,),
         )
+
+
+def _read_noise(field: Field, nir: Frame) -> float:
+    """Return the noise [counts rms] of a frame without light: more, where some was taken off."""
+    if nir.room_light is not None and nir.room_light.noise_counts is not None:
+        return nir.room_light.noise_counts
+    return float(field.read_noise_counts or 0.0) * nir.gain
 
 
 def _flags(*, more: bool, misfit: bool) -> tuple[str, ...]:

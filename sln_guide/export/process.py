@@ -26,6 +26,7 @@ from sln_guide.export.tables import (
 )
 from sln_guide.guidance import Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
+from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.writer import software_versions
 
@@ -155,6 +156,7 @@ def _rows(
     sequences = case.sequences(Role.NIR)
     partners = case.partners()
     whites = _WhiteFrames(case, tally)
+    frames = Analysed(case)
     state = pipeline.initial_state(setup)
     yield from _lost_rows(lost_after[-1])
     for index in range(len(times_ns)):
@@ -165,11 +167,15 @@ def _rows(
             sequence=int(sequences[index, 1]),
         )
         try:
-            nir = case.frame(Role.NIR, index)
+            nir = frames.nir(index)
         except DamagedError as error:
             tally.unread.append(str(error))
             yield replace(row, reason=f"unreadable: {error.problem.what}")
+            nir = None
         else:
+            if nir is None:
+                yield replace(row, reason=frames.left_out(index) or "")
+        if nir is not None:
             white = whites.frame(partners[index])
             skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
             then = case.settings_at(nir.mid_exposure_ns, settings)

@@ -11,6 +11,7 @@ import numpy as np
 from sln_guide import pipeline
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
+from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.corrections import setup_of
 
 NO_STATE = "the state before it is not in the case"
@@ -44,6 +45,7 @@ def recompute(
         Turns the settings of a computation into others.
     """
     setup = setup_of(case)
+    frames = Analysed(case)
     state: pipeline.State | None = None
     last: pipeline.State | None = None
     expected = 0
@@ -61,7 +63,7 @@ def recompute(
             yield Recomputed(logged, time_s, None, NO_STATE)
             continue
         try:
-            pair = _pair(case, logged)
+            pair = _pair(case, frames, logged)
         except DamagedError as error:
             yield Recomputed(logged, time_s, None, str(error))
             state = None
@@ -99,11 +101,12 @@ class Computed:
 
 
 def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Computed]:
-    """Yield every NIR frame of a span in order, computed with its white frame.
+    """Yield every NIR frame of a span in order, computed with its white frame (gated: lit ones).
 
     The lead-in before the span comes without guidance.
     """
     setup = setup_of(case)
+    frames = Analysed(case)
     state = pipeline.initial_state(setup)
     partners = case.partners()
     times_ns = case.times_ns(Role.NIR)
@@ -111,10 +114,12 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
         time_s = float(times_ns[index] - times_ns[0]) / 1e9
         white_index = partners[index]
         try:
-            nir = case.frame(Role.NIR, index)
+            nir = frames.nir(index)
             white = None if white_index is None else case.frame(Role.WHITE, white_index)
         except DamagedError as error:
             yield Computed(index, time_s, None, str(error))
+            continue
+        if nir is None:
             continue
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
         then = case.settings_at(nir.mid_exposure_ns, settings)
@@ -142,14 +147,15 @@ def _restored(
     return state if before is None else replace(state, analyser=before.analyser)
 
 
-def _pair(case: CaseReader, logged: GuidanceRecord) -> Pair | None:
-    nir = case.find(Role.NIR, logged.nir)
+def _pair(case: CaseReader, frames: Analysed, logged: GuidanceRecord) -> Pair | None:
+    index = case.find(Role.NIR, logged.nir)
+    nir = None if index is None else frames.nir(index, logged.darks)
     if nir is None:
         return None
     white = None
     if logged.white is not None:
-        index = case.find(Role.WHITE, logged.white)
-        if index is None:
+        found = case.find(Role.WHITE, logged.white)
+        if found is None:
             return None
-        white = case.frame(Role.WHITE, index)
-    return Pair(case.frame(Role.NIR, nir), white, logged.skew_ns)
+        white = case.frame(Role.WHITE, found)
+    return Pair(nir, white, logged.skew_ns)

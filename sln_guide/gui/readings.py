@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
-from sln_guide.guidance import Alignment, Health, RecorderHealth, SessionHealth, StreamHealth, View
+from sln_guide.guidance import (
+    Alignment,
+    Health,
+    LampState,
+    RecorderHealth,
+    SessionHealth,
+    StreamHealth,
+    View,
+)
 
 SECOND = 1_000_000_000
 
@@ -57,18 +65,28 @@ class Readings:
     light: Reading = NOTHING
 
 
-def light_reading(nir: Frame | None, rig: Rig) -> Reading:
+def light_reading(nir: Frame | None, rig: Rig, lamp: LampState | None = None) -> Reading:
     """Word what the NIR camera's line says of the light, beside what it is told to be.
 
-    Gated light goes on and off by itself: then a frame without light is as it should be.
+    Gated light goes on and off by itself: then ``lamp`` says whether it does so as commanded.
     """
     if rig.nir is None or rig.nir.light_line is None or nir is None:
         return NOTHING
     if nir.light_on is None:
         return Reading("light: line not told", Tone.STALE)
     if rig.light.gated is not None:
-        return Reading("light gated")
+        return _gated(rig.light.gated, lamp)
     return Reading("light on") if nir.light_on else Reading("LIGHT OFF, should be on", Tone.ALARM)
+
+
+def _gated(pattern: tuple[int, int], lamp: LampState | None) -> Reading:
+    text = f"light gated {pattern[0]}:{pattern[1]}"
+    if lamp is None:
+        return Reading(text)
+    if lamp.alarm is not None:
+        return Reading("LIGHT AGAINST ITS PATTERN", Tone.ALARM)
+    text += f", on {lamp.on_time_s:.0f} s in all"
+    return Reading(text, Tone.NEUTRAL if not lamp.room else Tone.STALE)
 
 
 def elapsed_text(ns: int) -> str:

@@ -181,6 +181,7 @@ def screen_state(
     recorder_banner = _recorder_banner(health)
     if recorder_banner is not None:
         banners.append(recorder_banner)
+    banners += _lamp_banners(health, replay=replay)
     if unchecked is not None:
         banners.append(_unchecked_banner(unchecked))
 
@@ -258,6 +259,17 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
     else:
         return None
     return Banner(Tone.ALARM, headline, f"{why} · The live picture is not affected", slim=True)
+
+
+def _lamp_banners(health: SessionHealth | None, *, replay: bool) -> list[Banner]:
+    """Say what is wrong with gated light, or with the room's."""
+    if replay or health is None or health.lamp is None:
+        return []
+    if health.lamp.alarm is not None:
+        return [Banner(Tone.ALARM, "Excitation light not as commanded", health.lamp.alarm)]
+    if health.lamp.room:
+        return [Banner(Tone.NEUTRAL, "Room light disturbs NIR", health.lamp.room, slim=True)]
+    return []
 
 
 def _unchecked_banner(why: str) -> Banner:

@@ -227,7 +227,11 @@ class Showing:
             parallax_mm=rig.optics.parallax_mm,
             fault=fault,
             silence=reading.error,
-            light=light_reading(None if picture is None else picture.nir, rig),
+            light=light_reading(
+                None if picture is None else picture.nir,
+                rig,
+                None if reading.health is None else reading.health.lamp,
+            ),
             unchecked=rig.unchecked,
         )
 

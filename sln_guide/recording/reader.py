@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,7 @@ from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
 from sln_guide.recording.gaps import Gap, find_gaps
-from sln_guide.recording.packed import unpack_frame
+from sln_guide.recording.packed import unpack_frame, unpack_frame_header
 from sln_guide.recording.pairs import in_holes, nearest_pairs
 from sln_guide.recording.records import (
     CaseHeader,
@@ -69,6 +70,7 @@ class CaseReader:
         self.folder = Path(folder)
         self._problems: list[Problem] = []
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
+        self._lit: NDArray[np.bool_] | None = None
         self._withdrawals: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
         paths = existing_parts(self.folder)
         self.manifest = self._manifest()
@@ -219,6 +221,22 @@ class CaseReader:
         except RecordingError as error:
             raise DamagedError(self._contents.problem(role.value, index, str(error))) from None
 
+    def lit(self) -> NDArray[np.bool_] | None:
+        """Return (N,) bool: which NIR frames were lit; None where excitation is not gated.
+
+        By the line status in each frame's own header; one that cannot be read counts as dark.
+        """
+        if self.rig.light.gated is None:
+            return None
+        if self._lit is None:
+            lit = np.zeros(self.count(Role.NIR), bool)
+            for index in range(len(lit)):
+                with suppress(RecordingError):
+                    record = self._contents.record(Role.NIR.value, index)
+                    lit[index] = unpack_frame_header(record.data)[0].light_on is True
+            self._lit = lit
+        return self._lit
+
     def frames(
         self, role: Role, on_damage: Callable[[int, Problem], None] | None = None
     ) -> Iterator[Frame]:
@@ -257,7 +275,10 @@ class CaseReader:
         logged = self._logged_pairs()
         nearest = nearest_pairs(self.times_ns(Role.NIR), self.times_ns(Role.WHITE))
         first = min((nir for nir, _ in logged), default=len(nearest))
-        return nearest[:first] + logged
+        before, lit = nearest[:first], self.lit()
+        if lit is not None:
+            before = [pair for pair in before if lit[pair[0]]]
+        return before + logged
 
     def moments(self) -> list[tuple[int | None, int | None]]:
         """Return (NIR index, white index) of all there is to show, in order of time.
@@ -269,6 +290,9 @@ class CaseReader:
         nir_ns, white_ns = self.times_ns(Role.NIR), self.times_ns(Role.WHITE)
         paired = np.array([nir for nir, _ in pairs], dtype=np.intp)
         more = set(np.flatnonzero(in_holes(nir_ns, nir_ns[paired])).tolist()) - set(paired.tolist())
+        lit = self.lit()
+        if lit is not None:
+            more &= set(np.flatnonzero(lit).tolist())
         pairs += [pair for pair in nearest_pairs(nir_ns, white_ns) if pair[0] in more]
         seen_ns = nir_ns[[nir for nir, _ in pairs]]
         partners = {white for _, white in pairs}

@@ -112,6 +112,8 @@ class GuidanceRecord(msgspec.Struct, frozen=True):
     registration: str
     stage_ms: dict[str, float]
     flags: tuple[str, ...]
+    darks: tuple[Count, ...] = ()
+    """Counters of the dark frames that were taken off: gated light."""
 
 
 class ShownRecord(msgspec.Struct, frozen=True):
@@ -287,6 +289,7 @@ def guidance_record(guidance: Guidance, digest: str) -> GuidanceRecord:
         registration=guidance.registration.kind,
         stage_ms=guidance.stage_ms,
         flags=guidance.flags,
+        darks=() if pair.nir.room_light is None else pair.nir.room_light.dark_sequences,
     )
 
 

@@ -8,16 +8,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.calibration import LIMIT_AIM, gated_noise, gated_phantom, gated_prediction
+from benchmarks.calibration import (
+    GATED_SENSOR,
+    LIMIT_AIM,
+    gated_noise,
+    gated_phantom,
+    gated_prediction,
+)
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel, timing
 from hardware.phantom import Flicker
 from sln_guide.calibration.gated import (
+    PEDESTAL_COUNTS,
     LampWatch,
     Subtraction,
     recognise_foreign_light,
@@ -47,24 +55,35 @@ def test_a_rate_at_which_the_lamp_does_not_cancel_shows() -> None:
         tuple(100.0 / n for n in range(2, 21))
     )
     assert rates_that_cancel(120.0, 15_000.0)[0] == 60.0
-    good = gated_noise(gated_phantom(20.0, motion_mm=0.0), range(16), centred=False)
-    poor = gated_noise(gated_phantom(20.0, motion_mm=0.0, rate_hz=60.0), range(16), centred=False)
+    good = gated_noise(gated_phantom(20.0, motion_mm=0.0), range(16))
+    poor = gated_noise(gated_phantom(20.0, motion_mm=0.0, rate_hz=60.0), range(16))
     assert poor > 5 * good
 
 
-def test_prompt_subtraction_gives_each_lit_frame_at_once() -> None:
+def test_each_lit_frame_is_given_at_once() -> None:
     source = gated_phantom(2.0)
-    subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, centred=False)
-    given = [len(subtraction.take(source.frame(k))) for k in range(8)]
-    assert given == [0, 0, 1, 0, 1, 0, 1, 0]
+    subtraction = Subtraction(GATED_SENSOR)
+    given = [subtraction.take(source.frame(k)) is not None for k in range(8)]
+    assert given == [False, False, True, False, True, False, True, False]
 
 
-def test_the_predicted_variance_is_the_measured_one() -> None:
+def test_the_noise_told_is_the_measured_one() -> None:
     source = gated_phantom(5.0, motion_mm=0.0)
-    subtraction = Subtraction(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
-    done = [d for k in range(10) for d in subtraction.take(source.frame(k))]
-    left = done[0].counts - source.excited(done[0].lit.sequence) * 0.4
-    assert float(left.var()) == pytest.approx(done[0].variance_counts, rel=0.1)
+    subtraction = Subtraction(GATED_SENSOR)
+    done = [d for k in range(6) if (d := subtraction.take(source.frame(k))) is not None][-1]
+    truth = source.excited(done.sequence) * 0.4
+    room = done.room_light
+    assert room is not None
+    assert room.noise_counts is not None
+    own = 0.4 * float(truth.mean())  # the core adds the shot noise of the frame's own light
+    told = room.noise_counts**2 + own
+    assert float((light_of(done) - truth).var()) == pytest.approx(told, rel=0.1)
+
+
+def light_of(subtracted: Frame) -> np.ndarray:
+    assert subtracted.room_light is not None
+    assert subtracted.room_light.offset_counts == PEDESTAL_COUNTS
+    return subtracted.pixels.astype(np.float32) - PEDESTAL_COUNTS
 
 
 def frame(sequence: int, lit: bool | None, level: int = 100, epoch: int = 0) -> Frame:
@@ -86,26 +105,33 @@ def frame(sequence: int, lit: bool | None, level: int = 100, epoch: int = 0) -> 
 
 
 def test_lit_frames_are_told_by_the_line_never_by_counting() -> None:
-    subtraction = Subtraction(centred=True)
+    subtraction = Subtraction(GATED_SENSOR)
     given = []
     # frame 3 was lost: counting parity would now take dark frames for lit ones
     for sequence, lit in ((0, True), (1, False), (2, True), (4, True), (5, False), (6, True)):
-        given += subtraction.take(frame(sequence, lit, 500 if lit else 100))
-    assert [d.lit.sequence for d in given] == [2, 4]
-    assert all(float(d.counts.mean()) == pytest.approx(400) for d in given)
+        done = subtraction.take(frame(sequence, lit, 500 if lit else 100))
+        if done is not None:
+            given.append(done)
+    assert [d.sequence for d in given] == [2, 4, 6]
+    assert [d.room_light.dark_sequences for d in given if d.room_light] == [(1,), (1,), (1, 5)]
+    assert all((light_of(d) == 400).all() for d in given)
     with pytest.raises(ValueError, match="light_line"):
         subtraction.take(frame(9, None))
 
 
-def test_a_change_of_stream_begins_anew_and_saturation_stays_saturation() -> None:
-    subtraction = Subtraction(centred=True)
+def test_what_no_longer_fits_is_not_taken_off_and_saturation_stays_saturation() -> None:
+    subtraction = Subtraction(GATED_SENSOR)
     subtraction.take(frame(0, False))
-    subtraction.take(frame(1, True, 4095))
-    (done,) = subtraction.take(frame(2, False))
-    assert done.saturated.all()
-    assert (done.as_frame(64.0).pixels == 4095).all()
-    subtraction.take(frame(3, True))
-    assert subtraction.take(frame(0, False, epoch=1)) == ()
+    done = subtraction.take(frame(1, True, 4095))
+    assert done is not None
+    assert done.bit_depth == 13
+    assert (done.pixels == 2**13 - 1).all()
+    assert subtraction.take(frame(1, True, epoch=1)) is None, "another attachment"
+    subtraction.take(frame(2, False, epoch=1))
+    longer = replace(frame(3, True, epoch=1), exposure_us=9000.0)
+    assert subtraction.take(longer) is None, "another exposure"
+    subtraction.take(frame(4, False, epoch=1))
+    assert subtraction.take(frame(40, True, epoch=1)) is None, "room light of long ago"
 
 
 @pytest.mark.parametrize("stuck", ["on", "off"])

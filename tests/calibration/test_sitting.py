@@ -263,15 +263,6 @@ def test_live_records_the_maps_it_computes_with_and_replay_takes_them(
     assert verify(folder).ok
 
 
-def test_live_refuses_a_gated_rig_rather_than_show_its_dark_frames(
-    own: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = own.read_text().replace("[optics]", "[light]\ngated = [1, 1]\n\n[optics]")
-    own.write_text(text.replace("[nir]", '[nir]\nlight_line = "Line3"', 1))
-    assert cli.main(["live", "--rig", str(own)]) == cli.RIG
-    assert "light.gated" in capsys.readouterr().err
-
-
 def unchecked(rig_file: Path, **changes: object) -> str | None:
     rig = load_rig(rig_file)
     return apply_calibrations(msgspec.structs.replace(rig, **changes)).rig.unchecked

@@ -395,7 +395,7 @@ def test_light_commanded_and_observed(fakes: Any) -> None:
     off = said("Line3", False)
     assert (off.text, off.tone) == ("LIGHT OFF, should be on", Tone.ALARM)
     assert said("Line3", None).tone is Tone.STALE
-    assert said("Line3", False, (2, 1)).text == "light gated"
+    assert said("Line3", False, (2, 1)).text == "light gated 2:1"
 
 
 def test_light_that_should_be_on_is_said_in_the_strip(open_window: Any, fakes: Any) -> None:

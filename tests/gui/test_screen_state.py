@@ -20,6 +20,7 @@ from sln_guide.guidance import (
     Alignment,
     Guidance,
     Health,
+    LampState,
     Mode,
     Pair,
     RecorderHealth,
@@ -608,3 +609,12 @@ def test_cameras_that_moved_take_the_overlay_not_the_video(mode: Mode) -> None:
 )
 def test_what_the_edges_tell_is_said(alignment: Alignment | None, said: str) -> None:
     assert look(health=session(alignment=alignment)).readings.registration.text == said
+
+
+def test_a_lamp_against_its_pattern_is_an_alarm_and_ripple_a_calm_word() -> None:
+    told = "the excitation light stays ON, against its pattern: switch it off by hand"
+    stuck = look(health=session(lamp=LampState(2.0, 9, 9, 3, told)))
+    assert any(b.tone is Tone.ALARM and b.detail == told for b in stuck.banners)
+    assert look(health=session(lamp=LampState(2.0, 9, 9, 0, None))).banners == ()
+    ripple = look(health=session(lamp=LampState(2.0, 9, 9, 0, None, "ripples")))
+    assert [(b.tone, b.slim, b.detail) for b in ripple.banners] == [(Tone.NEUTRAL, True, "ripples")]
