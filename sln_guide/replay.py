@@ -11,8 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hardware.frame import Frame
 from hardware.rig import Rig
+from sln_guide.core.draw import Drawer
 from sln_guide.guidance import (
     Health,
     Mode,
@@ -181,6 +185,21 @@ class ReplaySession:
         """Time of the moment shown."""
         return self._times_s[max(self._index, 0)]
 
+    def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
+        """Return a small picture of the pair nearest to ``position_s``. Any thread."""
+        nir_index, white_index = self._moments[self._nearest(position_s)]
+        role, index = (Role.NIR, nir_index) if white_index is None else (Role.WHITE, white_index)
+        if index is None:
+            return None
+        try:
+            frame = self._case.frame(role, index)
+        except RecordingError:
+            return None  # the replay itself says so when it comes there
+        drawer = Drawer()
+        if role is Role.NIR:
+            return drawer.nir_thumbnail(frame, width_px)
+        return drawer.white_thumbnail(frame, width_px)
+
     @property
     def recorded_at_ns(self) -> int:
         """Wall clock (ns since 1970, UTC) of the first moment."""
@@ -220,12 +239,15 @@ class ReplaySession:
 
     def seek(self, position_s: float) -> None:
         """Move to the moment nearest to ``position_s``."""
-        right = min(bisect_right(self._times_s, position_s), len(self._moments) - 1)
-        left = max(right - 1, 0)
-        near = min((left, right), key=lambda i: abs(self._times_s[i] - position_s))
+        near = self._nearest(position_s)
         with self._wish:
             self._target = near
             self._wish.notify_all()
+
+    def _nearest(self, position_s: float) -> int:
+        right = min(bisect_right(self._times_s, position_s), len(self._moments) - 1)
+        left = max(right - 1, 0)
+        return min((left, right), key=lambda i: abs(self._times_s[i] - position_s))
 
     def set_speed(self, speed: float) -> None:
         """Choose the speed. Raises ValueError below 0.1."""

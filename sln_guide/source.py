@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.guidance import Mode, Picture, SessionHealth, Settings, View
@@ -150,6 +153,13 @@ class Replayable(Protocol):
     @property
     def position_s(self) -> float:
         """Where the shown pair lies."""
+        ...
+
+    def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
+        """Return a small picture (H, W) 0xffRRGGBB of the colour frame nearest to a time.
+
+        Of NIR where there is no colour; None where it cannot be read. Any thread; takes a while.
+        """
         ...
 
     @property

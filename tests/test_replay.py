@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from hardware.phantom import Phantom
@@ -113,6 +114,17 @@ def test_seek_shows_the_nearest_pair(replay: ReplaySession) -> None:
     assert replay.position_s == pytest.approx(1.0, abs=0.02)
     picture = shown(replay, picture.number, lambda: replay.seek(1e9))
     assert sequence(picture) == 900 + FRAMES - 1
+
+
+def test_a_thumbnail_is_of_its_moment_and_moves_nothing(replay: ReplaySession) -> None:
+    before = replay.position_s
+    first, last = (replay.thumbnail(t, 64) for t in (0.0, replay.duration_s))
+    assert first is not None
+    assert last is not None
+    assert (first.shape[1], first.dtype) == (64, np.uint32)
+    assert not np.array_equal(first, last)
+    assert np.array_equal(first, replay.thumbnail(-5.0, 64))
+    assert replay.position_s == before
 
 
 def test_seeking_back_computes_the_same_guidance(replay: ReplaySession) -> None:

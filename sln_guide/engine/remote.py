@@ -137,8 +137,7 @@ class RemoteSession:
         if status is None:
             raise SourceError(self._gone or "cameras, core and recorder are starting")
         if self._gone is not None:
-            stopped = replace(status.health.recorder, recording=False, error=None)
-            return replace(status.health, ended=self._gone, recorder=stopped)
+            return _stopped(status.health, self._gone)
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
             raise SourceError(
@@ -266,3 +265,16 @@ class RemoteSession:
         wake = self._wake
         if wake is not None:
             wake()
+
+
+def _stopped(last: SessionHealth, why: str) -> SessionHealth:
+    """Return what is left of ``last`` when the engine is gone: nothing in it moves any more."""
+    return replace(
+        last,
+        ended=why,
+        recorder=replace(last.recorder, recording=False, error=None),
+        nir=replace(last.nir, rate_hz=0.0),
+        white=None if last.white is None else replace(last.white, rate_hz=0.0),
+        latency_p50_ms=None,
+        latency_p99_ms=None,
+    )

@@ -16,7 +16,7 @@ from sln_guide.gui.overlay_controls import OverlayControls
 from sln_guide.gui.phases import PhaseRow
 from sln_guide.gui.settings_panel import SettingsPanel
 from sln_guide.gui.thumbnails import Thumbnails
-from sln_guide.gui.timeline import TimelinePanel
+from sln_guide.gui.timeline import STRIP_PX, TimelinePanel
 from sln_guide.gui.top_strip import TopStrip
 from sln_guide.gui.video import VideoView
 from sln_guide.guidance import View
@@ -163,7 +163,12 @@ class Desk(QWidget):
     def _set_heights(self) -> None:
         low = self.height() < LOW_PX
         for part in self._below:
-            part.setFixedHeight(BELOW_LOW_PX if low and self.timeline is None else BELOW_PX)
+            if self.timeline is None:
+                part.setFixedHeight(BELOW_LOW_PX if low else BELOW_PX)
+            else:  # where there is room the buttons are as high as it is
+                part.setFixedHeight(
+                    BELOW_PX + (0 if low and part is not self.timeline else STRIP_PX)
+                )
         for part in self._bottom:
             part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
 

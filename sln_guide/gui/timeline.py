@@ -6,19 +6,28 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.filmstrip import COUNT, Filmstrip
+from sln_guide.gui.mounting import UPRIGHT, turned_image
+from sln_guide.gui.painting import as_image
 from sln_guide.gui.panel import Panel
 from sln_guide.gui.phases import EVENT
+from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.readings import Tone, clock_text
+from sln_guide.gui.wake import Wake
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from sln_guide.source import EventMark, Replayable
 
+STRIP_PX = 40
+"""Height for small pictures along the bar."""
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, math.inf)
 
 
@@ -41,13 +50,29 @@ class TimelineBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setFixedHeight(tokens.CONTROL_PX + 8)
+        self.setFixedHeight(tokens.CONTROL_PX + 8 + STRIP_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Timeline")
         self._position_s = 0.0
         self._duration_s = 0.0
         self._events: tuple[EventMark, ...] = ()
         self._held_s: float | None = None
+        self._strip: dict[int, tuple[NDArray[np.uint32], QImage]] = {}
+        self._mounting = UPRIGHT
+
+    def show_strip(self, pictures: dict[int, NDArray[np.uint32]]) -> None:
+        """Show small pictures of the recording (see `Filmstrip.pictures`)."""
+        for place, pixels in pictures.items():
+            if place not in self._strip or self._strip[place][0] is not pixels:
+                self._strip[place] = (pixels, turned_image(as_image(pixels), self._mounting))
+        self.update()
+
+    def mount(self, mounting: Mounting) -> None:
+        """Turn and mirror the small pictures so from now on."""
+        self._mounting = mounting
+        pictures = {place: pixels for place, (pixels, _) in self._strip.items()}
+        self._strip = {}
+        self.show_strip(pictures)
 
     def show_position(
         self, position_s: float, duration_s: float, events: tuple[EventMark, ...]
@@ -64,7 +89,7 @@ class TimelineBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a comfortable size."""
-        return QSize(600, tokens.CONTROL_PX + 8)
+        return QSize(600, tokens.CONTROL_PX + 8 + STRIP_PX)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint bar, marks and handle."""
@@ -78,11 +103,28 @@ class TimelineBar(QWidget):
         painter.drawRoundedRect(QRectF(14, middle - 4, self.width() - 28, 8), 4, 4)
         painter.setBrush(theme.colour(Tone.REPLAY))
         painter.drawRoundedRect(QRectF(14, middle - 4, x - 14, 8), 4, 4)
+        self._paint_strip(painter, middle - 18.0 - STRIP_PX)
         self._paint_marks(painter, middle)
         painter.setBrush(QColor(tokens.TEXT))
         painter.setPen(QPen(theme.colour(Tone.REPLAY), 3))
         painter.drawEllipse(QRectF(x - 12, middle - 12, 24, 24))
         painter.end()
+
+    def _paint_strip(self, painter: QPainter, top: float) -> None:
+        """Paint as many small pictures as stand beside each other."""
+        if not self._strip:
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        high = STRIP_PX - 4.0
+        wide = max(high * i.width() / i.height() for _, i in self._strip.values())
+        slot = (self.width() - 28) / COUNT
+        every = max(math.ceil((wide + 2) / slot), 1)
+        for place, (_, image) in self._strip.items():
+            if place % every == every // 2:
+                x = 14 + (place + 0.5) * slot
+                own = high * image.width() / image.height()
+                box = QRectF(x - own / 2, top, own, high)
+                painter.drawImage(box, image, QRectF(0, 0, image.width(), image.height()))
 
     def _paint_marks(self, painter: QPainter, middle: float) -> None:
         """Paint a tick for each mark, and the names that do not touch one another."""
@@ -136,6 +178,8 @@ class TimelinePanel(Panel):
         self._events: tuple[EventMark, ...] = ()
         self.bar = TimelineBar()
         self.bar.sought.connect(replay.seek)
+        self._wake = Wake(lambda: self.bar.show_strip(self.strip.pictures()), self)
+        self.strip = Filmstrip(replay.thumbnail, self._wake)
         self.body.setContentsMargins(14, 30, 14, 8)
         self.body.addWidget(self.bar)
         row = QHBoxLayout()
@@ -168,6 +212,11 @@ class TimelinePanel(Panel):
         for button in (self.back, self.play, self.on):
             button.setFixedWidth(80)
         self.body.addLayout(row)
+
+    def end(self) -> None:
+        """Read no more small pictures."""
+        self.strip.end()
+        self._wake.end()
 
     def recorded_clock(self) -> str:
         """Return the wall clock at which the shown picture was recorded."""

@@ -144,11 +144,15 @@ class OperatorWindow(Desk):
             self._awake.hold()
         self.commands.arranging.begin()
         self._arranged()
+        if self.timeline is not None and self._replay is not None:
+            self.timeline.strip.begin(self._replay.duration_s)
 
     def _arranged(self) -> None:
         mounting = self.commands.arranging.mounting
         for part in (self.video, self.theatre.video, self.thumbnails):
             part.mount(mounting)
+        if self.timeline is not None:
+            self.timeline.bar.mount(mounting)
         self._refresh_all()
 
     def end(self) -> None:
@@ -163,6 +167,8 @@ class OperatorWindow(Desk):
         self._awake.let_go()
         self.watch.end()
         self._library.end()
+        if self.timeline is not None:
+            self.timeline.end()
         if self.curves is not None:
             self.curves.end()
         self.commands.end()

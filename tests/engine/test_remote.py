@@ -141,6 +141,8 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     wait_until(lambda: not healthy(remote), "the loss is noticed", seconds=5.0)
     said = remote.health()
     assert "ended unexpectedly" in str(said.ended)
+    assert said.nir.rate_hz == 0.0, "nothing comes any more"
+    assert said.latency_p99_ms is None
     assert not said.recorder.recording
     last = remote.latest_picture()
     wait_until(lambda: remote.pid != killed and healthy(remote), "another engine")

@@ -366,6 +366,10 @@ class ReplaySource(FakeSource):
     def set_speed(self, speed: float) -> None:
         self.speed = speed
 
+    def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
+        shade = np.uint32(round(position_s / self.duration_s * 255))
+        return np.full((width_px * 4 // 5, width_px), 0xFF000000 | shade << 8, np.uint32)
+
 
 SAID_BY_OFFSCREEN = (
     "This plugin does not support propagateSizeHints()",
