@@ -113,6 +113,20 @@ class Arranging(QObject):
         self._say("Picture as it is" if before.mirrored else "Picture mirrored")
         self.done.emit()
 
+    @property
+    def theatre_screen(self) -> str:
+        """The screen for the theatre display; empty: whichever is there."""
+        return self._place.preferences.theatre_screen
+
+    def keep_theatre_screen(self, name: str) -> None:
+        """Have the theatre display on this screen from now on; empty: there is no other."""
+        if not name:
+            self._say("No other screen is connected")
+            return
+        self._keep(theatre_screen=name)
+        self._say(f"Theatre display: on {name}")
+        self.done.emit()
+
     def toggle_sound(self) -> None:
         """Let alarms sound, or not."""
         self._keep(alarm_sound=not self.alarm_sound)

@@ -34,7 +34,7 @@ MARKS_SHOWN = 12
 POINTS_SHOWN = 400
 HISTOGRAM_SIGMA = (-5.0, 15.0)
 HISTOGRAM_BINS = 80
-LINE_PX = 16
+LINE_PX = 14
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -164,16 +164,15 @@ class CurvesPanel(Panel):
         # a little above the round number, so that its own label has room
         top = 1.1 * axis_top(v[first:] for v in signals.values())
         self._plot.setYRange(0, top, padding=0)
-        self._part_names(LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
+        self._part_names(top, LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
 
-    def _part_names(self, apart: float) -> None:
-        """Lift names that would lie over one another; ``apart`` in the axis' unit."""
+    def _part_names(self, top: float, apart: float) -> None:
+        """Move names that would lie over one another; both in the axis' unit."""
         labels = [label for _, label in self._curves.values() if label.isVisible()]
-        below = -math.inf
-        for label in sorted(labels, key=lambda label: float(label.pos().y())):
-            at = max(float(label.pos().y()), below + apart)
+        labels.sort(key=lambda label: float(label.pos().y()))
+        heights = parted([float(label.pos().y()) for label in labels], top, apart)
+        for label, at in zip(labels, heights, strict=True):
             label.setPos(label.pos().x(), at)
-            below = at
 
     def _said(
         self,
@@ -331,6 +330,18 @@ def curve_ink(name: str) -> str:
     """Return the colour of a curve: of its node, or of regions, which are white and dashed."""
     kind, _, number = name.partition("-")
     return tokens.TEXT if kind == REGION else node_ink(int(number))
+
+
+def parted(heights: list[float], top: float, apart: float) -> list[float]:
+    """Return ascending ``heights`` moved so that they lie ``apart``, none above ``top``."""
+    found = list(heights)
+    for place in range(1, len(found)):
+        found[place] = max(found[place], found[place - 1] + apart)
+    ceiling = top - apart / 2
+    for place in reversed(range(len(found))):
+        found[place] = min(found[place], ceiling)
+        ceiling = found[place] - apart
+    return found
 
 
 def significance_counts(guidance: Guidance) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -37,12 +37,16 @@ class Mounting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``keys``: names of keys by action, replacing that action's own; ``preset``: at start."""
+    """``keys``: names of keys by action, replacing that action's own; ``preset``: at start.
+
+    ``theatre_screen``: the name of the screen for the theatre display; empty: whichever is there.
+    """
 
     keys: dict[str, list[str]] = {}
     mounting: Mounting = Mounting()
     alarm_sound: bool = True
     preset: str = ""
+    theatre_screen: str = ""
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,7 +112,11 @@ def save_preferences(folder: Path, preferences: Preferences) -> None:
         The file cannot be written.
     """
     tables = {
-        "": {"alarm_sound": preferences.alarm_sound, "preset": preferences.preset},
+        "": {
+            "alarm_sound": preferences.alarm_sound,
+            "preset": preferences.preset,
+            "theatre_screen": preferences.theatre_screen,
+        },
         "mounting": msgspec.structs.asdict(preferences.mounting),
         "keys": preferences.keys,
     }

@@ -35,6 +35,7 @@ class SettingsPanel(Panel):
     exclusion_wanted = Signal()
     region_wanted = Signal(object)
     region_unwanted = Signal()
+    theatre_wanted = Signal()
 
     def __init__(self, parent: QWidget, arranging: Arranging, *, live: bool) -> None:
         super().__init__("Presets and settings", parent)
@@ -55,7 +56,8 @@ class SettingsPanel(Panel):
         self._add_row("", self.save, self.lock)
         self.turn = self._button("Rotate 90°", arranging.turn)
         self.mirror = self._button("Mirror", arranging.mirror, checkable=True)
-        self._add_row("Mounting", self.turn, self.mirror)
+        self.theatre = self._button("Theatre", self.theatre_wanted.emit)
+        self._add_row("Mounting · theatre's screen", self.turn, self.mirror, self.theatre)
         self.shown = {
             name: self._button(text, lambda n=name: self._toggle(n), checkable=True)  # type: ignore[misc]
             for name, text in SHOWN
@@ -115,6 +117,7 @@ class SettingsPanel(Panel):
         self.save.setText("Save as new" if locked or not arranging.preset else "Save preset")
         self.lock.setChecked(locked)
         self.lock.setText("Unlock" if locked else "Lock")
+        self.theatre.setText(arranging.theatre_screen or "Any other")
         self.mirror.setChecked(arranging.mounting.mirrored)
         self.turn.setText(f"Rotate · {arranging.mounting.quarter_turns * 90}°")
         for name, button in self.shown.items():

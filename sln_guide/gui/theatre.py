@@ -16,6 +16,11 @@ class TheatreWindow(QWidget):
 
     A projector that is unplugged puts it away, instead of it falling over the operator's window;
     plugged in again, it comes back. Keys pressed here do what they do in the operator's window.
+
+    Attributes
+    ----------
+    wanted
+        Name of the screen it belongs on; empty: any that is not the operator's.
     """
 
     changed = Signal(str)
@@ -23,6 +28,7 @@ class TheatreWindow(QWidget):
     def __init__(self, operator: QWidget, look: Look, figures: Figures) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self._operator = operator
+        self.wanted = ""
         self._screen_name: str | None = None
         self._awaited: str | None = None
         self.setWindowTitle("sln-guide · theatre")
@@ -71,13 +77,29 @@ class TheatreWindow(QWidget):
         self.setGeometry(screen.geometry())
         self.showFullScreen()
 
-    def _other_screen(self) -> QScreen | None:
-        """Return the screen used last, else the first that is not the operator's."""
+    def next_screen(self) -> str:
+        """Belong on the next of the other screens; return its name, empty if there is none."""
+        names = [screen.name() for screen in self._others()]
+        if not names:
+            return ""
+        place = names.index(self.wanted) + 1 if self.wanted in names else 0
+        self.wanted = names[place % len(names)]
+        if self.isVisible():
+            self._open_on(self._other_screen())
+        return self.wanted
+
+    def _others(self) -> list[QScreen]:
         own = self._operator.screen()
-        others = [s for s in QGuiApplication.screens() if s is not own]
-        return next((s for s in others if s.name() == self._screen_name), None) or next(
-            iter(others), None
-        )
+        return [screen for screen in QGuiApplication.screens() if screen is not own]
+
+    def _other_screen(self) -> QScreen | None:
+        """Return the screen wanted, else the one used last, else any that is not the operator's."""
+        others = self._others()
+        for name in (self.wanted, self._screen_name):
+            for screen in others:
+                if screen.name() == name:
+                    return screen
+        return next(iter(others), None)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Tell that it is open."""

@@ -114,6 +114,7 @@ class OperatorWindow(Desk):
         commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
         commands.done.connect(self._refresh_all)
         self.theatre = TheatreWindow(self, look, self._figures)
+        self.theatre.wanted = arranging.theatre_screen
         self.theatre_button.clicked.connect(self.toggle_theatre)
         self.theatre.changed.connect(self._theatre_changed)
         self._awake = Awake()
@@ -122,6 +123,7 @@ class OperatorWindow(Desk):
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
         self.settings.curves_wanted.connect(self._save_curves)
+        self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.remove_region)
         video.drawn.connect(self._region_drawn)
@@ -288,6 +290,9 @@ class OperatorWindow(Desk):
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
         self.theatre.toggle()
+
+    def _next_theatre_screen(self) -> None:
+        self.commands.arranging.keep_theatre_screen(self.theatre.next_screen())
 
     def leave(self) -> None:
         """Put away what lies over the dock, else the theatre display."""

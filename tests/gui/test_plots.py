@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import HISTOGRAM_SIGMA, Plot, significance_counts
+from sln_guide.gui.curves import HISTOGRAM_SIGMA, Plot, parted, significance_counts
 from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
 
 Wait = Callable[[Callable[[], object]], None]
@@ -113,3 +114,11 @@ def test_ages_are_kept_for_some_minutes_only() -> None:
     times_s, ages_ms = history.ages()
     assert times_s.size == AGES_KEPT
     assert np.isnan(ages_ms).sum() == AGES_KEPT / 2
+
+
+@pytest.mark.parametrize("heights", [[1.0, 1.0, 1.0], [9.8, 9.9, 9.95], [0.0, 5.0, 9.0], [2.0]])
+def test_names_are_parted_and_stay_inside(heights: list[float]) -> None:
+    found = parted(heights, 10.0, 2.0)
+    assert all(b - a >= 2.0 - 1e-9 for a, b in pairwise(found))
+    assert max(found) <= 9.0
+    assert parted([1.0, 4.0], 10.0, 2.0) == [1.0, 4.0]

@@ -553,3 +553,24 @@ def test_an_unplugged_projector_does_not_drop_its_window_on_the_operator(
     window.toggle_theatre()
     window.theatre.screen_came(projector)
     assert not window.theatre.isVisible(), "put away on purpose"
+
+
+def test_the_theatres_screen_is_chosen_and_kept(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screens = [FakeScreen("HDMI-1"), FakeScreen("DP-2")]
+    monkeypatch.setattr(window.theatre, "_others", lambda: screens)
+    arranging = window.commands.arranging
+    for name in ("HDMI-1", "DP-2", "HDMI-1"):
+        click_text = window.settings.theatre.text()
+        window.settings.theatre.click()
+        window.refresh_readings()
+        assert window.settings.theatre.text() == name != click_text
+        assert arranging.theatre_screen == name
+    assert window.theatre._other_screen() is screens[0]
+    screens.pop(0)
+    assert window.theatre._other_screen() is screens[0], "another, where the chosen one is not"
+    screens.pop()
+    window.settings.theatre.click()
+    assert window.video.message == "No other screen is connected"
+    assert arranging.theatre_screen == "HDMI-1", "it may be plugged in again"
