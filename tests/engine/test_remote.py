@@ -23,7 +23,14 @@ from sln_guide.guidance import Mode, Role, Settings, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.verify import verify
 from sln_guide.source import PictureSource, Recordable, SourceError
+from sln_guide.warm_up import warm_up
 from tests.engine import making
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """Compile the core here, once: each engine then finds it in the cache."""
+    warm_up(making.small_rig())
 
 
 @pytest.fixture
