@@ -43,7 +43,7 @@ EXPOSURES_MS = (1.0, 3.0, 10.0, 30.0, 100.0)
 GAINS_DB = (0.0, 6.0, 12.0, 18.0, 24.0)
 BRIGHTEST_COUNTS = 3500.0
 """Settings that would take a scene's brightest place beyond this are left out: they saturate."""
-FRAMES = 8
+FRAMES = 16
 NEAR_PX = 12.0
 
 GATED_SENSOR = Sensor(dark_counts=100.0, electron_counts=0.4, read_noise_counts=2.0)
@@ -62,7 +62,7 @@ def units(*, quick: bool = False) -> tuple[Relative, Relative]:
     pipeline calls it, above the background it estimates. Means over nodes found at every setting.
     """
     scene = scene_named("static", seed=5, width=640, height=512, mm_per_px=0.2)
-    scene = replace(scene, injection=None, glints=0, background_counts_per_ms=8.0)
+    scene = replace(scene, injection=None, glints=0, background_counts_per_ms=11.5)
     phantom = Phantom.from_scene(scene, frame_rate_hz=9.0)
     start = phantom.settings("nir")
     top = float(phantom.noiseless(0).max()) / ((start.exposure_us or 0.0) * 1e-3)

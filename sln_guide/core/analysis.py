@@ -211,6 +211,7 @@ class Analyser:
             m.judge,
             full,
             m.site,
+            F32(floor),
         )
         count, more = find_into(
             self._finder, seen, significance, F32(threshold_sigma), noise, unit, sites

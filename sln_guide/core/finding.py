@@ -137,7 +137,7 @@ class Seen(NamedTuple):
     ``local``: significance; ``which``: uint8, index of the spot size that gave it; ``filters``,
     ``spread``: see `core.observer`; ``residual``: log NIR without what explains it; ``pyramid``:
     its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``: saturated share; ``site``:
-    int32, 0 or the injection site.
+    int32, 0 or the injection site; ``floor``: under the logarithm [counts].
     """
 
     local: NDArray[np.float32]
@@ -151,6 +151,7 @@ class Seen(NamedTuple):
     judge: NDArray[np.uint8]
     full: NDArray[np.float32]
     site: NDArray[np.int32]
+    floor: np.float32
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")

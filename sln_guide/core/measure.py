@@ -100,8 +100,10 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     measure_into(sums, mean, added, usable, bright, y, x, radius, 1.5, 2.5)
     inside, ring = sums[0], sums[3]
     in_mean = sums[1] / max(inside, 1.0)
-    here = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] / (1.0 + peak)
-    ring_mean = sums[4] / ring if ring >= 4 else here
+    # the peak is one of light plus the logarithm's floor, so what it stands on has the floor too
+    at_peak = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] + seen.floor
+    stands_on = max(at_peak / (1.0 + peak), 0.0)
+    ring_mean = sums[4] / ring if ring >= 4 else stands_on - seen.floor
     ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
     ring_sd = max(ring_sd, noise)
     safe = max(ring_mean, noise)
@@ -127,7 +129,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     out = f.table[row]
     out[X], out[Y] = c0 + x, r0 + y
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
-    out[SIGNAL] = peak * max(here, 0.0) * unit
+    out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr
     d_level = math.hypot(_WOBBLE * d_ring, _RING_WOBBLE * ring_sd)
     out[SBR_ERROR] = _Z95 * math.hypot(_WOBBLE * d_in, sbr * d_level) / safe
