@@ -186,11 +186,10 @@ class ReplaySession:
         return self._times_s[max(self._index, 0)]
 
     def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
-        """Return a small picture of the pair nearest to ``position_s``. Any thread."""
-        nir_index, white_index = self._moments[self._nearest(position_s)]
-        role, index = (Role.NIR, nir_index) if white_index is None else (Role.WHITE, white_index)
-        if index is None:
-            return None
+        """Return a small picture of the frame nearest to ``position_s``. Any thread."""
+        role = Role.WHITE if self._case.count(Role.WHITE) else Role.NIR
+        off_ns = self._case.times_ns(role) - (self._origin_ns + round(position_s * 1e9))
+        index = int(np.argmin(np.abs(off_ns)))
         try:
             frame = self._case.frame(role, index)
         except RecordingError:
