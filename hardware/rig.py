@@ -27,6 +27,8 @@ PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Gain = Annotated[float, msgspec.Meta(gt=0, le=8)]
 
 SCHEMA = 1
+TRIGGERED_SKEW_MS = 2.0
+"""Cameras on one trigger expose within half of the difference of their exposure times."""
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
 _LINE = re.compile(r"Line[1-9][0-9]?")
 
@@ -200,6 +202,25 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     unchecked: str | None = None
     """Why nothing vouches for calibrated units, in one line with what to do; None: something does.
     Found out when the rig is used and recorded with a case; never in a rig file."""
+
+    max_skew_ms: Positive | None = None
+    """How far apart in time NIR and white may be exposed; None: `TRIGGERED_SKEW_MS` where a camera
+    is triggered by hardware, else whatever free-running cameras do."""
+
+    @property
+    def skew_limit_ms(self) -> float | None:
+        """How far apart in time the cameras may expose before it is an alarm; None: any."""
+        if self.max_skew_ms is not None:
+            return self.max_skew_ms
+        specs = [s for s in (self.nir, self.white) if s is not None]
+        triggered = len(specs) == 2 and any(s.trigger == "hardware" for s in specs)
+        return TRIGGERED_SKEW_MS if triggered else None
+
+    @property
+    def registered_distance_mm(self) -> float | None:
+        """Distance of the plane that the registration is for; None where it is for one only."""
+        by_distance = self.calibration.registration is not None
+        return self.optics.working_distance_mm if by_distance else None
 
     @property
     def vouched_mm_per_px(self) -> float | None:

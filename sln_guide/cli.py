@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -129,9 +130,12 @@ def sitting(options: argparse.Namespace) -> int:
 
 def live(options: argparse.Namespace) -> int:
     """Open the rig's cameras and guide."""
-    from sln_guide.calibration.applied import apply_calibrations
+    from sln_guide.calibration.applied import apply_calibrations, at_distance
 
-    applied = apply_calibrations(_live_rig(options.rig))
+    rig = _live_rig(options.rig)
+    if options.distance_mm is not None:
+        rig = at_distance(rig, options.distance_mm)
+    applied = apply_calibrations(rig)
     rig = applied.rig
     for problem in dict.fromkeys((*applied.problems, *filter(None, (rig.unchecked,)))):
         print(f"not calibrated: {problem}", file=sys.stderr)
@@ -331,6 +335,16 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _distance(text: str) -> float:
+    try:
+        distance_mm = float(text)
+    except ValueError:
+        distance_mm = math.nan
+    if not 0.0 < distance_mm < 1e5:
+        raise argparse.ArgumentTypeError(f"{text!r} is no distance in mm")
+    return distance_mm
+
+
 def _speed(text: str) -> float:
     value = float("inf") if text == "max" else float(text)
     if not value >= 0.1:
@@ -366,6 +380,11 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("live", parents=[window, grabbing], help="guide with real cameras")
     verb.add_argument("--rig", help=f"a .toml file, or {', '.join(shipped_rigs())}")
+    verb.add_argument(
+        "--distance-mm",
+        type=_distance,
+        help="work at another distance than the rig's, within what its registration holds for",
+    )
     verb.set_defaults(run=live)
 
     verb = verbs.add_parser("demo", parents=[window, grabbing], help="a simulated procedure")

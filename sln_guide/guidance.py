@@ -417,7 +417,8 @@ class SessionHealth:
     ``exposure_refused``: why the NIR camera's exposure cannot follow the tissue.
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
     ``alignment``: None until the first look, and where there is no registration to hold. ``lamp``:
-    None unless the rig's excitation is gated.
+    None unless the rig's excitation is gated. ``skew_ms``: how far apart in time NIR and white are
+    exposed, median of the last pairs; None while there are none.
     """
 
     nir: StreamHealth
@@ -433,3 +434,4 @@ class SessionHealth:
     exposure_refused: str | None = None
     alignment: Alignment | None = None
     lamp: LampState | None = None
+    skew_ms: float | None = None

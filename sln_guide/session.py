@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +59,8 @@ THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 STEPS_TO_TRUST_AGAIN = 10
 END_TIMEOUT_S = 3.0
+SKEWS = 31
+"""Pairs whose median skew is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class LiveSession:
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
         self._recordings = Recordings(cases, rig, self._mode)
+        self._skews_ns: deque[int] = deque(maxlen=SKEWS)
         self._snapshot_wanted = False
         self._logged_from_ns = 0
         self._latency = Latency()
@@ -227,7 +231,12 @@ class LiveSession:
             exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
+            skew_ms=self._skew_ms(),
         )
+
+    def _skew_ms(self) -> float | None:
+        skews_ns = sorted(self._skews_ns.copy())
+        return skews_ns[len(skews_ns) // 2] / 1e6 if skews_ns else None
 
     def _exposure_refused(self) -> str | None:
         nir = self._streams.get(Role.NIR)
@@ -416,7 +425,10 @@ class LiveSession:
         white = self._streams.get(Role.WHITE)
         if white is None:
             return Pair(nir, None)
-        return pairing.match(nir, max(white.period_ns(), 20_000_000))
+        pair = pairing.match(nir, max(white.period_ns(), 20_000_000))
+        if pair.white is not None:
+            self._skews_ns.append(abs(pair.skew_ns))
+        return pair
 
     # -- edges thread ----------------------------------------------------------------------------
 

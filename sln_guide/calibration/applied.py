@@ -6,8 +6,7 @@ name, with what to do. The video never waits for a calibration; only units do.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -16,11 +15,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.rig import Calibration, CameraSpec, Optics, Rig
+from hardware.rig import Calibration, CameraSpec, Rig
 from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
 from sln_guide.calibration.dark import DarkMap
-from sln_guide.calibration.errors import CalibrationFileError
+from sln_guide.calibration.errors import CalibrationFileError, CaptureError
 from sln_guide.calibration.flat import FlatMap
 from sln_guide.calibration.history import CheckRecord, last_check
 from sln_guide.calibration.photon_transfer import PhotonTransfer
@@ -43,12 +42,15 @@ class Applied:
         (H, W) float32 relative sensitivity, NaN where a pixel is bad; None: not usable.
     problems
         What was left out, a line each: file, reason, what to do.
+    made
+        When each calibration in use was made, by its key in the rig.
     """
 
     rig: Rig
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     problems: tuple[str, ...] = ()
+    made: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def calibrated(self) -> bool:
@@ -67,7 +69,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     moment = now or utc_now()
     named = rig.calibration
     problems: list[str] = []
-    made: list[datetime] = []
+    made: dict[str, datetime] = {}
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
     spec = rig.nir
@@ -77,7 +79,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             fields = dark_map.fields
             _refuse(named.dark, fields.binding, "nir", spec, exposure=True)
             _refuse_old(named.dark, fields.made_at, fields.valid_days, moment)
-            made.append(fields.made_at)
+            made["dark"] = fields.made_at
             dark = dark_map.at(spec.exposure_us)
             dark[dark_map.bad] = np.nan
             rig = msgspec.structs.replace(
@@ -95,7 +97,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             flat_map = FlatMap.load(Path(named.flat))
             _refuse(named.flat, flat_map.fields.binding, "nir", spec, exposure=False, gain=False)
             _refuse_old(named.flat, flat_map.fields.made_at, flat_map.fields.valid_days, moment)
-            made.append(flat_map.fields.made_at)
+            made["flat"] = flat_map.fields.made_at
             flat = flat_map.sensitivity.copy()
             flat[flat_map.bad] = np.nan
         except CalibrationFileError as error:
@@ -106,7 +108,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             curve = PhotonTransfer.load(Path(named.photon_transfer))
             _refuse(named.photon_transfer, curve.binding, "nir", spec, exposure=False, gain=False)
             _refuse_old(named.photon_transfer, curve.made_at, curve.valid_days, moment)
-            made.append(curve.made_at)
+            made["photon_transfer"] = curve.made_at
             # measured at the binding's gain; a rig's sensor figures are of 0 dB
             gain = 10.0 ** (curve.binding.gain_db / 20.0)
             rig = msgspec.structs.replace(
@@ -122,8 +124,7 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             rig = _without(rig, "photon_transfer")
     if named.registration is not None:
         try:
-            rig, made_at = _registered(rig, Path(named.registration), moment)
-            made.append(made_at)
+            rig, made["registration"] = _registered(rig, Path(named.registration), moment)
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "registration")
@@ -136,11 +137,11 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             problems.append(str(error))
             rig = _without(rig, "white_balance")
     rig = msgspec.structs.replace(rig, unchecked=unchecked)
-    return Applied(rig, dark, flat, tuple(problems))
+    return Applied(rig, dark, flat, tuple(problems), made)
 
 
 def _unchecked(
-    rig: Rig, named: Calibration, problems: list[str], made: list[datetime], now: datetime
+    rig: Rig, named: Calibration, problems: list[str], made: dict[str, datetime], now: datetime
 ) -> str | None:
     """Say why calibrated units may not be told; None: they may.
 
@@ -154,8 +155,9 @@ def _unchecked(
     if isinstance(checked, str):
         return checked
     why = _not_of(checked, rig)
-    if why is None and any(moment > checked.made_at for moment in made):
-        why = "it is older than a calibration in use"
+    other = [name for name in made if made[name] != checked.made_of.get(name)]
+    if why is None and other:
+        why = f"the rig has another {other[0].replace('_', ' ')} calibration now"
     if why is None:
         return None
     return f"{named.check}: the last quality check does not hold: {why}; run `sln-guide check`"
@@ -174,22 +176,40 @@ def _not_of(checked: CheckRecord, rig: Rig) -> str | None:
             why = _mismatch(binding, "white" if role == "white" else "nir", spec, exposure=True)
             if why is not None:
                 return why
-    if not _alike(checked.optics, rig.optics):
+    was, now = checked.optics, rig.optics
+    if (was.layout, was.baseline_mm) != (now.layout, now.baseline_mm):
         return "the rig's optics have changed since"
-    # what a file says is computed anew, and its last digits differ from machine to machine
-    if rig.calibration.registration is None and checked.registration != rig.registration:
+    if rig.calibration.registration is not None:
+        return None  # scale and homography are that file's, at any distance that it holds for
+    if (was.mm_per_px, was.working_distance_mm) != (now.mm_per_px, now.working_distance_mm):
+        return "the rig's scale or working distance has changed since"
+    if checked.registration != rig.registration:
         return "the rig's registration has changed since"
     return None
 
 
-def _alike(a: Optics, b: Optics) -> bool:
-    if (a.mm_per_px is None) != (b.mm_per_px is None):
-        return False
-    return math.isclose(a.mm_per_px or 0.0, b.mm_per_px or 0.0, rel_tol=1e-6) and (
-        a.layout,
-        a.baseline_mm,
-        a.working_distance_mm,
-    ) == (b.layout, b.baseline_mm, b.working_distance_mm)
+def at_distance(rig: Rig, distance_mm: float) -> Rig:
+    """Return the rig, to be used at another distance than it declares. Apply calibrations after it.
+
+    Raises
+    ------
+    CalibrationFileError
+        Nothing says where NIR lies in white at that distance: no registration by distance, or one
+        that does not reach so far.
+    """
+    path = rig.calibration.registration
+    if path is None:
+        raise CalibrationFileError(
+            f"rig {rig.name} has no registration by distance: run `sln-guide calibrate register`, "
+            "or leave the distance as the rig declares it"
+        )
+    try:
+        RigRegistration.load(Path(path)).plane_at(distance_mm)
+    except (CalibrationFileError, CaptureError) as error:
+        told = str(error)
+        raise CalibrationFileError(told if told.startswith(path) else f"{path}: {told}") from None
+    optics = msgspec.structs.replace(rig.optics, working_distance_mm=distance_mm)
+    return msgspec.structs.replace(rig, optics=optics)
 
 
 def _without(rig: Rig, name: str) -> Rig:
@@ -227,7 +247,10 @@ def _registered(rig: Rig, path: Path, now: datetime) -> tuple[Rig, datetime]:
             f"{fields.optics.baseline_mm:g} mm); register again"
         )
     working = rig.optics.working_distance_mm
-    plane = found.plane_at(working)
+    try:
+        plane = found.plane_at(working)
+    except (CalibrationFileError, CaptureError) as error:
+        raise CalibrationFileError(f"{path}: {error}") from None
     optics = msgspec.structs.replace(rig.optics, mm_per_px=plane.mm_per_px)
     relief = msgspec.structs.replace(fields, optics=optics)
     registration = RigRegistration(relief, found.error_px).registration(working)

@@ -39,6 +39,8 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One check of one rig, and what it holds for: cameras as they were set, optics, registration.
 
+    ``made_of``: when the calibrations in use were made, by their keys in the rig.
+
     Without ``bindings`` it was made before checks were bound, and vouches for nothing.
     """
 
@@ -50,6 +52,7 @@ class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     bindings: tuple[Binding, ...] = ()
     optics: Optics | None = None
     registration: Registration | None = None
+    made_of: dict[str, datetime] = {}
 
 
 def append(folder: Path, record: CheckRecord) -> None:

@@ -344,6 +344,7 @@ class CheckFlow(Flow):
             bindings=tuple(bindings),
             optics=rig.optics,
             registration=rig.registration,
+            made_of=self._applied.made,
         )
         failed = [f.name for f in figures if f.good is False]
         return "failed: " + ", ".join(failed) if failed else f"{len(figures)} figures taken"

@@ -123,17 +123,20 @@ def readings(
     status_old_ms: float,
     light: Reading = NOTHING,
     vouched: bool = True,
+    distance_mm: float | None = None,
+    skew_limit_ms: float | None = None,
 ) -> Readings:
     """Word the top strip. ``age_ms`` is None when no overlay is let through.
 
-    ``vouched``: whether figures may carry calibrated units.
+    ``vouched``: whether figures may carry calibrated units. ``distance_mm``: of the plane that the
+    registration is for, None where it is for one only. ``skew_limit_ms``: the rig's.
     """
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
         age=_age(age_ms, age_tone, replay=replay, frozen=frozen, view=view),
         latency=_latency(health),
         rates=_rates(health),
-        losses=_losses(health),
+        losses=_losses(health, skew_limit_ms),
         recording=_recording(now_ns, recorder, replay=replay),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
@@ -142,6 +145,7 @@ def readings(
             registration,
             parallax_mm,
             None if health is None or replay else health.alignment,
+            distance_mm,
             vouched=vouched,
         ),
         status=_status(status_age_ms, status_old_ms),
@@ -176,13 +180,18 @@ def _rates(health: SessionHealth | None) -> Reading:
     return Reading(f"{shown} fps", Tone.STALE if degraded else Tone.NEUTRAL)
 
 
-def _losses(health: SessionHealth | None) -> Reading:
+def _losses(health: SessionHealth | None, skew_limit_ms: float | None) -> Reading:
+    """Word lost frames, and how far apart in time the two cameras expose."""
     if health is None:
         return NOTHING
     counts = [s.lost + s.failed for s in _streams(health)]
-    if not any(counts):
-        return Reading("lost 0")
-    return Reading("lost " + " | ".join(str(c) for c in counts), Tone.STALE)
+    tone = Tone.STALE if any(counts) else Tone.NEUTRAL
+    text = "lost " + (" | ".join(str(c) for c in counts) if any(counts) else "0")
+    if health.skew_ms is not None:
+        text += f" · skew {health.skew_ms:.1f} ms"
+        if skew_limit_ms is not None and health.skew_ms > skew_limit_ms:
+            tone = Tone.ALARM
+    return Reading(text, tone)
 
 
 def _streams(health: SessionHealth) -> list[StreamHealth]:
@@ -228,6 +237,7 @@ def _registration(
     registration: Registration,
     parallax_mm: float,
     alignment: Alignment | None,
+    distance_mm: float | None,
     *,
     vouched: bool,
 ) -> Reading:
@@ -245,6 +255,8 @@ def _registration(
     )
     if parallax_mm > 0.05:
         text += f" + {parallax_mm:.1f} parallax"
+    if distance_mm is not None:
+        text += f" at {distance_mm:g} mm"
     if alignment is not None:
         recent = now_ns - alignment.looked_ns <= LOOK_OLD_S * SECOND
         text += ", holds" if recent and alignment.verdict == "holds" else ", not checked"

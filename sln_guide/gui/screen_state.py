@@ -88,6 +88,8 @@ def screen_state(
     silence: str | None = None,
     light: Reading = NOTHING,
     unchecked: str | None = None,
+    distance_mm: float | None = None,
+    skew_limit_ms: float | None = None,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -126,6 +128,10 @@ def screen_state(
         What is known of the light; see `light_reading`.
     unchecked
         Why nothing vouches for calibrated units (`Rig.unchecked`); None: something does.
+    distance_mm
+        Of the plane that the registration is for; None where it is for one only.
+    skew_limit_ms
+        How far apart in time the rig allows its cameras to expose; None: any.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -182,6 +188,8 @@ def screen_state(
     if recorder_banner is not None:
         banners.append(recorder_banner)
     banners += _lamp_banners(health, replay=replay)
+    if not replay:
+        banners += _skew_banners(health, skew_limit_ms)
     if unchecked is not None:
         banners.append(_unchecked_banner(unchecked))
 
@@ -210,6 +218,8 @@ def screen_state(
             status_old_ms=STATUS_OLD_MS,
             light=light,
             vouched=unchecked is None,
+            distance_mm=distance_mm,
+            skew_limit_ms=skew_limit_ms,
         ),
     )
 
@@ -270,6 +280,20 @@ def _lamp_banners(health: SessionHealth | None, *, replay: bool) -> list[Banner]
     if health.lamp.room:
         return [Banner(Tone.NEUTRAL, "Room light disturbs NIR", health.lamp.room, slim=True)]
     return []
+
+
+def _skew_banners(health: SessionHealth | None, limit_ms: float | None) -> list[Banner]:
+    if health is None or health.skew_ms is None or limit_ms is None or health.skew_ms <= limit_ms:
+        return []
+    return [
+        Banner(
+            Tone.ALARM,
+            "NIR and white light are not exposed together",
+            f"{health.skew_ms:.1f} ms apart, the rig allows {limit_ms:g} ms · What moves is "
+            "misplaced by so much · Check the trigger cable between the cameras",
+            slim=True,
+        )
+    ]
 
 
 def _unchecked_banner(why: str) -> Banner:

@@ -233,6 +233,8 @@ class Showing:
                 None if reading.health is None else reading.health.lamp,
             ),
             unchecked=rig.unchecked,
+            distance_mm=rig.registered_distance_mm,
+            skew_limit_ms=rig.skew_limit_ms,
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:

@@ -14,9 +14,10 @@ import pytest
 
 from hardware.bench import WHITE_TINT
 from hardware.cameras import cameras_for
+from hardware.opencv import cv2
 from hardware.rig import Rig, RigError, load_rig
 from sln_guide import cli
-from sln_guide.calibration.applied import apply_calibrations
+from sln_guide.calibration.applied import apply_calibrations, at_distance
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.flat import FlatMap
 from sln_guide.calibration.frames import grabbing
@@ -289,7 +290,55 @@ def test_a_check_of_another_rig_vouches_for_nothing(own: Path) -> None:
     flat = FlatMap.load(Path(str(files.flat)))
     later = msgspec.structs.replace(flat.fields, made_at=utc_now() + timedelta(hours=1))
     replace(flat, fields=later).save(Path(str(files.flat)))
-    assert "older than a calibration in use" in str(unchecked(own))
+    assert "another flat calibration now" in str(unchecked(own))
+
+
+def test_the_distance_chosen_has_its_own_homography_and_scale(own: Path) -> None:
+    rig = load_rig(own)
+    usual = apply_calibrations(rig).rig
+    nearer = apply_calibrations(at_distance(rig, 290.0)).rig
+    assert nearer.unchecked is None, "the check vouches for the lenses, not for one plane"
+    assert nearer.registration.white_from_nir != usual.registration.white_from_nir
+    assert usual.optics.mm_per_px is not None
+    assert nearer.optics.mm_per_px == pytest.approx(usual.optics.mm_per_px * 290 / 300, rel=1e-6)
+    # the oracle: the bench's own lenses, the same point of the plane through both
+    bench = cameras_for(rig)["nir"].bench  # type: ignore[attr-defined]
+    lenses = bench.lenses
+    point = np.array([[[7.0, -5.0, 290.0]]])
+    px = {
+        role: cv2.projectPoints(
+            point,
+            cv2.Rodrigues(lens.rotation)[0],
+            lens.translation_mm,
+            lens.matrix,
+            np.array(lens.k),
+        )[0].ravel()
+        for role, lens in lenses.items()
+    }
+    seen = nearer.registration.matrix() @ (*px["nir"], 1.0)
+    assert np.hypot(*(seen[:2] / seen[2] - px["white"])) < 1.0
+    off = usual.registration.matrix() @ (*px["nir"], 1.0)
+    assert np.hypot(*(off[:2] / off[2] - px["white"])) > 3.0, "the usual plane's would misplace it"
+
+
+@pytest.mark.parametrize("distance_mm", [120.0, 600.0])
+def test_a_distance_beyond_the_registration_is_refused_by_name(
+    own: Path, distance_mm: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["live", "--rig", str(own), "--distance-mm", f"{distance_mm:g}"]
+    assert cli.main(words) == cli.INPUT
+    told = capsys.readouterr().err
+    assert "registration.npz" in told
+    assert f"not at {distance_mm:g} mm" in told
+    assert "register with the board at this distance too" in told
+    assert cli.main(["live", "--rig", "demo", "--distance-mm", "290"]) == cli.INPUT
+    assert "no registration by distance" in capsys.readouterr().err
+    # the rig's own distance is held against the file as well: then there is no overlay, and why
+    rig = load_rig(own)
+    far = msgspec.structs.replace(rig.optics, working_distance_mm=distance_mm)
+    applied = apply_calibrations(msgspec.structs.replace(rig, optics=far))
+    assert applied.rig.registration.kind == "none"
+    assert "registration.npz" in str(applied.rig.unchecked)
 
 
 def test_what_was_found_out_once_is_not_forgotten(own: Path) -> None:

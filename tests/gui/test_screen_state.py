@@ -618,3 +618,19 @@ def test_a_lamp_against_its_pattern_is_an_alarm_and_ripple_a_calm_word() -> None
     assert look(health=session(lamp=LampState(2.0, 9, 9, 0, None))).banners == ()
     ripple = look(health=session(lamp=LampState(2.0, 9, 9, 0, None, "ripples")))
     assert [(b.tone, b.slim, b.detail) for b in ripple.banners] == [(Tone.NEUTRAL, True, "ripples")]
+
+
+def test_skew_is_told_and_an_alarm_beyond_the_rig_s_limit() -> None:
+    within = look(health=session(skew_ms=0.4), skew_limit_ms=2.0)
+    assert within.banners == ()
+    assert within.readings.losses.text.endswith("skew 0.4 ms")
+    beyond = look(health=session(skew_ms=7.3), skew_limit_ms=2.0)
+    assert beyond.overlay_allowed
+    assert "not exposed together" in beyond.banners[0].headline
+    assert "7.3 ms apart, the rig allows 2 ms" in beyond.banners[0].detail
+    assert beyond.readings.losses.tone is Tone.ALARM
+    assert look(health=session(skew_ms=7.3)).banners == (), "free-running cameras have no limit"
+
+
+def test_the_plane_of_a_registration_by_distance_is_said() -> None:
+    assert look(distance_mm=290.0).readings.registration.text == "registration 0.3 mm at 290 mm"

@@ -218,3 +218,13 @@ def _rig_or_error(text: str) -> None:
     if isinstance(outcome, str):
         assert outcome.startswith("rig bench.toml: ")
         assert outcome.isprintable()
+
+
+def test_triggered_cameras_have_a_limit_to_their_skew() -> None:
+    demo = load_rig("demo")
+    assert demo.skew_limit_ms is None
+    assert demo.white is not None
+    chained = msgspec.structs.replace(demo.white, trigger="hardware", trigger_line="Line1")
+    rig = msgspec.structs.replace(demo, white=chained)
+    assert rig.skew_limit_ms == 2.0
+    assert msgspec.structs.replace(rig, max_skew_ms=0.5).skew_limit_ms == 0.5
