@@ -19,31 +19,44 @@ PRESSED_BEFORE_S = 4.0
 
 def shoot(name: str, seconds: float, *words: str | Path, keys: str = "") -> None:
     """Run one command, press ``keys``, and keep its window as ``docs/images/<name>.png``."""
-    extra = ["--seconds", str(seconds), "--size", SIZE, "--screenshot", str(IMAGES / f"{name}.png")]
-    command = [sys.executable, __file__, keys, str(seconds), *map(str, words), *extra]
+    path = str(IMAGES / f"{name}.png")
+    command = [sys.executable, __file__, keys, str(seconds), path, *map(str, words), "--size", SIZE]
     subprocess.run(command, check=True)
 
 
-def press_and_run(keys: str, seconds: float, words: list[str]) -> int:
-    """Run a command in this process; press keys (named as in Qt, with commas) before it ends."""
+def press_and_run(keys: str, seconds: float, path: str, words: list[str]) -> int:
+    """Run a command in this process; press keys (named as in Qt, with commas), keep its picture.
+
+    On a busy machine the window may say NOT LIVE just then, which is not what is to be shown:
+    the picture is taken at the first moment without an alarm.
+    """
     from PySide6.QtCore import Qt, QTimer
     from PySide6.QtTest import QTest
-    from PySide6.QtWidgets import QApplication
 
     from sln_guide.cli import main as run
+    from sln_guide.gui.readings import Tone
     from sln_guide.gui.window import OperatorWindow
-
-    def press() -> None:
-        for window in QApplication.topLevelWidgets():
-            if isinstance(window, OperatorWindow):
-                for key in filter(None, keys.split(",")):
-                    QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"))
 
     begin = OperatorWindow.begin
 
     def begin_and_wait(window: OperatorWindow) -> None:
+        def press() -> None:
+            for key in filter(None, keys.split(",")):
+                QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"))
+
+        def keep() -> None:
+            shown = window.video.shown
+            if shown is None or any(b.tone is Tone.ALARM for b in shown.state.banners):
+                return
+            window.refresh_readings()
+            assert window.grab().save(path)
+            window.close_now()
+
+        looking = QTimer(window, interval=50)
+        looking.timeout.connect(keep)
         begin(window)
         QTimer.singleShot(round((seconds - PRESSED_BEFORE_S) * 1000), window, press)
+        QTimer.singleShot(round(seconds * 1000), looking, looking.start)
 
     OperatorWindow.begin = begin_and_wait  # type: ignore[method-assign]
     return run(words)
@@ -102,5 +115,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        sys.exit(press_and_run(sys.argv[1], float(sys.argv[2]), sys.argv[3:]))
+        sys.exit(press_and_run(sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4:]))
     main()

@@ -75,9 +75,11 @@ def _exit_code(error: Exception) -> int | None:
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
     from sln_guide.render.text import NoFontError
+    from sln_guide.source import SourceError
 
     causes: tuple[tuple[type[Exception], int], ...] = (
         (CameraError, CAMERA),
+        (SourceError, CAMERA),
         (RigError, RIG),
         (PreferencesError, USAGE),
         (CalibrationError, INPUT),
