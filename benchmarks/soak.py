@@ -54,10 +54,11 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
     from hardware.rig import load_rig
     from sln_guide.engine.remote import RemoteSession
     from sln_guide.gui.app import run
+    from sln_guide.warm_up import warm_up
 
-    session = RemoteSession(
-        with_rate(load_rig("demo"), fps), functools.partial(played_session, fps, cases)
-    )
+    rig = with_rate(load_rig("demo"), fps)
+    warm_up(rig)  # the engine then starts at once
+    session = RemoteSession(rig, functools.partial(played_session, fps, cases))
     seen: set[int] = set()
     minute = _Minute()
     telling = session.painted
@@ -81,7 +82,9 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
     def watch() -> None:
         nonlocal minute
         print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER), flush=True)
-        ended.wait(WARM_UP_S + 5.0)
+        while not minute.latencies_ms and not ended.wait(0.1):
+            pass
+        ended.wait(WARM_UP_S)
         for number in range(1, minutes + 1):
             minute, began_s, busy_before_s = _Minute(), time.monotonic(), busy_s()
             while time.monotonic() - began_s < 60.0 and not ended.wait(1.0):
@@ -96,7 +99,7 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
     try:
         run(
             session,
-            seconds=60.0 * minutes + WARM_UP_S + 10.0,
+            seconds=60.0 * minutes + WARM_UP_S + 15.0,
             record=True,
             theatre=True,
             snapshot_folder=cases / "snapshots",
