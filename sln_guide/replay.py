@@ -42,7 +42,8 @@ CATCH_UP_S = 0.25
 class ReplaySession:
     """Plays a case. Implements `PictureSource` and `Replayable`.
 
-    One thread reads, computes and draws; the window's calls only leave a wish for it.
+    One thread reads, computes and draws; the window's calls only leave a wish for it. Another
+    looks up when each node was first seen: that is marked like the events.
     """
 
     def __init__(self, case: CaseReader, *, settings: Settings | None = None) -> None:
@@ -75,6 +76,7 @@ class ReplaySession:
         )
         self._player = Player(case, self._moments)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
+        self._looking = threading.Thread(target=self._mark_nodes, name="nodes", daemon=True)
 
     # -- PictureSource ---------------------------------------------------------------------------
 
@@ -111,14 +113,16 @@ class ReplaySession:
     def start(self) -> None:
         """Show the first moment and wait."""
         self._thread.start()
+        self._looking.start()
 
     def close(self) -> None:
         """End the thread and close the case. Idempotent."""
         with self._wish:
             self._ending = True
             self._wish.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(END_TIMEOUT_S)
+        for thread in (self._thread, self._looking):
+            if thread.is_alive():
+                thread.join(END_TIMEOUT_S)
         self._wake = None
         self._case.close()
 
@@ -162,7 +166,7 @@ class ReplaySession:
             self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
 
     def events(self) -> tuple[EventMark, ...]:
-        """Return the recorded marks."""
+        """Return the recorded marks, and where nodes were first seen, by time."""
         return self._marks
 
     def mark(self, name: str, detail: str = "") -> None:
@@ -255,6 +259,20 @@ class ReplaySession:
         with self._wish:
             self._speed = speed
             self._wish.notify_all()
+
+    # -- nodes thread ----------------------------------------------------------------------------
+
+    def _mark_nodes(self) -> None:
+        """Add a mark where each node was first seen. An hour of them takes seconds to read."""
+        found: dict[int, EventMark] = {}
+        for time_ns, nodes in self._case.nodes_seen():
+            if self._ending:
+                return
+            for number in nodes - found.keys():
+                time_s = (time_ns - self._origin_ns) / 1e9
+                found[number] = EventMark(time_s, f"SLN-{number}", "first seen")
+        marks = [*self._marks, *found.values()]
+        self._marks = tuple(sorted(marks, key=lambda mark: mark.time_s))
 
     # -- replay thread ---------------------------------------------------------------------------
 

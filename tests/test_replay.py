@@ -348,3 +348,24 @@ def test_a_hiccup_is_no_hole(case_folder: Path, tmp_path: Path) -> None:
     with CaseReader(tmp_path / "h.case") as case:
         assert case.moments() == case.pairs()
         assert {nir for nir, _ in case.moments()} == guided, "as they were computed live"
+
+
+def test_where_each_node_was_first_seen_is_marked(case_folder: Path, tmp_path: Path) -> None:
+    everything = range(FRAMES)
+    case = with_a_hole(tmp_path / "n.case", case_folder, nir=everything, guided=everything)
+    first: dict[str, float] = {}
+    origin_ns = int(case.times_ns(Role.NIR)[0])
+    for record in case.guidance_log():
+        for found in record.detections:
+            if found.confirmed and not found.coasted and found.node_number > 0:
+                time_s = (record.nir.mid_exposure_ns - origin_ns) / 1e9
+                first.setdefault(f"SLN-{found.node_number}", time_s)
+    assert first, "the phantom shows a node"
+    session = ReplaySession(case)
+    session.start()
+    wait_until(lambda: len(session.events()) >= len(first), "the nodes are marked")
+    marked = {mark.name: mark.time_s for mark in session.events()}
+    assert marked == pytest.approx(first)
+    times_s = [mark.time_s for mark in session.events()]
+    assert times_s == sorted(times_s)
+    session.close()

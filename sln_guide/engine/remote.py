@@ -20,7 +20,7 @@ from sln_guide.source import EventMark, Paint, SourceError
 
 ANSWER_S = 5.0
 SILENT_AFTER_S = 1.0
-START_S = 300.0
+START_S = 900.0
 """The first start on a machine compiles the core."""
 RESTART_AFTER_S = 0.5
 JOIN_S = 5.0

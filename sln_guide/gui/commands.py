@@ -29,6 +29,9 @@ from sln_guide.recording.errors import RecordingError
 from sln_guide.source import PictureSource, Recordable, Replayable
 from sln_guide.styles import SIGNAL_UNIT
 
+EVENT_APART_S = 0.05
+"""Events nearer than this to where the replay stands are there already."""
+
 Choice = TypeVar("Choice", bound=Enum)
 
 
@@ -226,6 +229,27 @@ class Commands(QObject):
         """Step through a replay."""
         if self.replay is not None:
             self.replay.step(pairs)
+
+    def go_to_event(self, direction: int) -> None:
+        """Go to the next mark of a replay (1), or the one before (-1), and say which it is."""
+        if self.replay is None:
+            return
+        here_s, duration_s = self.replay.position_s, self.replay.duration_s
+        health = self._health().health
+        # one stands at the moment nearest to a mark: it may lie on either side of it
+        apart_s = max(EVENT_APART_S, 0.0 if health is None else 0.75e-9 * health.nir.period_ns)
+        beyond = [
+            mark
+            for mark in self._source.events()
+            if 0 <= mark.time_s <= duration_s and (mark.time_s - here_s) * direction > apart_s
+        ]
+        if not beyond:
+            self.say("No event after this" if direction > 0 else "No event before this")
+            return
+        mark = min(beyond, key=lambda mark: abs(mark.time_s - here_s))
+        self.replay.seek(mark.time_s)
+        self.say(" · ".join(filter(None, (mark.name, mark.detail))))
+        self.done.emit()
 
     def take_snapshot(self) -> None:
         """Save the picture as it is shown, and what made it."""

@@ -13,7 +13,15 @@ from sln_guide.render.text import font
 LIVE_ONLY = frozenset(
     {Action.MARK, Action.RECORD, Action.NEXT_PLOT, Action.REGION, Action.REMOVE_REGION}
 )
-REPLAY_ONLY = frozenset({Action.STEP_BACK, Action.STEP_ON, Action.EXPORT})
+REPLAY_ONLY = frozenset(
+    {
+        Action.STEP_BACK,
+        Action.STEP_ON,
+        Action.EVENT_BEFORE,
+        Action.NEXT_EVENT,
+        Action.EXPORT,
+    }
+)
 TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FREEZE,), "freeze or release (replay: play)"),
     ((Action.SNAPSHOT,), "snapshot"),
@@ -34,6 +42,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.REGION, Action.REMOVE_REGION), "draw a region with a curve; remove it"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step back, on"),
+    ((Action.EVENT_BEFORE, Action.NEXT_EVENT), "event or node before, next"),
     ((Action.EXPORT,), "export a film; again: give it up"),
     ((Action.NEXT_PLOT,), "next plot: signal, significance, age"),
     ((Action.SETTINGS,), "presets and settings"),

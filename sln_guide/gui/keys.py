@@ -50,6 +50,8 @@ class Action(StrEnum):
     SILENCE = "silence"
     STEP_ON = "step on"
     STEP_BACK = "step back"
+    NEXT_EVENT = "next event"
+    EVENT_BEFORE = "event before"
     EXPORT = "export"
     REGION = "region"
     REMOVE_REGION = "remove region"
@@ -94,6 +96,8 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,
     Qt.Key.Key_Left: Action.STEP_BACK,
+    Qt.Key.Key_PageDown: Action.NEXT_EVENT,
+    Qt.Key.Key_PageUp: Action.EVENT_BEFORE,
     Qt.Key.Key_E: Action.EXPORT,
     Qt.Key.Key_I: Action.REGION,
     Qt.Key.Key_Backspace: Action.REMOVE_REGION,

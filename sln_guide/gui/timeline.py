@@ -27,6 +27,7 @@ from sln_guide.render.text import font
 from sln_guide.source import EventMark, Replayable
 
 STRIP_PX = 40
+NAME_PX = 17
 """Height for small pictures along the bar."""
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, math.inf)
 
@@ -44,7 +45,7 @@ def precise_clock(seconds: float, *, hours: bool) -> str:
 
 
 class TimelineBar(QWidget):
-    """The bar itself: press or drag to seek."""
+    """The bar itself: press or drag to seek; a mark's name goes to the mark."""
 
     sought = Signal(float)
 
@@ -57,6 +58,8 @@ class TimelineBar(QWidget):
         self._duration_s = 0.0
         self._events: tuple[EventMark, ...] = ()
         self._held_s: float | None = None
+        self._names: list[tuple[QRectF, float]] = []
+        """Where the names of marks were painted, and their times."""
         self._strip: dict[int, tuple[NDArray[np.uint32], QImage]] = {}
         self._mounting = UPRIGHT
 
@@ -132,6 +135,7 @@ class TimelineBar(QWidget):
         metrics = QFontMetricsF(small)
         painter.setFont(small)
         free_from = 0.0
+        self._names = []
         for mark in self._events:
             if not 0 <= mark.time_s <= self._duration_s:
                 continue
@@ -142,13 +146,20 @@ class TimelineBar(QWidget):
             wide = metrics.horizontalAdvance(name)
             left = min(x, self.width() - wide - 4)
             if left >= free_from:
-                painter.drawText(QRectF(left, 0, wide + 2, 17), Qt.AlignmentFlag.AlignVCenter, name)
+                box = QRectF(left, 0, wide + 2, NAME_PX)
+                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, name)
+                self._names.append((box, mark.time_s))
                 free_from = left + wide + 10
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Seek."""
+        """Seek: to a mark by its name, else to where it was pressed."""
         if event.button() is Qt.MouseButton.LeftButton:
-            self._seek_to(event.position().x())
+            at = event.position()
+            named = next((time_s for box, time_s in self._names if box.contains(at)), None)
+            if named is None:
+                self._seek_to(at.x())
+            else:
+                self.sought.emit(named)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Seek on."""

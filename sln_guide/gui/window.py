@@ -386,6 +386,8 @@ class OperatorWindow(Desk):
             Action.SETTINGS: self.settings.toggle,
             Action.STEP_ON: lambda: commands.step(1),
             Action.STEP_BACK: lambda: commands.step(-1),
+            Action.NEXT_EVENT: lambda: commands.go_to_event(1),
+            Action.EVENT_BEFORE: lambda: commands.go_to_event(-1),
             Action.EXPORT: commands.export,
         }
         if self.record is not None:

@@ -55,6 +55,21 @@ class _WithdrawalOnly(msgspec.Struct, frozen=True):
     settings: _Withdrawal
 
 
+class _NodeOnly(msgspec.Struct, frozen=True):
+    """The part of a `DetectionRecord` that tells numbered nodes."""
+
+    confirmed: bool
+    coasted: bool
+    node_number: int = 0
+
+
+class _NodesOnly(msgspec.Struct, frozen=True):
+    """The part of a `GuidanceRecord` that tells which nodes were seen."""
+
+    nir: FrameRef
+    detections: tuple[_NodeOnly, ...]
+
+
 class CaseReader:
     """A case on disk, read lazily. Frames by index; any thread may read.
 
@@ -328,6 +343,12 @@ class CaseReader:
     def guidance_log(self) -> list[GuidanceRecord]:
         """Return every computation, in order."""
         return self._log(records.GUIDANCE, GuidanceRecord)
+
+    def nodes_seen(self) -> Iterator[tuple[int, frozenset[int]]]:
+        """Yield for each computation, in order, mid-exposure and numbers of the nodes in sight."""
+        for _, record in self._contents.each(records.GUIDANCE, _NodesOnly):
+            seen = (d.node_number for d in record.detections if d.confirmed and not d.coasted)
+            yield record.nir.mid_exposure_ns, frozenset(number for number in seen if number > 0)
 
     def shown_log(self) -> list[ShownRecord]:
         """Return every paint, in order."""

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from sln_guide.gui.timeline import SPEEDS, precise_clock, speed_text
+from sln_guide.source import EventMark
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -58,6 +59,40 @@ def test_seek_by_press_and_drag(window: Any, source: Any, wait_for: Wait) -> Non
     wait_for(lambda: source.position_s == 10.0)
     QTest.mouseRelease(bar, LEFT, pos=QPoint(bar.width() + 300, 30))
     assert source.position_s == 10.0
+
+
+def marks(source: Any) -> None:
+    source.marks = (
+        EventMark(1.0, "record"),
+        EventMark(2.0, "SLN-1", "first seen"),
+        EventMark(8.0, "mark", "1"),
+        EventMark(40.0, "mark", "behind the end"),
+    )
+
+
+def test_keys_go_from_event_to_event(window: Any, source: Any) -> None:
+    marks(source)
+    source.position_s = 1.5
+    visited = []
+    for key in (Qt.Key.Key_PageDown,) * 3 + (Qt.Key.Key_PageUp,) * 3:
+        QTest.keyClick(window, key)
+        visited.append(source.position_s)
+        if key == Qt.Key.Key_PageDown and len(visited) == 1:
+            assert window.video.message == "SLN-1 · first seen"
+    assert visited == [2.0, 8.0, 8.0, 2.0, 1.0, 1.0]
+    assert window.video.message == "No event before this"
+
+
+def test_a_marks_name_goes_to_the_mark(window: Any, source: Any, wait_for: Wait) -> None:
+    marks(source)
+    bar = window.timeline.bar
+    window.refresh_readings()
+    wait_for(lambda: bar._names)
+    QTest.mouseClick(bar, LEFT, pos=QPoint(round(bar.x_of(2.0)) + 12, 8))
+    assert source.position_s == 2.0
+    QTest.mouseClick(bar, LEFT, pos=QPoint(round(bar.x_of(2.0)) + 12, 60))
+    assert source.position_s == pytest.approx(2.1, abs=0.15)
+    assert source.position_s != 2.0
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
