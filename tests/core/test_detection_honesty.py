@@ -159,3 +159,34 @@ def test_where_the_baseline_shows_nothing_texture_does_not_stand_out(analyser: A
 def test_nothing_to_take_a_baseline_from(analyser: Analyser) -> None:
     analyser.analyse(nir_of(np.zeros((H, W))), None, NONE, 4.5)
     assert analyser.baseline() is None
+
+
+def test_light_too_narrow_for_a_node_is_none(analyser: Analyser) -> None:
+    """A glint: a few px across, or a thin streak, bright as it may be."""
+    for seed in range(4):
+        ground = 500 * np.exp(texture(700 + seed, 0.08))
+        for glint in (place(320, 240, 2.5), place(320, 240, 16, 0.15)):
+            result = analyser.analyse(nir_of(ground * (1 + 1.5 * glint)), None, NONE, 4.5)
+            assert not nodes(result)
+
+
+def test_a_node_in_the_halo_of_an_injection_is_called_and_the_injection_is_not(
+    analyser: Analyser,
+) -> None:
+    for seed in range(4):
+        ground = 500 * np.exp(texture(700 + seed, 0.08))
+        site = 40 * place(320, 240, 30) + 1.5 * place(320, 240, 70)
+        light = np.minimum(ground * (1 + site + 1.5 * place(470, 240, USUAL_SIGMA_PX)), 4095)
+        result = analyser.analyse(nir_of(light), None, NONE, 4.5)
+        (injection,) = (s for s in result.spots if s.kind is Kind.INJECTION)
+        assert np.hypot(injection.x_px - 320, injection.y_px - 240) < 10
+        (node,) = nodes(result)
+        assert np.hypot(node.x_px - 470, node.y_px - 240) < 5
+
+
+def test_a_node_that_the_end_of_the_field_cuts_is_called(analyser: Analyser) -> None:
+    """Its centre little more than its spot's sigma from the edge: half of its light is there."""
+    for seed in range(4):
+        ground = 500 * np.exp(texture(700 + seed, 0.08))
+        for x in (1.2 * USUAL_SIGMA_PX, W - 1 - 1.2 * USUAL_SIGMA_PX):
+            assert found_at(analyser, ground * (1 + place(x, 240, USUAL_SIGMA_PX)), x, 240)
