@@ -97,7 +97,7 @@ class OperatorWindow(Desk):
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
         look = Look(mm_per_px=source.rig.vouched_mm_per_px, registration=source.rig.registration)
-        self._figures = Figures()
+        self._figures, self._figures_listed = Figures(), 0
         video = VideoView(self._was_painted, look=look, figures=self._figures)
         place = place or Place()
         arranging = Arranging(source, place)
@@ -215,8 +215,8 @@ class OperatorWindow(Desk):
         )
         if self._alarms.sounds(time.monotonic()) and self._replay is None:
             self._sound()
+        self._list_nodes(shown)
         guidance = None if shown.picture is None else shown.picture.guidance
-        self.nodes.show_guidance(guidance, judged=shown.state.judged, figures=self._figures)
         self.overlay.show_settings(settings, guidance)
         health = reading.health
         refused = None if health is None else health.exposure_refused
@@ -334,6 +334,15 @@ class OperatorWindow(Desk):
 
     def _was_painted(self, shown: Shown) -> None:
         self.showing.painted(shown, time.monotonic_ns())
+        if self._figures.changes != self._figures_listed:
+            self._list_nodes(shown)
+
+    def _list_nodes(self, shown: Shown) -> None:
+        """List the nodes with the figures that their tags in the picture say."""
+        guidance = None if shown.picture is None else shown.picture.guidance
+        judged = shown.state.judged
+        self.nodes.show_guidance(guidance, judged=judged, figures=self._figures)
+        self._figures_listed = self._figures.changes
 
     def _say(self, text: str, tone: Tone) -> None:
         self._message_until_s = time.monotonic() + MESSAGE_S

@@ -18,6 +18,8 @@ class Figures:
 
     def __init__(self) -> None:
         self._said: dict[int, tuple[Detection, int]] = {}
+        self.changes = 0
+        """Grows when other figures are to be said: whoever says them can follow at once."""
 
     def standing(self, key: int, detection: Detection, now_ns: int) -> Detection:
         """Return the detection whose figures to say instead of ``detection``'s, or itself.
@@ -39,6 +41,7 @@ class Figures:
         if len(self._said) >= MOST_KEPT:
             self._said = {k: s for k, s in self._said.items() if 0 <= now_ns - s[1] < STANDING_NS}
         self._said[key] = detection, now_ns
+        self.changes += 1
         return detection
 
 
