@@ -18,6 +18,7 @@ from sln_guide.gui.buttons import HOLD_S
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
+from sln_guide.render import figures
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -574,3 +575,16 @@ def test_the_theatres_screen_is_chosen_and_kept(
     window.settings.theatre.click()
     assert window.video.message == "No other screen is connected"
     assert arranging.theatre_screen == "HDMI-1", "it may be plugged in again"
+
+
+def test_the_list_follows_the_tags_without_waiting_for_calm(
+    wait_for: Wait, open_window: Open, fakes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One node with two figures on the screen: which is true?"""
+    monkeypatch.setattr(figures, "STANDING_NS", 0)
+    source = fakes.Source()
+    window = open_window(source)
+    window._calm.stop()
+    for sbr in (2.5, 3.25):
+        source.push(detections=(fakes.detection(1, sbr=sbr, sbr_interval=None),))
+        wait_for(lambda said=f"SBR {sbr}": [r.value[:7] for r in window.nodes.rows] == [said[:7]])
