@@ -584,7 +584,9 @@ def test_the_list_follows_the_tags_without_waiting_for_calm(
     monkeypatch.setattr(figures, "STANDING_NS", 0)
     source = fakes.Source()
     window = open_window(source)
-    window._calm.stop()
-    for sbr in (2.5, 3.25):
-        source.push(detections=(fakes.detection(1, sbr=sbr, sbr_interval=None),))
-        wait_for(lambda said=f"SBR {sbr}": [r.value[:7] for r in window.nodes.rows] == [said[:7]])
+    source.push(detections=(fakes.detection(1, sbr=2.5),))
+    wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 2.5"])
+    monkeypatch.setattr(window, "refresh_readings", lambda: None)
+    window._calm.stop()  # it holds on to the method that was there
+    source.push(detections=(fakes.detection(1, sbr=3.5),))
+    wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
