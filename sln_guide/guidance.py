@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import Literal
@@ -292,6 +293,20 @@ class Guidance:
     baseline_used: bool = False
     exclusion_px: tuple[tuple[float, float], ...] = ()
     regions_px: tuple[Polygon, ...] = ()
+
+    def limit_sbr_at(self, row: int, col: int) -> float | None:
+        """Return the SBR at which half of usual nodes are called in a block; None: none is."""
+        contrast = float(self.limit_contrast[row, col])
+        return sbr_of_contrast(contrast) if math.isfinite(contrast) else None
+
+
+def sbr_of_contrast(contrast: float) -> float:
+    """Return the SBR that is measured of a spot whose peak has ``contrast``.
+
+    Of a Gaussian: the mean inside of its half-maximum contour is 1 / (2 ln 2) of its height, and
+    the annulus from 1.5 to 2.5 times that contour still holds 7 %.
+    """
+    return (1.0 + contrast / (2.0 * math.log(2.0))) / (1.0 + 0.071 * contrast)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

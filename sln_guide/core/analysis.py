@@ -34,6 +34,7 @@ from sln_guide.core.reduction import NirReducer
 from sln_guide.core.spot import Analysis
 from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
+from sln_guide.guidance import sbr_of_contrast
 
 __all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field", "warm_up"]
 
@@ -225,7 +226,7 @@ class Analyser:
             significance=_frozen(significance),
             limit_contrast=_frozen(limits),
             cannot_judge=_frozen_bytes(m.judge),
-            limit_sbr=_sbr_of(limit) if math.isfinite(limit) else None,
+            limit_sbr=sbr_of_contrast(limit) if math.isfinite(limit) else None,
             false_calls_per_field=self._false_calls(threshold_sigma),
             scene_full_scale=max(top if top >= 0 else 6 * noise * unit, 1e-6 * unit),
             colour_predicted=predicted,
@@ -320,15 +321,6 @@ def _flags(*, more: bool, misfit: bool) -> tuple[str, ...]:
     if misfit:
         flags.append(BASELINE_MISFIT)
     return tuple(flags)
-
-
-def _sbr_of(contrast: float) -> float:
-    """Return the SBR that is measured of a spot whose peak has ``contrast``.
-
-    Of a Gaussian: the mean inside of its half-maximum contour is 1 / (2 ln 2) of its height, and
-    the annulus from 1.5 to 2.5 times that contour still holds 7 %.
-    """
-    return (1.0 + contrast / (2.0 * math.log(2.0))) / (1.0 + 0.071 * contrast)
 
 
 class _Stages:

@@ -27,6 +27,7 @@ from sln_guide.gui.guard import Guard
 from sln_guide.gui.keys import KeyMap
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.preparing import GivenUp, prepared
+from sln_guide.gui.scale import application
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 
@@ -93,12 +94,11 @@ def run(
     if screenshot is not None and seconds is None:
         seconds = SCREENSHOT_AFTER_S
     choose_platform(ends_by_itself=seconds is not None)
-    app = QApplication.instance() or QApplication(["sln-guide"])
-    assert isinstance(app, QApplication)
+    place = Place(config)
+    app = application(place.preferences.interface_scale)
     app.setApplicationName("sln-guide")
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
-    place = Place(config)
     KeyMap(place.preferences.keys)  # before any camera is opened
 
     def start() -> None:

@@ -17,6 +17,11 @@ from sln_guide.gui.readings import Tone
 from sln_guide.source import PictureSource, Replayable
 
 
+def scale_text(scale: float) -> str:
+    """Return how large the interface is, as its button says it."""
+    return f"{scale:.0%}" if scale else "automatic"
+
+
 class Arranging(QObject):
     """Does it, keeps it, and says what became of it.
 
@@ -125,6 +130,17 @@ class Arranging(QObject):
             return
         self._keep(theatre_screen=name)
         self._say(f"Theatre display: on {name}")
+        self.done.emit()
+
+    @property
+    def interface_scale(self) -> float:
+        """How large the interface is to be; 0: by the screen's size."""
+        return self._place.preferences.interface_scale
+
+    def keep_scale(self, scale: float) -> None:
+        """Have the interface so large from the next start on; 0: by the screen's size."""
+        self._keep(interface_scale=scale)
+        self._say(f"Interface {scale_text(scale)} from the next start on")
         self.done.emit()
 
     def toggle_sound(self) -> None:

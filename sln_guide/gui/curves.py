@@ -35,6 +35,8 @@ POINTS_SHOWN = 400
 HISTOGRAM_SIGMA = (-5.0, 15.0)
 HISTOGRAM_BINS = 80
 LINE_PX = 14
+LOW_PLOT_PX = 110
+"""Below this height more than two figures beside the axis would touch."""
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -162,8 +164,12 @@ class CurvesPanel(Panel):
         room = NAME_PX / max(self._plot.width() - NAME_PX, NAME_PX)
         self._plot.setXRange(end - span, end + room * span, padding=0)
         # a little above the round number, so that its own label has room
-        top = 1.1 * axis_top(v[first:] for v in signals.values())
+        highest = axis_top(v[first:] for v in signals.values())
+        top = 1.1 * highest
         self._plot.setYRange(0, top, padding=0)
+        low = self._plot.height() < LOW_PLOT_PX
+        ticks = [[(value, f"{value:g}") for value in (0.0, highest)]] if low else None
+        self._plot.getAxis("left").setTicks(ticks)
         self._part_names(top, LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
 
     def _part_names(self, top: float, apart: float) -> None:
@@ -238,6 +244,7 @@ class CurvesPanel(Panel):
     def _clear(self) -> None:
         if self._plot is not None:
             self._plot.clear()
+            self._plot.getAxis("left").setTicks(None)
             self._plot.getAxis("bottom").counts_seconds = self._shown is not Plot.SIGNIFICANCE
         self._curves, self._marks = {}, []
         self._strip = self._line = None

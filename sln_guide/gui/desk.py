@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -15,6 +16,7 @@ from sln_guide.gui.nodes import NodesPanel
 from sln_guide.gui.overlay_controls import OverlayControls
 from sln_guide.gui.phases import PhaseRow
 from sln_guide.gui.settings_panel import SettingsPanel
+from sln_guide.gui.signs import border_inside
 from sln_guide.gui.thumbnails import Thumbnails
 from sln_guide.gui.timeline import STRIP_PX, TimelinePanel
 from sln_guide.gui.top_strip import TopStrip
@@ -163,12 +165,12 @@ class Desk(QWidget):
     def _set_heights(self) -> None:
         low = self.height() < LOW_PX
         for part in self._below:
-            if self.timeline is None:
-                part.setFixedHeight(BELOW_LOW_PX if low else BELOW_PX)
-            else:  # where there is room the buttons are as high as it is
-                part.setFixedHeight(
-                    BELOW_PX + (0 if low and part is not self.timeline else STRIP_PX)
-                )
+            if part is self.timeline:
+                part.setFixedHeight(BELOW_PX + STRIP_PX)
+            elif low:
+                part.setFixedHeight(BELOW_LOW_PX)
+            else:  # the buttons are as high as the timeline beside them
+                part.setFixedHeight(BELOW_PX + (0 if self.timeline is None else STRIP_PX))
         for part in self._bottom:
             part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
 
@@ -189,5 +191,8 @@ class Desk(QWidget):
             self._left.removeWidget(curves)
             curves.setParent(self.video)
             curves.show()
-        curves.setFixedHeight(pane.height)
-        curves.setGeometry(pane.left, pane.top, pane.width, pane.height)
+        place = QRectF(pane.left, pane.top, pane.width, pane.height)
+        if self.video.shown is not None:  # the frame round a replay or a simulation stays whole
+            place &= border_inside(QRectF(self.video.rect()), self.video.shown.state)
+        curves.setFixedHeight(round(place.height()))
+        curves.setGeometry(place.toRect())

@@ -62,6 +62,13 @@ def node_rows(guidance: Guidance | None, figures: Figures | None = None) -> tupl
     return tuple(_row(d) for d in listed)
 
 
+def limit_text(limit_sbr: float | None) -> str:
+    """Say how faint a node may be: a chance, not a line below which none is called."""
+    if limit_sbr is None:
+        return "not known how faint a node would be called"
+    return f"half of nodes called at SBR {limit_sbr:.2f}, ¾ of field"
+
+
 def fitting_words(words: str, metrics: QFontMetricsF, room: float) -> str:
     """Return as many of the words, parted by dots, as fit; the first is cut if it must be."""
     parts = words.split(" · ")
@@ -122,9 +129,8 @@ class NodesPanel(Panel):
             rows: tuple[NodeRow, ...] = ()
             empty, fact = "not judged now", ""
         else:
-            rows, empty = node_rows(guidance, figures), "none above the limit"
-            limit = guidance.limit_sbr
-            fact = "limit here unknown" if limit is None else f"limit here: SBR {limit:.2f}"
+            rows, empty = node_rows(guidance, figures), "none called"
+            fact = limit_text(guidance.limit_sbr)
         self.say(fact)
         if (rows, empty) != (self._rows, self._empty):
             self._rows, self._empty = rows, empty

@@ -46,10 +46,13 @@ class Panel(QWidget):
         painter.setPen(QColor(tokens.SECONDARY))
         painter.setFont(font(15, bold=True))
         painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, self.heading)
+        heading_px = painter.fontMetrics().horizontalAdvance(self.heading)
         painter.setFont(font(13))
-        painter.drawText(
-            head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self._fact
+        room = head.width() - heading_px - 12
+        fact = painter.fontMetrics().elidedText(
+            self._fact, Qt.TextElideMode.ElideRight, max(round(room), 0)
         )
+        painter.drawText(head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, fact)
         self.paint_body(painter)
         painter.end()
 

@@ -40,6 +40,7 @@ class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """``keys``: names of keys by action, replacing that action's own; ``preset``: at start.
 
     ``theatre_screen``: the name of the screen for the theatre display; empty: whichever is there.
+    ``interface_scale``: 1 to 4, as far as the screen has room; 0: by the screen's size.
     """
 
     keys: dict[str, list[str]] = {}
@@ -47,6 +48,7 @@ class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     alarm_sound: bool = True
     preset: str = ""
     theatre_screen: str = ""
+    interface_scale: Annotated[float, msgspec.Meta(ge=0.0, le=4.0)] = 0.0
 
 
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,6 +105,17 @@ def load_preferences(folder: Path) -> Preferences:
     return _read(path, Preferences) if path.is_file() else Preferences()
 
 
+def wanted_scale(folder: Path) -> float:
+    """Return `Preferences.interface_scale` for a screen shown before preferences count.
+
+    A file that cannot be understood is told by the command that is chosen there.
+    """
+    try:
+        return load_preferences(folder).interface_scale
+    except PreferencesError:
+        return 0.0
+
+
 def save_preferences(folder: Path, preferences: Preferences) -> None:
     """Write them, whole or not at all.
 
@@ -116,6 +129,7 @@ def save_preferences(folder: Path, preferences: Preferences) -> None:
             "alarm_sound": preferences.alarm_sound,
             "preset": preferences.preset,
             "theatre_screen": preferences.theatre_screen,
+            "interface_scale": preferences.interface_scale,
         },
         "mounting": msgspec.structs.asdict(preferences.mounting),
         "keys": preferences.keys,

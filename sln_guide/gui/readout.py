@@ -73,4 +73,7 @@ def _words(guidance: Guidance, row: int, col: int) -> str:
     significance = float(guidance.significance[row, col])
     if math.isfinite(significance):
         parts.append(f"{significance:.1f} σ")
+    limit = guidance.limit_sbr_at(row, col)
+    if limit is not None:
+        parts.append(f"half of nodes called here at SBR {limit:.2f}")
     return " · ".join(parts)

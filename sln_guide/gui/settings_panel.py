@@ -7,11 +7,12 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from sln_guide.gui.arranging import Arranging
+from sln_guide.gui.arranging import Arranging, scale_text
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.lasso import Shape
 from sln_guide.gui.overlay_controls import GloveSlider
 from sln_guide.gui.panel import Panel
+from sln_guide.gui.scale import choices, display_of
 from sln_guide.guidance import LEAST_GAMMA, MOST_GAMMA, Guidance, Settings
 from sln_guide.render import tokens
 from sln_guide.render.text import font
@@ -46,6 +47,7 @@ class SettingsPanel(Panel):
         self._scale: float | None = None
         self._nir_ns: int | None = None
         self._names: tuple[str, ...] = ()
+        self._labels: list[QLabel] = []
         self._presets = QGridLayout()
         self._presets.setSpacing(tokens.GAP_PX)
         self.preset_buttons: dict[str, FlatButton] = {}
@@ -65,10 +67,14 @@ class SettingsPanel(Panel):
         self._add_row("Show", *self.shown.values())
         self.exclude = self._button("Exclude region", self._exclude, checkable=True)
         self.baseline = self._button("Take baseline", self._baseline, checkable=True)
-        self._add_row("Injection site · before the tracer", self.exclude, self.baseline)
+        self._add_row(
+            "Injection site" + (" · before the tracer" if live else ""), self.exclude, self.baseline
+        )
         self.scale = self._button("Lock colour scale", self._toggle_scale, checkable=True)
         self.exposure = self._button("Exposure", self._toggle_exposure, checkable=True)
-        self._add_row("Colour scale · NIR exposure", self.scale, self.exposure)
+        self._add_row(
+            "Colour scale" + (" · NIR exposure" if live else ""), self.scale, self.exposure
+        )
         self.gamma = GloveSlider("Gamma", LEAST_GAMMA, MOST_GAMMA, GAMMA_STEP)
         self.gamma.moved.connect(lambda value: self.changed.emit({"gamma": value}))
         self._gamma_text = self._add_row("", self.gamma)
@@ -82,7 +88,10 @@ class SettingsPanel(Panel):
         if self.remove_region is not None:
             drawing = (*self.regions.values(), self.remove_region)
             self._add_row("Region with a curve", *drawing)
-        self._add_row("Alarms and tables", *filter(None, (self.sound, self.curves)))
+        self.larger = self._button("Size", self._next_scale)
+        told = (self.sound, self.curves, self.larger)
+        tables = " · tables" if live else ""
+        self._add_row(f"Alarms{tables} · size from the next start", *filter(None, told))
         self.exposure.setVisible(live)
         self.baseline.setVisible(live)
         self.body.addStretch(1)
@@ -134,6 +143,7 @@ class SettingsPanel(Panel):
             "Scale follows" if fixed is None else f"Scale locked at {signal_text(fixed)}"
         )
         self.sound.setChecked(arranging.alarm_sound)
+        self.larger.setText(f"Size {scale_text(arranging.interface_scale)}")
         if self.remove_region is not None:
             self.remove_region.setEnabled(bool(settings.regions_px))
         if not self.gamma.held:
@@ -157,6 +167,17 @@ class SettingsPanel(Panel):
             )
             self.preset_buttons[name] = button
             self._presets.addWidget(button, *divmod(place, PRESETS_IN_A_ROW))
+            button.show()  # at once, so that it is counted
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leave the rows' headings out where there would be no room for the rows."""
+        for label in self._labels:
+            label.show()
+        self.body.activate()
+        if self.body.minimumSize().height() > self.height():
+            for label in self._labels:
+                label.hide()
 
     def _toggle(self, name: str) -> None:
         self.changed.emit({name: not getattr(self._settings, name)})
@@ -201,6 +222,11 @@ class SettingsPanel(Panel):
         held = self._settings.display_full_scale
         self.changed.emit({"display_full_scale": self._scale if held is None else None})
 
+    def _next_scale(self) -> None:
+        offered = (0.0, *choices(display_of(self.screen())))
+        larger = [scale for scale in offered if scale > self._arranging.interface_scale]
+        self._arranging.keep_scale(min(larger, default=0.0))
+
     def _button(
         self, text: str, do: Callable[[], object], *, checkable: bool = False
     ) -> FlatButton:
@@ -218,6 +244,8 @@ class SettingsPanel(Panel):
         label.setFont(font(tokens.SMALL_PX, bold=True))
         if name or not isinstance(parts[0], FlatButton):
             row.addWidget(label)
+        if name:
+            self._labels.append(label)
         beside = QGridLayout()
         beside.setSpacing(tokens.GAP_PX)
         for place, part in enumerate(parts):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEventLoop, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from hardware.frame import Frame
 from sln_guide.calibration.guide import CHOICES, Guide, Phase
@@ -14,7 +14,9 @@ from sln_guide.calibration.sitting import Sitting
 from sln_guide.gui import theme
 from sln_guide.gui.app import NoDisplayError, choose_platform, ending_by_signal
 from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.preferences import config_folder, wanted_scale
 from sln_guide.gui.readings import Tone
+from sln_guide.gui.scale import application
 from sln_guide.gui.sitting_pages import ChoicePage, DonePage, StepPage
 from sln_guide.gui.sitting_parts import label, say
 from sln_guide.gui.wake import Wake
@@ -173,8 +175,7 @@ def sit(make: Sit) -> int:
             "no display answers, so no window can be shown: set DISPLAY, or run "
             "`sln-guide calibrate all` here"
         ) from None
-    app = QApplication.instance() or QApplication(["sln-guide"])
-    assert isinstance(app, QApplication)
+    app = application(wanted_scale(config_folder()))
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
     window = SittingWindow(make)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QRectF, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QColor, QFontMetricsF, QKeyEvent, QPainter
-from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hardware.camera import CameraError
 from hardware.doctor import Finding, examine
@@ -18,7 +18,9 @@ from sln_guide.gui import theme
 from sln_guide.gui.app import ASKED_TO_END
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import HEAD_PX, Panel
+from sln_guide.gui.preferences import wanted_scale
 from sln_guide.gui.readings import Tone
+from sln_guide.gui.scale import application
 from sln_guide.gui.wake import Wake
 from sln_guide.render import tokens
 from sln_guide.render.text import font
@@ -287,8 +289,7 @@ def choose(cases: Path, config: Path, said: str = "") -> tuple[str, ...]:
     NoFontError
         Nothing could be read: says what to install.
     """
-    app = QApplication.instance() or QApplication(["sln-guide"])
-    assert isinstance(app, QApplication)
+    app = application(wanted_scale(config))
     if app.property(ASKED_TO_END):
         return ()
     app.setQuitOnLastWindowClosed(False)

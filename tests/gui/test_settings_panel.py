@@ -14,8 +14,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
+from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.mounting import turned_image, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting, Place
+from sln_guide.gui.scale import choices, display_of
 from sln_guide.gui.window import OperatorWindow
 
 Wait = Callable[[Callable[[], object]], None]
@@ -176,3 +178,33 @@ def test_nir_exposure_follows_or_is_held_and_says_so(window: Any, wait_for: Wait
     wait_for(lambda: window.watch.newest.health.exposure_refused)
     window.refresh_readings()
     assert window.settings.exposure.text() == "Cannot follow"
+
+
+def test_settings_have_room_on_a_small_screen_whatever_presets_there_are(
+    window: Any, place: Place
+) -> None:
+    for _ in range(4):
+        place.presets.save(place.presets.new_name(), place.presets.load("research"))
+    QTest.keyClick(window, Qt.Key.Key_P)
+    window.refresh_readings()
+    QApplication.processEvents()
+    panel = window.settings
+    assert len(panel.preset_buttons) > 3
+    buttons = [b for b in panel.findChildren(FlatButton) if b.isVisible()]
+    assert {b.height() for b in buttons} == {44}
+    for one in buttons:
+        assert panel.rect().contains(one.geometry())
+        assert not any(one.geometry().intersects(o.geometry()) for o in buttons if o is not one)
+
+
+def test_the_size_of_the_interface_is_chosen_and_kept(window: Any, place: Place) -> None:
+    QTest.keyClick(window, Qt.Key.Key_P)
+    window.refresh_readings()
+    assert window.settings.larger.text() == "Size automatic"
+    press(window.settings.larger)
+    assert place.preferences.interface_scale == 1.0
+    assert window.video.message == "Interface 100% from the next start on"
+    offered = choices(display_of(window.screen()))
+    for scale in (*offered[1:], 0.0):
+        press(window.settings.larger)
+        assert place.preferences.interface_scale == scale

@@ -508,7 +508,7 @@ def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any, fakes
     window.refresh_readings()
     assert window.nodes.rows[0].name == "SLN-1"
     assert window.nodes.rows[0].value == "SBR 2.17 ± 0.05"
-    assert window.nodes.fact == "limit here: SBR 1.22"
+    assert window.nodes.fact == "half of nodes called at SBR 1.22, ¾ of field"
     wait_for(lambda: source.push() and bool(window.curves._curves))
     source.push(age_ms=600)
     wait_for(lambda: window.nodes.rows == ())
