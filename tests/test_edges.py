@@ -19,7 +19,8 @@ from sln_guide import edges
 from sln_guide.calibration.consistency import reduced
 from sln_guide.edges import EdgeWatch, look_at
 from sln_guide.export.as_seen import verify_as_seen
-from sln_guide.export.recomputing import Span, computed
+from sln_guide.export.recomputing import computed
+from sln_guide.export.wish import Span
 from sln_guide.guidance import Alignment, Health, Pair, Role, Settings
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader

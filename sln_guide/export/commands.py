@@ -6,17 +6,14 @@ import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sln_guide.export.wish import Span, What, Wish, fulfil
 from sln_guide.guidance import Settings
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
-
-
-_FILMS = ("overlay", "side-by-side", "triptych")
-_RAW = ("ffv1", "ome-tiff")
 
 
 def add_commands(verbs: Verbs) -> None:
@@ -38,10 +35,10 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
     verb.set_defaults(run=show_difference)
 
-    verb = verbs.add_parser("export", help="film, stills, curves, or raw NIR frames bit for bit")
+    verb = verbs.add_parser("export", help="film, stills, curves, tables, raw NIR")
     verb.add_argument("case", type=Path)
-    verb.add_argument("--to", required=True, choices=[*_FILMS, "stills", "curves", *_RAW])
-    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="stills: a folder")
+    verb.add_argument("--to", required=True, choices=[what.value for what in What])
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="or a folder")
     verb.add_argument("--begin", type=float, default=0.0, metavar="S", help="film and curves: from")
     verb.add_argument("--end", type=float, default=math.inf, metavar="S", help="and until")
     verb.add_argument("--at", type=float, action="append", metavar="S", help="a still at this time")
@@ -124,34 +121,20 @@ def show_difference(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a film, stills, curves, or the raw NIR frames of a case."""
-    from sln_guide.export.overlay import Layout
-    from sln_guide.export.raw import export_mkv, export_ome_tiff
-    from sln_guide.export.recomputing import Span
-    from sln_guide.export.shown import export_curves, export_film, export_stills
+    """Write a film, stills, curves, tables, or the raw NIR frames of a case."""
     from sln_guide.recording.reader import CaseReader
 
-    out: Path = options.out
-    span = Span(options.begin, options.end)
-    progress = progress_bar("exporting")
     with CaseReader(options.case) as case:
-        settings = _changed(case.settings, options.threshold)
-        summary: Any
-        if options.to == "ffv1":
-            summary = export_mkv(case, out, progress=progress)
-        elif options.to == "ome-tiff":
-            summary = export_ome_tiff(case, out, progress=progress)
-        elif options.to == "curves":
-            summary = export_curves(case, out, settings=settings, span=span, progress=progress)
-        elif options.to == "stills":
-            times_s = options.at or [options.begin]
-            summary = export_stills(case, out, times_s, settings=settings, progress=progress)
-        else:
-            summary = export_film(
-                case, out, Layout(options.to), settings=settings, span=span, progress=progress
-            )
-    print(summary.text())
-    return OK if summary.complete else PARTIAL
+        wish = Wish(
+            What(options.to),
+            options.out,
+            _changed(case.settings, options.threshold),
+            Span(options.begin, options.end),
+            tuple(options.at or ()),
+        )
+        outcome = fulfil(case, wish, progress_bar("exporting"))
+    print(outcome.text())
+    return OK if outcome.complete else PARTIAL
 
 
 def _changed(settings: Settings, threshold_sigma: float | None) -> Settings:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sln_guide import pipeline
+from sln_guide.export.wish import Span
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
 from sln_guide.recording.analysed import Analysed
@@ -80,14 +80,6 @@ def recompute(
 
 LEAD_IN_S = 3.0
 """Computed before the first moment asked for, so that tracks and scale have settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From when to when, seconds after the first NIR frame."""
-
-    begin_s: float = 0.0
-    end_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

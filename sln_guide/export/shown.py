@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from sln_guide.export.folder import ExportError, OutputFolder
 from sln_guide.export.overlay import Composer, Layout, OverlayFilm
-from sln_guide.export.recomputing import LEAD_IN_S, Computed, Span, computed, indexes_in
+from sln_guide.export.recomputing import LEAD_IN_S, Computed, computed, indexes_in
 from sln_guide.export.stills import save_still
 from sln_guide.export.tables import Cell, Table, measured
+from sln_guide.export.wish import Span
 from sln_guide.guidance import UNCALIBRATED, Kind, Role, Settings
 from sln_guide.recording import CaseReader, RecordingError
 

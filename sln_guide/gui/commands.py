@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,8 +13,9 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
+from sln_guide.export.wish import Span, What, Wish
 from sln_guide.gui.arranging import Arranging
-from sln_guide.gui.exporting import FilmExport
+from sln_guide.gui.exporting import CaseExport
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
@@ -31,6 +33,17 @@ from sln_guide.styles import SIGNAL_UNIT
 
 EVENT_APART_S = 0.05
 """Events nearer than this to where the replay stands are there already."""
+
+SUFFIXES = {
+    What.OVERLAY: ".mp4",
+    What.SIDE_BY_SIDE: ".mp4",
+    What.TRIPTYCH: ".mp4",
+    What.STILLS: "",
+    What.CURVES: ".csv",
+    What.TABLES: "",
+    What.FFV1: ".mkv",
+    What.OME_TIFF: ".ome.tif",
+}
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -85,7 +98,7 @@ class Commands(QObject):
         self._saving = False
         self._marks = 0
         self._draws_curve = False
-        self._film: FilmExport | None = None
+        self._export: CaseExport | None = None
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
         self._saver = SnapshotSaver(
@@ -105,10 +118,10 @@ class Commands(QObject):
         return health is not None and health.recorder.recording
 
     def end(self) -> None:
-        """Finish writing snapshots, give up a film; say nothing more."""
-        if self._film is not None:
-            self._film.give_up()
-            self._film = None
+        """Finish writing snapshots, give up an export; say nothing more."""
+        if self._export is not None:
+            self._export.give_up()
+            self._export = None
         self._saver.end()
         self._wake.end()
 
@@ -287,32 +300,45 @@ class Commands(QObject):
             "Curves", lambda: write_curves(folder, name, times_s, signals, events, unit)
         )
 
-    def export(self) -> None:
-        """Film the replayed case as it is seen now; give up the film that is being made."""
-        if self.replay is None:
+    @property
+    def exporting(self) -> bool:
+        """Whether something is being made of the case."""
+        return self._export is not None
+
+    def export(self, what: What, begin_s: float = 0.0, end_s: float = math.inf) -> None:
+        """Make something of the replayed case with the settings as they are now."""
+        if self.replay is None or self._export is not None:
             return
-        if self._film is not None:
-            self._film.give_up()
-            self._film = None
-            self.say("Film given up: nothing of it is kept")
-        else:
-            case = self.replay.folder
-            path = self._snapshot_folder / f"{case.stem}-{self._stamped('film-')}.mp4"
-            triptych = self._showing.layout is Layout.TRIPTYCH
-            layout = "triptych" if triptych else "overlay"
-            self._film = FilmExport(case, path, layout, self._source.settings)
-            self.say("Filming the whole case with these settings; the replay goes on")
+        case = self.replay.folder
+        name = f"{case.stem}-{what}-{self._stamped('')}{SUFFIXES[what]}"
+        wish = Wish(
+            what,
+            self._snapshot_folder / name,
+            self._source.settings,
+            Span(begin_s, end_s),
+            (self.replay.position_s,),
+        )
+        self._export = CaseExport(case, wish)
+        self.say("Exporting beside the replay, which goes on")
         self.done.emit()
 
+    def stop_export(self) -> None:
+        """Give up what is being made."""
+        if self._export is not None:
+            self._export.give_up()
+            self._export = None
+            self.say("Export given up: nothing of it is kept")
+            self.done.emit()
+
     def follow_export(self) -> float | None:
-        """Say when a film has come to its end; return its share done, None without one."""
-        if self._film is None:
+        """Say when an export has come to its end; return its share done, None without one."""
+        if self._export is None:
             return None
-        told = self._film.told()
+        told = self._export.told()
         if not told.ended:
             return told.done / max(told.total, 1)
-        self._film.give_up()
-        self._film = None
+        self._export.give_up()
+        self._export = None
         self.say(told.text, Tone.ALARM if told.failed else Tone.PLAIN)
         return None
 

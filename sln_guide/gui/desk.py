@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.commands import Commands
 from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.export_panel import ExportPanel
 from sln_guide.gui.help import HelpPanel
 from sln_guide.gui.keys import Action, KeyMap
 from sln_guide.gui.layout import Content
@@ -47,6 +48,13 @@ class Desk(QWidget):
         self.help = HelpPanel(self._dock, keys, replaying=commands.replay is not None)
         self.settings = SettingsPanel(self._dock, commands.arranging, live=self.curves is not None)
         self.settings.changed.connect(lambda changes: commands.change(**changes))
+        self.exports: ExportPanel | None = None
+        if commands.replay is not None and self.export is not None:
+            replay = commands.replay
+            self.exports = ExportPanel(self._dock, lambda: replay.position_s, replay.duration_s)
+            self.exports.begun.connect(commands.export)
+            self.exports.stopped.connect(commands.stop_export)
+            self.export.clicked.connect(self.exports.toggle)
         video.laid_out.connect(self._place_curves)
 
     def _make_panels(self, library: PlotLibrary) -> None:
@@ -82,11 +90,10 @@ class Desk(QWidget):
             mark = ActionButton("flag", "Mark", self.keys.label(Action.MARK))
             mark.clicked.connect(commands.stamp_mark)
             self.actions_row.append(mark)
-        self.film: ActionButton | None = None
+        self.export: ActionButton | None = None
         if commands.replay is not None:
-            self.film = ActionButton("saving", "Export", self.keys.label(Action.EXPORT))
-            self.film.clicked.connect(commands.export)
-            self.actions_row.append(self.film)
+            self.export = ActionButton("saving", "Export", self.keys.label(Action.EXPORT))
+            self.actions_row.append(self.export)
         self.record: RecordButton | None = None
         if commands.recordable is not None:
             self.record = RecordButton(self.keys.label(Action.RECORD))
@@ -158,9 +165,13 @@ class Desk(QWidget):
         share = round(self.width() * DOCK_FRACTION)
         self._dock.setFixedWidth(min(max(share, DOCK_MIN_PX), DOCK_MAX_PX))
         self._set_heights()
-        self.help.hide()
-        self.settings.hide()
+        for panel in self.over_the_dock():
+            panel.hide()
         super().resizeEvent(event)
+
+    def over_the_dock(self) -> tuple[QWidget, ...]:
+        """Return the panels that are laid over the dock when they are wanted."""
+        return tuple(filter(None, (self.settings, self.help, self.exports)))
 
     def _set_heights(self) -> None:
         low = self.height() < LOW_PX

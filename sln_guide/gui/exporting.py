@@ -1,21 +1,24 @@
-"""`FilmExport`: films a case in a process of its own, so that neither window nor replay waits."""
+"""`CaseExport`: exports a case in a process of its own, so that neither window nor replay waits."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sln_guide.guidance import Settings
+if TYPE_CHECKING:
+    from sln_guide.export.wish import Wish
+    from sln_guide.recording.reader import CaseReader
 
 END_S = 2.0
 
 
 class Told(NamedTuple):
-    """What a film has come to: done of all frames; or ``text``, and whether that is bad news."""
+    """What an export has come to: done of all; or ``text``, and whether that is bad news."""
 
     done: int
     total: int
@@ -28,26 +31,23 @@ class Told(NamedTuple):
         return bool(self.text)
 
 
-class FilmExport:
-    """One film, begun at once. All methods return at once, save `give_up` (bounded).
+class CaseExport:
+    """One export, begun at once. All methods return at once, save `give_up` (bounded).
 
     Parameters
     ----------
     case
         Its folder.
-    path
-        The film's file; appears whole or not at all.
-    layout
-        A name of `sln_guide.export.overlay.Layout`.
-    settings
-        What the overlay is drawn and called with.
+    wish
+        What is to be made; its times count from where the replay begins. It appears whole or not
+        at all.
     """
 
-    def __init__(self, case: Path, path: Path, layout: str, settings: Settings) -> None:
+    def __init__(self, case: Path, wish: Wish) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._hears, tells = spawn.Pipe(duplex=False)
         self._process: BaseProcess = spawn.Process(
-            target=_film, args=(tells, case, path, layout, settings), name="sln-guide film"
+            target=_export, args=(tells, case, wish), name="sln-guide export"
         )
         self._process.start()
         tells.close()
@@ -59,11 +59,11 @@ class FilmExport:
             try:
                 self._told = self._hears.recv()
             except (EOFError, OSError):
-                self._told = Told(0, 0, "Film not exported: its process ended unexpectedly", True)
+                self._told = Told(0, 0, "Not exported: its process ended unexpectedly", True)
         return self._told
 
     def give_up(self) -> None:
-        """End it: a film half made is taken away. Idempotent."""
+        """End it: what is half made is taken away. Idempotent."""
         if self._process.is_alive():
             self._process.terminate()
             self._process.join(END_S)
@@ -73,11 +73,11 @@ class FilmExport:
         self._hears.close()
 
 
-def _film(tells: Connection, case: Path, path: Path, layout: str, settings: Settings) -> None:
-    """Film, and tell; in the other process."""
+def _export(tells: Connection, case: Path, wish: Wish) -> None:
+    """Export, and tell; in the other process."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        tells.send(Told(0, 0, *_filmed(tells, case, path, layout, settings)))
+        tells.send(Told(0, 0, *_exported(tells, case, wish)))
     except (KeyboardInterrupt, OSError):
         return  # given up, or nobody listens any more
 
@@ -86,28 +86,40 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _filmed(
-    tells: Connection, case: Path, path: Path, layout: str, settings: Settings
-) -> tuple[str, bool]:
+def _exported(tells: Connection, case: Path, wish: Wish) -> tuple[str, bool]:
     import os
 
     from sln_guide.export.folder import ExportError
-    from sln_guide.export.overlay import Layout
-    from sln_guide.export.shown import export_film
+    from sln_guide.export.wish import fulfil
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.reader import CaseReader
 
     os.nice(10)  # the replay goes first
     try:
         with CaseReader(case) as read:
-            film = export_film(
+            outcome = fulfil(
                 read,
-                path,
-                Layout(layout),
-                settings=settings,
-                progress=lambda done, total: tells.send(Told(done, total)),
+                _from_nir(read, wish),
+                lambda done, total: tells.send(Told(done, total)),
             )
     except (ExportError, RecordingError) as error:
-        return f"Film not exported: {error}", True
-    unread = f" · {len(film.unread)} frames could not be read" if film.unread else ""
-    return f"Film exported: {film.path}{unread}", bool(film.unread)
+        return f"Not exported: {error}", True
+    unread = "" if outcome.complete else " · not all frames could be read"
+    return f"Exported: {wish.out}{unread}", not outcome.complete
+
+
+def _from_nir(case: CaseReader, wish: Wish) -> Wish:
+    """Count the wish's times from the first NIR frame instead of from the first of any."""
+    from sln_guide.export.wish import Span
+    from sln_guide.guidance import Role
+
+    times_ns = case.times_ns(Role.NIR)
+    moments = tuple(case.moments())
+    if len(times_ns) == 0 or not moments:
+        return wish
+    later_s = (int(times_ns[0]) - case.moment_ns(*moments[0])) / 1e9
+    return replace(
+        wish,
+        span=Span(wish.span.begin_s - later_s, wish.span.end_s - later_s),
+        times_s=tuple(time_s - later_s for time_s in wish.times_s),
+    )

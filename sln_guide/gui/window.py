@@ -251,11 +251,12 @@ class OperatorWindow(Desk):
             self.video.say("")
 
     def _show_export(self) -> None:
-        """Tell on its button how far a film has come."""
+        """Tell on its button and in its panel how far an export has come."""
         share = self.commands.follow_export()
-        if self.film is not None:
-            words = "Export" if share is None else f"Film {share:.0%}"
-            self.film.say("saving" if share is None else "stop", words, self.film.key)
+        if self.export is not None and self.exports is not None:
+            words = "Export" if share is None else f"Export {share:.0%}"
+            self.export.say("saving", words, self.export.key)
+            self.exports.show_progress(share)
 
     def _note(self) -> str:
         if self.watched is not None and not self.watched():
@@ -296,7 +297,7 @@ class OperatorWindow(Desk):
 
     def leave(self) -> None:
         """Put away what lies over the dock, else the theatre display."""
-        over = next((p for p in (self.settings, self.help) if p.isVisible()), self.theatre)
+        over = next((p for p in self.over_the_dock() if p.isVisible()), self.theatre)
         over.hide()
 
     def _theatre_changed(self, text: str) -> None:
@@ -397,10 +398,11 @@ class OperatorWindow(Desk):
             Action.STEP_BACK: lambda: commands.step(-1),
             Action.NEXT_EVENT: lambda: commands.go_to_event(1),
             Action.EVENT_BEFORE: lambda: commands.go_to_event(-1),
-            Action.EXPORT: commands.export,
         }
         if self.record is not None:
             actions[Action.RECORD] = self.record.begin
+        if self.exports is not None:
+            actions[Action.EXPORT] = self.exports.toggle
         if self.curves is not None:
             actions[Action.NEXT_PLOT] = self._next_plot
             actions[Action.REGION] = self._draw_region

@@ -16,8 +16,8 @@ from hardware.frame import Frame
 from hardware.rig import Registration, Rig
 from sln_guide.export.folder import ExportError
 from sln_guide.export.overlay import Layout
-from sln_guide.export.recomputing import Span
 from sln_guide.export.shown import export_curves, export_film, export_stills
+from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from tests.export.conftest import MOMENTS

@@ -1,32 +1,44 @@
-"""A film of the replayed case, made beside the replay; given up by hand and at the end."""
+"""What is made of the replayed case, beside the replay; given up by hand and at the end."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
+import tifffile
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
+from sln_guide.export.wish import SPANNED, What, Wish
 from sln_guide.gui import commands
-from sln_guide.gui.exporting import FilmExport, Told
-from sln_guide.guidance import Settings
+from sln_guide.gui.buttons import FlatButton
+from sln_guide.gui.export_panel import MEANS, NAMES
+from sln_guide.gui.exporting import CaseExport, Told
+from sln_guide.gui.window import OperatorWindow
+from sln_guide.guidance import Role, Settings
+from sln_guide.recording import CaseWriter
+from sln_guide.recording.reader import CaseReader
+from sln_guide.replay import ReplaySession
+from tests.export.conftest import pairs, small_rig  # noqa: F401 - fixtures
 
 Wait = Callable[[Callable[[], object]], None]
 
 
-class Film:
-    """A film that is as far as a test says."""
+class Export:
+    """An export that is as far as a test says."""
 
-    made: ClassVar[list[Film]] = []
+    made: ClassVar[list[Export]] = []
 
-    def __init__(self, case: Path, path: Path, layout: str, settings: Settings) -> None:
-        self.case, self.path, self.layout, self.settings = case, path, layout, settings
+    def __init__(self, case: Path, wish: Wish) -> None:
+        self.case, self.wish = case, wish
         self.now = Told(0, 0)
         self.given_up = False
-        Film.made.append(self)
+        Export.made.append(self)
 
     def told(self) -> Told:
         return self.now
@@ -37,8 +49,8 @@ class Film:
 
 @pytest.fixture
 def window(open_window: Any, fakes: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(commands, "FilmExport", Film)
-    monkeypatch.setattr(Film, "made", [])
+    monkeypatch.setattr(commands, "CaseExport", Export)
+    monkeypatch.setattr(Export, "made", [])
     source = fakes.Replay()
     source.push(age_ms=1e7)
     window = open_window(source)
@@ -46,53 +58,153 @@ def window(open_window: Any, fakes: Any, monkeypatch: pytest.MonkeyPatch) -> Any
     return window
 
 
-def test_a_film_is_of_what_is_seen_and_says_how_far_it_is(window: Any, tmp_path: Path) -> None:
+def press(button: QWidget) -> None:
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize("what", What)
+def test_everything_is_offered_and_asked_for_as_it_says(
+    window: Any, what: What, tmp_path: Path
+) -> None:
     window.source.change(threshold_sigma=6.0)
+    window.source.seek(4.0)
     QTest.keyClick(window, Qt.Key.Key_E)
-    (film,) = Film.made
-    assert (film.case, film.layout) == (window.source.folder, "overlay")
-    assert film.path.parent == tmp_path / "snapshots"
-    assert film.settings.threshold_sigma == 6.0
-    film.now = Told(31, 100)
-    window.refresh_readings()
-    assert window.film.text() == "Film 31%"
-    film.now = Told(0, 0, "Film exported: x.mp4")
-    window.refresh_readings()
-    assert window.video.message == "Film exported: x.mp4"
-    assert window.film.text() == "Export"
-    assert film.given_up, "its process is let go"
+    panel = window.exports
+    assert panel.isVisible()
+    assert set(panel.choices) == set(NAMES) == set(MEANS) == set(What)
+    press(panel.choices[what])
+    assert panel.what is what
+    assert panel._means.text() == MEANS[what]
+    assert panel.since.isEnabled() == (what in SPANNED)
+    press(panel.since)
+    window.source.seek(7.0)
+    press(panel.until)
+    press(panel.go)
+    (made,) = Export.made
+    assert (made.case, made.wish.what) == (window.source.folder, what)
+    assert made.wish.out.parent == tmp_path / "snapshots"
+    assert made.wish.settings.threshold_sigma == 6.0
+    assert made.wish.times_s == (7.0,)
+    begin_s, end_s = made.wish.span.begin_s, made.wish.span.end_s
+    assert (begin_s, end_s) == ((4.0, 7.0) if what in SPANNED else (0.0, math.inf))
 
 
-def test_pressed_again_it_is_given_up_and_closing_gives_it_up_too(window: Any) -> None:
-    QTest.mouseClick(window.film, Qt.MouseButton.LeftButton)
-    QTest.mouseClick(window.film, Qt.MouseButton.LeftButton)
-    assert Film.made[0].given_up
+def test_a_span_is_never_turned_round(window: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_E)
+    panel = window.exports
+    window.source.seek(6.0)
+    press(panel.until)
+    assert panel.span_s == (0.0, 6.0)
+    window.source.seek(8.0)
+    press(panel.since)
+    assert panel.span_s == (8.0, math.inf)
+    window.source.seek(2.0)
+    press(panel.until)
+    assert panel.span_s == (0.0, 2.0)
+    press(panel.whole)
+    assert panel.span_s == (0.0, math.inf)
+
+
+def test_it_says_how_far_it_is_and_when_it_is_there(window: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_E)
+    press(window.exports.go)
+    (made,) = Export.made
+    made.now = Told(31, 100)
+    window.refresh_readings()
+    assert window.export.text() == "Export 31%"
+    assert window.exports.progress.text == "31%"
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.exports.isVisible()
+    window.refresh_readings()
+    assert window.export.text() == "Export 31%", "it goes on behind a closed panel"
+    made.now = Told(0, 0, "Exported: x.mp4")
+    window.refresh_readings()
+    assert window.video.message == "Exported: x.mp4"
+    assert window.export.text() == "Export"
+    assert made.given_up, "its process is let go"
+
+
+def test_it_is_stopped_and_closing_gives_it_up_too(window: Any) -> None:
+    QTest.mouseClick(window.export, Qt.MouseButton.LeftButton)
+    press(window.exports.go)
+    window.refresh_readings()
+    press(window.exports.go)
+    assert Export.made[0].given_up
     assert "given up" in window.video.message
-    while window.showing.layout != "triptych":
-        QTest.keyClick(window, Qt.Key.Key_L)
-    QTest.keyClick(window, Qt.Key.Key_E)
-    assert Film.made[1].layout == "triptych"
+    window.refresh_readings()
+    press(window.exports.go)
+    assert len(Export.made) == 2
     window.close_now()
-    assert Film.made[1].given_up
+    assert Export.made[1].given_up
 
 
-def test_why_there_is_no_film_is_told(wait_for: Wait, tmp_path: Path) -> None:
-    film = FilmExport(tmp_path / "none.case", tmp_path / "x.mp4", "overlay", Settings())
+def test_the_panel_has_room_on_a_small_screen(window: Any) -> None:
+    QTest.keyClick(window, Qt.Key.Key_E)
+    press(window.exports.choices[What.OME_TIFF])
+    QApplication.processEvents()
+    buttons = window.exports.findChildren(FlatButton)
+    for one in buttons:
+        assert one.height() >= 44
+        assert window.exports.rect().contains(one.geometry())
+        assert not any(one.geometry().intersects(o.geometry()) for o in buttons if o is not one)
+
+
+def test_why_there_is_none_is_told(wait_for: Wait, tmp_path: Path) -> None:
+    wish = Wish(What.OVERLAY, tmp_path / "x.mp4", Settings())
+    export = CaseExport(tmp_path / "none.case", wish)
     try:
-        wait_for(lambda: film.told().ended)
-        told = film.told()
+        wait_for(lambda: export.told().ended)
+        told = export.told()
         assert told.failed
-        assert told.text.startswith("Film not exported: ")
+        assert told.text.startswith("Not exported: ")
         assert "none.case" in told.text
     finally:
-        film.give_up()
+        export.give_up()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_that_dies_is_told(wait_for: Wait, tmp_path: Path) -> None:
-    film = FilmExport(tmp_path / "none.case", tmp_path / "x.mp4", "overlay", Settings())
-    film._process.kill()
-    wait_for(lambda: film.told().ended)
-    assert film.told().failed
-    film.give_up()
-    film.give_up()
+    export = CaseExport(tmp_path / "none.case", Wish(What.OVERLAY, tmp_path / "x.mp4"))
+    export._process.kill()
+    wait_for(lambda: export.told().ended)
+    assert export.told().failed
+    export.give_up()
+    export.give_up()
+
+
+def test_pressed_through_it_leaves_the_file(
+    qt: QApplication,
+    wait_for: Wait,
+    fakes: Any,
+    tmp_path: Path,
+    small_rig: Any,  # noqa: F811
+    pairs: Any,  # noqa: F811
+) -> None:
+    """A real case in a real replay: NIR frames come out as they went in."""
+    folder = tmp_path / "seen.case"
+    with CaseWriter(folder, rig=small_rig, settings=Settings()) as case:
+        for nir, white in pairs[:6]:
+            case.write_frame(Role.NIR, nir)
+            case.write_frame(Role.WHITE, white)
+    source = ReplaySession(CaseReader(folder))
+    source.start()
+    window = OperatorWindow(
+        source, fakes.white_pixels, fakes.nir_pixels, snapshot_folder=tmp_path / "out"
+    )
+    try:
+        window.resize(1366, 768)
+        window.show()
+        window.begin()
+        QTest.keyClick(window, Qt.Key.Key_E)
+        assert window.exports is not None
+        press(window.exports.choices[What.OME_TIFF])
+        press(window.exports.go)
+        wait_for(lambda: window.video.message.startswith("Exported: "))
+        (made,) = (tmp_path / "out").glob("*.ome.tif")
+        assert made.name in window.video.message
+        stack = tifffile.imread(made)
+        assert np.array_equal(stack, np.stack([nir.pixels for nir, _ in pairs[:6]]))
+    finally:
+        window.close_now()
+        source.close()
+        window.deleteLater()

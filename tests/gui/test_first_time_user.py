@@ -279,8 +279,12 @@ def test_from_the_start_screen_to_an_exported_film(person: Person, tmp_path: Pat
     person.hand("key", "s")
     person.wait("a snapshot", lambda s: s["message"].startswith("Snapshot saved"))
     person.press("Export")
-    seen = person.wait("a film", lambda s: s["message"].startswith("Film "), PATIENCE_S)
-    seen = person.wait("its end", lambda s: s["message"].startswith("Film exported"), PATIENCE_S)
+    person.wait("what can be exported", lambda s: has_button(s, "Side by side"))
+    person.press("Side by side")
+    person.press("Begin export")
+    person.wait("how far it is", lambda s: has_button(s, "Stop: nothing"), PATIENCE_S)
+    seen = person.wait("its end", lambda s: s["message"].startswith("Exported: "), PATIENCE_S)
+    person.hand("key", "Escape")
     (film,) = (tmp_path / "sln-guide" / "snapshots").glob("*.mp4")
     assert str(film.name) in seen["message"]
     with av.open(str(film)) as opened:
