@@ -15,18 +15,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hardware.frame import Frame
-from hardware.rig import load_rig
+from hardware.rig import DEFAULT_JPEG_QUALITY, RecordingSpec, load_rig
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseWriter, Codec
-from sln_guide.recording.codec import codec_for, decompress_into
+from sln_guide.recording.codec import LOSSLESS, codec_for, decompress_into
 from sln_guide.recording.packed import pack_frame
 
 FPS = 60.0
 Streams = dict[Role, list[Frame]]
 Put = Callable[[dict[Role, Frame]], None]
+JPEG_QUALITIES = (80, 90, DEFAULT_JPEG_QUALITY)
 KINDS = {Role.NIR: "gray12le", Role.WHITE: "gray"}
 """What FFV1 takes them as: a mosaic as grey."""
 
@@ -48,11 +50,17 @@ def codecs(streams: Streams, repeats: int) -> dict[str, dict[str, float]]:
     print(f"codecs, {size}, processor ms a frame:")
     head = f"{'':26}{'nir in':>8}{'out':>7}{'ratio':>7}{'white in':>10}{'out':>7}{'ratio':>7}"
     print(head + f"{'MB/s at 60 fps':>16}{'cores in':>10}")
-    for codec in Codec:
+    for codec in LOSSLESS:
         row: dict[str, float] = {}
         for role in Role:
             row |= _codec_of(role, streams[role], codec, repeats)
         _print_codec(codec.value, row, results)
+    for quality in JPEG_QUALITIES:
+        white, psnr_db, most = _jpeg_of(streams[Role.WHITE], quality, repeats)
+        row = {k: v for k, v in results[Codec.LZ4.value].items() if k.startswith("nir")} | white
+        _print_codec(f"LZ4, white JPEG {quality}", row, results)
+        row |= {"white_psnr_db": psnr_db, "white_most_counts": most}
+        print(f"{'':26}white off by {psnr_db:.1f} dB PSNR, at most {most:.0f} counts")
     row = {}
     for role, kind in KINDS.items():
         row |= _ffv1_of(role, streams[role][:4], kind)
@@ -72,6 +80,26 @@ def _codec_of(role: Role, frames: list[Frame], codec: Codec, repeats: int) -> di
         assert np.array_equal(out, frame.pixels)
     raw = sum(frame.pixels.nbytes for frame in frames)
     return _row(role, float(np.mean(pack)), float(np.mean(unpack)), raw / size, raw / len(frames))
+
+
+def _jpeg_of(
+    frames: list[Frame], quality: int, repeats: int
+) -> tuple[dict[str, float], float, float]:
+    """Return the row of white light as JPEG, and how far it comes back from what it was."""
+    pack, unpack, size = [], [], 0
+    errors = []
+    for frame in frames:
+        packed = pack_frame(Role.WHITE, frame, Codec.LZ4, quality)
+        size += packed.size
+        out = np.empty_like(frame.pixels)
+        pack.append(best_ms(partial(pack_frame, Role.WHITE, frame, Codec.LZ4, quality), repeats))
+        unpack.append(best_ms(partial(decompress_into, packed.payload, Codec.JPEG, out), repeats))
+        errors.append(out.astype(np.float64) - frame.pixels)
+    raw = sum(frame.pixels.nbytes for frame in frames)
+    psnr_db = 10 * np.log10(255.0**2 / np.mean(np.square(errors)))
+    ratio, each = raw / size, raw / len(frames)
+    row = _row(Role.WHITE, float(np.mean(pack)), float(np.mean(unpack)), ratio, each)
+    return row, float(psnr_db), float(np.abs(errors).max())
 
 
 def _ffv1_of(role: Role, frames: list[Frame], kind: str) -> dict[str, float]:
@@ -157,6 +185,7 @@ def formats(place: Path, streams: Streams, pairs: int) -> dict[str, dict[str, fl
     """Write pairs through each format, as it is meant to be used; processor time of all threads."""
     kinds: list[tuple[str, Callable[[Path, dict[Role, Frame]], Any], int]] = [
         *((f"case, {codec.value}", _case(codec), pairs) for codec in (Codec.LZ4, Codec.FAST)),
+        ("case, LZ4, white as JPEG", _case(Codec.LZ4, jpeg=True), pairs),
         ("HDF5, shuffle + LZF", _hdf5("lzf"), pairs),
         ("HDF5, not compressed", _hdf5(None), pairs),
         ("Zarr, Blosc bitshuffle LZ4", _zarr, pairs),
@@ -188,11 +217,14 @@ def _pairs(streams: Streams) -> Iterator[dict[Role, Frame]]:
             yield {Role.NIR: nir, Role.WHITE: white}
 
 
-def _case(codec: Codec) -> Callable[[Path, dict[Role, Frame]], Any]:
+def _case(codec: Codec, *, jpeg: bool = False) -> Callable[[Path, dict[Role, Frame]], Any]:
+    kept = RecordingSpec(white="jpeg" if jpeg else "lossless")
+    rig = msgspec.structs.replace(load_rig("demo"), recording=kept)
+
     @contextmanager
     def opened(path: Path, first: dict[Role, Frame]) -> Iterator[Put]:
         del first
-        with CaseWriter(path, rig=load_rig("demo"), settings=Settings(), codec=codec) as case:
+        with CaseWriter(path, rig=rig, settings=Settings(), codec=codec) as case:
 
             def put(pair: dict[Role, Frame]) -> None:
                 with case.together():

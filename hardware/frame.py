@@ -38,6 +38,11 @@ class PixelFormat(StrEnum):
         return self.value.startswith("Bayer")
 
     @property
+    def is_bayer8(self) -> bool:
+        """Whether pixels are a colour-filter mosaic of 8 bits: what may be stored as JPEG."""
+        return self.is_bayer and self.bit_depth == 8
+
+    @property
     def is_mono(self) -> bool:
         """Whether pixels are grey levels."""
         return self.value.startswith("Mono")
@@ -130,6 +135,8 @@ class Frame:
         Excitation light during this exposure, from the line status; None where not wired.
     room_light
         What was taken off, of a frame that no camera took but gated light made; None: as it came.
+    lossy
+        True where a recording kept the pixels as JPEG: close to what the camera sent, not it.
     camera_id
         Serial number, or a name that says what simulated it.
     """
@@ -148,6 +155,7 @@ class Frame:
     light_on: bool | None = None
     settings_in_flight: bool = False
     room_light: RoomLight | None = None
+    lossy: bool = False
 
     def __post_init__(self) -> None:
         expected = self.pixel_format.array_shape(self.height, self.width)

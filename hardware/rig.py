@@ -25,10 +25,12 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 PreRollSeconds = Annotated[float, msgspec.Meta(ge=0, le=120)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Gain = Annotated[float, msgspec.Meta(gt=0, le=8)]
+JpegQuality = Annotated[int, msgspec.Meta(ge=50, le=100)]
 
 SCHEMA = 1
 TRIGGERED_SKEW_MS = 2.0
 """Cameras on one trigger expose within half of the difference of their exposure times."""
+DEFAULT_JPEG_QUALITY = 95
 _FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
 _LINE = re.compile(r"Line[1-9][0-9]?")
 
@@ -154,6 +156,24 @@ class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     gated: tuple[PositiveInt, PositiveInt] | None = None
 
 
+class RecordingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a case keeps frames. NIR is kept without loss, whatever stands here.
+
+    ``white``: "lossless", or "jpeg": a fraction of the size, and what was seen can not be computed
+    again bit for bit. ``jpeg_quality`` is libjpeg's; None: `DEFAULT_JPEG_QUALITY`.
+    """
+
+    white: Literal["lossless", "jpeg"] = "lossless"
+    jpeg_quality: JpegQuality | None = None
+
+    @property
+    def white_jpeg_quality(self) -> int | None:
+        """Quality to store white frames with; None: without loss."""
+        if self.white == "lossless":
+            return None
+        return DEFAULT_JPEG_QUALITY if self.jpeg_quality is None else self.jpeg_quality
+
+
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Files of `sln-guide calibrate`, relative to the rig file. None: not calibrated."""
 
@@ -195,6 +215,7 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     calibration: Calibration = Calibration()
     check: Tolerances = Tolerances()
     phantom: PhantomSpec | None = None
+    recording: RecordingSpec = RecordingSpec()
     pre_roll_s: PreRollSeconds = 0.0
     """Seconds kept in memory, so that Record saves what just happened; 0: none."""
     emulated: bool = False
@@ -376,6 +397,17 @@ def _check(rig: Rig, origin: str) -> None:
             refuse(f"light.{name}", f"goes from {band[0]:g} to {band[1]:g} nm: shorter one first")
     if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
         refuse("nir.light_line", "gated light needs the line that says whether it is on")
+    if rig.recording.white == "jpeg":
+        if rig.white is None:
+            refuse("recording.white", "'jpeg' is for white frames: the rig has no white camera")
+        elif not rig.white.pixel_format.is_bayer8:
+            refuse(
+                "recording.white",
+                f"'jpeg' takes Bayer of 8 bits, not {rig.white.pixel_format}: choose BayerRG8, "
+                "or leave it 'lossless'",
+            )
+    elif rig.recording.jpeg_quality is not None:
+        refuse("recording.jpeg_quality", "is for white = 'jpeg': choose that, or take it out")
     if rig.phantom is not None and rig.phantom.room_light > 0 and rig.light.gated is None:
         refuse("phantom.room_light", "room light is drawn under gated light only: give light.gated")
     if rig.optics.node_max_mm <= rig.optics.node_min_mm:

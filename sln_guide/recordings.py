@@ -32,7 +32,10 @@ class Recordings:
         self._mode = mode
         self._lock = threading.RLock()
         self._recorder: Recorder | None = None
-        self._pre_roll = PreRoll(rig.pre_roll_s, PRE_ROLL_BYTES) if rig.pre_roll_s > 0 else None
+        self._pre_roll: PreRoll | None = None
+        if rig.pre_roll_s > 0:
+            quality = rig.recording.white_jpeg_quality
+            self._pre_roll = PreRoll(rig.pre_roll_s, PRE_ROLL_BYTES, quality)
 
     @property
     def recording(self) -> bool:

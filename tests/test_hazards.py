@@ -23,6 +23,8 @@ def test_named_test_exists(name: str) -> None:
 def test_every_hazard_has_a_control_and_a_test() -> None:
     hazards = re.split(r"^- id: ", HAZARDS, flags=re.MULTILINE)[1:]
     assert len(hazards) >= 8
+    names = [hazard.split(maxsplit=1)[0] for hazard in hazards]
+    assert sorted(set(names)) == sorted(names), "each has a number of its own"
     for hazard in hazards:
         assert "controls:" in hazard
         assert re.search(r"^\s+- tests/", hazard, flags=re.MULTILINE), hazard.splitlines()[0]

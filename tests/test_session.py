@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, Rig, load_rig
+from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
 from sln_guide import pipeline
 from sln_guide import session as session_module
 from sln_guide import stream as stream_module
@@ -139,6 +140,32 @@ def test_recording_accounts_for_every_frame(session: LiveSession) -> None:
         assert "inject" in [event.name for event in case.events()]
         assert len(case.guidance_log()) > 20
         assert case.snapshots(), "a state from which replay can compute the same again"
+
+
+def test_white_light_is_recorded_as_jpeg_where_the_rig_says_so(
+    rig: Rig, cameras: dict[Role, MockCamera], recordings: dict[Role, list[Any]], tmp_path: Path
+) -> None:
+    chosen = msgspec.structs.replace(rig, recording=RecordingSpec(white="jpeg"))
+    live = LiveSession(chosen, cameras, cases=tmp_path)
+    live.start()
+    pictures_go_on(live, 3)
+    folder = live.start_recording()
+    pictures_go_on(live, 20)
+    picture = live.latest_picture()
+    live.close()
+    assert picture is not None
+    assert picture.white is not None
+    assert not picture.white.lossy, "what is live stays raw"
+    checked = verify(folder)
+    assert checked.complete, checked.text()
+    assert checked.lossy_white == checked.frames[Role.WHITE] > 10
+    with CaseReader(folder) as case:
+        for role, most in ((Role.NIR, 0), (Role.WHITE, 25)):
+            for frame in case.frames(role):
+                sent = recordings[role][frame.sequence % len(recordings[role])]
+                error = frame.pixels.astype(int) - sent.pixels
+                assert np.abs(error).max() <= most
+        assert len(case.guidance_log()) > 10
 
 
 def test_failing_core_leaves_white_light_and_says_so(

@@ -30,6 +30,9 @@ class AsSeen:
         Computations with the same digest, with the same findings within tolerance, and others.
     not_made
         Those that could not be made again, by reason.
+    lossy_alike, lossy_different
+        Computations that rest on white light which the case has only as JPEG, by whether they find
+        the same within tolerance: what live computed from is gone, so neither proves anything.
     named
         The first differences, in plain words.
     other_software
@@ -39,22 +42,35 @@ class AsSeen:
     same: int = 0
     within: int = 0
     different: int = 0
+    lossy_alike: int = 0
+    lossy_different: int = 0
     not_made: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
     other_software: tuple[str, ...] = ()
 
     @property
+    def lossy(self) -> int:
+        """How many computations cannot be compared bit for bit: white light is there as JPEG."""
+        return self.lossy_alike + self.lossy_different
+
+    @property
     def ok(self) -> bool:
-        """Whether something was computed again, and all of it is as it was."""
+        """Whether something was computed again from raw data, and all of it is as it was."""
         return self.different == 0 and self.same + self.within > 0
 
     def text(self) -> str:
         """Say it in a few lines."""
         total = self.same + self.within + self.different
-        verdict = (
-            "as seen" if self.ok else "NOT AS SEEN" if self.different else "nothing to compare"
-        )
-        lines = [f"  replay: {verdict}: {self.same} of {total} computations bit for bit the same"]
+        lines: list[str] = []
+        if total or not self.lossy:
+            verdict = (
+                "as seen" if self.ok else "NOT AS SEEN" if self.different else "nothing to compare"
+            )
+            which = " without lossy white light" if self.lossy else ""
+            lines.append(
+                f"  replay: {verdict}: {self.same} of {total} computations{which} "
+                "bit for bit the same"
+            )
         if self.within:
             lines.append(
                 f"  {self.within} within tolerance ({POSITION_TOLERANCE_PX:g} px, "
@@ -63,6 +79,15 @@ class AsSeen:
         if self.different:
             lines.append(f"  {self.different} differ:")
             lines += [f"    {what}" for what in self.named]
+        if self.lossy:
+            lines += [
+                "  replay: NOT BIT-REPLAYABLE: white light was recorded as JPEG, and what "
+                "the screen was computed from is gone",
+                f"  {self.lossy} computations rest on it: from the JPEG {self.lossy_alike} find "
+                f"the same within tolerance ({POSITION_TOLERANCE_PX:g} px, "
+                f"{RELATIVE_TOLERANCE:g} of a measure), {self.lossy_different} do not; that is "
+                "neither damage nor a proof",
+            ]
         lines += [f"  {n} not made again: {why}" for why, n in self.not_made.items()]
         if self.other_software and (self.within or self.different):
             lines.append(f"  recorded with other software: {', '.join(self.other_software)}")
@@ -75,7 +100,8 @@ def verify_as_seen(
     """Make every computation that ``case`` logged again, and compare the digests.
 
     The same bytes are promised with the same software on the same kind of processor; elsewhere the
-    same findings within `POSITION_TOLERANCE_PX` and `RELATIVE_TOLERANCE`.
+    same findings within `POSITION_TOLERANCE_PX` and `RELATIVE_TOLERANCE`. Where white light was
+    recorded as JPEG neither is promised, and those computations are counted apart.
 
     Raises
     ------
@@ -99,13 +125,17 @@ def verify_as_seen(
 def _judge(result: AsSeen, made: Recomputed) -> None:
     if made.guidance is None:
         result.not_made[made.reason] += 1
-    elif digest(made.guidance) == made.logged.digest:
+        return
+    same = digest(made.guidance) == made.logged.digest
+    difference = None if same else _difference(made.logged.detections, made.guidance)
+    if made.lossy:
+        result.lossy_alike += difference is None
+        result.lossy_different += difference is not None
+    elif same:
         result.same += 1
+    elif difference is None:
+        result.within += 1
     else:
-        difference = _difference(made.logged.detections, made.guidance)
-        if difference is None:
-            result.within += 1
-            return
         result.different += 1
         if len(result.named) < MOST_NAMED:
             result.named.append(

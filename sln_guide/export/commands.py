@@ -159,5 +159,7 @@ def verify(options: argparse.Namespace) -> int:
         with CaseReader(options.case) as case:
             seen = verify_as_seen(case, progress=progress_bar("computing again"))
         print(seen.text())
+        if sound and seen.lossy and not seen.different:
+            return PARTIAL
         sound &= seen.ok
     return OK if sound else NOT_SOUND

@@ -20,12 +20,16 @@ NO_FRAME = "a frame of its pair is not in the case"
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """One logged computation, and what came of it now; ``reason`` why nothing did."""
+    """One logged computation, and what came of it now; ``reason`` why nothing did.
+
+    ``lossy``: white light that is only there as JPEG went into it, or into one it follows from.
+    """
 
     logged: GuidanceRecord
     time_s: float
     guidance: Guidance | None
     reason: str = ""
+    lossy: bool = False
 
 
 def recompute(
@@ -48,6 +52,7 @@ def recompute(
     frames = Analysed(case)
     state: pipeline.State | None = None
     last: pipeline.State | None = None
+    lossy = False
     expected = 0
     origin_ns: int | None = None
     for snapshot, logged in case.computations():
@@ -59,6 +64,7 @@ def recompute(
             state = None
         if snapshot is not None and (state is None or change is None):
             state = _restored(setup, snapshot, logged.generation, last)
+            lossy = False
         if state is None:
             yield Recomputed(logged, time_s, None, NO_STATE)
             continue
@@ -75,7 +81,8 @@ def recompute(
         settings = logged.settings if change is None else change(logged.settings)
         state, guidance = pipeline.step(state, pair, settings)
         last = state
-        yield Recomputed(logged, time_s, guidance)
+        lossy |= pair.white is not None and pair.white.lossy
+        yield Recomputed(logged, time_s, guidance, lossy=lossy)
 
 
 LEAD_IN_S = 3.0

@@ -143,6 +143,7 @@ def _frame_facts(frame: Frame | None) -> dict[str, Any] | None:
         "width_px": frame.width,
         "height_px": frame.height,
         "pixel_format": frame.pixel_format,
+        "lossy": frame.lossy,
     }
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
+from typing import Literal
 
 import msgspec
 
@@ -27,6 +28,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     why_not: tuple[str, ...]
     problems: tuple[str, ...]
     recorded_with: dict[str, str]
+    white_light: Literal["lossless", "jpeg"]
+    """How white frames were recorded; what is computed with JPEG differs a little from live."""
 
 
 class Frames(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +92,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         lines = [f"{self.source.name}: {f.processed} of {f.nir} NIR frames, {f.seconds:.1f} s"]
         if self.source.mode is Mode.SIMULATED:
             lines[0] += ", SIMULATED"
+        if self.source.white_light == "jpeg":
+            lines.append(
+                "  white light was recorded as JPEG: figures may differ a little from live"
+            )
         if f.lost:
             lines.append(f"  {f.lost} frames were lost in recording (frames.csv)")
         lines += [f"  not read: {what}" for what in self.unread[:5]]
@@ -195,6 +202,7 @@ def source_of(case: CaseReader) -> Source:
         why_not=case.incomplete,
         problems=tuple(str(problem) for problem in case.problems),
         recorded_with=case.software,
+        white_light=case.rig.recording.white,
     )
 
 

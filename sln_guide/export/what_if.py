@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -55,13 +56,17 @@ class NodeFate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What other settings change. ``not_made``: computations that could not be made again."""
+    """What other settings change. ``not_made``: computations that could not be made again.
+
+    ``white_light``: how it was recorded; where as JPEG, that alone may change a finding.
+    """
 
     schema: int = 1
     case_id: str
     recorded_settings: Settings
     settings: Settings
     compared: int
+    white_light: Literal["lossless", "jpeg"]
     not_made: dict[str, int]
     nodes: tuple[NodeFate, ...]
 
@@ -77,6 +82,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         """Say it in a few lines."""
         counts = ", ".join(f"{len(self.of(fate))} {fate}" for fate in Fate)
         lines = [f"{self.compared} computations made again: nodes {counts}"]
+        if self.white_light == "jpeg":
+            lines.append(
+                "  white light was recorded as JPEG: a small change may be its doing, "
+                "not that of the settings"
+            )
         lines += [
             f"  {node.fate}: track {node.track_id} at {node.x_px:.0f}, {node.y_px:.0f} px, "
             f"{node.first_s:.1f} to {node.last_s:.1f} s"
@@ -163,6 +173,7 @@ def what_if(
         recorded_settings=case.settings,
         settings=change(case.settings),
         compared=compared,
+        white_light=case.rig.recording.white,
         not_made=dict(not_made),
         nodes=tuple(nodes),
     )

@@ -1,4 +1,4 @@
-"""How the pixels of one frame become bytes on disk, without loss, and come back."""
+"""How the pixels of one frame become bytes on disk, and come back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sln_guide.recording import mosaic_jpeg
 from sln_guide.recording.errors import RecordingError
 
 MAX_PIXEL_BYTES = 128 << 20
@@ -20,16 +21,27 @@ _BLOCK_BYTES = 128 << 10
 
 
 class Codec(StrEnum):
-    """Payload codecs, all lossless, spelled as they stand in the case.
+    """Payload codecs, spelled as they stand in the case.
 
     LZ4 is fast and the default; ZSTD is smaller and dearer; FAST (of pixels of two bytes) gives up
-    ratio for time when the processor is short; RAW is the pixels as they are.
+    ratio for time when the processor is short; RAW is the pixels as they are. JPEG alone loses
+    something, and is for white Bayer frames where the rig asks for it (`mosaic_jpeg`).
     """
 
     LZ4 = "blosc2-bitshuffle-lz4"
     ZSTD = "blosc2-bitshuffle-zstd1"
     FAST = "blosc2-shuffle-lz4"
     RAW = "raw"
+    JPEG = "jpeg-bayer-planes"
+
+    @property
+    def lossless(self) -> bool:
+        """Whether pixels come back bit for bit."""
+        return self is not Codec.JPEG
+
+
+LOSSLESS = tuple(codec for codec in Codec if codec.lossless)
+"""Those that may be asked for, for any frame."""
 
 
 def codec_for(wanted: Codec, itemsize: int) -> Codec:
@@ -73,7 +85,15 @@ def prepare() -> None:
 
 
 def compress(pixels: NDArray[np.uint8] | NDArray[np.uint16], codec: Codec) -> memoryview:
-    """Compress C-contiguous ``pixels``; the result is owned by the caller. Frees the GIL."""
+    """Compress C-contiguous ``pixels``; the result is owned by the caller. Frees the GIL.
+
+    Raises
+    ------
+    ValueError
+        ``codec`` is not one of `LOSSLESS`.
+    """
+    if codec not in LOSSLESS:
+        raise ValueError(f"{codec} is not for any frame: ask for it in the rig's [recording]")
     if codec is Codec.RAW or pixels.size == 0:
         return pixels.data.cast("B") if pixels.size else memoryview(b"")
     packed = _blosc2().compress2(pixels, **_parameters(codec, pixels.itemsize))
@@ -96,6 +116,9 @@ def decompress_into(payload: memoryview, codec: Codec, out: NDArray[Any]) -> Non
         if payload.nbytes != out.nbytes:
             raise RecordingError(f"payload has {payload.nbytes} bytes, pixels need {out.nbytes}")
         out.data.cast("B")[:] = payload
+        return
+    if codec is Codec.JPEG:
+        mosaic_jpeg.decode_into(payload, out)
         return
     _check_blosc_header(payload, codec, out)
     try:

@@ -60,6 +60,10 @@ _KINDS: dict[str, type] = {
 _FOOTER_BYTES = 29 + len(mcap_format.MAGIC)
 
 
+def _lossy_white(header: CaseHeader) -> bool:
+    return header.rig.recording.white == "jpeg"
+
+
 @dataclass(slots=True)
 class _Contents:
     """What a part holds, as its closing records and its index must say."""
@@ -93,6 +97,8 @@ class Examination:
         self.incomplete: list[str] = []
         self.counts = dict.fromkeys(CHANNELS, 0)
         self.readable = dict.fromkeys(Role, 0)
+        self.lossy_white = 0
+        self._may_be_lossy = manifest is None or _lossy_white(manifest.header)
         self.link: bytes | None = None
         self._sequences: dict[Role, list[tuple[int, int]]] = {role: [] for role in Role}
         self._gap_records: list[GapRecord] = []
@@ -236,6 +242,7 @@ class Examination:
             what = "does not continue the part before it: one was cut, changed or removed"
             self._problem(name, None, what)
         self.link = chain.first_link(raw)
+        self._may_be_lossy = _lossy_white(header)
         return header
 
     # -- one record ------------------------------------------------------------------------------
@@ -243,13 +250,14 @@ class Examination:
     def _chunk(self, part: PartFileReader, place: Found, contents: _Contents) -> None:
         where = (place.offset, place.offset + place.length)
         row = part.describe(place)
+        topic, sequence = "", None
         if row is not None:
             contents.rows.append(row)
+            topic = TOPICS[row[6]]
+            sequence = row[2] if topic in FRAME_TOPICS else None
         record = part.record(place)
         if isinstance(record, str):
-            topic = "" if row is None else TOPICS[row[6]]
             index = self.counts[topic] if topic else None
-            sequence = row[2] if row is not None and topic in FRAME_TOPICS else None
             # Without the record, what its index should be cannot be told either.
             end = min(where[1] + mcap_format.MESSAGE_INDEXES_BYTES, part.size)
             self._problem(part.path.name, (where[0], end), record, topic, index, sequence)
@@ -260,7 +268,7 @@ class Examination:
             return
         contents.log_times.append(record.log_time_ns)
         self._order(part, where, record)
-        self._content(part, where, record)
+        self._content(part, where, record, sequence)
         self.counts[TOPICS[record.channel]] += 1
         self._indexes_behind(part, where, record)
 
@@ -283,13 +291,17 @@ class Examination:
     def _misplaced(self, at: tuple[str, tuple[int, int], str, int], what: str) -> None:
         self._problem(at[0], at[1], what, at[2], at[3])
 
-    def _content(self, part: PartFileReader, where: tuple[int, int], record: Record) -> None:
+    def _content(
+        self, part: PartFileReader, where: tuple[int, int], record: Record, sequence: int | None
+    ) -> None:
         topic = TOPICS[record.channel]
         try:
             if topic in FRAME_TOPICS:
-                frame = unpack_frame(record.data)
                 role = Role(topic)
+                may_be_lossy = self._may_be_lossy and role is Role.WHITE
+                frame = unpack_frame(record.data, may_be_lossy=may_be_lossy)
                 self.readable[role] += 1
+                self.lossy_white += frame.lossy
                 self._sequences[role].append((frame.stream_epoch, frame.sequence))
             elif topic in _KINDS:
                 entry = records.from_json(record.data, _KINDS[topic], what="record")
@@ -298,7 +310,7 @@ class Examination:
                 elif isinstance(entry, AttachedRecord):
                     self._attached[entry.name] = (entry, record.log_time_ns)
         except RecordingError as error:
-            self._problem(part.path.name, where, str(error), topic, self.counts[topic])
+            self._problem(part.path.name, where, str(error), topic, self.counts[topic], sequence)
 
     def _indexes_behind(self, part: PartFileReader, where: tuple[int, int], record: Record) -> None:
         """Check what has no checksum, but only one right content."""
@@ -356,8 +368,7 @@ class Examination:
         if header is not None:
             rows = np.array(contents.rows, mcap_format.INDEX_ROW)
             log_times = np.array(contents.log_times, np.uint64)
-            codec = header.codec.value
-            expected = closing(codec, begin, rows, log_times, contents.attachments)
+            expected = closing(header, begin, rows, log_times, contents.attachments)
             whole = found == (expected[: len(found)] if contents.may_be_cut else expected)
         else:
             end = found[footer - begin :]

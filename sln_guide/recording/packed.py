@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from sln_guide.guidance import Role
+from sln_guide.recording import mosaic_jpeg
 from sln_guide.recording.codec import (
     MAX_PIXEL_BYTES,
     Codec,
@@ -66,10 +67,23 @@ class PackedFrame:
         return len(self.header) + self.payload.nbytes
 
 
-def pack_frame(role: Role, frame: Frame, codec: Codec) -> PackedFrame:
-    """Compress ``frame``; the GIL is free meanwhile. Any thread."""
-    codec = codec_for(codec, frame.pixels.itemsize)
-    payload = compress(frame.pixels, codec)
+def pack_frame(
+    role: Role, frame: Frame, codec: Codec, white_jpeg_quality: int | None = None
+) -> PackedFrame:
+    """Compress ``frame``; the GIL is free meanwhile. Any thread.
+
+    With ``white_jpeg_quality`` a white frame that JPEG takes becomes one, unless `Codec.FAST` says
+    that the processor is short: JPEG is the dearest. All others are kept by ``codec``.
+    """
+    payload: memoryview | None = None
+    if role is Role.WHITE and white_jpeg_quality is not None and codec is not Codec.FAST:
+        kind, depth = frame.pixel_format, frame.bit_depth
+        if mosaic_jpeg.takes(kind, depth, frame.height, frame.width):
+            payload = mosaic_jpeg.encode(frame.pixels, white_jpeg_quality)
+            codec = Codec.JPEG
+    if payload is None:
+        codec = codec_for(codec, frame.pixels.itemsize)
+        payload = compress(frame.pixels, codec)
     header = _frame_header_encoder.encode(
         FrameHeader(
             codec=codec,
@@ -118,15 +132,22 @@ def unpack_frame_header(data: memoryview) -> tuple[FrameHeader, int]:
     return header, 4 + size
 
 
-def unpack_frame(data: memoryview) -> Frame:
-    """Return the frame, bit for bit as it was written.
+def unpack_frame(data: memoryview, *, may_be_lossy: bool = False) -> Frame:
+    """Return the frame, bit for bit as it was written; as JPEG has it where that is `Frame.lossy`.
 
     Raises
     ------
     RecordingError
-        When the record is damaged; nothing larger than the declared picture is allocated.
+        When the record is damaged, or lossy where it may not be; nothing larger than the declared
+        picture is allocated.
     """
     header, begin = unpack_frame_header(data)
+    if not header.codec.lossless:
+        if not may_be_lossy:
+            raise RecordingError("stored as JPEG, where the case promises none lost")
+        kind, depth = header.pixel_format, header.bit_depth
+        if not mosaic_jpeg.takes(kind, depth, header.height, header.width):
+            raise RecordingError(f"{kind} of {header.width}x{header.height} px is never JPEG")
     try:
         shape = header.pixel_format.array_shape(header.height, header.width)
     except ValueError as error:
@@ -154,6 +175,7 @@ def unpack_frame(data: memoryview) -> Frame:
             camera_id=header.camera_id,
             light_on=header.light_on,
             settings_in_flight=header.settings_in_flight,
+            lossy=not header.codec.lossless,
         )
     except ValueError as error:
         raise RecordingError(str(error)) from None

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from zlib_ng.zlib_ng import crc32
 
+from sln_guide.guidance import Role
 from sln_guide.recording import mcap_format
 from sln_guide.recording.chain import first_link, next_link
+from sln_guide.recording.codec import Codec
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -54,7 +56,7 @@ def _header_attachment(header: CaseHeader, raw_header: bytes) -> bytes:
 
 def opening(header: CaseHeader, raw_header: bytes) -> bytes:
     """Return how a part begins, up to its first record: follows from its header."""
-    before, after = _before_header(header), b"".join(definitions(header.codec.value))
+    before, after = _before_header(header), b"".join(definitions(header))
     return before + _header_attachment(header, raw_header) + after
 
 
@@ -72,7 +74,7 @@ def header_place(header: CaseHeader, raw_header: bytes) -> mcap_format.Attachmen
     )
 
 
-def definitions(codec: str) -> tuple[bytes, bytes]:
+def definitions(header: CaseHeader) -> tuple[bytes, bytes]:
     """Return the schema records and the channel records of every part."""
     schemas, channels = b"", b""
     for topic, number in CHANNELS.items():
@@ -81,15 +83,23 @@ def definitions(codec: str) -> tuple[bytes, bytes]:
             schemas += mcap_format.schema_record(
                 number, f"sln_guide.{topic}", "jsonschema", b'{"type":"object"}'
             )
-        metadata = {"codec": codec, "lossless": "yes"} if topic in FRAME_TOPICS else {}
+        metadata = _kept(topic, header) if topic in FRAME_TOPICS else {}
         channels += mcap_format.channel_record(
             number, number if json else 0, topic, _encoding(topic), metadata
         )
     return schemas, channels
 
 
+def _kept(topic: str, header: CaseHeader) -> dict[str, str]:
+    """Return what the channel of a stream says of its frames."""
+    quality = header.rig.recording.white_jpeg_quality
+    if topic == Role.WHITE and quality is not None:
+        return {"codec": Codec.JPEG.value, "lossless": "no", "quality": str(quality)}
+    return {"codec": header.codec.value, "lossless": "yes"}
+
+
 def closing(
-    codec: str,
+    header: CaseHeader,
     begin: int,
     rows: NDArray[np.void],
     log_times: NDArray[np.uint64],
@@ -98,7 +108,7 @@ def closing(
     """Return how a part ends, from byte ``begin``: follows from what is in it."""
     return mcap_format.closing_records(
         summary_start=begin,
-        definitions=definitions(codec),
+        definitions=definitions(header),
         counts=(sum(_encoding(topic) == "json" for topic in CHANNELS), len(CHANNELS)),
         rows=rows,
         log_times=log_times,
@@ -142,7 +152,7 @@ class PartWriter:
         self._rows = bytearray()
         self._log_times = bytearray()
         self._attachments: list[mcap_format.AttachmentPlace] = []
-        self._codec = header.codec.value
+        self._header = header
         self.problem: str | None = None
         self.torn = False
         self.finished = False
@@ -214,7 +224,7 @@ class PartWriter:
         if self.finished or self.torn:
             return
         end = closing(
-            self._codec,
+            self._header,
             self._size,
             np.frombuffer(bytes(self._rows), mcap_format.INDEX_ROW),
             np.frombuffer(bytes(self._log_times), np.uint64),

@@ -43,14 +43,16 @@ class KeptFrame:
 class PreRoll:
     """Frames of the last ``seconds``, oldest dropped first; compresses on a thread of its own.
 
-    ``max_bytes`` bounds the memory, however fast or large the frames are. All methods may be
-    called from any thread.
+    ``max_bytes`` bounds the memory, however fast or large the frames are. White light is kept as
+    JPEG with ``white_jpeg_quality``. All methods may be called from any thread.
     """
 
-    def __init__(self, seconds: float, max_bytes: int, codec: Codec = Codec.LZ4) -> None:
+    def __init__(
+        self, seconds: float, max_bytes: int, white_jpeg_quality: int | None = None
+    ) -> None:
         self._span_ns = round(seconds * 1e9)
         self._max_bytes = max_bytes
-        self._codec = codec
+        self._white_jpeg_quality = white_jpeg_quality
         self._changed = threading.Condition()
         self._kept: deque[KeptFrame] = deque()
         self._raw: deque[KeptFrame] = deque()
@@ -116,7 +118,7 @@ class PreRoll:
                     return
                 kept = self._raw.popleft()
             if kept.held and isinstance(kept.content, Frame):
-                packed = pack_frame(kept.role, kept.content, self._codec)
+                packed = pack_frame(kept.role, kept.content, Codec.LZ4, self._white_jpeg_quality)
                 with self._changed:
                     if kept.held:
                         self._bytes += packed.size - kept.size

@@ -147,6 +147,11 @@ class CaseReader:
         return self.header.rig
 
     @property
+    def white_is_lossy(self) -> bool:
+        """Whether white light was recorded as JPEG. NIR never is."""
+        return self.rig.recording.white == "jpeg"
+
+    @property
     def settings(self) -> Settings:
         """What the operator had chosen when recording began."""
         return self.header.settings
@@ -221,7 +226,7 @@ class CaseReader:
         return np.stack([rows["epoch"].astype(np.int64), rows["sequence"].astype(np.int64)], 1)
 
     def frame(self, role: Role, index: int) -> Frame:
-        """Return frame ``index`` (from 0), bit for bit as it was recorded.
+        """Return frame ``index`` (from 0), bit for bit as it was recorded (but see `Frame.lossy`).
 
         Raises
         ------
@@ -232,7 +237,8 @@ class CaseReader:
         """
         record = self._contents.record(role.value, index)
         try:
-            return unpack_frame(record.data)
+            may_be_lossy = self.white_is_lossy and role is Role.WHITE
+            return unpack_frame(record.data, may_be_lossy=may_be_lossy)
         except RecordingError as error:
             raise DamagedError(self._contents.problem(role.value, index, str(error))) from None
 

@@ -20,7 +20,8 @@ from sln_guide.guidance import (
 from sln_guide.recording.codec import Codec
 from sln_guide.recording.errors import NewerFormatError, RecordingError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+"""3: white light may be JPEG, and the rig says so."""
 OLDEST_FORMAT = 2
 """Format 1 was never released."""
 PROFILE = "sln-guide-case"

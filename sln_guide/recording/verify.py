@@ -39,6 +39,8 @@ class Verification:
         Why the case is not complete, in plain words.
     frames
         Readable frames.
+    lossy_white
+        White frames among them that are stored as JPEG.
     gaps
         Frames missing by the device counter, whoever lost them.
     head
@@ -52,6 +54,7 @@ class Verification:
     problems: tuple[Problem, ...]
     incomplete: tuple[str, ...]
     frames: Mapping[Role, int]
+    lossy_white: int
     gaps: Mapping[Role, tuple[Gap, ...]]
     records: int
     head: str | None
@@ -66,6 +69,11 @@ class Verification:
             verdict = "complete and sound"
         frames = ", ".join(f"{n} {role.value}" for role, n in self.frames.items())
         lines = [f"{self.folder.name}: {verdict}", f"  {frames} frames, {self.records} records"]
+        if self.lossy_white:
+            lines.append(
+                f"  white light is stored lossy: {self.lossy_white} of {self.frames[Role.WHITE]} "
+                "white frames as JPEG, not as the camera sent them; NIR without loss"
+            )
         lines += [f"  {reason}" for reason in self.incomplete]
         lines += [f"  {problem}" for problem in self.problems]
         for role, gaps in self.gaps.items():
@@ -131,6 +139,7 @@ def verify(
         problems=tuple(problems),
         incomplete=tuple(incomplete),
         frames=dict(examination.readable),
+        lossy_white=examination.lossy_white,
         gaps=examination.gaps(),
         records=sum(examination.counts.values()),
         head=head,

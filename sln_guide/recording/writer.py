@@ -68,7 +68,8 @@ class CaseWriter:
     rig, settings, title, mode, software
         Stand at the head of every part, so that even an unfinished case explains itself.
     codec
-        Of the pixels, lossless all; `use_codec` changes it under way.
+        Of the pixels, a lossless one; `use_codec` changes it under way. White light is kept as
+        JPEG where the rig's ``[recording]`` says so.
     roll_s, roll_bytes
         A new part begins after so long or so much.
     started_wall_ns, started_monotonic_ns
@@ -196,7 +197,8 @@ class CaseWriter:
         RecordingError
             The frame is not in the case; what was there before still is.
         """
-        self.write_packed(pack_frame(role, frame, self._tape.codec))
+        quality = self._header.rig.recording.white_jpeg_quality
+        self.write_packed(pack_frame(role, frame, self._tape.codec, quality))
 
     def write_packed(self, packed: PackedFrame) -> None:
         """Record a frame that was compressed before, as `write_frame` does."""

@@ -95,15 +95,31 @@ def put_legend(sheet: Sheet, bounds: Box, legend: Legend, scale: float) -> Box:
     return box
 
 
+def shows_lossy_colour(picture: Picture) -> bool:
+    """Whether the colours in ``picture`` are no longer those that the camera sent."""
+    return picture.view is not View.NIR and picture.white is not None and picture.white.lossy
+
+
 def put_doubts(
-    sheet: Sheet, bounds: Box, legend: Box | None, guidance: Guidance, view: View, scale: float
+    sheet: Sheet,
+    bounds: Box,
+    legend: Box | None,
+    picture: Picture,
+    guidance: Guidance | None,
+    scale: float,
 ) -> list[Box]:
-    """Say under the legend what nobody vouches for: where the overlay lies, what figures mean."""
+    """Say under the legend what nobody vouches for: where the overlay lies, what figures mean.
+
+    And that colour has been through JPEG. ``guidance`` is what is shown of the picture's.
+    """
     doubts = []
-    if view is View.MERGED and guidance.registration.kind == "assumed":
-        doubts.append("REGISTRATION ASSUMED")
-    if UNCALIBRATED in guidance.flags:
-        doubts.append(UNCALIBRATED.upper())
+    if guidance is not None:
+        if picture.view is View.MERGED and guidance.registration.kind == "assumed":
+            doubts.append("REGISTRATION ASSUMED")
+        if UNCALIBRATED in guidance.flags:
+            doubts.append(UNCALIBRATED.upper())
+    if shows_lossy_colour(picture):
+        doubts.append("COLOUR FROM JPEG, NOT RAW")
     boxes = []
     top = bounds.top if legend is None else legend.bottom + tokens.GAP_PX * scale
     for text in doubts:

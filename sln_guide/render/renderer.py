@@ -123,6 +123,7 @@ class Renderer:
             picture.guidance,
             picture.view,
             picture.overlay_drawn,
+            margin.shows_lossy_colour(picture),
             picture.rgb32.shape,
             look,
             area.getRect(),
@@ -153,14 +154,16 @@ class Renderer:
         taken = [margin.box_of(rect) for rect in keep_clear]
         if look.scale_bar:
             taken += margin.put_scale_bar(sheet, bounds, picture, look, placed, scale)
-        guidance = picture.guidance
-        if guidance is not None and _shows_guidance(picture):
-            settings = look.settings or guidance.settings
-            legend, meant = None, legend_of(guidance, settings, picture.view)
+        guidance = picture.guidance if _shows_guidance(picture) else None
+        legend = None
+        if guidance is not None:
+            meant = legend_of(guidance, look.settings or guidance.settings, picture.view)
             if look.legend and meant is not None and picture.overlay_drawn:
                 legend = margin.put_legend(sheet, bounds, meant, scale)
                 taken.append(legend)
-            taken += margin.put_doubts(sheet, bounds, legend, guidance, picture.view, scale)
+        taken += margin.put_doubts(sheet, bounds, legend, picture, guidance, scale)
+        if guidance is not None:
+            settings = look.settings or guidance.settings
             if guidance.exclusion_px:
                 drawn = np.array(guidance.exclusion_px, dtype=np.float32)
                 region = _outline(drawn, picture, placed)

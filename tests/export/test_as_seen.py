@@ -10,13 +10,15 @@ import msgspec
 import pytest
 
 from hardware.frame import Frame
-from hardware.rig import Rig
+from hardware.rig import RecordingSpec, Rig
 from sln_guide import pipeline
+from sln_guide.cli import main
 from sln_guide.export import recomputing
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.what_if import Fate, what_if
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.terminal import NOT_SOUND, OK, PARTIAL
 from tests.export.conftest import MOMENTS
 
 FRAMES = len(MOMENTS)
@@ -37,19 +39,25 @@ def record(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> 
         first_recorded: int = 0,
         leave_out: frozenset[int] = frozenset(),
         snapshots: frozenset[int] = frozenset({0, 20}),
+        jpeg: bool = False,
+        white_until: int = FRAMES,
     ) -> Path:
         folder = tmp_path / "seen.case"
+        kept = RecordingSpec(white="jpeg" if jpeg else "lossless")
+        rig = msgspec.structs.replace(small_rig, recording=kept)
         setup = pipeline.Setup.from_rig(small_rig)
         state = pipeline.initial_state(setup)
-        with CaseWriter(folder, rig=small_rig, settings=Settings(threshold_sigma=4.0)) as case:
-            for index, (nir, white) in enumerate(pairs):
+        with CaseWriter(folder, rig=rig, settings=Settings(threshold_sigma=4.0)) as case:
+            for index, (nir, seen) in enumerate(pairs):
+                white = seen if index < white_until else None
                 if index >= first_recorded:
-                    case.write_frame(Role.WHITE, white)
                     case.write_frame(Role.NIR, nir)
+                    if white is not None:
+                        case.write_frame(Role.WHITE, white)
                 if index in snapshots:
                     case.write_snapshot(state.snapshot())
                 settings = Settings(threshold_sigma=4.0 if index < 25 else 5.0)
-                skew_ns = white.mid_exposure_ns - nir.mid_exposure_ns
+                skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
                 state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), settings)
                 if index not in leave_out:
                     case.write_guidance(forge(guidance) if index == 12 else guidance)
@@ -117,6 +125,58 @@ def test_nothing_to_compare_is_not_as_seen(record: Callable[..., Path]) -> None:
         result = verify_as_seen(case)
     assert not result.ok
     assert "nothing to compare" in result.text()
+
+
+def test_white_light_as_jpeg_is_told_and_neither_called_damage_nor_equal(
+    record: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = record(jpeg=True)
+    with CaseReader(folder) as case:
+        result = verify_as_seen(case)
+    assert (result.same, result.within, result.different) == (0, 0, 0)
+    assert result.lossy == FRAMES
+    assert result.lossy_alike + result.lossy_different == FRAMES
+    assert not result.ok
+    assert "NOT BIT-REPLAYABLE: white light was recorded as JPEG" in result.text()
+    assert "neither damage nor a proof" in result.text()
+    assert "as seen" not in result.text()
+    assert "NOT AS SEEN" not in result.text()
+    assert "bit for bit the same" not in result.text()
+    assert main(["verify", str(folder), "--replay"]) == PARTIAL
+    told = capsys.readouterr().out
+    assert "complete and sound" in told
+    assert "white light is stored lossy" in told
+    assert main(["verify", str(folder)]) == OK
+
+
+def test_what_rests_on_nir_alone_is_still_compared_bit_for_bit(
+    record: Callable[..., Path],
+) -> None:
+    # white light went away at 15; from 20 a noted state, which live's own white light had led to
+    with CaseReader(record(jpeg=True, white_until=15)) as case:
+        result = verify_as_seen(case)
+    assert result.lossy == 20
+    assert (result.same, result.different) == (FRAMES - 20, 0)
+    assert f"as seen: {FRAMES - 20} of {FRAMES - 20} computations without lossy" in result.text()
+    assert "20 computations rest on it" in result.text()
+
+
+def test_a_forged_result_shows_beside_jpeg_too(record: Callable[..., Path]) -> None:
+    folder = record(
+        jpeg=True, white_until=0, forge=lambda guidance: replace(guidance, detections=())
+    )
+    with CaseReader(folder) as case:
+        result = verify_as_seen(case)
+    assert (result.lossy, result.different) == (0, 1)
+    assert main(["verify", str(folder), "--replay"]) == NOT_SOUND
+
+
+def test_what_if_says_that_jpeg_may_be_the_reason(record: Callable[..., Path]) -> None:
+    with CaseReader(record(jpeg=True)) as case:
+        difference = what_if(case, lambda settings: settings)
+    assert difference.white_light == "jpeg"
+    assert "white light was recorded as JPEG" in difference.text()
+    assert not difference.of(Fate.LOST) + difference.of(Fate.GAINED), "95 is close enough here"
 
 
 def test_unchanged_settings_change_no_node(record: Callable[..., Path]) -> None:

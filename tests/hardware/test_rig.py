@@ -111,6 +111,17 @@ def test_a_good_rig_is_taken_as_written() -> None:
             "registration.white_from_nir",
         ),
         (GOOD + "[phantom]\nwidth = 0", "phantom.width"),
+        (GOOD + "[recording]\nwhite = 'png'", "recording.white"),
+        (GOOD + "[recording]\nnir = 'jpeg'", "recording.nir"),
+        (GOOD + "[recording]\njpeg_quality = 90", "recording.jpeg_quality"),
+        (GOOD + "[recording]\nwhite = 'jpeg'\njpeg_quality = 49", "recording.jpeg_quality"),
+        (GOOD + "[recording]\nwhite = 'jpeg'\njpeg_quality = 101", "recording.jpeg_quality"),
+        (GOOD + "[recording]\nwhite = 'jpeg'\njpeg_quality = 90.5", "recording.jpeg_quality"),
+        (
+            GOOD.replace('"BayerRG8"', '"BayerRG12"') + "[recording]\nwhite = 'jpeg'",
+            "recording.white",
+        ),
+        (GOOD.split("[white]")[0] + "[recording]\nwhite = 'jpeg'", "recording.white"),
     ],
 )
 def test_what_is_wrong_is_named_by_file_and_key(text: str, key: str) -> None:
@@ -119,6 +130,22 @@ def test_what_is_wrong_is_named_by_file_and_key(text: str, key: str) -> None:
     assert "rig bench.toml" in str(refusal.value)
     assert f"'{key}" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "quality"),
+    [
+        ("", None),
+        ("[recording]\nwhite = 'lossless'", None),
+        ("[recording]\nwhite = 'jpeg'", 95),
+        ("[recording]\nwhite = 'jpeg'\njpeg_quality = 80", 80),
+    ],
+)
+def test_white_light_is_recorded_without_loss_unless_the_rig_says_jpeg(
+    table: str, quality: int | None
+) -> None:
+    rig = parse_rig(GOOD + table, origin="bench.toml")
+    assert rig.recording.white_jpeg_quality == quality
 
 
 @pytest.mark.parametrize("text", ["name = ", "[nir", "a = 1\na = 2", "\x00", "x = " + "[" * 5000])

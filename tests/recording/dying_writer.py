@@ -1,6 +1,6 @@
 """Run as a process of its own: records until it is killed, telling each frame that was taken.
 
-    python -m tests.recording.dying_writer FOLDER [resume]
+    python -m tests.recording.dying_writer FOLDER [resume|jpeg [FIRST]]
 
 Prints the sequence number of each frame once `write_frame` has returned.
 """
@@ -14,14 +14,15 @@ from pathlib import Path
 
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseWriter
-from tests.recording.making import frame, guidance, rig, white
+from tests.recording.making import frame, guidance, jpeg_rig, rig, white
 
 
-def main(folder: Path, resume: bool) -> None:
-    if resume:
+def main(folder: Path, how: str) -> None:
+    if how == "resume":
         case = CaseWriter.resume(folder, roll_bytes=400_000)
     else:
-        case = CaseWriter(folder, rig=rig(), settings=Settings(), roll_bytes=400_000)
+        chosen = jpeg_rig() if how == "jpeg" else rig()
+        case = CaseWriter(folder, rig=chosen, settings=Settings(), roll_bytes=400_000)
 
     def sync() -> None:
         while True:
@@ -38,4 +39,4 @@ def main(folder: Path, resume: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), "resume" in sys.argv[2:3])
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")

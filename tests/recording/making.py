@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from hardware.rig import Rig, load_rig
+from hardware.rig import RecordingSpec, Rig, load_rig
 from sln_guide.guidance import Detection, Guidance, Interval, Kind, Pair, Role, Settings, View
 from sln_guide.recording import CaseSummary, CaseWriter
 
@@ -31,6 +32,12 @@ FRAME_FIELDS = (
 
 def rig() -> Rig:
     return load_rig("demo")
+
+
+def jpeg_rig(quality: int | None = None) -> Rig:
+    """Return the same, recording white light as JPEG."""
+    kept = RecordingSpec(white="jpeg", jpeg_quality=quality)
+    return msgspec.structs.replace(rig(), recording=kept)
 
 
 def frame(

@@ -196,9 +196,9 @@ def test_a_summary_that_says_otherwise_is_noticed(case: Path) -> None:
     part = part_paths(case)[0]
     raw, begin = part.read_bytes(), end_of_records(part)
     with CaseReader(case) as read:
-        codec = read.header.codec.value
+        header = read.header
     empty = np.zeros(0, mcap_format.INDEX_ROW)
-    forged = closing(codec, begin, empty, np.zeros(0, np.uint64), ())
+    forged = closing(header, begin, empty, np.zeros(0, np.uint64), ())
     part.write_bytes(raw[:begin] + forged)
     problem = verify(case).problems[0]
     assert (problem.file, problem.what) == (part.name, "its closing records are damaged")

@@ -368,6 +368,22 @@ def test_clock_and_research_note_are_burned_in_when_asked():
         assert (rendered(make_picture(), look) != plain)[16:48].any()
 
 
+@pytest.mark.parametrize("guided", [True, False])
+def test_colour_from_jpeg_cannot_be_kept_quiet(guided):
+    picture = make_picture(make_detection())
+    if not guided:
+        picture = replace(picture, guidance=None, overlay_drawn=False, view=View.WHITE)
+    lossy = replace(picture, white=replace(picture.white, lossy=True))
+    assert (rendered(lossy, BARE) != rendered(picture, BARE)).any()
+    renderer = Renderer()
+    renderer.render_to_image(picture, BARE, SIZE)
+    again = renderer.render_to_image(lossy, BARE, SIZE)
+    assert np.array_equal(again, rendered(lossy, BARE)), "what was laid out before is not kept"
+    in_nir = replace(lossy, view=View.NIR)
+    raw = replace(in_nir, white=picture.white)
+    assert np.array_equal(rendered(in_nir, BARE), rendered(raw, BARE)), "it shows no colour"
+
+
 def test_an_assumed_registration_cannot_be_kept_quiet():
     picture = make_picture()
     assumed = with_guidance(picture, registration=Registration(kind="assumed"))
