@@ -140,7 +140,7 @@ def registration(board: Board = BENCH_BOARD) -> dict[float, NDArray[np.float64]]
     places = np.column_stack([xs.ravel(), ys.ravel()])
     errors = {}
     for distance_mm in (280.0, 300.0, 330.0):
-        matrix = found.registration(distance_mm).matrix()
+        matrix = found.working_plane(distance_mm).registration.matrix()
         truth = bench.white_from_nir(places, distance_mm)
         seen = (truth > 0).all(axis=1) & (truth < (width - 1, height - 1)).all(axis=1)
         mapped = cv2.perspectiveTransform(places.reshape(-1, 1, 2), matrix)[:, 0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -200,6 +201,13 @@ class Tolerances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     frame_age_ms: Positive = 100.0
 
 
+class Expiry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When something ends that vouches for calibrated units, and what: "quality check", ..."""
+
+    what: str
+    at: datetime
+
+
 class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything the application must know about the hardware it stands on."""
 
@@ -223,6 +231,13 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     unchecked: str | None = None
     """Why nothing vouches for calibrated units, in one line with what to do; None: something does.
     Found out when the rig is used and recorded with a case; never in a rig file."""
+
+    distances_mm: tuple[Positive, Positive] | None = None
+    """Nearest and farthest plane of a registration by distance; None: one plane only. Found out
+    likewise."""
+
+    expires: Expiry | None = None
+    """What ends first of what vouches for calibrated units. Found out likewise."""
 
     max_skew_ms: Positive | None = None
     """How far apart in time NIR and white may be exposed; None: `TRIGGERED_SKEW_MS` where a camera
@@ -349,8 +364,9 @@ def _check(rig: Rig, origin: str) -> None:
             refuse(key, f"{value} is not a number one can use")
     if not rig.name.strip():
         refuse("name", "is empty")
-    if rig.unchecked is not None:
-        refuse("unchecked", "is found out when the rig is used: take it out")
+    for key in ("unchecked", "distances_mm", "expires"):
+        if getattr(rig, key) is not None:
+            refuse(key, "is found out when the rig is used: take it out")
     for role in ("nir", "white"):
         spec: CameraSpec | None = getattr(rig, role)
         if spec is None:

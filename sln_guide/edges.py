@@ -16,6 +16,7 @@ from contextlib import suppress
 import numpy as np
 
 from hardware.rig import Rig
+from hardware.working import WorkingPlane
 from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, compare, reduced
 from sln_guide.guidance import Alignment, Pair
 
@@ -38,8 +39,9 @@ class EdgeWatch:
     Parameters
     ----------
     rig
-        Its registration is held against the scene. Beyond its own residual and the tissue motion
-        it allows (`Optics.max_tissue_motion_mm`) cameras are taken to have moved.
+        Its registration is held against the scene. Cameras are taken to have moved beyond its own
+        error, the parallax of the declared relief, and the tissue motion that it allows
+        (`Optics.max_tissue_motion_mm`).
     tell
         Called from the watch's thread after each look.
     """
@@ -48,7 +50,8 @@ class EdgeWatch:
         self._rig = rig
         self._tell = tell
         self._watch = ConsistencyWatch()
-        self._pair: Pair | None = None
+        self._seen: tuple[Pair, WorkingPlane | None] | None = None
+        self._plane: WorkingPlane | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edges", daemon=True)
 
@@ -56,10 +59,14 @@ class EdgeWatch:
         """Begin to look."""
         self._thread.start()
 
-    def see(self, pair: Pair) -> None:
-        """Remember the newest pair. Costs nothing; any thread."""
+    def see(self, pair: Pair, plane: WorkingPlane | None = None) -> None:
+        """Remember the newest pair, and the plane it was taken in. Costs nothing; any thread."""
         if pair.white is not None and abs(pair.skew_ns) <= MAX_SKEW_NS:
-            self._pair = pair
+            self._seen = pair, plane
+
+    def use(self, rig: Rig) -> None:
+        """Judge by another rig from now on. Any thread."""
+        self._rig = rig
 
     def end(self) -> None:
         """End the thread. Idempotent."""
@@ -73,19 +80,26 @@ class EdgeWatch:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         wait_s = LOOK_EVERY_S
         while not self._ending.wait(wait_s):
-            pair, self._pair = self._pair, None
-            if pair is None:
+            seen, self._seen = self._seen, None
+            if seen is None:
                 continue
-            told = self.look(pair)
+            told = self.look(*seen)
             wait_s = LOOK_EVERY_S if told.verdict == told.last_look else CONFIRM_EVERY_S
             self._tell(told)
 
-    def look(self, pair: Pair) -> Alignment:
-        """Hold one pair against the registration; return the verdict of the last few looks."""
-        seen = look_at(pair, self._rig)
+    def look(self, pair: Pair, plane: WorkingPlane | None = None) -> Alignment:
+        """Hold one pair against the registration; return the verdict of the last few looks.
+
+        Those at another working distance count no more.
+        """
+        if plane != self._plane:
+            self._plane = plane
+            self._watch.forget_looks()
+        rig = self._rig if plane is None else plane.rig(self._rig)
+        seen = look_at(pair, rig)
         verdict = self._watch.add(seen)
         px = seen.distance_px
-        mm_per_px = self._rig.vouched_mm_per_px
+        mm_per_px = rig.vouched_mm_per_px
         told = seen.verdict == "moved"
         return Alignment(
             verdict=verdict,
@@ -107,7 +121,8 @@ def look_at(pair: Pair, rig: Rig) -> Consistency:
     shrunk = float(nir_to_small[0, 0])
     tolerance_px = UNSCALED_TOLERANCE * pair.nir.width
     if rig.optics.mm_per_px is not None:
-        allowed_mm = rig.optics.max_tissue_motion_mm + (rig.registration.residual_mm or 0.0)
+        error_mm = (rig.registration.residual_mm or 0.0) + rig.optics.parallax_mm
+        allowed_mm = rig.optics.max_tissue_motion_mm + error_mm
         tolerance_px = allowed_mm / rig.optics.mm_per_px
     small = compare(
         nir,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame
-from hardware.rig import Registration
+from hardware.rig import Registration, Rig
+from hardware.working import WorkingPlane
 
 
 class Role(StrEnum):
@@ -184,6 +185,7 @@ class Settings:
     ``gamma`` bends the overlay's colours over their scale (`core.colour.colour_table`): the legend
     shows the bend; measures and calls know nothing of it. ``regions_px`` are at most `MOST_REGIONS`
     polygons whose light is plotted over time, as ``exclusion_px``; they change nothing else.
+    ``plane``: another working distance than the rig's, with its homography and scale.
     """
 
     threshold_sigma: float = 4.5
@@ -202,6 +204,7 @@ class Settings:
     registration_withdrawn: bool = False
     gamma: float = 1.0
     regions_px: tuple[Polygon, ...] = ()
+    plane: WorkingPlane | None = None
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
@@ -218,6 +221,10 @@ class Settings:
             _check_polygon("regions_px", region)
         if self.display_full_scale is not None and not self.display_full_scale > 0:
             raise ValueError("display_full_scale must be positive")
+
+    def worked(self, rig: Rig) -> Rig:
+        """Return ``rig`` at the working distance in force."""
+        return rig if self.plane is None else self.plane.rig(rig)
 
 
 def _check_polygon(name: str, points: Polygon) -> None:

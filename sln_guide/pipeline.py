@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
+from hardware.working import WorkingPlane
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, all_followed, blinded, excluded, followed
@@ -50,6 +51,12 @@ class Setup:
         """Take what matters from ``rig``."""
         vouched = rig.unchecked is None
         return cls(rig.optics, rig.sensor, rig.registration, dark, flat, vouched)
+
+    def at(self, plane: WorkingPlane | None) -> Setup:
+        """Return the setup at another working distance; None: the rig's own."""
+        if plane is None:
+            return self
+        return replace(self, optics=plane.optics(self.optics), registration=plane.registration)
 
     def field(self, nir: Frame) -> Field:
         """Describe the geometry and sensor of frames like ``nir`` to the core."""
@@ -175,7 +182,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     The same state, pair and settings give the same guidance (stage times aside) wherever and
     whenever it runs. One thread at a time for states that share an analyser.
     """
-    setup, nir = state.setup, pair.nir
+    setup, nir = state.setup.at(settings.plane), pair.nir
     began = time.perf_counter_ns()
     flags: list[str] = []
     analyser = state.analyser
@@ -184,14 +191,19 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             flags.append("frame geometry changed: tracking began anew")
             state = replace(state, tracks=state.tracks.begun_anew())
         analyser = Analyser(_matching(setup, nir, flags))
+    elif analyser.field.mm_per_px != setup.optics.mm_per_px:  # another working distance
+        analyser = Analyser(_matching(setup, nir, []))
     registration = Registration() if settings.registration_withdrawn else setup.registration
     baseline = state.baseline if settings.baseline_ns == state.baseline_ns else None
+    if baseline is not None and not _fits(baseline, analyser):
+        flags.append("baseline of another working distance: not used")
+        baseline = None
     analysis = analyser.analyse(nir, pair.white, registration, settings.threshold_sigma, baseline)
     baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
 
     analysed = time.perf_counter_ns()
     white_small = analysis.white_small
-    motion_px = _tissue_motion(state, pair, white_small)
+    motion_px = _tissue_motion(state, setup.registration, pair, white_small)
     region = followed(state.region, settings.exclusion_px, motion_px)
     regions = all_followed(state.regions, settings.regions_px, motion_px)
     analysis = blinded(excluded(analysis, region), nir)
@@ -248,7 +260,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         regions_px=tuple(each.points for each in regions),
     )
     after = State(
-        setup,
+        state.setup,
         analyser,
         tracks,
         guidance.generation,
@@ -311,8 +323,16 @@ def _node_max_px(optics: Optics) -> float | None:
     return None if optics.mm_per_px is None else optics.node_max_mm / optics.mm_per_px
 
 
+def _fits(baseline: Baseline, analyser: Analyser) -> bool:
+    """Whether it is of the same grid: that follows from the smallest node's size in px."""
+    return _shape(baseline.log) == (analyser.geometry.rows, analyser.geometry.cols)
+
+
 def _tissue_motion(
-    state: State, pair: Pair, small: NDArray[np.float32] | None
+    state: State,
+    registration: Registration,
+    pair: Pair,
+    small: NDArray[np.float32] | None,
 ) -> tuple[float, float]:
     """Return how far tissue moved since the last step [NIR px], (0, 0) where it cannot be told."""
     before = state.white_small
@@ -322,9 +342,7 @@ def _tissue_motion(
     if shift is None:
         return 0.0, 0.0
     px_per_small = pair.white.width / small.shape[1]
-    return white_to_nir_shift(
-        state.setup.registration, (shift[0] * px_per_small, shift[1] * px_per_small)
-    )
+    return white_to_nir_shift(registration, (shift[0] * px_per_small, shift[1] * px_per_small))
 
 
 def white_to_nir_shift(

@@ -37,6 +37,11 @@ class Recordings:
             quality = rig.recording.white_jpeg_quality
             self._pre_roll = PreRoll(rig.pre_roll_s, PRE_ROLL_BYTES, quality)
 
+    def use(self, rig: Rig) -> None:
+        """Write another rig into the cases that begin from now on."""
+        with self._lock:
+            self._rig = rig
+
     @property
     def recording(self) -> bool:
         """Whether a case is being written."""

@@ -20,11 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hardware.camera import Camera
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
+from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.gated import OLDEST_DARK_NS
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
@@ -96,9 +99,11 @@ class LiveSession:
     ) -> None:
         if not cameras:
             raise ValueError("a session needs at least one camera")
-        applied = apply_calibrations(rig)
+        # judged when the program began: an engine started anew does not judge again mid-case
+        now = None if rig.expires is None else min(utc_now(), rig.expires.at)
+        applied = apply_calibrations(rig, now=now)
         self._rig = rig = applied.rig
-        self._dark, self._flat = applied.dark, applied.flat
+        self._applied = applied
         self._cases = cases
         self._mode = (
             Mode.SIMULATED
@@ -106,6 +111,7 @@ class LiveSession:
             else Mode.LIVE
         )
         self._settings = settings or Settings()
+        self._setup = pipeline.Setup.from_rig(rig, dark=applied.dark, flat=applied.flat)
         self._changing = threading.Lock()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
         self._streams: dict[Role, Stream] = {}
@@ -252,6 +258,20 @@ class LiveSession:
             self._settings = replace(self._settings, **changes)
             return self._settings
 
+    def work_at(self, distance_mm: float) -> Settings:
+        """Work at another distance from now on, and stamp it.
+
+        Raises
+        ------
+        CalibrationFileError
+            The rig's registration does not hold there; nothing is changed.
+        """
+        plane = self._applied.plane_at(distance_mm)
+        own = distance_mm == self._rig.optics.working_distance_mm
+        settings = self.change(plane=None if own else plane)
+        self.mark("distance", f"{distance_mm:g} mm, {plane.mm_per_px:.4f} mm/px")
+        return settings
+
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
         """Note a paint of ``picture``; see `note_paint`."""
         self.note_paint(Paint.of(picture, painted_ns, overlay_visible))
@@ -294,11 +314,31 @@ class LiveSession:
     def start_recording(self) -> Path:
         """Begin a case, or go on with one cut short; return its folder at once.
 
-        Faults show in `health`.
+        A case begun after the check has expired carries no calibrated units; one that runs then
+        keeps them. Faults show in `health`.
         """
+        self._judge_expiry()
         folder = self._recordings.start(self._settings, self._earlier_events())
         self._recording_begun(folder)
         return folder
+
+    def _judge_expiry(self) -> None:
+        expires = self._rig.expires
+        if expires is None or self._recordings.recording or utc_now() < expires.at:
+            return
+        self.lose_units(
+            f"the {expires.what} expired at {expires.at.astimezone():%H:%M}, before this recording "
+            "began; run `sln-guide check`, then start again"
+        )
+
+    def lose_units(self, why: str) -> None:
+        """Tell no calibrated unit from now on; ``why`` with what to do."""
+        self._rig = msgspec.structs.replace(self._rig, unchecked=why, expires=None)
+        self._recordings.use(self._rig)
+        if self._edges is not None:
+            self._edges.use(self._rig)
+        self._setup = replace(self._setup, vouched=False)
+        self.mark("not calibrated", why)
 
     def stop_recording(self) -> None:
         """End the case; what waits is still written. Returns at once: `health` says when."""
@@ -313,7 +353,7 @@ class LiveSession:
 
     def _earlier_events(self) -> Iterator[Writing]:
         """Put into the case what it is computed with, and the events stamped before it began."""
-        yield lambda case: attach_corrections(case, self._dark, self._flat)
+        yield lambda case: attach_corrections(case, self._applied.dark, self._applied.flat)
         for event in tuple(self._events):
             yield self._earlier(event)
 
@@ -358,7 +398,7 @@ class LiveSession:
             raise
 
     def _process_all(self) -> None:
-        setup = pipeline.Setup.from_rig(self._rig, dark=self._dark, flat=self._flat)
+        setup = self._setup
         state = pipeline.initial_state(setup)
         pairing = Pairing()
         drawing = Drawing(
@@ -380,15 +420,18 @@ class LiveSession:
                 try:
                     logged = nir.host_time_ns >= self._logged_from_ns
                     wanted = logged and (self._snapshot_wanted or now_ns >= snapshot_ns)
+                    if setup is not self._setup:  # a case begins, and its setup was there first
+                        setup = self._setup
+                        state = replace(state, setup=setup)
                     if wanted and self._recordings.recording:
                         self._record_snapshot(state)
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
-                    if logged:
+                    if logged and setup is self._setup:
                         self._record_guidance(guidance)
                     if self._edges is not None:
-                        self._edges.see(guidance.pair)
+                        self._edges.see(guidance.pair, guidance.settings.plane)
                     self._follow_exposure(exposing, guidance)
                     good_steps += 1
                     if good_steps >= STEPS_TO_TRUST_AGAIN:

@@ -137,6 +137,18 @@ class Recordable(Protocol):
 
 
 @runtime_checkable
+class Movable(Protocol):
+    """A live source whose cameras may come to work at another distance."""
+
+    def work_at(self, distance_mm: float) -> Settings:
+        """Take homography and scale of another distance; return the settings with them.
+
+        Raises CalibrationError (the registration does not hold there), or SourceError.
+        """
+        ...
+
+
+@runtime_checkable
 class Replayable(Protocol):
     """A recorded case. Times in seconds since the case began."""
 

@@ -7,7 +7,7 @@ name, with what to do. The video never waits for a calibration; only units do.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +15,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.rig import Calibration, CameraSpec, Rig
+from hardware.rig import Calibration, CameraSpec, Expiry, Rig
+from hardware.working import WorkingPlane
 from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
 from sln_guide.calibration.flat import FlatMap
-from sln_guide.calibration.history import CheckRecord, last_check
+from sln_guide.calibration.history import VALID_DAYS, CheckRecord, last_check
 from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
 
@@ -44,6 +45,8 @@ class Applied:
         What was left out, a line each: file, reason, what to do.
     made
         When each calibration in use was made, by its key in the rig.
+    by_distance
+        The registration in use, for other distances; None: there is none.
     """
 
     rig: Rig
@@ -51,6 +54,23 @@ class Applied:
     flat: NDArray[np.float32] | None = None
     problems: tuple[str, ...] = ()
     made: dict[str, datetime] = field(default_factory=dict)
+    by_distance: RigRegistration | None = None
+
+    def plane_at(self, distance_mm: float) -> WorkingPlane:
+        """Return homography and scale of another working distance.
+
+        Raises
+        ------
+        CalibrationFileError
+            The rig is registered for one distance only, or not so far: with the range.
+        """
+        path = self.rig.calibration.registration
+        if self.by_distance is None or path is None:
+            raise CalibrationFileError(
+                f"rig {self.rig.name} has no registration by distance: run `sln-guide calibrate "
+                "register`, or leave the distance as it is"
+            )
+        return _plane(self.by_distance, distance_mm, path)
 
     @property
     def calibrated(self) -> bool:
@@ -70,16 +90,24 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     named = rig.calibration
     problems: list[str] = []
     made: dict[str, datetime] = {}
+    ends: list[Expiry] = []
     dark: NDArray[np.float32] | None = None
     flat: NDArray[np.float32] | None = None
+    by_distance: RigRegistration | None = None
     spec = rig.nir
+    rig = msgspec.structs.replace(rig, distances_mm=None, expires=None)
+
+    def take(key: str, path: str, made_at: datetime, valid_days: float, why: str | None) -> None:
+        _refuse(path, why)
+        ends.append(_in_time(path, key, made_at, valid_days, moment))
+        made[key] = made_at
+
     if spec is not None and named.dark is not None:
         try:
             dark_map = DarkMap.load(Path(named.dark))
-            fields = dark_map.fields
-            _refuse(named.dark, fields.binding, "nir", spec, exposure=True)
-            _refuse_old(named.dark, fields.made_at, fields.valid_days, moment)
-            made["dark"] = fields.made_at
+            of = dark_map.fields
+            why = _mismatch(of.binding, "nir", spec, exposure=True)
+            take("dark", named.dark, of.made_at, of.valid_days, why)
             dark = dark_map.at(spec.exposure_us)
             dark[dark_map.bad] = np.nan
             rig = msgspec.structs.replace(
@@ -95,9 +123,8 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     if spec is not None and named.flat is not None:
         try:
             flat_map = FlatMap.load(Path(named.flat))
-            _refuse(named.flat, flat_map.fields.binding, "nir", spec, exposure=False, gain=False)
-            _refuse_old(named.flat, flat_map.fields.made_at, flat_map.fields.valid_days, moment)
-            made["flat"] = flat_map.fields.made_at
+            why = _mismatch(flat_map.fields.binding, "nir", spec, exposure=False, gain=False)
+            take("flat", named.flat, flat_map.fields.made_at, flat_map.fields.valid_days, why)
             flat = flat_map.sensitivity.copy()
             flat[flat_map.bad] = np.nan
         except CalibrationFileError as error:
@@ -106,9 +133,8 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     if spec is not None and named.photon_transfer is not None:
         try:
             curve = PhotonTransfer.load(Path(named.photon_transfer))
-            _refuse(named.photon_transfer, curve.binding, "nir", spec, exposure=False, gain=False)
-            _refuse_old(named.photon_transfer, curve.made_at, curve.valid_days, moment)
-            made["photon_transfer"] = curve.made_at
+            why = _mismatch(curve.binding, "nir", spec, exposure=False, gain=False)
+            take("photon_transfer", named.photon_transfer, curve.made_at, curve.valid_days, why)
             # measured at the binding's gain; a rig's sensor figures are of 0 dB
             gain = 10.0 ** (curve.binding.gain_db / 20.0)
             rig = msgspec.structs.replace(
@@ -124,28 +150,49 @@ def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
             rig = _without(rig, "photon_transfer")
     if named.registration is not None:
         try:
-            rig, made["registration"] = _registered(rig, Path(named.registration), moment)
+            found = RigRegistration.load(Path(named.registration))
+            why = _not_registered_as(found, rig)
+            take(
+                "registration",
+                named.registration,
+                found.fields.made_at,
+                found.fields.valid_days,
+                why,
+            )
+            rig = _registered(rig, found, named.registration)
+            by_distance = found
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "registration")
+    unchecked = rig.unchecked
+    if unchecked is None:
+        checked = _checked(rig, named, problems, made, moment)
+        unchecked = checked if isinstance(checked, str) else None
+        if isinstance(checked, CheckRecord):
+            ends.append(_ends("quality check", checked.made_at, VALID_DAYS))
     # the colours of white light carry no unit: a balance that is refused spoils none
-    unchecked = rig.unchecked or _unchecked(rig, named, problems, made, moment)
     if rig.white is not None and named.white_balance is not None:
         try:
             rig = _balanced(rig, rig.white, named.white_balance, moment)
         except CalibrationFileError as error:
             problems.append(str(error))
             rig = _without(rig, "white_balance")
-    rig = msgspec.structs.replace(rig, unchecked=unchecked)
-    return Applied(rig, dark, flat, tuple(problems), made)
+    vouching = unchecked is None and ends
+    rig = msgspec.structs.replace(
+        rig,
+        unchecked=unchecked,
+        expires=min(ends, key=lambda end: end.at) if vouching else None,
+    )
+    return Applied(rig, dark, flat, tuple(problems), made, by_distance)
 
 
-def _unchecked(
+def _checked(
     rig: Rig, named: Calibration, problems: list[str], made: dict[str, datetime], now: datetime
-) -> str | None:
-    """Say why calibrated units may not be told; None: they may.
+) -> CheckRecord | str | None:
+    """Return the check that vouches for calibrated units, or say why none does.
 
-    A simulation that names no calibration is what its figures say it is, and says SIMULATED.
+    None: none is needed. A simulation that names no calibration is what its figures say it is,
+    and says SIMULATED.
     """
     if problems:
         return problems[0]
@@ -159,7 +206,7 @@ def _unchecked(
     if why is None and other:
         why = f"the rig has another {other[0].replace('_', ' ')} calibration now"
     if why is None:
-        return None
+        return checked
     return f"{named.check}: the last quality check does not hold: {why}; run `sln-guide check`"
 
 
@@ -198,18 +245,17 @@ def at_distance(rig: Rig, distance_mm: float) -> Rig:
         that does not reach so far.
     """
     path = rig.calibration.registration
-    if path is None:
-        raise CalibrationFileError(
-            f"rig {rig.name} has no registration by distance: run `sln-guide calibrate register`, "
-            "or leave the distance as the rig declares it"
-        )
-    try:
-        RigRegistration.load(Path(path)).plane_at(distance_mm)
-    except (CalibrationFileError, CaptureError) as error:
-        told = str(error)
-        raise CalibrationFileError(told if told.startswith(path) else f"{path}: {told}") from None
-    optics = msgspec.structs.replace(rig.optics, working_distance_mm=distance_mm)
+    found = None if path is None else RigRegistration.load(Path(path))
+    plane = Applied(rig, by_distance=found).plane_at(distance_mm)
+    optics = msgspec.structs.replace(rig.optics, working_distance_mm=plane.distance_mm)
     return msgspec.structs.replace(rig, optics=optics)
+
+
+def _plane(found: RigRegistration, distance_mm: float, path: str) -> WorkingPlane:
+    try:
+        return found.working_plane(distance_mm)
+    except (CalibrationFileError, CaptureError) as error:
+        raise CalibrationFileError(f"{path}: {error}") from None
 
 
 def _without(rig: Rig, name: str) -> Rig:
@@ -219,15 +265,15 @@ def _without(rig: Rig, name: str) -> Rig:
 
 def _balanced(rig: Rig, white: CameraSpec, named: str, now: datetime) -> Rig:
     found = WhiteBalance.load(Path(named))
-    _refuse(named, found.binding, "white", white, exposure=False, gain=False, layout=False)
-    _refuse_old(named, found.made_at, found.valid_days, now)
+    why = _mismatch(found.binding, "white", white, exposure=False, gain=False, layout=False)
+    _refuse(named, why)
+    _in_time(named, "white_balance", found.made_at, found.valid_days, now)
     white = msgspec.structs.replace(white, white_balance=found.factors)
     return msgspec.structs.replace(rig, white=white)
 
 
-def _registered(rig: Rig, path: Path, now: datetime) -> tuple[Rig, datetime]:
-    """Return the rig as registered, and when it was."""
-    found = RigRegistration.load(path)
+def _not_registered_as(found: RigRegistration, rig: Rig) -> str | None:
+    """Say in what a rig is another one than was registered; None: it is the same."""
     fields = found.fields
     sides: tuple[tuple[Literal["nir", "white"], Binding, CameraSpec | None], ...] = (
         ("nir", fields.nir, rig.nir),
@@ -235,41 +281,27 @@ def _registered(rig: Rig, path: Path, now: datetime) -> tuple[Rig, datetime]:
     )
     for role, binding, spec in sides:
         if spec is None:
-            raise CalibrationFileError(f"{path}: the rig has no {role} camera; take it out")
-        _refuse(str(path), binding, role, spec, exposure=False, gain=False, layout=False)
-    _refuse_old(str(path), fields.made_at, fields.valid_days, now)
-    if (fields.optics.layout, fields.optics.baseline_mm) != (
-        rig.optics.layout,
-        rig.optics.baseline_mm,
-    ):
-        raise CalibrationFileError(
-            f"{path}: made for other optics (layout {fields.optics.layout}, baseline "
-            f"{fields.optics.baseline_mm:g} mm); register again"
+            return f"made with a {role} camera, the rig has none"
+        why = _mismatch(binding, role, spec, exposure=False, gain=False, layout=False)
+        if why is not None:
+            return why
+    made, now = fields.optics, rig.optics
+    if (made.layout, made.baseline_mm) != (now.layout, now.baseline_mm):
+        return (
+            f"made for other optics (layout {made.layout}, baseline {made.baseline_mm:g} mm; the "
+            f"rig has {now.layout}, {now.baseline_mm:g} mm)"
         )
-    working = rig.optics.working_distance_mm
-    try:
-        plane = found.plane_at(working)
-    except (CalibrationFileError, CaptureError) as error:
-        raise CalibrationFileError(f"{path}: {error}") from None
-    optics = msgspec.structs.replace(rig.optics, mm_per_px=plane.mm_per_px)
-    relief = msgspec.structs.replace(fields, optics=optics)
-    registration = RigRegistration(relief, found.error_px).registration(working)
-    registered = msgspec.structs.replace(rig, registration=registration, optics=optics)
-    return registered, fields.made_at
+    return None
 
 
-def _refuse(
-    path: str,
-    binding: Binding,
-    role: Literal["nir", "white"],
-    spec: CameraSpec,
-    *,
-    exposure: bool,
-    gain: bool = True,
-    layout: bool = True,
-) -> None:
+def _registered(rig: Rig, found: RigRegistration, path: str) -> Rig:
+    """Return the rig as registered, at its working distance."""
+    plane = _plane(found, rig.optics.working_distance_mm, path)
+    return msgspec.structs.replace(plane.rig(rig), distances_mm=found.fields.range_mm)
+
+
+def _refuse(path: str, why: str | None) -> None:
     """Raise if a calibration is not of the camera that the rig describes."""
-    why = _mismatch(binding, role, spec, exposure=exposure, gain=gain, layout=layout)
     if why is not None:
         raise CalibrationFileError(f"{path}: {why}; calibrate this rig, or name its own file")
 
@@ -307,7 +339,13 @@ def _mismatch(
     return why
 
 
-def _refuse_old(path: str, made_at: datetime, valid_days: float, now: datetime) -> None:
+def _in_time(path: str, key: str, made_at: datetime, valid_days: float, now: datetime) -> Expiry:
+    """Return when a calibration ends. Raises CalibrationFileError if it has."""
     why = expired(made_at, valid_days, now)
     if why is not None:
         raise CalibrationFileError(f"{path}: {why}; calibrate again")
+    return _ends(f"{key.replace('_', ' ')} calibration", made_at, valid_days)
+
+
+def _ends(what: str, made_at: datetime, valid_days: float) -> Expiry:
+    return Expiry(what=what, at=made_at + timedelta(days=valid_days))

@@ -205,7 +205,7 @@ class ConsistencyWatch:
     def add(self, look: Consistency) -> Verdict:
         """Take one look; return the verdict so far.
 
-        "moved" stays until `reset` or "holds"; "holds" until no look of the last few says so.
+        "moved" stays until "holds"; "holds" until no look of the last few says so.
         """
         self._recent.append(look.verdict)
         for verdict in ("moved", "holds"):
@@ -216,10 +216,11 @@ class ConsistencyWatch:
             self._last = "cannot tell"
         return self._last
 
-    def reset(self) -> None:
-        """Begin anew, after a registration."""
+    def forget_looks(self) -> None:
+        """Judge by new looks alone: the registration is another. "moved" stays until "holds"."""
         self._recent.clear()
-        self._last = "cannot tell"
+        if self._last == "holds":
+            self._last = "cannot tell"
 
 
 def register_scene(

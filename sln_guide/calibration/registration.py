@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hardware.opencv import cv2
 from hardware.rig import Matrix3, Optics, Registration
+from hardware.working import WorkingPlane
 from sln_guide.calibration import container
 from sln_guide.calibration.binding import Binding, Finite, NonNegative, Positive, PositiveInt
 from sln_guide.calibration.board import Board, View
@@ -107,17 +108,28 @@ class RigRegistration:
             )
         return fit_plane(self.fields.stereo, distance_mm)[0]
 
-    def registration(self, distance_mm: float | None = None) -> Registration:
+    def working_plane(self, distance_mm: float | None = None) -> WorkingPlane:
         """Return what a rig takes, at its working distance or another.
 
-        ``residual_mm`` is the plane's worst error with the parallax of the declared relief.
+        ``residual_mm`` is the worst error on that plane; relief adds `Optics.parallax_mm` to it.
+
+        Raises
+        ------
+        CalibrationFileError, CaptureError
+            See `plane_at`, `fit_plane`.
         """
-        optics = self.fields.optics
-        plane = self.plane_at(optics.working_distance_mm if distance_mm is None else distance_mm)
+        if distance_mm is None:
+            distance_mm = self.fields.optics.working_distance_mm
+        plane = self.plane_at(distance_mm)
         measured = self.fields.measured_median_px * plane.mm_per_white_px
-        residual = float(np.hypot(plane.worst_mm, measured)) + self.fields.parallax_mm
-        return Registration(
-            kind="calibrated", white_from_nir=plane.white_from_nir, residual_mm=residual
+        return WorkingPlane(
+            distance_mm=distance_mm,
+            mm_per_px=plane.mm_per_px,
+            registration=Registration(
+                kind="calibrated",
+                white_from_nir=plane.white_from_nir,
+                residual_mm=float(np.hypot(plane.worst_mm, measured)),
+            ),
         )
 
     def save(self, path: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.engine.link import Link
@@ -82,7 +84,7 @@ class RemoteSession:
 
     @property
     def rig(self) -> Rig:
-        """The rig."""
+        """The rig; it loses its calibrated units when a case begins after its check expired."""
         return self._rig
 
     @property
@@ -150,6 +152,12 @@ class RemoteSession:
         """Replace fields of `Settings`; the next picture is made with them."""
         self._settings = replace(self._settings, **changes)
         self._link.say(Call("change", changes))
+        return self._settings
+
+    def work_at(self, distance_mm: float) -> Settings:
+        """Have another working distance taken; its refusal is raised here."""
+        settings = self._ask("work_at", {"distance_mm": distance_mm}, ANSWER_S)
+        self._settings = replace(self._settings, plane=settings.plane)
         return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
@@ -230,13 +238,16 @@ class RemoteSession:
 
     def _replace_engine(self) -> None:
         ended, self._link = self._link, Link(self._make)
-        self._link.say(Call("start", {"settings": self._settings}, _RESTART))
+        told = {"settings": self._settings, "unchecked": self._rig.unchecked}
+        self._link.say(Call("start", told, _RESTART))
         ended.end(patience_s=0.0)
         ended.release()
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Status):
             self._status = message
+            if message.unchecked != self._rig.unchecked:
+                self._rig = msgspec.structs.replace(self._rig, unchecked=message.unchecked)
         elif isinstance(message, Reply):
             if message.number == _RESTART:
                 self._restarted(message.error)

@@ -113,11 +113,13 @@ class Engine:
             raise RuntimeError("the engine was not started")
         return getattr(self._session, call.method)(**call.arguments)
 
-    def _start(self, settings: Settings) -> None:
+    def _start(self, settings: Settings, unchecked: str | None = None) -> None:
         session = self._made
         if isinstance(session, Exception):
             raise session
         session.change(**{each.name: getattr(settings, each.name) for each in fields(settings)})
+        if unchecked is not None and session.rig.unchecked is None:
+            session.lose_units(unchecked)  # as the engine had that this one replaces
         session.start()
         self._session = session
         self._sent_s = time.monotonic()
@@ -205,7 +207,14 @@ class Engine:
 
 def _status(session: LiveSession) -> Status:
     asked_ns = time.monotonic_ns()
-    return Status(session.health(), session.events(), session.title, session.mode, asked_ns)
+    return Status(
+        session.health(),
+        session.events(),
+        session.title,
+        session.mode,
+        asked_ns,
+        session.rig.unchecked,
+    )
 
 
 def _that_travels(error: Exception) -> Exception:

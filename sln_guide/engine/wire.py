@@ -60,6 +60,8 @@ class Status:
     title: str
     mode: Mode
     asked_ns: int
+    unchecked: str | None = None
+    """`Rig.unchecked` of the rig as it is now."""
 
 
 @dataclass(frozen=True, slots=True)

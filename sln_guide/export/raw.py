@@ -287,7 +287,9 @@ def _write_ome_tiff(
         },
         "UUID": str(uuid.UUID(case.header.case_id)),
     }
-    mm_per_px = case.rig.vouched_mm_per_px
+    rigs = [case.rig if plane is None else plane.rig(case.rig) for plane in case.planes()]
+    scales = {rig.vouched_mm_per_px for rig in rigs}
+    mm_per_px = scales.pop() if len(scales) == 1 else None  # one file can tell one scale only
     if mm_per_px is not None:
         for axis in "XY":
             about[f"PhysicalSize{axis}"] = mm_per_px

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from hardware.rig import Optics
+from hardware.rig import Optics, Rig
 from sln_guide.export.recomputing import recompute
 from sln_guide.guidance import Detection, Kind, Settings
 from sln_guide.recording import CaseReader, DetectionRecord, RecordingError
@@ -108,8 +108,11 @@ class _Track:
     significance: list[float] = field(default_factory=list)
     sbr: list[float] = field(default_factory=list)
     moved_px: list[float] = field(default_factory=list)
+    moved_mm: list[float] = field(default_factory=list)
 
-    def add(self, time_s: float, found: Found, moved_px: float | None) -> None:
+    def add(
+        self, time_s: float, found: Found, moved_px: float | None, mm_per_px: float | None
+    ) -> None:
         self.node_number = found.node_number
         self.times_s.append(time_s)
         self.x_px.append(found.x_px or 0.0)
@@ -120,6 +123,8 @@ class _Track:
             self.sbr.append(found.sbr)
         if moved_px is not None:
             self.moved_px.append(moved_px)
+            if mm_per_px is not None:
+                self.moved_mm.append(moved_px * mm_per_px)
 
 
 _Tracks = dict[tuple[int, int], _Track]
@@ -151,7 +156,6 @@ def what_if(
     then: _Tracks = {}
     now: _Tracks = {}
     not_made: Counter[str] = Counter()
-    near_px = _near_px(case.rig.optics)
     segment, last_generation, compared = 0, 0, 0
     for done, made in enumerate(recompute(case, change), 1):
         segment += made.logged.generation != last_generation + 1
@@ -161,12 +165,12 @@ def what_if(
         else:
             compared += 1
             before, after = _nodes(made.logged.detections), _nodes(made.guidance.detections)
-            _add(then, now, segment, made.time_s, before, after, near_px)
+            rig = made.logged.settings.worked(case.rig)
+            _add(then, now, segment, made.time_s, before, after, rig)
         if progress is not None:
             progress(done, total)
-    mm_per_px = case.rig.vouched_mm_per_px
-    fates = [_fate(key, track, mm_per_px, recorded=True) for key, track in then.items()]
-    fates += [_fate(key, track, mm_per_px, recorded=False) for key, track in now.items()]
+    fates = [_fate(key, track, recorded=True) for key, track in then.items()]
+    fates += [_fate(key, track, recorded=False) for key, track in now.items()]
     nodes = sorted((f for f in fates if f is not None), key=lambda f: (f.first_s, f.track_id))
     return Difference(
         case_id=case.header.case_id,
@@ -194,8 +198,9 @@ def _add(
     time_s: float,
     before: list[Found],
     after: list[Found],
-    near_px: float,
+    rig: Rig,
 ) -> None:
+    near_px = _near_px(rig.optics)
     apart_px = np.hypot(*(_xy(before)[:, None] - _xy(after)[None]).transpose(2, 0, 1))
     pairs = zip(*linear_sum_assignment(np.minimum(apart_px, 10 * near_px)), strict=True)
     matched = {(int(i), int(j)): float(apart_px[i, j]) for i, j in pairs}
@@ -205,16 +210,14 @@ def _add(
     for tracks, found, by in ((then, before, by_before), (now, after, by_after)):
         for index, each in enumerate(found):
             track = tracks.setdefault((segment, each.track_id), _Track())
-            track.add(time_s, each, by.get(index))
+            track.add(time_s, each, by.get(index), rig.vouched_mm_per_px)
 
 
 def _xy(found: list[Found]) -> NDArray[np.float64]:
     return np.array([(d.x_px or 0.0, d.y_px or 0.0) for d in found], np.float64).reshape(-1, 2)
 
 
-def _fate(
-    key: tuple[int, int], track: _Track, mm_per_px: float | None, *, recorded: bool
-) -> NodeFate | None:
+def _fate(key: tuple[int, int], track: _Track, *, recorded: bool) -> NodeFate | None:
     """Return the fate of a track; None for one found now that was recorded as well."""
     moved_px = median(track.moved_px) if track.moved_px else None
     if len(track.moved_px) < MATCHED_SHARE * len(track.times_s):
@@ -236,5 +239,5 @@ def _fate(
         significance=median(track.significance) if track.significance else None,
         sbr=median(track.sbr) if track.sbr else None,
         moved_px=moved_px,
-        moved_mm=None if moved_px is None or mm_per_px is None else moved_px * mm_per_px,
+        moved_mm=median(track.moved_mm) if track.moved_mm else None,
     )

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
+from sln_guide.calibration.errors import CalibrationError
 from sln_guide.export.wish import Span, What, Wish
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.exporting import CaseExport
@@ -22,15 +23,16 @@ from sln_guide.gui.kinetics import write_curves
 from sln_guide.gui.lasso import Points, in_nir
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.readings import WITHOUT_FOLDERS, Tone, error_text
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import MOST_REGIONS, UNCALIBRATED, Picture, SessionHealth, View
 from sln_guide.recording.errors import RecordingError
-from sln_guide.source import PictureSource, Recordable, Replayable
+from sln_guide.source import Movable, PictureSource, Recordable, Replayable, SourceError
 from sln_guide.styles import SIGNAL_UNIT
 
+DISTANCE_STEP_MM = 5.0
 EVENT_APART_S = 0.05
 """Events nearer than this to where the replay stands are there already."""
 
@@ -165,6 +167,30 @@ class Commands(QObject):
             self.change(nir_style=after(settings.nir_style))
         else:
             self.change(overlay_style=after(settings.overlay_style))
+
+    def move_distance(self, by_mm: float) -> None:
+        """Have the rig work nearer (negative) or farther, where its registration holds."""
+        rig = self._source.settings.worked(self._source.rig)
+        if not isinstance(self._source, Movable) or rig.distances_mm is None:
+            self.say("No other working distance: the rig is not registered by distance")
+            return
+        distance_mm = float(round(rig.optics.working_distance_mm + by_mm))
+        low_mm, high_mm = rig.distances_mm
+        if not low_mm <= distance_mm <= high_mm:
+            self.say(
+                f"Registered from {low_mm:.0f} to {high_mm:.0f} mm only: not at {distance_mm:g} mm",
+                Tone.STALE,
+            )
+            return
+        try:
+            settings = self._source.work_at(distance_mm)
+        except (CalibrationError, SourceError) as error:
+            self.say(f"Not changed: {WITHOUT_FOLDERS.sub('', str(error))}", Tone.ALARM)
+            return
+        found = settings.worked(rig).registration
+        told = error_text(found.residual_mm or 0.0)
+        self.say(f"Working distance {distance_mm:g} mm: registration {told}")
+        self.done.emit()
 
     def exclude(self, toggle_lasso: Callable[[], bool]) -> None:
         """Let a region be drawn; take away the one there is."""

@@ -11,7 +11,15 @@ from sln_guide.render import tokens
 from sln_guide.render.text import font
 
 LIVE_ONLY = frozenset(
-    {Action.MARK, Action.RECORD, Action.NEXT_PLOT, Action.REGION, Action.REMOVE_REGION}
+    {
+        Action.MARK,
+        Action.RECORD,
+        Action.NEXT_PLOT,
+        Action.REGION,
+        Action.REMOVE_REGION,
+        Action.NEARER,
+        Action.FARTHER,
+    }
 )
 REPLAY_ONLY = frozenset(
     {
@@ -40,6 +48,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; pixels one to one"),
     ((Action.EXCLUDE,), "exclude a region, or no more"),
     ((Action.REGION, Action.REMOVE_REGION), "region with a curve; remove it"),
+    ((Action.NEARER, Action.FARTHER), "working distance 5 mm nearer, farther"),
     ((Action.MEASURE,), "distance: drag from point to point"),
     ((Action.STEP_BACK, Action.STEP_ON), "step back, on"),
     ((Action.EVENT_BEFORE, Action.NEXT_EVENT), "event or node before, next"),

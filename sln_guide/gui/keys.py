@@ -55,6 +55,8 @@ class Action(StrEnum):
     EXPORT = "export"
     REGION = "region"
     REMOVE_REGION = "remove region"
+    NEARER = "nearer"
+    FARTHER = "farther"
     PHASE_1 = "phase 1"
     PHASE_2 = "phase 2"
     PHASE_3 = "phase 3"
@@ -101,6 +103,8 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_E: Action.EXPORT,
     Qt.Key.Key_I: Action.REGION,
     Qt.Key.Key_Backspace: Action.REMOVE_REGION,
+    Qt.Key.Key_Comma: Action.NEARER,
+    Qt.Key.Key_Period: Action.FARTHER,
     Qt.Key.Key_1: Action.PHASE_1,
     Qt.Key.Key_2: Action.PHASE_2,
     Qt.Key.Key_3: Action.PHASE_3,

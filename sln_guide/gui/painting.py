@@ -26,7 +26,7 @@ from sln_guide.guidance import Picture, View
 from sln_guide.render import marks, tokens
 from sln_guide.render.figures import Figures
 from sln_guide.render.layout import Box
-from sln_guide.render.look import Look, mm_per_picture_px, view_scale
+from sln_guide.render.look import Look, mm_per_nir_px, mm_per_picture_px, view_scale
 from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer
 from sln_guide.render.scaling import Scaled, Turn
@@ -77,10 +77,13 @@ class _Frame:
 
 
 class Painting:
-    """Paints. Keeps only what the next paint can use again. One thread."""
+    """Paints. Keeps only what the next paint can use again. One thread.
+
+    ``look`` may be replaced between two paints.
+    """
 
     def __init__(self, look: Look | None, figures: Figures | None = None) -> None:
-        self._look = look
+        self.look = look
         self._renderer = Renderer(figures)
         self._scaled: dict[Content, Scaled] = {}
         self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
@@ -186,7 +189,7 @@ class Painting:
         placed = self._placed(box, size_of(shown.image), hands.zoom)
         old = shown.state.video_old
         self._paint_pixels(painter, Content.MAIN, shown.image, box, placed, old=old)
-        picture, look = shown.picture, self._look
+        picture, look = shown.picture, self.look
         if picture is None or look is None:
             return
         if not shown.overlay:  # then only the scale bar is painted
@@ -355,7 +358,7 @@ def _paint_readout(
 ) -> None:
     """Say what lies under the pointer, beside it."""
     at = placed.inverted()[0].map(pointer)
-    words = readout(picture, at.x() - 0.5, at.y() - 0.5, look.mm_per_px)
+    words = readout(picture, at.x() - 0.5, at.y() - 0.5, mm_per_nir_px(picture, look))
     if words:
         width, height = marks.chip_size(words, tokens.SMALL_PX, 1.0)
         left = min(max(pointer.x() + 18, free.left()), free.right() - width)

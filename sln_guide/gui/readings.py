@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hardware.frame import Frame
@@ -23,6 +26,9 @@ LOOK_OLD_S = 5.0
 """A look at the edges of both streams tells nothing of now after so long."""
 DISK_AMBER_MIN = 10.0
 DISK_RED_MIN = 2.0
+EXPIRY_TOLD_BEFORE = timedelta(hours=1)
+WITHOUT_FOLDERS = re.compile(r"\S*/")
+"""What of a path is too long to be read in a hurry."""
 
 
 class Tone(StrEnum):
@@ -63,6 +69,33 @@ class Readings:
     registration: Reading
     status: Reading
     light: Reading = NOTHING
+
+
+def expiry_reading(rig: Rig, now: datetime) -> Reading:
+    """Word when what vouches for the rig's units ends, from an hour before, and that it has.
+
+    The running case keeps its units: nothing that the surgeon goes by may change in the middle.
+    """
+    ends = rig.expires
+    if ends is None or rig.unchecked is not None or now < ends.at - EXPIRY_TOLD_BEFORE:
+        return NOTHING
+    at = f"{ends.at.astimezone():%H:%M}"
+    what = "check" if ends.what == "quality check" else ends.what
+    if now < ends.at:
+        return Reading(f"{what} expires {at}")
+    return Reading(f"{what} expired {at}, check before the next case", Tone.STALE)
+
+
+def error_text(error_mm: float) -> str:
+    """Word an error in tenths of a mm, never less than it is."""
+    return f"{math.ceil(round(error_mm * 10.0, 6)) / 10.0:.1f} mm"
+
+
+def _joined(reading: Reading, also: Reading) -> Reading:
+    if not also.text:
+        return reading
+    tone = also.tone if reading.tone is Tone.NEUTRAL else reading.tone
+    return Reading(f"{reading.text} · {also.text}", tone)
 
 
 def light_reading(nir: Frame | None, rig: Rig, lamp: LampState | None = None) -> Reading:
@@ -125,11 +158,13 @@ def readings(
     vouched: bool = True,
     distance_mm: float | None = None,
     skew_limit_ms: float | None = None,
+    expiry: Reading = NOTHING,
 ) -> Readings:
     """Word the top strip. ``age_ms`` is None when no overlay is let through.
 
     ``vouched``: whether figures may carry calibrated units. ``distance_mm``: of the plane that the
-    registration is for, None where it is for one only. ``skew_limit_ms``: the rig's.
+    registration is for, None where it is for one only. ``skew_limit_ms``: the rig's. ``expiry``:
+    see `expiry_reading`; told beside the registration.
     """
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
@@ -140,13 +175,16 @@ def readings(
         recording=_recording(now_ns, recorder, replay=replay),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
-        registration=_registration(
-            now_ns,
-            registration,
-            parallax_mm,
-            None if health is None or replay else health.alignment,
-            distance_mm,
-            vouched=vouched,
+        registration=_joined(
+            _registration(
+                now_ns,
+                registration,
+                parallax_mm,
+                None if health is None or replay else health.alignment,
+                distance_mm,
+                vouched=vouched,
+            ),
+            expiry,
         ),
         status=_status(status_age_ms, status_old_ms),
         light=light,
@@ -248,11 +286,8 @@ def _registration(
     if not vouched:
         return Reading("registration not checked", Tone.STALE)
     text = "registration"
-    text += (
-        " unknown error"
-        if registration.residual_mm is None
-        else (f" {registration.residual_mm:.1f} mm")
-    )
+    residual_mm = registration.residual_mm
+    text += " unknown error" if residual_mm is None else f" {error_text(residual_mm)}"
     if parallax_mm > 0.05:
         text += f" + {parallax_mm:.1f} parallax"
     if distance_mm is not None:

@@ -6,12 +6,19 @@ asks before every paint and obeys.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import NOTHING, Reading, Readings, Tone, elapsed_text, readings
+from sln_guide.gui.readings import (
+    NOTHING,
+    WITHOUT_FOLDERS,
+    Reading,
+    Readings,
+    Tone,
+    elapsed_text,
+    readings,
+)
 from sln_guide.gui.verdict import (
     MS,
     Banner,
@@ -90,6 +97,7 @@ def screen_state(
     unchecked: str | None = None,
     distance_mm: float | None = None,
     skew_limit_ms: float | None = None,
+    expiry: Reading = NOTHING,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -132,6 +140,8 @@ def screen_state(
         Of the plane that the registration is for; None where it is for one only.
     skew_limit_ms
         How far apart in time the rig allows its cameras to expose; None: any.
+    expiry
+        That what vouches for units ends soon, or has ended; see `expiry_reading`.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -153,7 +163,16 @@ def screen_state(
         video_old = False
     else:
         verdict = judge_live(
-            now_ns, guidance, health, registration, view, motion, age_ms, video_age_ms, alone
+            now_ns,
+            guidance,
+            health,
+            registration,
+            view,
+            motion,
+            age_ms,
+            video_age_ms,
+            alone,
+            by_distance=distance_mm is not None,
         )
         video_old = video_age_ms is not None and not is_fresh(video_age_ms)
 
@@ -220,6 +239,7 @@ def screen_state(
             vouched=unchecked is None,
             distance_mm=distance_mm,
             skew_limit_ms=skew_limit_ms,
+            expiry=expiry,
         ),
     )
 
@@ -298,11 +318,10 @@ def _skew_banners(health: SessionHealth | None, limit_ms: float | None) -> list[
 
 def _unchecked_banner(why: str) -> Banner:
     """Say it calmly: the pictures are as good as ever, only what their figures mean is not."""
-    without_folders = re.sub(r"\S*/", "", why)
     return Banner(
         Tone.NEUTRAL,
         "Not calibrated: sizes in px, signal without a unit",
-        without_folders,
+        WITHOUT_FOLDERS.sub("", why),
         slim=True,
     )
 

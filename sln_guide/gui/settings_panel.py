@@ -21,6 +21,8 @@ from sln_guide.render.wording import signal_text
 PRESETS_IN_A_ROW = 3
 MOST_PRESETS = 6
 GAMMA_STEP = 0.1
+DISTANCE = "Working distance"
+DISTANCES_MM = (-5, -1, 1, 5)
 SHOWN = (
     ("show_channel", "Channels"),
     ("show_injection", "Injection"),
@@ -37,6 +39,7 @@ class SettingsPanel(Panel):
     region_wanted = Signal(object)
     region_unwanted = Signal()
     theatre_wanted = Signal()
+    distance_wanted = Signal(float)
 
     def __init__(self, parent: QWidget, arranging: Arranging, *, live: bool) -> None:
         super().__init__("Presets and settings", parent)
@@ -78,7 +81,7 @@ class SettingsPanel(Panel):
         self.gamma = GloveSlider("Gamma", LEAST_GAMMA, MOST_GAMMA, GAMMA_STEP)
         self.gamma.moved.connect(lambda value: self.changed.emit({"gamma": value}))
         self._gamma_text = self._add_row("", self.gamma)
-        self.sound = self._button("Alarms sound", arranging.toggle_sound, checkable=True)
+        self.sound = self._button("Sound", arranging.toggle_sound, checkable=True)
         self.curves = self._button("Save curves", self.curves_wanted.emit) if live else None
         self.regions = {
             shape: self._button(shape.capitalize(), lambda s=shape: self._region(s))  # type: ignore[misc]
@@ -88,15 +91,23 @@ class SettingsPanel(Panel):
         if self.remove_region is not None:
             drawing = (*self.regions.values(), self.remove_region)
             self._add_row("Region with a curve", *drawing)
+        self.distances = {
+            by_mm: self._button(f"{by_mm:+d} mm".replace("-", "−"), lambda by=by_mm: self._move(by))  # type: ignore[misc]
+            for by_mm in (DISTANCES_MM if live else ())
+        }
+        self._distance_text: QLabel | None = None
+        if live:
+            self._distance_text = self._add_row(DISTANCE, *self.distances.values())
+            self._labels.remove(self._distance_text)  # a figure: it stays where headings go
         self.larger = self._button("Size", self._next_scale)
-        told = (self.sound, self.curves, self.larger)
+        self.leave = self._button("Back", self.hide)
+        told = (self.sound, self.curves, self.larger, self.leave)
         tables = " · tables" if live else ""
         self._add_row(f"Alarms{tables} · size from the next start", *filter(None, told))
         self.exposure.setVisible(live)
         self.baseline.setVisible(live)
         self.body.addStretch(1)
-        self.leave = self._button("Back", self.hide)
-        self._add_row("", self.leave)
+        self.show_distance(None, None)
         self.hide()
 
     def toggle(self) -> None:
@@ -150,6 +161,23 @@ class SettingsPanel(Panel):
             self.gamma.set_value(settings.gamma)
         self.gamma.setEnabled(not locked)
         self._gamma_text.setText(f"Overlay gamma {settings.gamma:.1f} · {_bend(settings.gamma)}")
+
+    def show_distance(
+        self, distance_mm: float | None, range_mm: tuple[float, float] | None
+    ) -> None:
+        """Follow the working distance, where the rig is registered by distance; else hide it."""
+        if self._distance_text is None:
+            return
+        for part in (self._distance_text, *self.distances.values()):
+            part.setVisible(distance_mm is not None and range_mm is not None)
+        if distance_mm is not None and range_mm is not None:
+            low, high = range_mm
+            self._distance_text.setText(
+                f"{DISTANCE} {distance_mm:g} mm · {low:.0f} to {high:.0f} mm"
+            )
+
+    def _move(self, by_mm: float) -> None:
+        self.distance_wanted.emit(by_mm)
 
     def _show_presets(self, names: tuple[str, ...]) -> None:
         if names == self._names:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Rig
+from sln_guide.calibration.binding import utc_now
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import Content, Layout, sides
-from sln_guide.gui.readings import elapsed_text, light_reading
+from sln_guide.gui.readings import NOTHING, elapsed_text, expiry_reading, light_reading
 from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
 from sln_guide.gui.verdict import MS, Motion, is_fresh
 from sln_guide.guidance import Mode, Picture, View
@@ -210,10 +211,13 @@ class Showing:
         *,
         alone: bool = False,
     ) -> ScreenState:
-        rig = self._source.rig
+        guidance = None if picture is None else picture.guidance
+        settings = self._source.settings if guidance is None else guidance.settings
+        rig = settings.worked(self._source.rig)
+        replay = self._source.mode is Mode.REPLAY
         return screen_state(
             now_ns,
-            None if picture is None else picture.guidance,
+            guidance,
             reading.health,
             self._source.mode,
             registration=rig.registration,
@@ -235,6 +239,7 @@ class Showing:
             unchecked=rig.unchecked,
             distance_mm=rig.registered_distance_mm,
             skew_limit_ms=rig.skew_limit_ms,
+            expiry=NOTHING if replay else expiry_reading(rig, utc_now()),
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:

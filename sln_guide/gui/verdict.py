@@ -152,6 +152,8 @@ def judge_live(
     age_ms: float | None,
     video_age_ms: float | None,
     alone: bool,
+    *,
+    by_distance: bool = False,
 ) -> Verdict:
     """Judge living tissue: stale until proved live. Arguments: `screen_state`."""
     if health is None:
@@ -183,9 +185,10 @@ def judge_live(
                 "Unplug it and plug it in again",
             )
     if view is View.MERGED and _withdrawn(guidance):
+        distance = ", set the working distance" if by_distance else ""
         then = (
-            "Judge NIR in its own view; put the cameras back (it returns by itself) or register "
-            f"them again{goes_on}"
+            f"Judge NIR in its own view; put the cameras back{distance} (it returns by itself) or "
+            f"register them again{goes_on}"
         )
         return _alarm(Word.MISALIGNED, *_misaligned(health.alignment, then))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":

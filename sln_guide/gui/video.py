@@ -206,6 +206,10 @@ class VideoView(QWidget):
         """Return the pane of a content; None where the layout has none."""
         return next((p for p in self._panes() if p.content is content), None)
 
+    def look_so(self, look: Look) -> None:
+        """Paint with another scale from now on."""
+        self._painting.look = look
+
     def mount(self, mounting: Mounting) -> None:
         """Turn and mirror the picture so from now on."""
         self._mounting = mounting

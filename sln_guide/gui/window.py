@@ -16,7 +16,7 @@ from sln_guide.gui.alarms import Alarms
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
-from sln_guide.gui.commands import Commands
+from sln_guide.gui.commands import DISTANCE_STEP_MM, Commands
 from sln_guide.gui.curves import PlotLibrary
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
@@ -46,6 +46,16 @@ CALM_MS = 200
 CURVES_EVERY = 3
 """Calm refreshes between two of the curves: a minute lies in a thousand px of them."""
 MESSAGE_S = 5.0
+
+
+def _look_of(source: PictureSource) -> Look:
+    """Return how pictures of the source are painted now: it may lose units, or move."""
+    rig = source.rig
+    return Look(
+        mm_per_px=rig.vouched_mm_per_px,
+        registration=rig.registration,
+        plane=source.settings.plane,
+    )
 
 
 class OperatorWindow(Desk):
@@ -96,7 +106,7 @@ class OperatorWindow(Desk):
         self._library = PlotLibrary()
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
-        look = Look(mm_per_px=source.rig.vouched_mm_per_px, registration=source.rig.registration)
+        look = _look_of(source)
         self._figures, self._figures_listed = Figures(), 0
         video = VideoView(self._was_painted, look=look, figures=self._figures)
         place = place or Place()
@@ -126,6 +136,7 @@ class OperatorWindow(Desk):
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.remove_region)
+        self.settings.distance_wanted.connect(commands.move_distance)
         video.drawn.connect(self._region_drawn)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -220,7 +231,12 @@ class OperatorWindow(Desk):
         self.overlay.show_settings(settings, guidance)
         health = reading.health
         refused = None if health is None else health.exposure_refused
+        rig = self._source.rig
         self.settings.show_settings(settings, guidance, refused=refused)
+        self.settings.show_distance(settings.worked(rig).registered_distance_mm, rig.distances_mm)
+        look = _look_of(self._source)
+        for part in (self.video, self.theatre.video):
+            part.look_so(look)
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
         self.thumbnails.show_view(settings.view)
@@ -407,6 +423,8 @@ class OperatorWindow(Desk):
             actions[Action.NEXT_PLOT] = self._next_plot
             actions[Action.REGION] = self._draw_region
             actions[Action.REMOVE_REGION] = commands.remove_region
+            actions[Action.NEARER] = lambda: commands.move_distance(-DISTANCE_STEP_MM)
+            actions[Action.FARTHER] = lambda: commands.move_distance(DISTANCE_STEP_MM)
         for index, phase in enumerate(PHASE_ACTIONS):
             actions[phase] = partial(commands.press_phase, index)
         return actions

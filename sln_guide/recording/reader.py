@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Rig
+from hardware.working import WorkingPlane
 from sln_guide.guidance import Mode, Role, SessionHealth, Settings
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
@@ -44,15 +45,16 @@ class _PairOnly(msgspec.Struct, frozen=True):
     white: FrameRef | None
 
 
-class _Withdrawal(msgspec.Struct, frozen=True):
-    """The part of `Settings` that the operator did not choose."""
+class _Place(msgspec.Struct, frozen=True):
+    """The part of `Settings` that says where NIR lay in white: as it was, whatever is asked now."""
 
     registration_withdrawn: bool = False
+    plane: WorkingPlane | None = None
 
 
-class _WithdrawalOnly(msgspec.Struct, frozen=True):
+class _PlaceOnly(msgspec.Struct, frozen=True):
     nir: FrameRef
-    settings: _Withdrawal
+    settings: _Place
 
 
 class _NodeOnly(msgspec.Struct, frozen=True):
@@ -86,7 +88,7 @@ class CaseReader:
         self._problems: list[Problem] = []
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
-        self._withdrawals: tuple[NDArray[np.int64], NDArray[np.bool_]] | None = None
+        self._places: tuple[NDArray[np.int64], list[_Place]] | None = None
         paths = existing_parts(self.folder)
         self.manifest = self._manifest()
         self._contents = Contents(paths, self._problems)
@@ -384,18 +386,38 @@ class CaseReader:
             yield state, record
 
     def settings_at(self, time_ns: int, settings: Settings) -> Settings:
-        """Return ``settings`` with what was withdrawn when live computed the frame of then."""
-        if self._withdrawals is None:
-            log = self._log(records.GUIDANCE, _WithdrawalOnly)
-            times_ns = np.array([r.nir.mid_exposure_ns for r in log], np.int64)
-            withdrawn = np.array([r.settings.registration_withdrawn for r in log], bool)
-            self._withdrawals = times_ns, withdrawn
-        times_ns, withdrawn = self._withdrawals
+        """Return ``settings`` with the registration that live had for the frame of then.
+
+        Whether it was withdrawn, and the working distance it was for.
+        """
+        times_ns, places = self._place_log()
         last = int(np.searchsorted(times_ns, time_ns, "right")) - 1
-        now = bool(withdrawn[last]) if last >= 0 else False
-        if now == settings.registration_withdrawn:
+        then = places[last] if last >= 0 else _Place(plane=self.settings.plane)
+        if (then.registration_withdrawn, then.plane) == (
+            settings.registration_withdrawn,
+            settings.plane,
+        ):
             return settings
-        return replace(settings, registration_withdrawn=now)
+        return replace(
+            settings, registration_withdrawn=then.registration_withdrawn, plane=then.plane
+        )
+
+    def planes(self) -> tuple[WorkingPlane | None, ...]:
+        """Return the planes worked in, each once, in order; None: the rig's own."""
+        found = dict.fromkeys(place.plane for place in self._place_log()[1])
+        return tuple(found) or (self.settings.plane,)
+
+    def _place_log(self) -> tuple[NDArray[np.int64], list[_Place]]:
+        """Return when the registration became another, and what it was from then on."""
+        if self._places is None:
+            times_ns: list[int] = []
+            places: list[_Place] = []
+            for record in self._log(records.GUIDANCE, _PlaceOnly):
+                if not places or places[-1] != record.settings:
+                    times_ns.append(record.nir.mid_exposure_ns)
+                    places.append(record.settings)
+            self._places = np.array(times_ns, np.int64), places
+        return self._places
 
     def state_before(self, time_ns: int) -> bytes | None:
         """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""

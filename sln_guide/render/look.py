@@ -12,6 +12,7 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QTransform
 
 from hardware.rig import Matrix3, Registration
+from hardware.working import WorkingPlane
 from sln_guide.guidance import Detection, Mode, Picture, Settings, View
 
 _REFERENCE_ROWS = 1080
@@ -27,6 +28,9 @@ class Look:
         Scale of the NIR image (the rig's); None: unknown, then there is no scale bar.
     registration
         The rig's: gives the colour picture its scale where no guidance came with it.
+    plane
+        The working distance in force now, where it is another than the rig's own; guidance has
+        that at which it was made.
     settings
         The operator's newest, None: those that travelled with the guidance.
     text_scale
@@ -44,6 +48,7 @@ class Look:
 
     mm_per_px: float | None = None
     registration: Registration = Registration()
+    plane: WorkingPlane | None = None
     settings: Settings | None = None
     text_scale: float | None = None
     tags: bool = True
@@ -138,18 +143,30 @@ def px_per_nir_px(detection: Detection, picture: Picture) -> float:
     return local_scale(picture.guidance.registration, detection.x_px, detection.y_px)
 
 
+def mm_per_nir_px(picture: Picture, look: Look) -> float | None:
+    """Return the scale of the picture's NIR image; None where it is not known."""
+    plane = look.plane if picture.guidance is None else picture.guidance.settings.plane
+    if look.mm_per_px is None or plane is None:
+        return look.mm_per_px
+    return plane.mm_per_px
+
+
 def mm_per_picture_px(picture: Picture, look: Look) -> float | None:
     """Return the picture's scale in its middle; None where it is not known."""
-    registration = look.registration if picture.guidance is None else picture.guidance.registration
-    if look.mm_per_px is None:
+    mm_per_px = mm_per_nir_px(picture, look)
+    if mm_per_px is None:
         return None
     if picture.view is View.NIR:
-        return look.mm_per_px
+        return mm_per_px
+    if picture.guidance is not None:
+        registration = picture.guidance.registration
+    else:
+        registration = look.registration if look.plane is None else look.plane.registration
     if registration.kind == "none":
         return None
     height, width = picture.rgb32.shape
     scale = _scale_in_middle(registration, width, height)
-    return look.mm_per_px / scale if 0.0 < scale < math.inf else None
+    return mm_per_px / scale if 0.0 < scale < math.inf else None
 
 
 @lru_cache(maxsize=8)

@@ -73,7 +73,11 @@ def test_one_strange_frame_does_not_withdraw_the_overlay() -> None:
     assert watch.add(off) == "holds"
     watch.add(off)
     assert watch.add(off) == "moved"
-    watch.reset()
+    watch.forget_looks()  # another working distance: what was withdrawn stays so until it holds
+    assert watch.add(holds) == "moved"
+    watch.add(holds)
+    assert watch.add(holds) == "holds"
+    watch.forget_looks()
     assert watch.add(off) == "cannot tell"
 
 

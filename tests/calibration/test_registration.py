@@ -73,7 +73,7 @@ def found(views: tuple[list[View], list[View]]) -> RigRegistration:
 def test_the_homography_of_a_distance_is_right_within_a_third_of_a_pixel(
     big_bench: Bench, found: RigRegistration, distance_mm: float
 ) -> None:
-    matrix = found.registration(distance_mm).matrix()
+    matrix = found.working_plane(distance_mm).registration.matrix()
     xs, ys = np.meshgrid(np.linspace(20, 619, 21), np.linspace(20, 491, 17))
     places = np.column_stack([xs.ravel(), ys.ravel()])
     truth = big_bench.white_from_nir(places, distance_mm)
@@ -100,11 +100,11 @@ def test_the_lenses_are_the_bench_s(big_bench: Bench, found: RigRegistration) ->
 
 def test_parallax_is_stated_for_the_declared_relief(found: RigRegistration) -> None:
     assert found.fields.parallax_mm == pytest.approx(30 * 10 / 300, rel=0.02)
-    residual = found.registration().residual_mm
+    residual = found.working_plane().registration.residual_mm
     assert residual is not None
-    assert residual > found.fields.parallax_mm
+    assert 0.0 < residual < found.fields.parallax_mm, "of the plane; relief comes on top"
     with pytest.raises(CalibrationFileError, match="holds from"):
-        found.registration(500.0)
+        found.working_plane(500.0)
 
 
 def test_a_file_keeps_it(found: RigRegistration, tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_one_look_at_the_board_tells_whether_the_cameras_moved(found: RigRegistr
 
 
 def test_a_nudge_is_no_calibration(found: RigRegistration) -> None:
-    moved = nudged(found.registration(), 3.0, -2.0)
+    moved = nudged(found.working_plane().registration, 3.0, -2.0)
     assert moved.kind == "assumed"
     before, after = (
         cv2.perspectiveTransform(np.array([[[100.0, 80.0]]]), r.matrix())[0, 0]
-        for r in (found.registration(), moved)
+        for r in (found.working_plane().registration, moved)
     )
     assert after - before == pytest.approx([3.0, -2.0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,23 +29,6 @@ from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.session import LiveSession
-from tests.calibration.small_bench import small_bench
-
-
-@pytest.fixture(scope="module")
-def sitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A rig file that has been through `calibrate all`."""
-    folder = tmp_path_factory.mktemp("sitting")
-    rig_file = small_bench(folder)
-    assert cli.main(["calibrate", "all", "--rig", str(rig_file), "--yes"]) == cli.OK
-    return rig_file
-
-
-@pytest.fixture
-def own(sitting: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
-    shutil.copytree(sitting.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / "rig.toml"
 
 
 def test_the_rig_is_calibrated_and_checked(sitting: Path) -> None:

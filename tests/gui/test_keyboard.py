@@ -95,7 +95,14 @@ def test_a_key_let_go_gives_the_hold_up(wait_for: Wait, window: Any, source: Any
 
 # -- every key ---------------------------------------------------------------------------------
 
-LIVE_ONLY = {Action.RECORD, Action.NEXT_PLOT, Action.REGION, Action.REMOVE_REGION}
+LIVE_ONLY = {
+    Action.RECORD,
+    Action.NEXT_PLOT,
+    Action.REGION,
+    Action.REMOVE_REGION,
+    Action.NEARER,
+    Action.FARTHER,
+}
 
 
 @pytest.mark.parametrize("kind", ["live", "replay"])
