@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sln_guide.export.recomputing import Recomputed, recompute
-from sln_guide.guidance import Guidance
+from sln_guide.guidance import Detection, Guidance, Kind
 from sln_guide.recording import CaseReader, DetectionRecord, digest
 from sln_guide.recording.records import detection_record
 from sln_guide.recording.writer import software_versions
@@ -32,7 +32,8 @@ class AsSeen:
         Those that could not be made again, by reason.
     lossy_alike, lossy_different
         Computations that rest on white light which the case has only as JPEG, by whether they find
-        the same within tolerance: what live computed from is gone, so neither proves anything.
+        as many things of the same kinds: what live computed from is gone, so neither proves
+        anything, and measures always move a little.
     named
         The first differences, in plain words.
     other_software
@@ -83,10 +84,9 @@ class AsSeen:
             lines += [
                 "  replay: NOT BIT-REPLAYABLE: white light was recorded as JPEG, and what "
                 "the screen was computed from is gone",
-                f"  {self.lossy} computations rest on it: from the JPEG {self.lossy_alike} find "
-                f"the same within tolerance ({POSITION_TOLERANCE_PX:g} px, "
-                f"{RELATIVE_TOLERANCE:g} of a measure), {self.lossy_different} do not; that is "
-                "neither damage nor a proof",
+                f"  {self.lossy} computations rest on it: from the JPEG {self.lossy_alike} find as "
+                f"many things of the same kinds, {self.lossy_different} do not; that is neither "
+                "damage nor a proof (`what-if` tells whether any node changed)",
             ]
         lines += [f"  {n} not made again: {why}" for why, n in self.not_made.items()]
         if self.other_software and (self.within or self.different):
@@ -126,21 +126,28 @@ def _judge(result: AsSeen, made: Recomputed) -> None:
     if made.guidance is None:
         result.not_made[made.reason] += 1
         return
-    same = digest(made.guidance) == made.logged.digest
-    difference = None if same else _difference(made.logged.detections, made.guidance)
     if made.lossy:
-        result.lossy_alike += difference is None
-        result.lossy_different += difference is not None
-    elif same:
+        alike = _kinds(made.logged.detections) == _kinds(made.guidance.detections)
+        result.lossy_alike += alike
+        result.lossy_different += not alike
+    elif digest(made.guidance) == made.logged.digest:
         result.same += 1
-    elif difference is None:
-        result.within += 1
     else:
+        difference = _difference(made.logged.detections, made.guidance)
+        if difference is None:
+            result.within += 1
+            return
         result.different += 1
         if len(result.named) < MOST_NAMED:
             result.named.append(
                 f"{made.time_s:.3f} s, NIR sequence {made.logged.nir.sequence}: {difference}"
             )
+
+
+def _kinds(
+    found: tuple[DetectionRecord, ...] | tuple[Detection, ...],
+) -> Counter[tuple[Kind, bool, bool]]:
+    return Counter((d.kind, d.confirmed, d.coasted) for d in found)
 
 
 def _difference(logged: tuple[DetectionRecord, ...], guidance: Guidance) -> str | None:

@@ -119,7 +119,7 @@ def put_doubts(
         if UNCALIBRATED in guidance.flags:
             doubts.append(UNCALIBRATED.upper())
     if shows_lossy_colour(picture):
-        doubts.append("COLOUR FROM JPEG, NOT RAW")
+        doubts.append("COLOUR FROM JPEG")
     boxes = []
     top = bounds.top if legend is None else legend.bottom + tokens.GAP_PX * scale
     for text in doubts:
