@@ -31,10 +31,11 @@ from sln_guide.latency import Latency
 from sln_guide.player import Player
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
-from sln_guide.source import EventMark
+from sln_guide.source import EventMark, NodeSignals
 
 MIN_SPEED = 0.1
 END_TIMEOUT_S = 3.0
+SIGNALS_EVERY_NS = 200_000_000
 CATCH_UP_S = 0.25
 """If replay falls further behind than this, time is taken from there: moments are never skipped."""
 
@@ -43,7 +44,7 @@ class ReplaySession:
     """Plays a case. Implements `PictureSource` and `Replayable`.
 
     One thread reads, computes and draws; the window's calls only leave a wish for it. Another
-    looks up when each node was first seen: that is marked like the events.
+    looks up when each node was first seen, which is marked like the events, and how bright it was.
     """
 
     def __init__(self, case: CaseReader, *, settings: Settings | None = None) -> None:
@@ -74,6 +75,7 @@ class ReplaySession:
             EventMark((event.time_ns - self._origin_ns) / 1e9, event.name, event.detail)
             for event in case.events()
         )
+        self._signals: NodeSignals | None = None
         self._player = Player(case, self._moments)
         self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
         self._looking = threading.Thread(target=self._mark_nodes, name="nodes", daemon=True)
@@ -209,6 +211,15 @@ class ReplaySession:
         return self._case.started_wall_ns + self._origin_ns - self._case.started_monotonic_ns
 
     @property
+    def began_ns(self) -> int:
+        """The frames' own clock at position 0."""
+        return self._origin_ns
+
+    def recorded_signals(self) -> NodeSignals | None:
+        """Return what was measured of the nodes when it was recorded; see `Replayable`."""
+        return self._signals
+
+    @property
     def playing(self) -> bool:
         """Whether time runs."""
         return self._playing
@@ -263,14 +274,22 @@ class ReplaySession:
     # -- nodes thread ----------------------------------------------------------------------------
 
     def _mark_nodes(self) -> None:
-        """Add a mark where each node was first seen. An hour of them takes seconds to read."""
+        """Mark where each node was first seen, and keep how bright they were.
+
+        An hour of them takes seconds to read.
+        """
         found: dict[int, EventMark] = {}
-        for time_ns, nodes in self._case.nodes_seen():
+        signals: list[tuple[int, dict[int, float]]] = []
+        for mid_exposure_ns, nodes in self._case.nodes_seen():
             if self._ending:
                 return
-            for number in nodes - found.keys():
-                time_s = (time_ns - self._origin_ns) / 1e9
-                found[number] = EventMark(time_s, f"SLN-{number}", "first seen")
+            time_ns = mid_exposure_ns - self._origin_ns
+            for number in nodes.keys() - found.keys():
+                found[number] = EventMark(time_ns / 1e9, f"SLN-{number}", "first seen")
+            if not signals or time_ns - signals[-1][0] >= SIGNALS_EVERY_NS:
+                signals.append((time_ns, nodes))
+        if signals:
+            self._signals = tuple(signals)
         marks = [*self._marks, *found.values()]
         self._marks = tuple(sorted(marks, key=lambda mark: mark.time_s))
 

@@ -24,6 +24,10 @@ class EventMark:
     detail: str = ""
 
 
+NodeSignals = tuple[tuple[int, dict[int, float]], ...]
+"""Moments [ns since the first], and the signal of each node by number [counts/(ms*gain)]."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paint:
     """That a picture reached the screen, told without the picture. Times monotonic."""
@@ -177,6 +181,18 @@ class Replayable(Protocol):
     @property
     def recorded_at_ns(self) -> int:
         """Wall clock (ns since 1970, UTC) at position 0."""
+        ...
+
+    @property
+    def began_ns(self) -> int:
+        """The frames' own clock at position 0."""
+        ...
+
+    def recorded_signals(self) -> NodeSignals | None:
+        """Return what the recording's own guidance measured of its nodes, some times a second.
+
+        None while that is not read yet, and where nothing was computed when it was recorded.
+        """
         ...
 
     @property

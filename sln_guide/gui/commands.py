@@ -24,6 +24,7 @@ from sln_guide.gui.lasso import Points, in_nir
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import WITHOUT_FOLDERS, Tone, error_text
+from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
@@ -148,12 +149,14 @@ class Commands(QObject):
             self.say("Frozen: the view changes when you release it")
         self.change(view=view)
 
-    def next_layout(self, *, with_curves: bool) -> None:
+    def next_layout(self) -> None:
         """Divide the large view in the next way."""
-        choices = [c for c in CHOICES if with_curves or c is not Layout.QUAD]
-        after = choices[(choices.index(self._showing.layout) + 1) % len(choices)]
-        self._showing.choose_layout(after)
-        self.say(f"Layout: {after}")
+        self.choose_layout(CHOICES[(CHOICES.index(self._showing.layout) + 1) % len(CHOICES)])
+
+    def choose_layout(self, layout: Layout) -> None:
+        """Divide the large view so."""
+        self._showing.choose_layout(layout)
+        self.say(f"Layout: {layout}")
         self.done.emit()
 
     def next_colours(self) -> None:
@@ -314,7 +317,7 @@ class Commands(QObject):
         self._saver.save("Snapshot", snapshot.save)
         self._source.mark("snapshot", f"{name}.png")
 
-    def save_curves(self, history: SignalHistory) -> None:
+    def save_curves(self, history: SignalHistory | ReplayHistory) -> None:
         """Save each node's signal over time, and how it rose, as tables."""
         times_s, signals = history.times_s(), history.signals()
         if not signals:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -19,6 +19,7 @@ from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import clock_text
+from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.verdict import AMBER_MS
 from sln_guide.guidance import UNCALIBRATED, Guidance
 from sln_guide.render import tokens
@@ -35,6 +36,8 @@ POINTS_SHOWN = 400
 HISTOGRAM_SIGMA = (-5.0, 15.0)
 HISTOGRAM_BINS = 80
 LINE_PX = 14
+APART_S = 2.0
+"""Samples further apart than this are not joined."""
 LOW_PLOT_PX = 110
 """Below this height more than two figures beside the axis would touch."""
 NAME_PX = 64
@@ -76,6 +79,8 @@ class Plot(StrEnum):
     AGE = "Overlay age  ms"
 
 
+SINCE_SEEK = " · since the last seek"
+"""Added for a recording without guidance of its own."""
 UNVOUCHED = f"Signal  {UNCALIBRATED}"
 """Heading of the signal's plot on a rig that nothing vouches for."""
 
@@ -83,10 +88,16 @@ UNVOUCHED = f"Signal  {UNCALIBRATED}"
 class CurvesPanel(Panel):
     """Axes and curves once the plotting library is there. Never updated by the video.
 
-    A press on its heading shows the next plot; the pointer over the curves reads them off.
+    A press on its heading shows the next plot; the pointer over the curves reads them off. Of a
+    replay all of the recording is shown, and where the replay stands; a press on the curves goes
+    there: ``sought`` carries the time.
     """
 
-    def __init__(self, library: PlotLibrary, parent: QWidget | None = None) -> None:
+    sought = Signal(float)
+
+    def __init__(
+        self, library: PlotLibrary, *, replaying: bool = False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(Plot.SIGNAL, parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.body.setContentsMargins(6, HEAD_PX - 6, 8, 4)
@@ -98,6 +109,8 @@ class CurvesPanel(Panel):
         self._line: Any = None
         self._shown = Plot.SIGNAL
         self._read_at_s: float | None = None
+        self._replaying = replaying
+        self._here: Any = None
 
     @property
     def shown(self) -> Plot:
@@ -106,7 +119,8 @@ class CurvesPanel(Panel):
 
     def next_plot(self) -> None:
         """Show the next plot."""
-        plots = list(Plot)
+        # how old the overlay was matters live alone
+        plots = [plot for plot in Plot if plot is not Plot.AGE or not self._replaying]
         self._shown = plots[(plots.index(self._shown) + 1) % len(plots)]
         self.heading = self._shown
         self._clear()
@@ -122,13 +136,21 @@ class CurvesPanel(Panel):
 
     def refresh(
         self,
-        history: SignalHistory,
+        history: SignalHistory | ReplayHistory,
         events: tuple[EventMark, ...],
         guidance: Guidance | None = None,
+        *,
+        position_s: float = 0.0,
+        duration_s: float | None = None,
     ) -> None:
-        """Draw what is known now; call it a few times a second at most."""
+        """Draw what is known now; call it a few times a second at most.
+
+        ``position_s`` and ``duration_s`` are a replay's.
+        """
         if self._shown is Plot.SIGNAL and guidance is not None:
-            heading = UNVOUCHED if UNCALIBRATED in guidance.flags else Plot.SIGNAL
+            heading: str = UNVOUCHED if UNCALIBRATED in guidance.flags else Plot.SIGNAL
+            if isinstance(history, ReplayHistory) and not history.recorded:
+                heading += SINCE_SEEK
             if heading != self.heading:
                 self.heading = heading
                 self.update()
@@ -141,23 +163,30 @@ class CurvesPanel(Panel):
             self.body.addWidget(self._plot)
         if self._shown is Plot.SIGNIFICANCE:
             self._draw_histogram(guidance)
-        elif self._shown is Plot.AGE:
+        elif self._shown is Plot.AGE and isinstance(history, SignalHistory):
             self._draw_ages(*history.ages())
         else:
-            self._draw_signals(history.times_s(), history.signals(), events)
+            self._draw_signals(history.times_s(), history.signals(), events, duration_s)
+            if duration_s is not None:
+                self._draw_here(position_s)
 
     def _draw_signals(
         self,
         times_s: NDArray[np.float64],
         signals: dict[str, NDArray[np.float64]],
         events: tuple[EventMark, ...],
+        duration_s: float | None,
     ) -> None:
         assert self._plot is not None
-        self.say(self._said(times_s, signals, events) if signals else "no node followed yet")
-        if times_s.size == 0:
+        none = "no node followed yet" if duration_s is None else "no node or region yet"
+        self.say(self._said(times_s, signals, events) if signals else none)
+        if times_s.size == 0 and duration_s is None:
             return
-        end = float(times_s[-1])
-        span = min(max(end - float(times_s[0]), SPAN_MIN_S), SPAN_MAX_S)
+        if duration_s is None:
+            end = float(times_s[-1])
+            span = min(max(end - float(times_s[0]), SPAN_MIN_S), SPAN_MAX_S)
+        else:
+            end = span = max(duration_s, 1.0)
         first = int(np.searchsorted(times_s, end - span))
         self._draw_curves(times_s[first:], {k: v[first:] for k, v in signals.items()})
         self._draw_marks(events, end - span)
@@ -171,6 +200,14 @@ class CurvesPanel(Panel):
         ticks = [[(value, f"{value:g}") for value in (0.0, highest)]] if low else None
         self._plot.getAxis("left").setTicks(ticks)
         self._part_names(top, LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
+
+    def _draw_here(self, position_s: float) -> None:
+        """Draw where the replay stands."""
+        assert self._plot is not None
+        if self._here is None:
+            self._here = self._pg.InfiniteLine(pen=self._pg.mkPen(tokens.REPLAY, width=2))
+            self._plot.addItem(self._here, ignoreBounds=True)
+        self._here.setValue(position_s)
 
     def _part_names(self, top: float, apart: float) -> None:
         """Move names that would lie over one another; both in the axis' unit."""
@@ -247,7 +284,13 @@ class CurvesPanel(Panel):
             self._plot.getAxis("left").setTicks(None)
             self._plot.getAxis("bottom").counts_seconds = self._shown is not Plot.SIGNIFICANCE
         self._curves, self._marks = {}, []
-        self._strip = self._line = None
+        self._strip = self._line = self._here = None
+
+    def _seek(self, press: Any) -> None:
+        """Take a press on the curves of a replay."""
+        assert self._plot is not None
+        if self._shown is Plot.SIGNAL:
+            self.sought.emit(float(self._plot.getViewBox().mapSceneToView(press.scenePos()).x()))
 
     def _read(self, at: QPointF) -> None:
         """Take in where the pointer is over the curves."""
@@ -278,6 +321,8 @@ class CurvesPanel(Panel):
         plot.getAxis("bottom").setStyle(maxTickLevel=0)  # else the first seconds' clocks touch
         self._pg = pg
         plot.scene().sigMouseMoved.connect(self._read)
+        if self._replaying:
+            plot.scene().sigMouseClicked.connect(self._seek)
         return plot
 
     def _draw_curves(self, times_s: Any, signals: dict[str, Any]) -> None:
@@ -296,7 +341,7 @@ class CurvesPanel(Panel):
                 self._plot.addItem(label, ignoreBounds=True)
                 self._curves[name] = (curve, label)
             curve, label = self._curves[name]
-            curve.setData(*thinned(times_s, values))
+            curve.setData(*thinned_apart(times_s, values))
             seen = np.flatnonzero(np.isfinite(values))
             label.setVisible(seen.size > 0)
             if seen.size:
@@ -373,6 +418,21 @@ def thinned(
     means = np.full(starts.size, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return np.add.reduceat(times_s, starts) / lengths, means
+
+
+def thinned_apart(
+    times_s: NDArray[np.float64], values: NDArray[np.float64], apart_s: float = APART_S
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `thinned`, but never a mean or a line across a time in which nothing was measured."""
+    breaks = np.flatnonzero(np.diff(times_s) > apart_s) + 1
+    if breaks.size == 0:
+        return thinned(times_s, values)
+    parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    runs = zip(np.split(times_s, breaks), np.split(values, breaks), strict=True)
+    for times, run in runs:
+        most = max(POINTS_SHOWN * times.size // times_s.size, 2)
+        parts += [thinned(times, run, most), (times[-1:], np.array([np.nan]))]
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
 def axis_top(signals: Iterable[NDArray[np.float64]]) -> float:

@@ -28,6 +28,8 @@ from sln_guide.render import tokens
 DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
 LOW_PX = 900
 """Windows lower than this have rows of less height."""
+TALL_PX = 1000
+"""From this height on a replay has its curves above the timeline; else in a pane of the quad."""
 BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
 
 
@@ -46,7 +48,7 @@ class Desk(QWidget):
         self._make_buttons()
         self._lay_out()
         self.help = HelpPanel(self._dock, keys, replaying=commands.replay is not None)
-        self.settings = SettingsPanel(self._dock, commands.arranging, live=self.curves is not None)
+        self.settings = SettingsPanel(self._dock, commands.arranging, live=commands.replay is None)
         self.settings.changed.connect(lambda changes: commands.change(**changes))
         self.exports: ExportPanel | None = None
         if commands.replay is not None and self.export is not None:
@@ -73,11 +75,10 @@ class Desk(QWidget):
         self.phases = PhaseRow()
         self.phases.pressed.connect(commands.press_phase)
         self.timeline: TimelinePanel | None = None
-        self.curves: CurvesPanel | None = None
+        self.curves = CurvesPanel(library, replaying=commands.replay is not None)
         if commands.replay is not None:
             self.timeline = TimelinePanel(commands.replay, commands.toggle_freeze)
-        else:
-            self.curves = CurvesPanel(library)
+            self.curves.sought.connect(commands.replay.seek)
 
     def _make_buttons(self) -> None:
         commands = self.commands
@@ -113,16 +114,13 @@ class Desk(QWidget):
             self.views[view].setCheckable(True)
             self.views[view].clicked.connect(lambda _=False, v=view: commands.choose_view(v))
         self.layout_button = FlatButton("Layout", self.keys.label(Action.LAYOUT))
-        self.layout_button.clicked.connect(
-            lambda: commands.next_layout(with_curves=self.curves is not None)
-        )
+        self.layout_button.clicked.connect(commands.next_layout)
         self.theatre_button = FlatButton("Theatre", self.keys.label(Action.THEATRE))
         self.theatre_button.setCheckable(True)
 
     def _lay_out(self) -> None:
         gap = tokens.GAP_PX
         below = self.timeline or self.curves
-        assert below is not None
         self._below: list[QWidget] = [below, *self.actions_row]
         self._bottom: list[QWidget] = [
             self.phases,
@@ -142,7 +140,9 @@ class Desk(QWidget):
             row.setContentsMargins(0, 0, 0, 0)
             row.setSpacing(gap)
         left.addWidget(self.video, 1)
-        left.addWidget(below)
+        left.addWidget(self.curves)
+        if self.timeline is not None:
+            left.addWidget(self.timeline)
         left.addWidget(self.phases)
         right.addWidget(self.thumbnails)
         right.addWidget(self.nodes, 1)
@@ -182,23 +182,26 @@ class Desk(QWidget):
                 part.setFixedHeight(BELOW_LOW_PX)
             else:  # the buttons are as high as the timeline beside them
                 part.setFixedHeight(BELOW_PX + (0 if self.timeline is None else STRIP_PX))
+        if self.timeline is not None and self.curves.parent() is not self.video:
+            self.curves.setFixedHeight(BELOW_LOW_PX)
+            self.curves.setVisible(self.height() >= TALL_PX)
         for part in self._bottom:
             part.setFixedHeight(BOTTOM_LOW_PX if low else BOTTOM_PX)
 
     def _place_curves(self) -> None:
         """Put the curves into their pane of the video, where the layout has one, or below it."""
         curves, pane = self.curves, self.video.pane(Content.CURVES)
-        if curves is None:
-            return
         if pane is None:
             if curves.parent() is self.video:
-                self._below.append(curves)
                 self._left.insertWidget(1, curves)
+                if self.timeline is None:
+                    self._below.append(curves)
+                    curves.show()
                 self._set_heights()
-                curves.show()
             return
         if curves.parent() is not self.video:
-            self._below.remove(curves)
+            if self.timeline is None:
+                self._below.remove(curves)
             self._left.removeWidget(curves)
             curves.setParent(self.video)
             curves.show()

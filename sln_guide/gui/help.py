@@ -10,17 +10,7 @@ from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-LIVE_ONLY = frozenset(
-    {
-        Action.MARK,
-        Action.RECORD,
-        Action.NEXT_PLOT,
-        Action.REGION,
-        Action.REMOVE_REGION,
-        Action.NEARER,
-        Action.FARTHER,
-    }
-)
+LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEARER, Action.FARTHER})
 REPLAY_ONLY = frozenset(
     {
         Action.STEP_BACK,

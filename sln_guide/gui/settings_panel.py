@@ -82,15 +82,13 @@ class SettingsPanel(Panel):
         self.gamma.moved.connect(lambda value: self.changed.emit({"gamma": value}))
         self._gamma_text = self._add_row("", self.gamma)
         self.sound = self._button("Sound", arranging.toggle_sound, checkable=True)
-        self.curves = self._button("Save curves", self.curves_wanted.emit) if live else None
+        self.curves = self._button("Save curves", self.curves_wanted.emit)
         self.regions = {
             shape: self._button(shape.capitalize(), lambda s=shape: self._region(s))  # type: ignore[misc]
-            for shape in (Shape if live else ())
+            for shape in Shape
         }
-        self.remove_region = self._button("Remove", self.region_unwanted.emit) if live else None
-        if self.remove_region is not None:
-            drawing = (*self.regions.values(), self.remove_region)
-            self._add_row("Region with a curve", *drawing)
+        self.remove_region = self._button("Remove", self.region_unwanted.emit)
+        self._add_row("Region with a curve", *self.regions.values(), self.remove_region)
         self.distances = {
             by_mm: self._button(f"{by_mm:+d} mm".replace("-", "−"), lambda by=by_mm: self._move(by))  # type: ignore[misc]
             for by_mm in (DISTANCES_MM if live else ())
@@ -102,8 +100,7 @@ class SettingsPanel(Panel):
         self.larger = self._button("Size", self._next_scale)
         self.leave = self._button("Back", self.hide)
         told = (self.sound, self.curves, self.larger, self.leave)
-        tables = " · tables" if live else ""
-        self._add_row(f"Alarms{tables} · size from the next start", *filter(None, told))
+        self._add_row("Alarms · tables · size from the next start", *told)
         self.exposure.setVisible(live)
         self.baseline.setVisible(live)
         self.body.addStretch(1)
@@ -155,8 +152,7 @@ class SettingsPanel(Panel):
         )
         self.sound.setChecked(arranging.alarm_sound)
         self.larger.setText(f"Size {scale_text(arranging.interface_scale)}")
-        if self.remove_region is not None:
-            self.remove_region.setEnabled(bool(settings.regions_px))
+        self.remove_region.setEnabled(bool(settings.regions_px))
         if not self.gamma.held:
             self.gamma.set_value(settings.gamma)
         self.gamma.setEnabled(not locked)

@@ -24,18 +24,20 @@ from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keyboard import Keyboard
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.gui.lasso import Points, Shape
+from sln_guide.gui.layout import Layout
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
+from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
 from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
-from sln_guide.guidance import Mode, Picture, View
+from sln_guide.guidance import Guidance, Mode, Picture, View
 from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
-from sln_guide.source import PictureSource
+from sln_guide.source import EventMark, PictureSource
 
 TICK_MS = 50
 """For age and state alone: pictures wake the window themselves."""
@@ -98,10 +100,11 @@ class OperatorWindow(Desk):
         self._fault: str | None = None
         self.watched: Callable[[], bool] | None = None
         self._ended = False
-        self._seen_generation = 0
+        self._seen_guidance = (0, 0)
         self._refreshes = 0
         self._message_until_s = 0.0
         self._history = SignalHistory()
+        self._replayed = ReplayHistory()
         self._alarms = Alarms()
         self._library = PlotLibrary()
         self.showing = Showing(source, draw_white, draw_nir)
@@ -182,8 +185,7 @@ class OperatorWindow(Desk):
         self._library.end()
         if self.timeline is not None:
             self.timeline.end()
-        if self.curves is not None:
-            self.curves.end()
+        self.curves.end()
         self.commands.end()
         self.theatre.close()
         self.theatre.deleteLater()
@@ -254,17 +256,34 @@ class OperatorWindow(Desk):
             self.freeze.say(
                 *(("pause", "Pause", key) if self._replay.playing else ("play", "Play", key))
             )
-        elif self.curves is not None:
-            self._refreshes += 1
+        else:
             age_ms = shown.state.overlay_age_ms if shown.overlay and not shown.alone else None
             self._history.add_age(now_s, age_ms)
-            if self._refreshes % CURVES_EVERY == 1:
-                self.curves.refresh(self._history, events, guidance)
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
+        self._refreshes += 1
+        if self._refreshes % CURVES_EVERY == 1:
+            self._draw_curves(events, guidance)
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
+
+    def _draw_curves(self, events: tuple[EventMark, ...], guidance: Guidance | None) -> None:
+        replay = self._replay
+        if replay is None:
+            self.curves.refresh(self._history, events, guidance)
+            return
+        if not self._replayed.recorded and (signals := replay.recorded_signals()) is not None:
+            self._replayed.take_recorded(signals)
+        if self.curves.isVisible():
+            self._library.start()
+            self.curves.refresh(
+                self._replayed,
+                events,
+                guidance,
+                position_s=replay.position_s,
+                duration_s=replay.duration_s,
+            )
 
     def _show_export(self) -> None:
         """Tell on its button and in its panel how far an export has come."""
@@ -296,13 +315,15 @@ class OperatorWindow(Desk):
         self.commands.draw_region(lambda: self.video.toggle_lasso(shape))
 
     def _next_plot(self) -> None:
-        if self.curves is not None:
+        if self.curves.isVisible():
             self.curves.next_plot()
-            self._refreshes = 0
-            self.refresh_readings()
+        else:  # a replay on a low screen has them in a pane alone
+            self.commands.choose_layout(Layout.QUAD)
+        self._refreshes = 0
+        self.refresh_readings()
 
     def _save_curves(self) -> None:
-        self.commands.save_curves(self._history)
+        self.commands.save_curves(self._history if self._replay is None else self._replayed)
 
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
@@ -332,12 +353,19 @@ class OperatorWindow(Desk):
     def _take_in(self, picture: Picture | None) -> None:
         """Keep each new guidance's signals for the curves."""
         guidance = None if picture is None else picture.guidance
-        if guidance is None or guidance.generation == self._seen_generation:
+        if guidance is None:
             return
-        self._seen_generation = guidance.generation
-        if self.curves is not None:
-            self._history.add(self._session_s(guidance.pair.nir.mid_exposure_ns), guidance)
+        seen = guidance.generation, guidance.pair.nir.mid_exposure_ns
+        if seen == self._seen_guidance:
+            return
+        self._seen_guidance = seen
+        if self._replay is None:
+            self._history.add(self._session_s(seen[1]), guidance)
             self._library.start()
+        else:
+            health = self.watch.newest.health
+            period_ns = 0 if health is None else health.nir.period_ns
+            self._replayed.add(seen[1] - self._replay.began_ns, guidance, period_ns)
 
     def _session_s(self, monotonic_ns: int) -> float:
         health = self.watch.newest.health
@@ -414,15 +442,15 @@ class OperatorWindow(Desk):
             Action.STEP_BACK: lambda: commands.step(-1),
             Action.NEXT_EVENT: lambda: commands.go_to_event(1),
             Action.EVENT_BEFORE: lambda: commands.go_to_event(-1),
+            Action.NEXT_PLOT: self._next_plot,
+            Action.REGION: self._draw_region,
+            Action.REMOVE_REGION: commands.remove_region,
         }
         if self.record is not None:
             actions[Action.RECORD] = self.record.begin
         if self.exports is not None:
             actions[Action.EXPORT] = self.exports.toggle
-        if self.curves is not None:
-            actions[Action.NEXT_PLOT] = self._next_plot
-            actions[Action.REGION] = self._draw_region
-            actions[Action.REMOVE_REGION] = commands.remove_region
+        if self._replay is None:
             actions[Action.NEARER] = lambda: commands.move_distance(-DISTANCE_STEP_MM)
             actions[Action.FARTHER] = lambda: commands.move_distance(DISTANCE_STEP_MM)
         for index, phase in enumerate(PHASE_ACTIONS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -62,6 +63,7 @@ class _NodeOnly(msgspec.Struct, frozen=True):
 
     confirmed: bool
     coasted: bool
+    signal: float | None
     node_number: int = 0
 
 
@@ -352,11 +354,20 @@ class CaseReader:
         """Return every computation, in order."""
         return self._log(records.GUIDANCE, GuidanceRecord)
 
-    def nodes_seen(self) -> Iterator[tuple[int, frozenset[int]]]:
-        """Yield for each computation, in order, mid-exposure and numbers of the nodes in sight."""
+    def nodes_seen(self) -> Iterator[tuple[int, dict[int, float]]]:
+        """Yield for each computation, in order, mid-exposure and the nodes in sight.
+
+        By number, with their signal [counts/(ms*gain)], NaN where there is none.
+        """
         for _, record in self._contents.each(records.GUIDANCE, _NodesOnly):
-            seen = (d.node_number for d in record.detections if d.confirmed and not d.coasted)
-            yield record.nir.mid_exposure_ns, frozenset(number for number in seen if number > 0)
+            yield (
+                record.nir.mid_exposure_ns,
+                {
+                    d.node_number: math.nan if d.signal is None else d.signal
+                    for d in record.detections
+                    if d.confirmed and not d.coasted and d.node_number > 0
+                },
+            )
 
     def shown_log(self) -> list[ShownRecord]:
         """Return every paint, in order."""

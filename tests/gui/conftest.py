@@ -345,6 +345,8 @@ class ReplaySource(FakeSource):
         self.duration_s = 10.0
         self.position_s = 0.0
         self.recorded_at_ns = 1_772_451_667_000_000_000
+        self.began_ns = 0
+        self.signals: Any = None
         self.playing = False
         self.speed = 1.0
         self.steps: list[int] = []
@@ -365,6 +367,9 @@ class ReplaySource(FakeSource):
 
     def set_speed(self, speed: float) -> None:
         self.speed = speed
+
+    def recorded_signals(self) -> Any:
+        return self.signals
 
     def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
         shade = np.uint32(round(position_s / self.duration_s * 255))
