@@ -19,7 +19,7 @@ from sln_guide.source import PictureSource, Replayable
 
 def scale_text(scale: float) -> str:
     """Return how large the interface is, as its button says it."""
-    return f"{scale:.0%}" if scale else "automatic"
+    return f"{scale:.0%}" if scale else "auto"
 
 
 class Arranging(QObject):

@@ -200,7 +200,7 @@ def test_settings_have_room_on_a_small_screen_whatever_presets_there_are(
 def test_the_size_of_the_interface_is_chosen_and_kept(window: Any, place: Place) -> None:
     QTest.keyClick(window, Qt.Key.Key_P)
     window.refresh_readings()
-    assert window.settings.larger.text() == "Size automatic"
+    assert window.settings.larger.text() == "Size auto"
     press(window.settings.larger)
     assert place.preferences.interface_scale == 1.0
     assert window.video.message == "Interface 100% from the next start on"
