@@ -18,7 +18,7 @@ from hardware.rig import Registration
 from sln_guide.core import draw_demosaic as demosaic
 from sln_guide.core import draw_overlay as overlay
 from sln_guide.core.colour import colour_table, full_scale
-from sln_guide.core.draw_geometry import grid_from_white, lattice_step
+from sln_guide.core.draw_geometry import Lookup, lookup, lookup_key
 from sln_guide.core.draw_mask import draw_mask
 from sln_guide.core.draw_overlay import spread_labels
 from sln_guide.guidance import CannotJudge, Guidance, Pair, Settings, View
@@ -122,6 +122,7 @@ class Drawer:
         _check_gains(gains)
         self._gains = gains
         self._scratch: dict[str, NDArray[Any]] = {}
+        self._lookup: tuple[tuple[object, ...], Lookup] | None = None
 
     def draw(
         self,
@@ -187,8 +188,7 @@ class Drawer:
             return False
         _check_out(out, (white.height, white.width))
         _check_maps(guidance)
-        h = grid_from_white(guidance)
-        nir, grid_px = guidance.pair.nir, guidance.grid_px
+        at = self._looked_up(guidance, white)
         rows, cols = guidance.signal.shape
         mask = draw_mask(guidance, settings)
         if mask is None:
@@ -209,14 +209,10 @@ class Drawer:
             np.float32(settings.threshold_sigma),
             np.float32(1.0 / scale),
         )
-        # the NIR image ends half a pixel beyond its outermost centres
-        field_edge = (nir.width / grid_px - 0.5, nir.height / grid_px - 0.5)
-        tile_rows = -(-white.height // overlay.TILE_PX)
-        tile_cols = -(-white.width // overlay.TILE_PX)
-        tiles = self._array("tiles", (tile_rows, tile_cols), np.uint8)
-        corners = self._array("corners", (tile_rows + 1, tile_cols + 1, 2), np.float64)
-        overlay.classify_tiles_into(tiles, corners, flags, h, field_edge)
-        widest = (tile_cols + 1) * overlay.TILE_PX
+        tiles = self._array("tiles", at.known.shape, np.uint8)
+        pairs = self._array("pairs", (rows, cols), np.uint8)
+        overlay.classify_tiles_into(tiles, at.bounds, at.known, flags, pairs)
+        widest = (tiles.shape[1] + 1) * overlay.TILE_PX
         factors = _fixed_point(self._gains, white)
         red_y, red_x = (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white)
         overlay.merged_into(
@@ -229,9 +225,9 @@ class Drawer:
             level,
             gate,
             flags,
-            h,
-            field_edge,
-            lattice_step(h, white),
+            at.h,
+            at.field_edge,
+            at.step,
             colour_table(settings.colour_map, settings.gamma),
             # colour tables count opacity to 255, blending to 256
             np.float32(settings.opacity * 256.0 / 255.0),
@@ -254,6 +250,13 @@ class Drawer:
         thumbnail_nir_into(out, nir, *nir_window(nir))
         out.setflags(write=False)
         return out
+
+    def _looked_up(self, guidance: Guidance, white: Frame) -> Lookup:
+        """Return where pixels look up the maps: the same as last time while nothing moved."""
+        key = lookup_key(guidance, white)
+        if self._lookup is None or self._lookup[0] != key:
+            self._lookup = key, lookup(guidance, white)
+        return self._lookup[1]
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: type[Any]) -> NDArray[Any]:
         """Return scratch memory of ``shape``, the same as last time when that fits."""
@@ -343,16 +346,15 @@ def _check_gains(gains: Gains) -> None:
         raise ValueError(f"gains must be three factors in (0, {_MAX_GAIN:g}], not {gains}")
 
 
-def _fixed_point(gains: Gains, white: Frame) -> tuple[np.uint32, np.uint32, np.uint32] | None:
+def _fixed_point(gains: Gains, white: Frame) -> tuple[np.uint16, ...] | None:
     """Return what the kernels multiply with; None when they need not."""
     _check_gains(gains)
     if white.pixel_format.is_mono:
         raise ValueError(f"{white.pixel_format} has no colour: it cannot be drawn as white light")
     if gains == NEUTRAL and white.bit_depth == 8 and white.pixels.dtype == np.uint8:
         return None
-    unit = 1 << (demosaic.GAIN_SHIFT + 8 - white.bit_depth)
-    red, green, blue = (np.uint32(round(g * unit)) for g in gains)
-    return red, green, blue
+    factors = (1 << (16 - white.bit_depth), *(round(g * demosaic.GAIN_UNIT) for g in gains))
+    return tuple(np.uint16(factor) for factor in factors)
 
 
 def _red_at(white: Frame) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """Kernels that turn camera pixels into RGB32 (uint32 0xffRRGGBB). Private to `core.draw`.
 
-A colour-filter mosaic is interpolated bilinearly. Gains are fixed point: an output is
-``(v * gain) >> GAIN_SHIFT``, so that gain ``2 ** (GAIN_SHIFT + 8 - bits)`` only takes the eight
-most significant bits. ``gains=None`` is the identity for 8-bit pixels and lets numba drop the
-multiplication. Borders mirror without repeating the edge, which keeps the mosaic's phase.
+A colour-filter mosaic is interpolated bilinearly. ``gains`` are four uint16: what lifts a sample
+to sixteen bits, and the factors of red, green and blue in units of ``1 / GAIN_UNIT``. ``None`` is
+the identity for 8-bit pixels. Borders mirror without repeating the edge, which keeps the mosaic's
+phase.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-GAIN_SHIFT = 16
+GAIN_UNIT = 1 << 12
 
 _U = nb.uint32
 _OPAQUE = np.uint32(0xFF000000)
 
 
 @nb.njit(nogil=True, cache=True)
-def _toned(value, gain):  # type: ignore[no-untyped-def]
-    return min((value * gain) >> _U(GAIN_SHIFT), _U(255))
+def _toned(value, times, gain):  # type: ignore[no-untyped-def]
+    """Return eight bits of a sample; products of sixteen bits, of which the upper half is kept."""
+    lifted = np.uint16(np.uint16(value) * times)
+    product = np.uint16((np.uint32(lifted) * np.uint32(gain)) >> np.uint32(16))
+    return min(np.uint16(product >> np.uint16(4)), np.uint16(255))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -33,7 +36,7 @@ def _mirrored(i, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _bayer_pixel(up, mid, down, x, on_chroma, same_shift, other_shift, gains):  # type: ignore[no-untyped-def]
+def _bayer_pixel(up, mid, down, x, on_chroma, red_row, gains):  # type: ignore[no-untyped-def]
     """Return one RGB32 pixel, slowly and with mirrored columns: for the borders."""
     width = mid.shape[0]
     left = _mirrored(x - 1, width)
@@ -46,66 +49,121 @@ def _bayer_pixel(up, mid, down, x, on_chroma, same_shift, other_shift, gains):  
         same = (_U(mid[left]) + _U(mid[right]) + _U(1)) >> _U(1)
         green = _U(mid[x])
         other = (_U(up[x]) + _U(down[x]) + _U(1)) >> _U(1)
+    red, blue = (same, other) if red_row else (other, same)
     if gains is not None:
-        same = _toned(same, gains[0])
-        green = _toned(green, gains[1])
-        other = _toned(other, gains[2])
-    return _OPAQUE | (same << same_shift) | (green << _U(8)) | (other << other_shift)
+        red = _U(_toned(red, gains[0], gains[1]))
+        green = _U(_toned(green, gains[0], gains[2]))
+        blue = _U(_toned(blue, gains[0], gains[3]))
+    return _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
+
+
+# Three plain loops over rows of one type: each becomes SIMD, which one loop of them all does not.
 
 
 @nb.njit(nogil=True, cache=True)
-def _bayer_row_into(out, up, mid, down, chroma_x, same_shift, other_shift, gains):  # type: ignore[no-untyped-def]
-    """Demosaic a row whose red (or blue) samples lie at ``chroma_x`` + 2k.
+def _same_into(out, left, here, right, green):  # type: ignore[no-untyped-def]
+    """Write this row's chroma: where ``green`` (all bits set), from left and right."""
+    kind = out.dtype.type
+    for x in range(out.shape[0]):
+        mean = kind((np.uint16(left[x]) + np.uint16(right[x]) + np.uint16(1)) >> 1)
+        out[x] = (mean & green[x]) | (here[x] & ~green[x])
 
-    ``same`` is this row's chroma, ``other`` that of the rows above and below. The inner loop takes
-    a chroma pixel and the green one after it; LLVM turns it into SIMD code.
+
+@nb.njit(nogil=True, cache=True)
+def _green_into(out, left, here, right, up, down, green):  # type: ignore[no-untyped-def]
+    """Write green: elsewhere than where it is ``green``, from the four sides."""
+    kind = out.dtype.type
+    for x in range(out.shape[0]):
+        total = np.uint16(np.uint16(left[x]) + np.uint16(right[x]))
+        total = np.uint16(total + np.uint16(np.uint16(up[x]) + np.uint16(down[x])))
+        total = np.uint16(total + np.uint16(2))
+        out[x] = (here[x] & green[x]) | (kind(total >> np.uint16(2)) & ~green[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def _other_into(out, up_left, up, up_right, down_left, down, down_right, green):  # type: ignore[no-untyped-def]
+    """Write the neighbouring rows' chroma: from above and below, or from the four corners."""
+    kind = out.dtype.type
+    for x in range(out.shape[0]):
+        total = np.uint16(np.uint16(up_left[x]) + np.uint16(up_right[x]))
+        total = np.uint16(total + np.uint16(np.uint16(down_left[x]) + np.uint16(down_right[x])))
+        total = np.uint16(total + np.uint16(2))
+        mean = kind((np.uint16(up[x]) + np.uint16(down[x]) + np.uint16(1)) >> 1)
+        out[x] = (mean & green[x]) | (kind(total >> np.uint16(2)) & ~green[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def _tone(plane, times, gain):  # type: ignore[no-untyped-def]
+    for x in range(plane.shape[0]):
+        plane[x] = _toned(plane[x], times, gain)
+
+
+@nb.njit(nogil=True, cache=True)
+def _pack_into(out, red, green, blue):  # type: ignore[no-untyped-def]
+    for x in range(out.shape[0]):
+        out[x] = _OPAQUE | (_U(red[x]) << _U(16)) | (_U(green[x]) << _U(8)) | _U(blue[x])
+
+
+@nb.njit(nogil=True, cache=True)
+def _bayer_row_into(out, above, middle, below, green, planes, red_row, gains):  # type: ignore[no-untyped-def]
+    """Demosaic as many pixels as ``out`` holds; the three rows begin one pixel before it.
+
+    They hold two more than ``out``; ``green`` as many. ``red_row``: whether red is in this row.
     """
-    width = mid.shape[0]
-    first = chroma_x if chroma_x == 1 else 2
-    pairs = max((width - 1 - first) // 2, 0)
-    for x in range(min(first, width)):
-        out[x] = _bayer_pixel(up, mid, down, x, x % 2 == chroma_x, same_shift, other_shift, gains)
-    for k in range(pairs):
-        x = first + 2 * k
-        here, right = _U(mid[x]), _U(mid[x + 1])
-        up_right, down_right = _U(up[x + 1]), _U(down[x + 1])
-        green = (_U(mid[x - 1]) + right + _U(up[x]) + _U(down[x]) + _U(2)) >> _U(2)
-        other = (_U(up[x - 1]) + up_right + _U(down[x - 1]) + down_right + _U(2)) >> _U(2)
-        next_same = (here + _U(mid[x + 2]) + _U(1)) >> _U(1)
-        next_other = (up_right + down_right + _U(1)) >> _U(1)
-        if gains is not None:
-            here = _toned(here, gains[0])
-            green = _toned(green, gains[1])
-            other = _toned(other, gains[2])
-            next_same = _toned(next_same, gains[0])
-            right = _toned(right, gains[1])
-            next_other = _toned(next_other, gains[2])
-        out[x] = _OPAQUE | (here << same_shift) | (green << _U(8)) | (other << other_shift)
-        out[x + 1] = (
-            _OPAQUE | (next_same << same_shift) | (right << _U(8)) | (next_other << other_shift)
-        )
-    for x in range(first + 2 * pairs, width):
-        out[x] = _bayer_pixel(up, mid, down, x, x % 2 == chroma_x, same_shift, other_shift, gains)
+    n = out.shape[0]
+    same, greens, other = planes[0, :n], planes[1, :n], planes[2, :n]
+    left, here, right = middle[:n], middle[1 : n + 1], middle[2 : n + 2]
+    up, down = above[1 : n + 1], below[1 : n + 1]
+    _same_into(same, left, here, right, green)
+    _green_into(greens, left, here, right, up, down, green)
+    _other_into(other, above[:n], up, above[2 : n + 2], below[:n], down, below[2 : n + 2], green)
+    red, blue = (same, other) if red_row else (other, same)
+    if gains is not None:
+        _tone(red, gains[0], gains[1])
+        _tone(greens, gains[0], gains[2])
+        _tone(blue, gains[0], gains[3])
+    _pack_into(out, red, greens, blue)
 
 
 @nb.njit(nogil=True, cache=True)
-def bayer_rows_into(out, mosaic, first_row, end_row, red_y, red_x, gains):  # type: ignore[no-untyped-def]
+def bayer_work(mosaic, red_y, red_x):  # type: ignore[no-untyped-def]
+    """Make what `bayer_rows_into` works with: three lines, and where green lies in two rows."""
+    width = mosaic.shape[1]
+    green = np.zeros((2, width), mosaic.dtype)
+    for i in range(2):
+        for x in range(width):
+            green[i, x] = -((x + i + red_x + red_y) & 1)
+    return np.empty((3, width), mosaic.dtype), green
+
+
+@nb.njit(nogil=True, cache=True)
+def bayer_rows_into(out, mosaic, first_row, end_row, red_y, gains, work):  # type: ignore[no-untyped-def]
     """Demosaic rows [first_row, end_row) of ``mosaic`` (H, W) into ``out`` (H, W) uint32.
 
-    ``red_y``, ``red_x`` in {0, 1}: where red lies in the top-left 2x2 cell. ``gains`` (red, green,
-    blue) uint32 or None.
+    Samples have at most 12 bits. ``red_y`` in {0, 1}: the first row with red; ``work``:
+    `bayer_work`.
     """
-    height = mosaic.shape[0]
+    height, width = mosaic.shape
+    flat = mosaic.reshape(mosaic.size)
+    planes, green = work
     for y in range(first_row, end_row):
-        up = mosaic[_mirrored(y - 1, height)]
-        down = mosaic[_mirrored(y + 1, height)]
-        if y % 2 == red_y:
-            _bayer_row_into(out[y], up, mosaic[y], down, red_x, _U(16), _U(0), gains)
-        elif gains is None:
-            _bayer_row_into(out[y], up, mosaic[y], down, 1 - red_x, _U(0), _U(16), gains)
-        else:
-            blue_first = (gains[2], gains[1], gains[0])
-            _bayer_row_into(out[y], up, mosaic[y], down, 1 - red_x, _U(0), _U(16), blue_first)
+        red_row = y % 2 == red_y
+        up, down = _mirrored(y - 1, height), _mirrored(y + 1, height)
+        if 2 <= y < height - 2:
+            # whole rows at once, as SIMD likes them: what lies beyond an end is the next row's
+            k = y * width - 1
+            above, middle = flat[k - width : k + 2], flat[k : k + width + 2]
+            below = flat[k + width : k + 2 * width + 2]
+            _bayer_row_into(out[y], above, middle, below, green[y % 2], planes, red_row, gains)
+        elif width > 2:
+            inner = out[y, 1 : width - 1]
+            _bayer_row_into(
+                inner, mosaic[up], mosaic[y], mosaic[down], green[y % 2, 1:], planes, red_row, gains
+            )
+        for x in (0, width - 1):
+            out[y, x] = _bayer_pixel(
+                mosaic[up], mosaic[y], mosaic[down], x, green[y % 2, x] == 0, red_row, gains
+            )
 
 
 @nb.njit(nogil=True, cache=True)
@@ -117,16 +175,17 @@ def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyp
         for x in range(target.shape[0]):
             red, green, blue = _U(source[3 * x]), _U(source[3 * x + 1]), _U(source[3 * x + 2])
             if gains is not None:
-                red = _toned(red, gains[0])
-                green = _toned(green, gains[1])
-                blue = _toned(blue, gains[2])
+                red = _U(_toned(red, gains[0], gains[1]))
+                green = _U(_toned(green, gains[0], gains[2]))
+                blue = _U(_toned(blue, gains[0], gains[3]))
             target[x] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
 @nb.njit(nogil=True, cache=True)
 def bayer_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
-    """Demosaic the whole image."""
-    bayer_rows_into(out, mosaic, 0, mosaic.shape[0], red_y, red_x, gains)
+    """Demosaic the whole image. ``red_y``, ``red_x`` in {0, 1}: red in the top-left 2x2 cell."""
+    work = bayer_work(mosaic, red_y, red_x)
+    bayer_rows_into(out, mosaic, 0, mosaic.shape[0], red_y, gains, work)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -194,9 +253,9 @@ def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-u
                     green += _U(mosaic[y_red, x_blue]) + _U(mosaic[y_blue, x_red])
             red, green, blue = red >> _U(2), green >> _U(3), blue >> _U(2)
             if gains is not None:
-                red = _toned(red, gains[0])
-                green = _toned(green, gains[1])
-                blue = _toned(blue, gains[2])
+                red = _U(_toned(red, gains[0], gains[1]))
+                green = _U(_toned(green, gains[0], gains[2]))
+                blue = _U(_toned(blue, gains[0], gains[3]))
             out[i, j] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
@@ -219,7 +278,7 @@ def rgb_thumbnail_into(out, rgb, gains):  # type: ignore[no-untyped-def]
                     + _U(rgb[y1, x1, c])
                 ) >> _U(2)
                 if gains is not None:
-                    value = _toned(value, gains[c])
+                    value = _U(_toned(value, gains[0], gains[c + 1]))
                 pixel |= value << _U(16 - 8 * c)
             out[i, j] = pixel
 

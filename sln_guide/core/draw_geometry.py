@@ -3,13 +3,54 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame
-from sln_guide.core.draw_overlay import LATTICE_PX
+from sln_guide.core.draw_overlay import LATTICE_PX, TILE_PX, bound_tiles_into
 from sln_guide.guidance import Guidance
+
+
+class Lookup(NamedTuple):
+    """What depends on where things lie only, not on what they show.
+
+    ``h``: `grid_from_white`; ``field_edge``: where the NIR image ends (column, row), in blocks;
+    ``step``: `lattice_step`; ``bounds``, ``known``: `draw_overlay.bound_tiles_into`.
+    """
+
+    h: NDArray[np.float64]
+    field_edge: tuple[float, float]
+    step: int
+    bounds: NDArray[np.int16]
+    known: NDArray[np.uint8]
+
+
+def lookup(guidance: Guidance, white: Frame) -> Lookup:
+    """Work out where ``white``'s pixels look up ``guidance``'s maps."""
+    h = grid_from_white(guidance)
+    nir, grid_px = guidance.pair.nir, guidance.grid_px
+    # the NIR image ends half a pixel beyond its outermost centres
+    field_edge = (nir.width / grid_px - 0.5, nir.height / grid_px - 0.5)
+    tiles = (-(-white.height // TILE_PX), -(-white.width // TILE_PX))
+    bounds, known = np.zeros((*tiles, 4), np.int16), np.zeros(tiles, np.uint8)
+    corners = np.zeros((tiles[0] + 1, tiles[1] + 1, 2))
+    rows, cols = guidance.signal.shape
+    bound_tiles_into(bounds, known, corners, rows, cols, h, field_edge)
+    return Lookup(h, field_edge, lattice_step(h, white), bounds, known)
+
+
+def lookup_key(guidance: Guidance, white: Frame) -> tuple[object, ...]:
+    """Return what a `Lookup` depends on."""
+    nir = guidance.pair.nir
+    return (
+        guidance.registration.white_from_nir,
+        guidance.grid_px,
+        guidance.signal.shape,
+        (nir.height, nir.width),
+        (white.height, white.width),
+    )
 
 
 def grid_from_white(guidance: Guidance) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ import math
 import numba as nb
 import numpy as np
 
-from sln_guide.core.draw_demosaic import bayer_rows_into, rgb_rows_into
+from sln_guide.core.draw_demosaic import bayer_rows_into, bayer_work, rgb_rows_into
 
 TILE_PX = 16
 LATTICE_PX = 4
@@ -152,20 +152,21 @@ def _outside(u, v, field_edge):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def classify_tiles_into(tiles, corners, flags, h, field_edge):  # type: ignore[no-untyped-def]
-    """OR the ``flags`` of all blocks that a tile's pixels may sample into ``tiles`` uint8.
+def bound_tiles_into(bounds, known, corners, rows, cols, h, field_edge):  # type: ignore[no-untyped-def]
+    """Find the blocks that a tile's pixels may sample, and what its place alone tells of it.
 
-    ``corners`` float64 (tile rows + 1, tile cols + 1, 2) is scratch. A homography maps a tile to
-    a quadrilateral within the bounds of its corners; one with a corner outside the NIR field (or
-    beyond the horizon) is doubtful.
+    ``bounds`` int16 (tile rows, tile cols, 4): first row, end row, first column, end column;
+    ``known`` uint8: what is so whatever the maps say. ``corners`` float64 (tile rows + 1, tile
+    cols + 1, 2) is scratch. A homography maps a tile to a quadrilateral within the bounds of its
+    corners; one with a corner outside the NIR field (or beyond the horizon) is doubtful.
     """
-    rows, cols = flags.shape
-    tile_rows, tile_cols = tiles.shape
+    tile_rows, tile_cols = known.shape
     for i in range(tile_rows + 1):
         for j in range(tile_cols + 1):
             u, v = _grid_at(h, TILE_PX * j - 0.5, TILE_PX * i - 0.5)
             corners[i, j, 0] = u
             corners[i, j, 1] = v
+    bounds[:] = 0
     for i in range(tile_rows):
         for j in range(tile_cols):
             u_low, v_low, u_high, v_high = math.inf, math.inf, -math.inf, -math.inf
@@ -182,13 +183,43 @@ def classify_tiles_into(tiles, corners, flags, h, field_edge):  # type: ignore[n
                         u_low, u_high = min(u_low, u), max(u_high, u)
                         v_low, v_high = min(v_low, v), max(v_high, v)
             if whole:
-                c_first, c_end = _block_at(u_low, cols), _block_at(u_high + 1.0, cols) + 1
-                r_first, r_end = _block_at(v_low, rows), _block_at(v_high + 1.0, rows) + 1
-                for r in range(r_first, r_end):
-                    for c in range(c_first, c_end):
-                        found |= flags[r, c]
+                bounds[i, j, 0], bounds[i, j, 1] = _span(v_low, v_high, rows)
+                bounds[i, j, 2], bounds[i, j, 3] = _span(u_low, u_high, cols)
             else:
                 found |= LIT | UNLIT | DOUBTFUL
+            known[i, j] = found
+
+
+@nb.njit(nogil=True, cache=True)
+def _span(low, high, n):  # type: ignore[no-untyped-def]
+    return _block_at(low, n), _block_at(high + 1.0, n) + 1
+
+
+@nb.njit(nogil=True, cache=True)
+def _join_pairs_into(out, above, below):  # type: ignore[no-untyped-def]
+    last = out.shape[0] - 1
+    for c in range(last):
+        out[c] = above[c] | below[c] | above[c + 1] | below[c + 1]
+    out[last] = above[last] | below[last]
+
+
+@nb.njit(nogil=True, cache=True)
+def classify_tiles_into(tiles, bounds, known, flags, pairs):  # type: ignore[no-untyped-def]
+    """OR the ``flags`` of all blocks that a tile's pixels may sample into ``tiles`` uint8.
+
+    Two by two, so that a neighbour's may come in: what is drawn is looked at again, pixel by
+    pixel. ``pairs`` (rows, cols) uint8 is scratch.
+    """
+    rows = flags.shape[0]
+    for r in range(rows):
+        _join_pairs_into(pairs[r], flags[r], flags[min(r + 1, rows - 1)])
+    for i in range(tiles.shape[0]):
+        for j in range(tiles.shape[1]):
+            found = known[i, j]
+            first, end = bounds[i, j, 2], bounds[i, j, 3]
+            for r in range(bounds[i, j, 0], bounds[i, j, 1], 2):
+                for c in range(first, end, 2):
+                    found |= pairs[r, c]
             tiles[i, j] = found
 
 
@@ -407,12 +438,14 @@ def merged_into(  # type: ignore[no-untyped-def]
 ):
     """Draw white light and overlay a band of tiles at a time, while the band is in cache."""
     height = out.shape[0]
+    if pixels.ndim == 2:
+        work = bayer_work(pixels, red_y, red_x)
     for band in range(tiles.shape[0]):
         first, end = band * TILE_PX, min((band + 1) * TILE_PX, height)
         if pixels.ndim == 3:
             rgb_rows_into(out, pixels, first, end, gains)
         else:
-            bayer_rows_into(out, pixels, first, end, red_y, red_x, gains)
+            bayer_rows_into(out, pixels, first, end, red_y, gains, work)
         overlay_band(
             out,
             band,

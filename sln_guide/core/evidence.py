@@ -11,9 +11,8 @@ import numba as nb
 
 from sln_guide.core.grid import select
 from sln_guide.core.pyramid import support_at
-from sln_guide.core.spots import roundness_of, stand_of
+from sln_guide.core.spots import SECTORS, roundness_of, stand_of
 
-SECTORS = 8
 NODE, CHANNEL, INJECTION, UNCERTAIN = range(4)
 
 _ISOLATED = 0.42

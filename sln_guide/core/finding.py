@@ -16,7 +16,6 @@ from sln_guide.core.evidence import (
     CHANNEL,
     HEADROOM,
     INJECTION,
-    SECTORS,
     at_rim,
     is_channel,
     kind_of,
@@ -48,7 +47,7 @@ from sln_guide.core.measure import (
 )
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.spot import Spot
-from sln_guide.core.spots import RAYS, find_peaks_into
+from sln_guide.core.spots import RAYS, SECTORS, find_peaks_into
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)

@@ -10,9 +10,8 @@ import math
 import numba as nb
 import numpy as np
 
-from sln_guide.core.evidence import SECTORS
 from sln_guide.core.grid import exp_into
-from sln_guide.core.spots import RAYS, measure_into, refine_into, region_sums_into
+from sln_guide.core.spots import RAYS, SECTORS, measure_into, refine_into, region_sums_into
 
 COLUMNS = 12
 (

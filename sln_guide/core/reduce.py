@@ -63,6 +63,14 @@ def _correct_row_into(out, row, dark, gain):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def _correct_row_fixed_into(out, row, dark, gain, limit, times):  # type: ignore[no-untyped-def]
+    """As `_correct_row_into` in int16, 32 at once: the upper half of a product is kept."""
+    for x in range(row.shape[0]):
+        above = np.int16(np.int16(min(row[x], limit)) * times) - dark[x]
+        out[x] = np.int16((np.int32(np.int16(above)) * np.int32(gain[x])) >> np.int32(16))
+
+
+@nb.njit(nogil=True, cache=True)
 def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
     """Reduce ``n`` rows to column sums, extremes and steps."""
     total, high, low, step = columns
@@ -89,26 +97,26 @@ def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _finish(mean, edge, full, folded, first, end, n, offset):  # type: ignore[no-untyped-def]
+def _finish(mean, edge, full, folded, first, end, n, unit, offset):  # type: ignore[no-untyped-def]
     """Write blocks ``first`` to ``end`` of ``n`` pixels each."""
     total, high, low, step, count = folded
     share = np.float32(1.0) / np.float32(n)
     if n >= 16:
-        rest = np.float32(1.0) / np.float32(n - 2)
+        rest = unit / np.float32(n - 2)
         for c in range(first, end):
             mean[c] = np.float32(total[c] - high[c] - low[c]) * rest - offset
     else:
         for c in range(first, end):
-            mean[c] = np.float32(total[c]) * share - offset
+            mean[c] = np.float32(total[c]) * (unit * share) - offset
     for c in range(first, end):
-        edge[c] = np.float32(step[c])
+        edge[c] = np.float32(step[c]) * unit
     for c in range(first, end):
         full[c] = np.float32(count[c]) * share
 
 
 @nb.njit(nogil=True, cache=True)
 def reduce_into(  # type: ignore[no-untyped-def]
-    mean, edge, full, raw, packed, limit, block, bad, dark, gain, offset, work
+    mean, edge, full, raw, packed, limit, block, bad, dark, gain, times, unit, offset, work
 ):
     """Reduce raw counts to blocks.
 
@@ -123,13 +131,14 @@ def reduce_into(  # type: ignore[no-untyped-def]
     bad
         (start, x, left, right) of `core.reduction.bad_rows`.
     dark, gain
-        (H, W) float32, finite: blocks are of ``(raw - dark) * gain``. (0, 0): of ``raw``.
-    offset
-        Taken off the mean [counts].
+        (H, W) float32, finite: blocks are of ``(raw - dark) * gain``. (0, 0): of ``raw``. With
+        ``times`` > 0 int16: of ``((raw * times - dark) * gain) >> 16``.
+    unit, offset
+        A mean is ``unit`` times what blocks are of, minus ``offset`` [counts].
     work
         (line (W) of the raw type, lines (block, W), columns (total, high, low, step, full), the
         same again to fold with). Columns are as wide as all blocks. Lines, extremes and steps are
-        of the raw type, float32 with ``dark``; sums uint32 or float32; full uint16.
+        of the raw type, or of that of ``dark`` where there is one; sums of 32 bits; full uint16.
     """
     line, lines, columns, spare = work
     total, high, low, step, count = columns
@@ -156,7 +165,10 @@ def reduce_into(  # type: ignore[no-untyped-def]
                 count_1(count, line, limit)
                 to = lines[k]
                 if corrected:
-                    _correct_row_into(to, line, dark[y], gain[y])
+                    if times > 0:
+                        _correct_row_fixed_into(to, line, dark[y], gain[y], limit, times)
+                    else:
+                        _correct_row_into(to, line, dark[y], gain[y])
                     _mend_row(to, bad_start[y], bad_start[y + 1], bad_x, bad_left, bad_right)
                 else:
                     copy_into(to, line)
@@ -179,5 +191,5 @@ def reduce_into(  # type: ignore[no-untyped-def]
             fold_highest(step, spare[3], block, cols),
             fold_sums(count, spare[4], block, cols),
         )
-        _finish(mean[r], edge[r], full[r], folded, 0, cols - 1, n * block, offset)
-        _finish(mean[r], edge[r], full[r], folded, cols - 1, cols, n * last, offset)
+        _finish(mean[r], edge[r], full[r], folded, 0, cols - 1, n * block, unit, offset)
+        _finish(mean[r], edge[r], full[r], folded, cols - 1, cols, n * last, unit, offset)

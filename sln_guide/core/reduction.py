@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
 from sln_guide.core.field import Field, Geometry
 from sln_guide.core.reduce import reduce_into
+
+_FIXED_BITS = 12
+_MOST_FIXED_GAIN = 4.0
+"""Of a flat map: beyond, int16 would keep too little of a count."""
 
 
 class NirReducer:
@@ -33,26 +39,12 @@ class NirReducer:
         width = field.width
         self._raw_type = raw_type = np.uint16 if self._packed else field.pixel_format.dtype
         bad = np.zeros((field.height, width), bool) if field.bad is None else field.bad.copy()
-        self._dark: NDArray[np.float32] | None = None
-        self._gain: NDArray[np.float32] | None = None
-        self._no_map = np.zeros((0, 0), np.float32)
-        if field.dark is not None or field.flat is not None:
-            dark = np.full((field.height, width), field.dark_counts, np.float32)
-            if field.dark is not None:
-                dark[:] = field.dark
-            flat = np.ones((field.height, width), np.float32)
-            if field.flat is not None:
-                flat[:] = field.flat
-            bad |= ~np.isfinite(dark) | ~np.isfinite(flat) | (flat <= 0)
-            dark[bad] = field.dark_counts
-            flat[bad] = 1.0
-            good_mean = float(flat[~bad].mean()) if not bad.all() else 1.0
-            self._dark, self._gain = dark, np.float32(good_mean) / flat
+        self._maps = maps = _maps(field, bad)
         self._bad = bad_rows(bad)
         self.bad_share = block_share(bad, self._block)
 
-        held = np.float32 if self._dark is not None else raw_type
-        summed = np.float32 if self._dark is not None else np.uint32
+        held = maps.dark.dtype.type if maps.dark.size else raw_type
+        summed = np.float32 if maps.dark.size and not maps.times else np.int32
         wide = geometry.cols * self._block
 
         def columns() -> tuple[NDArray[np.generic], ...]:
@@ -68,6 +60,7 @@ class NirReducer:
 
     def reduce(self, frame: Frame) -> None:
         """Fill `mean`, `edge` and `full` from ``frame``."""
+        maps = self._maps
         reduce_into(
             self.mean,
             self.edge,
@@ -77,11 +70,58 @@ class NirReducer:
             self._raw_type(2**frame.bit_depth - 1),
             self._block,
             self._bad,
-            self._no_map if self._dark is None else self._dark,
-            self._no_map if self._gain is None else self._gain,
-            np.float32(0.0 if self._dark is not None else self._field.dark_counts),
+            maps.dark,
+            maps.gain,
+            np.int16(maps.times),
+            np.float32(maps.unit),
+            np.float32(maps.offset),
             self._work,
         )
+
+
+class _Maps(NamedTuple):
+    """What `reduce_into` takes of a dark and a flat map; (0, 0) where there is neither."""
+
+    dark: NDArray[np.generic]
+    gain: NDArray[np.generic]
+    times: int
+    unit: float
+    offset: float
+
+
+def _maps(field: Field, bad: NDArray[np.bool_]) -> _Maps:
+    """Prepare the maps, and set in ``bad`` where they say nothing.
+
+    Up to twelve bits are corrected in int16, where the largest factor lets a count keep enough
+    of them: half of the bytes, four times as many pixels at once.
+    """
+    if field.dark is None and field.flat is None:
+        none = np.zeros((0, 0), np.float32)
+        return _Maps(none, none, 0, 1.0, field.dark_counts)
+    dark = np.full((field.height, field.width), field.dark_counts, np.float32)
+    if field.dark is not None:
+        dark[:] = field.dark
+    flat = np.ones(dark.shape, np.float32)
+    if field.flat is not None:
+        flat[:] = field.flat
+    bad |= ~np.isfinite(dark) | ~np.isfinite(flat) | (flat <= 0)
+    dark[bad] = field.dark_counts
+    flat[bad] = 1.0
+    good_mean = float(flat[~bad].mean()) if not bad.all() else 1.0
+    gain = np.float32(good_mean) / flat
+    most = float(gain.max())
+    if field.bit_depth > _FIXED_BITS or most > _MOST_FIXED_GAIN:
+        return _Maps(dark, gain, 0, 1.0, 0.0)
+    times = 1 << (15 - field.bit_depth)
+    whole = 2**15 - 1
+    unit = most / times * 2**16 / whole
+    return _Maps(
+        np.rint(np.clip(dark * times, -whole, whole)).astype(np.int16),
+        np.rint(gain * np.float32(whole / most)).astype(np.int16),
+        times,
+        unit,
+        -0.5 * unit,  # a shift rounds down
+    )
 
 
 def bad_rows(bad: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 RAYS = 32
+SECTORS = 8
+_TURNS = 4
+"""Directions looked into in each sector."""
+
+
+def _directions(offset: float, n: int) -> NDArray[np.float64]:
+    """Return unit vectors (n, 2), (y, x), from +x towards +y."""
+    angles = 2.0 * np.pi * (np.arange(n) + offset) / n
+    return np.stack([np.sin(angles), np.cos(angles)], axis=1)
+
+
+_RAYS = _directions(0.0, RAYS)
+_LOOKS = _directions(0.5, SECTORS * _TURNS)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -64,7 +78,7 @@ def _at(image, y, x):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no-untyped-def]
-    """Write, for each ray from (y, x), where ``image`` first falls below ``level`` [cells].
+    """Write, for each of `RAYS` from (y, x), where ``image`` first falls below ``level`` [cells].
 
     Returns how many rays found no such place within ``farthest``; their radius is ``farthest``. A
     ray that leaves the image ends there: what it would have found cannot be told.
@@ -72,11 +86,10 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
     rows, cols = image.shape
     lost = 0
     step = 0.5
-    for k in range(radius.shape[0]):
-        angle = 2.0 * np.pi * k / radius.shape[0]
-        dy = np.sin(angle)
-        dx = np.cos(angle)
-        before = _at(image, y, x)
+    start = _at(image, y, x)
+    for k in range(RAYS):
+        dy, dx = _RAYS[k, 0], _RAYS[k, 1]
+        before = start
         t = 0.0
         found = False
         while t < farthest:
@@ -100,6 +113,39 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
 
 
 @nb.njit(nogil=True, cache=True)
+def _turn(dy, dx):  # type: ignore[no-untyped-def]
+    """Return the direction of (dy, dx) in [0, 1) of a turn, from +x towards +y.
+
+    To 1e-6 of a turn, by Hastings' polynomial for the arc tangent (Approximations for Digital
+    Computers, 1955): many times as fast as the library's, and it inlines.
+    """
+    ay, ax = abs(dy), abs(dx)
+    if ay == 0.0 and ax == 0.0:
+        return 0.0
+    t = min(ay, ax) / max(ay, ax)
+    q = t * t
+    p = 0.05265332 - 0.01172120 * q
+    p = 0.19354346 + q * (p * q - 0.11643287)
+    turn = t * (0.99997726 + q * (p * q - 0.33262347)) * (0.5 / np.pi)
+    if ay > ax:
+        turn = 0.25 - turn
+    if dx < 0:
+        turn = 0.5 - turn
+    if dy < 0:
+        turn = 1.0 - turn
+    return turn if turn < 1.0 else 0.0
+
+
+@nb.njit(nogil=True, cache=True)
+def _radius_at(radius, dy, dx):  # type: ignore[no-untyped-def]
+    """Return how far a star-shaped contour reaches in a direction."""
+    turn = _turn(dy, dx) * RAYS
+    k = int(turn)
+    f = turn - k
+    return radius[k % RAYS] * (1 - f) + radius[(k + 1) % RAYS] * f
+
+
+@nb.njit(nogil=True, cache=True)
 def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
     """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
 
@@ -111,24 +157,20 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
     """
     rows, cols = values.shape
     out[:] = 0.0
-    longest = 0.0
-    for k in range(radius.shape[0]):
-        longest = max(longest, radius[k])
-    reach = int(np.ceil(max(longest * outer, longest + 4.0))) + 1
-    n = radius.shape[0]
+    longest, shortest = 0.0, np.inf
+    for k in range(RAYS):
+        longest, shortest = max(longest, radius[k]), min(shortest, radius[k])
+    farthest = max(longest * outer, longest + 4.0)
+    reach = int(np.ceil(farthest)) + 1
+    well_inside = min(shortest, max(shortest * inner, shortest + 1.5)) - 0.5
     for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
         for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
             dy = i - y
             dx = j - x
             d = np.sqrt(dy * dy + dx * dx)
-            if d > reach:
+            if d >= farthest + 0.5:
                 continue
-            turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
-            if turn < 0:
-                turn += n
-            k = int(turn) % n
-            f = turn - int(turn)
-            edge = radius[k] * (1 - f) + radius[(k + 1) % n] * f
+            edge = longest if d <= well_inside else _radius_at(radius, dy, dx)
             v = values[i, j]
             w = min(max(edge - d + 0.5, 0.0), 1.0)
             if w > 0:
@@ -150,29 +192,26 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
 
 @nb.njit(nogil=True, cache=True)
 def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[no-untyped-def]
-    """Average ``image`` over each sector of an annulus; ``seen`` is each one's usable share.
+    """Average ``image`` over each of `SECTORS` of an annulus; ``seen``: each one's usable share.
 
     Sectors start at +x and turn towards +y; ``inner`` and ``outer`` radii in cells.
     """
-    sectors = ring.shape[0]
     rows, cols = image.shape
     steps = 5
-    turns = 4
-    for k in range(sectors):
+    for k in range(SECTORS):
         total = 0.0
         weight = 0.0
         for i in range(steps):
             d = inner + (outer - inner) * i / (steps - 1)
-            for t in range(turns):
-                angle = 2.0 * np.pi * (k + (t + 0.5) / turns) / sectors
-                yy = y + d * np.sin(angle)
-                xx = x + d * np.cos(angle)
+            for t in range(k * _TURNS, (k + 1) * _TURNS):
+                yy = y + d * _LOOKS[t, 0]
+                xx = x + d * _LOOKS[t, 1]
                 if yy < 0 or xx < 0 or yy > rows - 1 or xx > cols - 1:
                     continue
                 w = usable[int(yy + 0.5), int(xx + 0.5)]
                 total += w * _at(image, yy, xx)
                 weight += w
-        seen[k] = weight / (steps * turns)
+        seen[k] = weight / (steps * _TURNS)
         ring[k] = total / weight if weight > 0 else 0.0
 
 
@@ -180,27 +219,23 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
 def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
     """Return the centroid of what exceeds ``level`` inside a star-shaped contour."""
     rows, cols = image.shape
-    n = radius.shape[0]
     total = 0.0
     sum_y = 0.0
     sum_x = 0.0
-    longest = 0.0
-    for k in range(n):
-        longest = max(longest, radius[k])
+    longest, shortest = 0.0, np.inf
+    for k in range(RAYS):
+        longest, shortest = max(longest, radius[k]), min(shortest, radius[k])
     reach = int(longest) + 2
     for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
         for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
             dy = i - y
             dx = j - x
-            if image[i, j] <= level or dy * dy + dx * dx > (longest + 0.5) ** 2:
+            square = dy * dy + dx * dx
+            if image[i, j] <= level or square > (longest + 0.5) ** 2:
                 continue
-            turn = np.arctan2(dy, dx) / (2.0 * np.pi) * n
-            if turn < 0:
-                turn += n
-            k = int(turn) % n
-            f = turn - int(turn)
-            edge = radius[k] * (1 - f) + radius[(k + 1) % n] * f
-            w = min(max(edge - np.sqrt(dy * dy + dx * dx) + 0.5, 0.0), 1.0)
+            d = np.sqrt(square)
+            edge = longest if d <= shortest - 0.5 else _radius_at(radius, dy, dx)
+            w = min(max(edge - d + 0.5, 0.0), 1.0)
             a = w * max(image[i, j] - level, 0.0)
             total += a
             sum_y += a * dy

@@ -131,6 +131,31 @@ def test_correction_gives_the_truth_back(kind: str) -> None:
     assert nir.mean == pytest.approx(truth[0, 0] * flat[~bad].mean(), rel=4e-3)
 
 
+@pytest.mark.parametrize("most_gain", [1.3, 3.0, 30.0])
+@pytest.mark.parametrize("kind", ["Mono8", "Mono10", "Mono12", "Mono12p", "Mono16"])
+def test_correction_in_fixed_point_is_as_good_as_exact(kind: str, most_gain: float) -> None:
+    """Blocks of int16 products beside the same in double precision, darkest to saturated."""
+    rng = np.random.default_rng(5)
+    fmt = PixelFormat(kind)
+    top = 2**fmt.bit_depth - 1
+    shape = (40, 64)
+    level = np.geomspace(1, 1.3 * top, shape[1])[None, :] * np.ones((shape[0], 1))
+    pixels = np.clip(rng.normal(level, 0.02 * level + 1.0), 0, top)
+    pixels = np.rint(pixels).astype(np.uint8 if kind == "Mono8" else np.uint16)
+    dark = rng.uniform(0.0, 0.05 * top, shape).astype(np.float32)
+    flat = rng.uniform(1.0 / most_gain, 1.0, shape)
+    stored = packed_12(pixels) if kind == "Mono12p" else pixels
+    nir, _ = reducer(pixels, fmt, 8, dark=dark, flat=flat)
+    nir.reduce(frame(stored, fmt))
+    gain = flat.mean() / flat
+    count = gain.max() / 2.0 ** (14 - fmt.bit_depth)  # the worst a pixel is rounded to
+    for r, c, b in blocks_of((pixels - dark.astype(np.float64)) * gain, 8):
+        assert nir.mean[r, c] == pytest.approx(trimmed_mean(b), rel=1e-4, abs=0.25 * count)
+        assert nir.edge[r, c] == pytest.approx(largest_step(b), rel=1e-4, abs=3 * count)
+        raw = pixels[8 * r : 8 * r + 8, 8 * c : 8 * c + 8]
+        assert nir.full[r, c] == pytest.approx(np.mean(raw == top), abs=1e-6)
+
+
 def test_bad_pixels_become_their_neighbours_mean() -> None:
     pixels = np.tile(np.arange(10, dtype=np.uint16) * 10, (4, 1))
     bad = np.zeros(pixels.shape, bool)
