@@ -380,7 +380,10 @@ class StreamHealth:
 
 @dataclass(frozen=True, slots=True)
 class RecorderHealth:
-    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if power fails."""
+    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if power fails.
+
+    ``head`` (hex) is the end of the case's hash chain, once it is closed: to be noted elsewhere.
+    """
 
     recording: bool = False
     case_name: str | None = None
@@ -391,6 +394,7 @@ class RecorderHealth:
     dropped: int = 0
     minutes_left: float | None = None
     error: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sln_guide.guidance import RecorderHealth, Role
 from sln_guide.handoff import Backlog, Closed
 from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.heads import HEADS, note_head
 from sln_guide.recording.preroll import KeptFrame
 from sln_guide.recording.writer import CaseSummary, CaseWriter
 
@@ -179,6 +180,7 @@ class Recorder:
                 dropped=self._dropped,
                 minutes_left=self._minutes_left,
                 error=self._error,
+                head=None if self._summary is None else self._summary.head,
             )
 
     def _write_all(self) -> None:
@@ -193,6 +195,7 @@ class Recorder:
                         self._syncing.join(SYNC_JOIN_S)
             finally:
                 self._summary = writer.close()
+                self._note_head(self._summary)
         except RecordingError as error:
             self._give_up(str(error))
         except BaseException as error:
@@ -203,6 +206,16 @@ class Recorder:
             with self._lock:  # what still waits will not be written
                 self._dropped += self._waiting.count + self._waiting_kept
                 self._waiting, self._waiting_kept = _Frames(), 0
+
+    def _note_head(self, summary: CaseSummary) -> None:
+        try:
+            note_head(summary)
+        except OSError as error:
+            with self._lock:
+                self._error = self._error or (
+                    f"the case is closed, but its head could not be noted in {HEADS} "
+                    f"({error.strerror or error}): note it from `sln-guide verify`"
+                )
 
     def _drain(self, writer: CaseWriter) -> None:
         """Write what comes until the end; what waits when the disk gets full is still written."""

@@ -15,6 +15,7 @@ from sln_guide import recorder as recorder_module
 from sln_guide.guidance import Role, Settings
 from sln_guide.recorder import Recorder
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.heads import HEADS
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.recording.writer import CaseWriter
@@ -66,6 +67,65 @@ def test_everything_handed_over_is_in_the_case(tmp_path: Path, rig: Rig) -> None
         assert case.complete
         assert [f.sequence for f in case.frames(Role.NIR)] == list(range(50))
         assert [e.name for e in case.events()] == ["mark"]
+
+
+def test_the_head_is_told_and_noted_beside_the_cases(tmp_path: Path, rig: Rig) -> None:
+    heads = []
+    for name in ("a.case", "b.case"):
+        folder = tmp_path / name
+        recorder = Recorder(folder, lambda folder=folder: opener(folder, rig))  # type: ignore[misc]
+        assert recorder.put_frame(Role.NIR, make_frame(0))
+        assert recorder.health().head is None
+        recorder.stop()
+        assert recorder.join()
+        heads.append(recorder.health().head)
+        assert verify(folder, expected_head=heads[-1]).complete
+    lines = (tmp_path / HEADS).read_text().splitlines()
+    assert [line.split()[1] for line in lines] == heads
+    assert lines[1].endswith("  1 records, complete  'b.case'")
+
+
+def test_a_head_that_cannot_be_noted_is_said_and_the_case_is_whole(
+    tmp_path: Path, rig: Rig
+) -> None:
+    (tmp_path / HEADS).mkdir()
+    folder = tmp_path / "a.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig))
+    recorder.stop()
+    assert recorder.join()
+    assert "its head could not be noted" in str(recorder.health().error)
+    assert verify(folder, expected_head=recorder.health().head).complete
+
+
+def test_the_wall_clock_may_jump_an_hour(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames and parts go by the monotonic clock; the wall clock is read once, at the start."""
+    folder = tmp_path / "a.case"
+    wall_ns, wall_s = time.time_ns, time.time
+    begun = threading.Event()
+
+    def opened() -> CaseWriter:
+        writer = opener(folder, rig)
+        begun.set()
+        return writer
+
+    recorder = Recorder(folder, opened)
+    assert begun.wait(20.0)
+    for sequence in range(30):
+        hours = (0, 1, -1)[sequence // 10]
+        monkeypatch.setattr(time, "time_ns", lambda h=hours: wall_ns() + h * 3600 * 10**9)
+        monkeypatch.setattr(time, "time", lambda h=hours: wall_s() + h * 3600)
+        frame = make_frame(sequence, mid_exposure_ns=10**9 + sequence)
+        assert recorder.put_frame(Role.NIR, frame)
+    recorder.stop()
+    assert recorder.join()
+    monkeypatch.undo()
+    assert verify(folder).complete
+    with CaseReader(folder) as case:
+        assert case.times_ns(Role.NIR).tolist() == [10**9 + i for i in range(30)]
+        assert abs(case.started_wall_ns - wall_ns()) < 60 * 10**9
+        assert abs(case.started_monotonic_ns - time.monotonic_ns()) < 60 * 10**9
 
 
 def test_full_backlog_is_counted_and_written_as_a_gap(

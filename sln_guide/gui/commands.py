@@ -30,11 +30,13 @@ from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import MOST_REGIONS, UNCALIBRATED, Picture, SessionHealth, View
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.heads import HEADS
 from sln_guide.source import Movable, PictureSource, Recordable, Replayable, SourceError
 from sln_guide.styles import SIGNAL_UNIT
 
 DISTANCE_STEP_MM = 5.0
 EVENT_APART_S = 0.05
+HEAD_DIGITS = 12
 """Events nearer than this to where the replay stands are there already."""
 
 SUFFIXES = {
@@ -424,7 +426,9 @@ class Commands(QObject):
             self._saving = False
             recorder = health.recorder
             if recorder.error is None:
-                self.say(f"Recording saved: {recorder.case_name}, {recorder.frames} frames")
+                head = "" if recorder.head is None else recorder.head[:HEAD_DIGITS]
+                noted = f" · head {head}…, whole in {HEADS}" if head else ""
+                self.say(f"Recording saved: {recorder.case_name}, {recorder.frames} frames{noted}")
 
     def _result(self, text: str, tone: Tone) -> None:
         """Take a snapshot's outcome from the saver's thread."""

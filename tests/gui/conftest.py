@@ -332,7 +332,7 @@ class RecordingSource(FakeSource):
         self.stopped += 1
 
     def finish_recording(self) -> None:
-        recorder = replace(self.now_health.recorder, recording=False)
+        recorder = replace(self.now_health.recorder, recording=False, head="0123456789abcdef" * 4)
         self.now_health = replace(self.now_health, recorder=recorder)
 
 

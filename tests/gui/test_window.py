@@ -352,6 +352,7 @@ def test_holding_stops_and_shows_how_far_it_is(
     assert "SAVING" in window.strip.texts()
     source.finish_recording()
     wait_for(lambda: window.video.message.startswith("Recording saved: 20260302-124107.case, 120"))
+    assert "head 0123456789ab…, whole in heads.txt" in window.video.message
     assert window.record.text() == "Record"
 
 
