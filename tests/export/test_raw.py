@@ -19,6 +19,7 @@ from skimage import io as skimage_io
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import Optics
+from sln_guide.core.opencv import cv2
 from sln_guide.export.folder import ExportError
 from sln_guide.export.raw import export_mkv, export_ome_tiff, unpacked
 from sln_guide.guidance import Role
@@ -77,6 +78,16 @@ def test_ome_tiff_is_read_back_bit_for_bit(tmp_path: Path, case: Path, frames: l
     stack = np.stack([f.pixels for f in frames])
     assert np.array_equal(tifffile.imread(tmp_path / "nir.ome.tif"), stack)
     assert np.array_equal(skimage_io.MultiImage(str(tmp_path / "nir.ome.tif"))[0], stack)
+
+
+def test_ome_tiff_is_read_back_by_libtiff(tmp_path: Path, case: Path, frames: list[Frame]) -> None:
+    """OpenCV's reader, which shares nothing with the library that wrote it."""
+    with CaseReader(case) as reader:
+        export_ome_tiff(reader, tmp_path / "nir.ome.tif")
+    read, pages = cv2.imreadmulti(str(tmp_path / "nir.ome.tif"), flags=cv2.IMREAD_UNCHANGED)
+    assert read
+    assert pages[0].dtype == np.uint16
+    assert np.array_equal(np.stack(pages), [f.pixels for f in frames])
 
 
 def test_ome_tiff_says_size_times_and_exposures(tmp_path: Path, case: Path) -> None:
