@@ -1,10 +1,11 @@
 """From a frame handed over to its picture painted, beside a bare camera → paint loop.
 
-Two simulated 1280x1024 cameras (Mono12 NIR, Bayer white light) at 60 and 30 fps play frames of
-the phantom; the real session, recorder and window run, with recording on, thumbnails, curves and
-the theatre display open. The bare loop, in the same run: the same white camera, OpenCV's demosaic
-in the camera's thread, a queued wake-up, a widget that paints. Run under a real X server (Xvfb
-where there is one), each part in a process of its own.
+Two simulated 1280x1024 cameras (Mono12 NIR, Bayer white light) at 60 and 30 fps play frames of the
+phantom; the real session, recorder and window run, with recording on, thumbnails, curves and the
+theatre display open; once more with four pictures of which one is the plots, each in turn: the
+curves, the histogram, the strip of latencies. The bare loop, in the same run: the same white
+camera, OpenCV's demosaic in the camera's thread, a queued wake-up, a widget that paints. Run under
+a real X server (Xvfb where there is one), each part in a process of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ import numpy as np
 
 UNIQUE_FRAMES = 48
 WARM_UP_S = 3.0
+PLOT_S = 2.0
+"""Each plot is open for so long before the next."""
 
 
 def frames_of_phantom() -> dict[str, list[Any]]:
@@ -62,7 +65,37 @@ def played_session(fps: float, cases: Path) -> Any:
     return LiveSession(with_rate(rig, fps), cameras, cases=cases)
 
 
-def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
+def open_plots() -> dict[str, int]:
+    """Have windows open the quad and show each plot in turn; return how often each was drawn."""
+    from PySide6.QtCore import QTimer
+
+    from sln_guide.gui.curves import CurvesPanel
+    from sln_guide.gui.layout import Layout
+    from sln_guide.gui.window import OperatorWindow
+
+    drawn: dict[str, int] = {}
+    begin, refresh = OperatorWindow.begin, CurvesPanel.refresh
+
+    def begin_with_plots(window: OperatorWindow) -> None:
+        begin(window)
+        window.commands.choose_layout(Layout.QUAD)
+        turns = QTimer(window, interval=round(PLOT_S * 1000))
+        turns.timeout.connect(window.curves.next_plot)
+        turns.start()
+
+    def refresh_and_count(panel: CurvesPanel, *arguments: Any, **more: Any) -> None:
+        refresh(panel, *arguments, **more)
+        if panel.isVisible() and panel._plot is not None:
+            drawn[panel.shown.name] = drawn.get(panel.shown.name, 0) + 1
+
+    OperatorWindow.begin = begin_with_plots  # type: ignore[method-assign]
+    CurvesPanel.refresh = refresh_and_count  # type: ignore[method-assign]
+    return drawn
+
+
+def measure_session(
+    fps: float, seconds: float, cases: Path, *, plots: bool = False
+) -> dict[str, Any]:
     """Run the whole application; return latency, losses, CPU and memory of both processes."""
     import psutil
 
@@ -71,6 +104,7 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
     from sln_guide.gui.app import run
     from sln_guide.recording.verify import verify
 
+    drawn = open_plots() if plots else {}
     rig = with_rate(load_rig("demo"), fps)
     session = RemoteSession(rig, functools.partial(played_session, fps, cases))
     paints: list[tuple[int, int]] = []  # (when, latency), ns
@@ -128,6 +162,7 @@ def measure_session(fps: float, seconds: float, cases: Path) -> dict[str, Any]:
         "dropped": health.recorder.dropped,
         "unsaved": health.recorder.unsaved,
         "fps": fps,
+        "plots_drawn": drawn,
         "painted_hz": (len(latencies_ms) - 1) / ((paints[-1][0] - steady_ns) / 1e9),
         "cores": (steady[-1][1] - steady[0][1]) / ((steady[-1][0] - steady[0][0]) / 1e9),
         "case_ok": checked.ok,
@@ -221,7 +256,7 @@ def main(*, quick: bool = False, seconds: float | None = None) -> dict[str, Any]
     with display() as name:
         print(f"live path, {name}; {seconds:g} s each, recording, theatre display open")
         for fps in (60.0, 30.0):
-            for part in ("bare", "session"):
+            for part in ("bare", "session", "plots"):
                 results[f"{part}@{fps:g}"] = _in_own_process(part, fps, seconds)
     header = f"{'':14}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'painted Hz':>12}"
     print(header)
@@ -230,10 +265,15 @@ def main(*, quick: bool = False, seconds: float | None = None) -> dict[str, Any]
             f"{part:14}{row['p50_ms']:9.1f}{row['p99_ms']:9.1f}{row['max_ms']:9.1f}"
             f"{row['painted_hz']:12.1f}"
         )
-    for fps in (60.0, 30.0):
-        row, period_ms = results[f"session@{fps:g}"], 1000.0 / fps
+    for part, row in results.items():
+        kind, period_ms = part.partition("@")[0], 1000.0 / row["fps"]
+        if kind == "bare":
+            continue
+        opened = ", ".join(f"{plot.lower()} {n} x" for plot, n in row["plots_drawn"].items())
+        told = f"plots in turn ({opened})" if kind == "plots" else "curves"
         print(
-            f"at {fps:g} fps: p50 = {row['p50_ms'] / period_ms:.2f} periods, "
+            f"at {row['fps']:g} fps, {told} open: {row['painted_hz'] / row['fps']:.2f} of the "
+            f"frames' rate painted, p50 = {row['p50_ms'] / period_ms:.2f} periods, "
             f"p99 = {row['p99_ms'] / period_ms:.2f} periods; "
             f"lost NIR {row['nir_lost']}, white {row['white_lost']}; "
             f"not recorded {row['dropped']}; case {'sound' if row['case_ok'] else 'DAMAGED'}, "
@@ -289,7 +329,7 @@ def _in_own_process(part: str, fps: float, seconds: float) -> dict[str, Any]:
 
 def _part() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=["bare", "session"])
+    parser.add_argument("--part", choices=["bare", "session", "plots"])
     parser.add_argument("--fps", type=float, default=60.0)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--quick", action="store_true")
@@ -303,7 +343,8 @@ def _part() -> None:
         result = measure_bare(options.fps, seconds)
     else:
         with tempfile.TemporaryDirectory() as cases:
-            result = measure_session(options.fps, seconds, Path(cases))
+            plots = options.part == "plots"
+            result = measure_session(options.fps, seconds, Path(cases), plots=plots)
     if options.out is not None:
         options.out.write_text(json.dumps(result))
     else:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import importlib
 
-BENCHMARKS = ("calibration", "core_speed", "detection", "live_path", "recording", "tracking")
+BENCHMARKS = (
+    "calibration",
+    "core_speed",
+    "detection",
+    "live_path",
+    "recording",
+    "screen",
+    "tracking",
+)
 
 
 def main(only: str | None = None, *, quick: bool = False) -> int:

@@ -28,6 +28,10 @@ from sln_guide.render.text import font
 RECENT = 4
 CHOICE_PX = 72
 LOOK_S = 15.0
+MORE_PX = 24.0
+"""Room for a line that says how many findings there was no room for."""
+SIZE_PX, TITLE_PX = (1240, 720), 32
+"""Of the window, and what a window manager adds on top."""
 FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
 WORDS = {True: ("ok", Tone.LIVE), False: ("not ready", Tone.ALARM), None: ("unsure", Tone.STALE)}
 
@@ -75,12 +79,19 @@ def find_cameras() -> Finding:
 
 
 class Findings(Panel):
-    """What was found of this machine, with what to do."""
+    """What was found of this machine, with what to do.
+
+    Attributes
+    ----------
+    left_out
+        How many there was no room for when it was painted; the panel says so.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("This machine", parent)
         self.setMinimumSize(460, 360)
         self._findings: tuple[Finding, ...] = ()
+        self.left_out = 0
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -102,25 +113,56 @@ class Findings(Panel):
             painter.setFont(font(tokens.BODY_PX))
             painter.drawText(QRectF(14, top, right, 30), FLOW, "Looking…")
             return
-        for finding in self._findings:
-            word, tone = WORDS[finding.ok]
-            painter.setPen(theme.colour(tone))
-            painter.setFont(font(tokens.SMALL_PX, bold=True))
-            painter.drawText(QRectF(14, top + 2, 80, 20), FLOW, word)
-            painter.setPen(QColor(tokens.TEXT))
-            painter.setFont(font(tokens.BODY_PX, bold=True))
-            painter.drawText(QRectF(96, top, right - 96, 22), FLOW, finding.name)
-            top += 22
-            remedy = finding.remedy if finding.ok is not True else ""
-            for text, ink in ((finding.message, tokens.SECONDARY), (remedy, tokens.TEXT)):
-                if text:
-                    painter.setFont(font(tokens.SMALL_PX))
-                    painter.setPen(QColor(ink))
-                    room = QRectF(96, top, right - 96, 1000)
-                    box = QFontMetricsF(font(tokens.SMALL_PX)).boundingRect(room, FLOW, text)
-                    painter.drawText(room, FLOW, text)
-                    top += box.height() + 2
-            top += 8
+        self.left_out = 0
+        for place, finding in enumerate(self._findings):
+            tall = self._tall(finding, right - 96)
+            left = len(self._findings) - place
+            below = 0.0 if left == 1 else MORE_PX
+            if top + tall + below > self.height():
+                painter.setPen(QColor(tokens.SECONDARY))
+                painter.setFont(font(tokens.SMALL_PX))
+                self.left_out = left
+                words = f"and {left} more: sln-guide doctor"
+                painter.drawText(QRectF(96, top, right - 96, MORE_PX), FLOW, words)
+                return
+            self._paint_finding(painter, finding, top, right)
+            top += tall
+
+    def _tall(self, finding: Finding, width: float) -> float:
+        """Return how much height a finding takes."""
+        if finding.ok is True:
+            return 24.0
+        small = QFontMetricsF(font(tokens.SMALL_PX))
+        room = QRectF(0, 0, width, 1000)
+        words = filter(None, (finding.message, finding.remedy))
+        return 30.0 + sum(small.boundingRect(room, FLOW, text).height() + 2 for text in words)
+
+    def _paint_finding(self, painter: QPainter, finding: Finding, top: float, right: float) -> None:
+        """Paint what was found; what is well in one line."""
+        word, tone = WORDS[finding.ok]
+        bold, small = font(tokens.BODY_PX, bold=True), font(tokens.SMALL_PX)
+        painter.setPen(theme.colour(tone))
+        painter.setFont(font(tokens.SMALL_PX, bold=True))
+        painter.drawText(QRectF(14, top + 2, 80, 20), FLOW, word)
+        painter.setPen(QColor(tokens.TEXT))
+        painter.setFont(bold)
+        painter.drawText(QRectF(96, top, right - 96, 22), FLOW, finding.name)
+        painter.setFont(small)
+        if finding.ok is True:
+            begin = 96 + QFontMetricsF(bold).horizontalAdvance(finding.name) + 10
+            shown = QFontMetricsF(small).elidedText(
+                finding.message, Qt.TextElideMode.ElideRight, right - begin
+            )
+            painter.setPen(QColor(tokens.SECONDARY))
+            painter.drawText(QRectF(begin, top + 2, right - begin + 2, 20), FLOW, shown)
+            return
+        top += 22
+        for text, ink in ((finding.message, tokens.SECONDARY), (finding.remedy, tokens.TEXT)):
+            if text:
+                painter.setPen(QColor(ink))
+                room = QRectF(96, top, right - 96, 1000)
+                painter.drawText(room, FLOW, text)
+                top += QFontMetricsF(small).boundingRect(room, FLOW, text).height() + 2
 
 
 class StartWindow(QWidget):
@@ -154,6 +196,8 @@ class StartWindow(QWidget):
         self._found: Sequence[Finding] = ()
         self.setWindowTitle("sln-guide")
         self.setMinimumSize(1000, 620)
+        room = self.screen().availableSize()
+        self.resize(min(SIZE_PX[0], room.width()), min(SIZE_PX[1], room.height() - TITLE_PX))
         self.findings = Findings()
         self.rig = own_rig(config)
         actions = QVBoxLayout()

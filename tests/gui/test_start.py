@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from hardware.doctor import Finding
 from sln_guide import cli
 from sln_guide.gui import start
-from sln_guide.gui.start import StartWindow, own_rig, recent_cases
+from sln_guide.gui.start import Findings, StartWindow, own_rig, recent_cases
 
 Wait = Callable[[Callable[[], object]], None]
 BAD = Finding("disk", False, "writes 20 MB/s", "Record to a faster disk.")
@@ -139,3 +139,17 @@ def test_without_a_command_it_asks_and_does(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(cli, "live", lambda options: ran.append("live") or 0)
     assert cli.main([]) == 0
     assert ran == ["demo", "live"]
+
+
+def test_findings_without_room_are_counted_not_cut(qt: QApplication) -> None:
+    panel = Findings()
+    panel.show_findings(
+        [Finding(f"check {n}", None, "cannot be told " * 12, "Look at it.") for n in range(9)]
+    )
+    panel.resize(560, 480)
+    panel.grab()
+    assert 0 < panel.left_out < 9
+    panel.resize(560, 2000)
+    panel.grab()
+    assert panel.left_out == 0
+    panel.deleteLater()
