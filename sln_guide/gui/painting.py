@@ -360,9 +360,13 @@ def _paint_readout(
     at = placed.inverted()[0].map(pointer)
     words = readout(picture, at.x() - 0.5, at.y() - 0.5, mm_per_nir_px(picture, look))
     if words:
-        width, height = marks.chip_size(words, tokens.SMALL_PX, 1.0)
-        left = min(max(pointer.x() + 18, free.left()), free.right() - width)
-        top = min(max(pointer.y() + 18, free.top()), free.bottom() - height)
+        lines = words.split("\n")
+        sizes = [marks.chip_size(line, tokens.SMALL_PX, 1.0) for line in lines]
+        width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
+        left = max(min(pointer.x() + 18, free.right() - width), free.left())
+        top = max(min(pointer.y() + 18, free.bottom() - len(lines) * height), free.top())
         sheet = Sheet(painter.device().devicePixelRatioF())
-        put_chip(sheet, left, top, words, tokens.TEXT, tokens.SMALL_PX, height)
+        for line in lines:
+            put_chip(sheet, left, top, line, tokens.TEXT, tokens.SMALL_PX, height)
+            top += height
         sheet.paint(painter)

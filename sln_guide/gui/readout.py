@@ -24,7 +24,8 @@ def readout(picture: Picture, x_px: float, y_px: float, mm_per_px: float | None)
     """Return signal, SBR and significance at picture px (x, y), or why it cannot be judged.
 
     Values are those of the grid block there. ``mm_per_px`` is the NIR image's scale: with it the
-    place is told too, from the NIR image's top-left corner. Empty without guidance or outside.
+    place is told too, from the NIR image's top-left corner, and the SBR at which half
+    of usual nodes are called. One or two lines; empty without guidance or outside.
     """
     guidance = picture.guidance
     if guidance is None:
@@ -39,9 +40,11 @@ def readout(picture: Picture, x_px: float, y_px: float, mm_per_px: float | None)
     row = int((y + 0.5) // guidance.grid_px)
     col = int((x + 0.5) // guidance.grid_px)
     parts = [_words(guidance, row, col)]
+    below = [_limit(guidance, row, col)]
     if mm_per_px is not None:
-        parts.append(f"at {(x + 0.5) * mm_per_px:.1f}, {(y + 0.5) * mm_per_px:.1f} mm")
-    return " · ".join(parts)
+        below.append(f"at {(x + 0.5) * mm_per_px:.1f}, {(y + 0.5) * mm_per_px:.1f} mm")
+    parts.append(" · ".join(filter(None, below)))
+    return "\n".join(filter(None, parts))
 
 
 def _nir_px(
@@ -73,7 +76,11 @@ def _words(guidance: Guidance, row: int, col: int) -> str:
     significance = float(guidance.significance[row, col])
     if math.isfinite(significance):
         parts.append(f"{significance:.1f} σ")
-    limit = guidance.limit_sbr_at(row, col)
-    if limit is not None:
-        parts.append(f"half of nodes called here at SBR {limit:.2f}")
     return " · ".join(parts)
+
+
+def _limit(guidance: Guidance, row: int, col: int) -> str:
+    """Say how faint a node may be there; nothing where none is called."""
+    limit = guidance.limit_sbr_at(row, col)
+    judged = guidance.cannot_judge[row, col] == CannotJudge.NONE
+    return "" if limit is None or not judged else f"half of nodes called here at SBR {limit:.2f}"

@@ -280,8 +280,8 @@ def test_readout_tells_signal_or_why_not(fakes: Any) -> None:
     picture = source.push(signal=signal, cannot_judge=judge)
     told = readout(picture, 80.0, 64.0, 0.1)
     assert told == (
-        "signal 6 counts/(ms·gain) · SBR 1.60 · 0.0 σ · half of nodes called here at SBR 1.13 "
-        "· at 8.1, 6.5 mm"
+        "signal 6 counts/(ms·gain) · SBR 1.60 · 0.0 σ\n"
+        "half of nodes called here at SBR 1.13 · at 8.1, 6.5 mm"
     )
     assert readout(picture, 3.0, 3.0, None) == "cannot judge: saturated, glint"
     assert readout(picture, -2.0, 3.0, None) == ""
