@@ -195,10 +195,17 @@ def find_board(frame: Frame, board: Board) -> View:
     grey = grey_of(frame)
     low, high = (float(v) for v in np.percentile(grey, (1, 99.5)))
     picture = np.clip((grey - low) * (255.0 / max(high - low, 1.0)), 0, 255).astype(np.uint8)
-    detector = cv2.aruco.CharucoDetector(board.pattern())
-    found, numbers, marker_corners, marker_ids = detector.detectBoard(picture)
-    markers = 0 if marker_ids is None else len(marker_ids)
-    _refuse_other_boards(picture, board, markers)
+    marker_corners, marker_ids = _markers(picture, board)
+    markers = len(marker_ids)
+    found = numbers = None
+    if markers:
+        detector = cv2.aruco.CharucoDetector(board.pattern())
+        found, numbers, _, _ = detector.detectBoard(picture, None, None, marker_corners, marker_ids)
+    if found is None and markers >= 4:
+        raise CaptureError(
+            f"the markers do not lie as on a board of {board.columns} x {board.rows} squares: "
+            "show the board that was printed for this rig, or give its --board"
+        )
     if found is None or numbers is None or markers == 0:
         raise CaptureError(
             "no board to be seen: put the whole board into the field, focused, and light it "
@@ -244,23 +251,28 @@ def find_board(frame: Frame, board: Board) -> View:
     return View(ids, refined.astype(np.float64), corners, (frame.width, frame.height), blur)
 
 
-def _refuse_other_boards(picture: NDArray[np.uint8], board: Board, of_ours: int) -> None:
-    """Tell a board with other numbers, or more of them, from ours."""
+def _markers(
+    picture: NDArray[np.uint8], board: Board
+) -> tuple[list[NDArray[np.float32]], NDArray[np.int32]]:
+    """Return corners and numbers (N, 1) of the board's markers in sight.
+
+    Raises
+    ------
+    CaptureError
+        They are those of a board with more markers than ours.
+    """
     detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(DICTIONARY))
-    _, ids, _ = detector.detectMarkers(picture)
+    corners, ids, _ = detector.detectMarkers(picture)
     if ids is None:
-        return
-    foreign = int((ids.ravel() >= board.columns * board.rows // 2).sum())
-    if foreign > 1 or (foreign and not of_ours):
+        return [], np.empty((0, 1), np.int32)
+    ours = ids.ravel() < board.columns * board.rows // 2
+    foreign = int((~ours).sum())
+    if foreign > 1 or (foreign and not ours.any()):
         raise CaptureError(
             f"this is another board: it has more markers than {board.columns} x {board.rows} "
             "squares hold; show the board that was printed for this rig, or give its --board"
         )
-    if of_ours == 0 and len(ids) >= 4:
-        raise CaptureError(
-            f"the markers do not lie as on a board of {board.columns} x {board.rows} squares: "
-            "show the board that was printed for this rig, or give its --board"
-        )
+    return [c for c, own in zip(corners, ours, strict=True) if own], ids[ours]
 
 
 def _square_px(board: Board, ids: NDArray[np.int64], px: NDArray[np.float32]) -> float:

@@ -18,6 +18,7 @@ from hardware.bench import Plane
 from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.emulated_bench import EmulatedBenchCamera
+from hardware.frame import Frame
 from hardware.rig import CameraSpec, Rig
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.errors import CaptureError
@@ -55,6 +56,14 @@ class Outcome:
     good: bool = True
     reports: tuple[Path, ...] = ()
     pages: tuple[Drawing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a step would find in a frame, in one line; ``good``: it may be measured so."""
+
+    text: str
+    good: bool
 
 
 class Flow(ABC):
@@ -109,6 +118,13 @@ class Flow(ABC):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the cameras it uses, closed between steps."""
         return ()
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight | None:
+        """Look for what the current step wants, before it is measured; None: for nothing.
+
+        Changes nothing. Takes a tenth of a second; on the thread of `run`.
+        """
+        return None
 
 
 def lay(step: Step, cameras: Sequence[Camera]) -> bool:

@@ -23,7 +23,7 @@ from hardware.camera import Camera, CameraError, CameraTimeoutError, IncompleteF
 from hardware.frame import Frame
 from hardware.rig import RigError
 from sln_guide.calibration.errors import CalibrationError
-from sln_guide.calibration.flows import Flow, Outcome, free_running, spec_of
+from sln_guide.calibration.flows import Flow, Outcome, Sight, free_running, spec_of
 from sln_guide.calibration.focus import Focus, FocusAid
 from sln_guide.calibration.frames import Interrupted, grabbing, unpacked
 from sln_guide.calibration.sitting import EVERYTHING, TITLES, Sitting, Standing, What, standings
@@ -38,6 +38,8 @@ READ_S = 0.3
 LEAST_WINDOW_SHARE = 0.25
 """Of full scale, that black to white spans at least."""
 RETRY_S = 1.0
+SIGHT_EVERY_S = 0.4
+"""What a step wants is sought so often while it is arranged: it takes a tenth of a second."""
 
 
 Wanted = What | Literal["focus", "go on", "back", "end"]
@@ -67,6 +69,8 @@ class Seen:
     """Median of its samples / full scale."""
     saturated_share: float
     focus: Focus | None = None
+    sight: Sight | None = None
+    """What the step would find; None while nothing is sought."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +152,9 @@ class Guide:
         self._lock = threading.Lock()
         self._shown_s: dict[str, float] = {}
         self._aids: dict[str, FocusAid] = {}
+        self._arranged: Flow | None = None
+        """Whose step is being arranged: looks for what it wants."""
+        self._sights: dict[str, tuple[float, Sight | None]] = {}
         self._balance = NEUTRAL
         self._thread = threading.Thread(target=self._run, name="sitting", daemon=True)
         self._thread.start()
@@ -302,7 +309,11 @@ class Guide:
         while (step := flow.current) is not None:
             self._change(phase=Phase.ARRANGING, step=flow.position, instruction=step.instruction)
             sitting.lay(step)
-            self._preview(sitting, cameras)
+            self._arranged, self._sights = flow, {}
+            try:
+                self._preview(sitting, cameras)
+            finally:
+                self._arranged = None
             if self._take() != "go on":
                 self._leave()
                 return
@@ -383,10 +394,21 @@ class Guide:
             level_share=float(np.median(sample)) / top,
             saturated_share=float((sample >= top).mean()),
             focus=None if aid is None else aid.add(frame),
+            sight=self._sight(role, frame, now_s),
         )
         self._pictures = MappingProxyType({**self._pictures, role: seen})
         self._shown_s[role] = time.monotonic()
         self._changed()
+
+    def _sight(self, role: str, frame: Frame, now_s: float) -> Sight | None:
+        """Return what the step would find, not older than it takes to move a board."""
+        if self._arranged is None:
+            return None
+        looked_s, sight = self._sights.get(role, (0.0, None))
+        if now_s - looked_s >= SIGHT_EVERY_S:
+            sight = self._arranged.sight("white" if role == "white" else "nir", frame)
+            self._sights[role] = time.monotonic(), sight
+        return sight
 
     def _change(self, **changes: Any) -> None:
         self._tell(replace(self._stand, **changes))

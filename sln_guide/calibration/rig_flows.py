@@ -24,6 +24,7 @@ from sln_guide.calibration.flows import (
     Flow,
     Outcome,
     RoleName,
+    Sight,
     Step,
     bound,
     free_running,
@@ -46,10 +47,12 @@ from sln_guide.calibration.report import (
     text_page,
     write_report,
 )
-from sln_guide.calibration.target import Target
+from sln_guide.calibration.target import Target, find_target
 
 CHECK_FRAMES = 24
 BALANCE_FRAMES = 5
+SAME_VIEW_SHARE = 0.01
+"""Of the picture's width: a view with nine tenths of its corners nearer to another's repeats it."""
 _POSES = (
     (0.0, 0.0, 1.0, "flat, square to the lens, at the working distance"),
     (24.0, 0.0, 1.0, "tilted by a quarter of a right angle, far edge up"),
@@ -117,8 +120,36 @@ class RegisterFlow(Flow):
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         nir, white = self.look(progress, stop)
+        before = self._seen_before("nir", nir)
+        if before is not None:
+            raise CaptureError(
+                f"the board lies as in view {before}, which tells nothing new: tilt or move it as "
+                "said above, then measure"
+            )
         self._views.append((nir, white))
         return f"{len(nir.ids)} corners in NIR, {len(white.ids)} in white"
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether the board is seen, how sharp, and whether from a new side."""
+        try:
+            view = find_board(frame, self._board)
+        except CaptureError as error:
+            return Sight(f"Not yet: {error}", good=False)
+        found = f"{len(view.ids)} of {self._board.corners} corners"
+        before = self._seen_before(role, view)
+        if before is not None:
+            return Sight(f"Not yet: {found}, but as in view {before}: tilt or move it", good=False)
+        return Sight(f"Board seen: {found}, sharp (edges {view.blur_px:.1f} px)", good=True)
+
+    def _seen_before(self, role: RoleName, view: View) -> int | None:
+        """Return the number of the view taken that this one repeats; None: of none."""
+        for number, taken in enumerate(self._views, 1):
+            earlier = taken[0] if role == "nir" else taken[1]
+            _, old, new = np.intersect1d(earlier.ids, view.ids, return_indices=True)
+            apart = np.hypot(*(earlier.px[old] - view.px[new]).T)
+            if len(apart) and np.percentile(apart, 90) < SAME_VIEW_SHARE * view.size[0]:
+                return number
+        return None
 
     def look(self, progress: Progress, stop: threading.Event | None) -> tuple[View, View]:
         """Return the board as both cameras see it now.
@@ -198,6 +229,10 @@ class SpotFlow(Flow):
         """Return both cameras."""
         return self._looking.cameras()
 
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether the board is seen, and how sharp."""
+        return self._looking.sight(role, frame)
+
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         nir, white = self._looking.look(progress, stop)
         self._spot = check_once(self._found, nir, white, tolerance_mm=self._tolerance_mm)
@@ -232,6 +267,14 @@ class WhiteBalanceFlow(Flow):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the white camera."""
         return (self._white,)
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether it may be a grey card."""
+        try:
+            red, _, blue = white_balance(frame, self._spec.black_level or 0.0)
+        except CaptureError as error:
+            return Sight(f"Not yet: {error}", good=False)
+        return Sight(f"Bright enough: red x {red:.2f}, blue x {blue:.2f}", good=True)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         factors = []
@@ -309,6 +352,14 @@ class CheckFlow(Flow):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the rig's cameras."""
         return tuple(self._cameras.values())
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether the target's marks are seen."""
+        try:
+            find_target(frame, self._target)
+        except CaptureError as error:
+            return Sight(f"Not yet: {error}", good=False)
+        return Sight("Target seen: all four marks", good=True)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         taken: dict[str, list[Frame]] = {}

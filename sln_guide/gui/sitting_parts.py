@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from sln_guide.calibration.flows import Sight
 from sln_guide.calibration.guide import Seen
 from sln_guide.calibration.sitting import Standing
 from sln_guide.gui import theme
@@ -21,6 +22,7 @@ from sln_guide.render.text import font
 
 ROW_PX = 66
 BAR_PX = 64
+SIGHT_PX = 52
 NAMES = {"nir": "NIR", "white": "White light"}
 STANDINGS = {
     True: ("good", Tone.LIVE),
@@ -132,6 +134,7 @@ class CameraView(Panel):
                 f" · level {seen.level_share:.0%}"
                 + (full if seen.saturated_share > SATURATED_SHARE else "")
             )
+            self.setAccessibleDescription("" if seen.sight is None else seen.sight.text)
         self.update()
 
     def paint_body(self, painter: QPainter) -> None:
@@ -146,6 +149,9 @@ class CameraView(Panel):
         if seen.focus is not None:
             self._paint_focus(painter, room, seen.focus.share)
             room.adjust(0, 0, 0, -BAR_PX)
+        if seen.sight is not None:
+            _paint_sight(painter, room, seen.sight)
+            room.adjust(0, 0, 0, -SIGHT_PX)
         image = as_image(seen.rgb32)
         size = QSize(image.width(), image.height()).scaled(
             room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio
@@ -169,6 +175,15 @@ class CameraView(Panel):
         painter.setBrush(theme.colour(Tone.LIVE if share > 0.97 else Tone.PLAIN))
         bar.setWidth(bar.width() * min(share, 1.0))
         painter.drawRoundedRect(bar, 4, 4)
+
+
+def _paint_sight(painter: QPainter, room: QRectF, sight: Sight) -> None:
+    """Say under a picture what the step would find in it."""
+    painter.setPen(theme.colour(Tone.LIVE if sight.good else Tone.STALE))
+    painter.setFont(font(tokens.BODY_PX, bold=True))
+    line = QRectF(room.left(), room.bottom() - SIGHT_PX, room.width(), SIGHT_PX)
+    flow = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
+    painter.drawText(line, flow, sight.text)
 
 
 class ReportView(QWidget):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from hardware.rig import load_rig
 from sln_guide import cli
 from sln_guide.calibration.flows import Step
 from sln_guide.calibration.guide import CHOICES, Phase
-from sln_guide.calibration.sitting import EVERYTHING, Sitting
+from sln_guide.calibration.rig_flows import board_laid
+from sln_guide.calibration.sitting import BENCH_BOARD, EVERYTHING, Sitting
 from sln_guide.calibration.watched import WatchedCamera
 from sln_guide.gui import start
 from sln_guide.gui.buttons import FlatButton
@@ -160,6 +162,33 @@ def test_without_the_board_it_says_which_camera_misses_it(open_sitting: Any, unt
     until(lambda: window.step.problem.text().startswith("nir camera:"))
     assert "board" in window.step.problem.text()
     assert window.guide.stand.step == 0
+
+
+def test_what_the_board_looks_like_is_told_before_measuring(open_sitting: Any, until: Wait) -> None:
+    """Missing, blurred, good, the same side again: each is said before Enter is pressed."""
+    window = open_sitting(ByHand)
+    begin(window, until, Key.Key_4)
+
+    def told(role: str) -> str:
+        seen = window.step.views[role].seen
+        return "" if seen is None or seen.sight is None else seen.sight.text
+
+    until(lambda: told("nir").startswith("Not yet: no board to be seen"))
+    laid = board_laid(BENCH_BOARD, 300.0)
+    window.sittings[0].show(replace(laid, blur_px=6.0))
+    until(lambda: told("nir").startswith("Not yet") and "focus" in told("nir"))
+    window.sittings[0].show(laid)
+    until(lambda: all(told(r).startswith("Board seen: 70 of 70") for r in ("nir", "white")))
+    assert "sharp (edges" in told("white")
+    QTest.keyClick(window, Key.Key_Return)
+    until(lambda: window.guide.stand.step == 1 and arranging(window))
+    until(lambda: "as in view 1: tilt or move it" in told("nir"))
+    QTest.keyClick(window, Key.Key_Return)
+    until(lambda: "lies as in view 1" in window.step.problem.text())
+    assert window.guide.stand.step == 1
+    window.sittings[0].show(board_laid(BENCH_BOARD, 300.0, 24.0))
+    until(lambda: told("nir").startswith("Board seen"))
+    assert not window.grab().isNull()
 
 
 def test_what_needs_another_first_says_so_in_the_list(open_sitting: Any, until: Wait) -> None:
