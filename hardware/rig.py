@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.balance import Gains
 from hardware.camera import CameraSettings, Trigger
 from hardware.frame import PixelFormat
 
@@ -29,6 +30,8 @@ Gain = Annotated[float, msgspec.Meta(gt=0, le=8)]
 JpegQuality = Annotated[int, msgspec.Meta(ge=50, le=100)]
 
 SCHEMA = 1
+BLACK_SHARE = 0.25
+"""Of full scale: a camera without light that shows more than this sees light."""
 TRIGGERED_SKEW_MS = 2.0
 """Cameras on one trigger expose within half of the difference of their exposure times."""
 DEFAULT_JPEG_QUALITY = 95
@@ -67,6 +70,9 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     white_balance: tuple[Gain, Gain, Gain] | None = None
     """Factors for red, green and blue on the screen; raw data stays raw. None: as it comes."""
+
+    black_counts: NonNegative | None = None
+    """Level of the white camera without light, taken off before; None: unknown, as if 0."""
 
     def camera_settings(self) -> CameraSettings:
         """Return what to `Camera.apply`."""
@@ -264,10 +270,13 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return None if self.unchecked is not None else self.optics.mm_per_px
 
     @property
-    def white_balance(self) -> tuple[float, float, float]:
-        """Factors for red, green and blue of the white picture; ones where nothing is known."""
-        found = None if self.white is None else self.white.white_balance
-        return found or (1.0, 1.0, 1.0)
+    def white_balance(self) -> Gains:
+        """Gains and black level of the white picture; neutral where nothing is known."""
+        if self.white is None:
+            return Gains()
+        top = 2**self.white.pixel_format.bit_depth - 1
+        black = (self.white.black_counts or 0.0) / top
+        return Gains(*(self.white.white_balance or (1.0, 1.0, 1.0)), black=black)
 
     @property
     def simulated(self) -> bool:
@@ -400,8 +409,11 @@ def _check(rig: Rig, origin: str) -> None:
             )
         if role == "nir" and not spec.pixel_format.is_mono:
             refuse("nir.pixel_format", f"{spec.pixel_format} is not monochrome")
-        if role == "nir" and spec.white_balance is not None:
-            refuse("nir.white_balance", "belongs to the white camera")
+        for key in ("white_balance", "black_counts"):
+            if role == "nir" and getattr(spec, key) is not None:
+                refuse(f"nir.{key}", "belongs to the white camera")
+        if (spec.black_counts or 0.0) > BLACK_SHARE * (2**spec.pixel_format.bit_depth - 1):
+            refuse(f"{role}.black_counts", f"{spec.black_counts:g} counts are no black")
         if role == "white" and spec.pixel_format.is_mono:
             refuse("white.pixel_format", f"{spec.pixel_format} has no colour")
     if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:

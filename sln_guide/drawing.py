@@ -9,10 +9,11 @@ from concurrent.futures import Executor, Future
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.balance import Gains
 from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.core.colour import full_scale
-from sln_guide.core.draw import NEUTRAL, Drawer, Gains, draw_white_into
+from sln_guide.core.draw import NEUTRAL, Drawer, draw_white_into
 from sln_guide.core.motion import luminance_small, shift_between
 from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
@@ -25,7 +26,7 @@ class Drawing:
 
     ``thumbnails``: each picture gets its own. Without, it gets those of the last
     `renew_thumbnails`, if there were any: live, they are drawn when the picture is out.
-    ``white_balance``: factors for red, green and blue of the white picture.
+    ``white_balance``: gains and black level of the white picture.
     """
 
     def __init__(

@@ -425,7 +425,8 @@ class LampState:
     """What gated excitation does, by the line status of each frame.
 
     ``alarm``: one line for the screen, None while all is well. ``room``: what foreign light was
-    recognised in the dark frames; empty: none.
+    recognised in the dark frames; empty: none. ``unsure``: why nobody can tell whether the lamp
+    shines; empty: it can be told.
     """
 
     on_time_s: float
@@ -434,6 +435,7 @@ class LampState:
     mismatches: int
     alarm: str | None
     room: str = ""
+    unsure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class GatedLight:
         self._pattern = Pattern(*rig.light.gated)
         self._offset = rig.sensor.dark_counts
         self._subtraction = Subtraction(rig.sensor)
-        self._watch = LampWatch(self._pattern)
+        self._watch = LampWatch(self._pattern, self._offset)
         self._levels: deque[tuple[float, float]] = deque(maxlen=DARK_LEVELS)
         self._darks = 0
         self._room = ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import pipeline
+from sln_guide.core import subtract
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import ColourMap, Pair, Settings, View
 from sln_guide.recording.codec import prepare
@@ -34,6 +35,8 @@ def warm_up(rig: Rig) -> bool:
         return True
     began_s = time.perf_counter()
     prepare()
+    if rig.light.gated is not None:
+        subtract.warm_up()
     for kind in ("calibrated", "none"):
         registration = _of_kind(rig.registration, kind)
         setup = replace(pipeline.Setup.from_rig(rig), registration=registration)

@@ -268,7 +268,8 @@ def _balanced(rig: Rig, white: CameraSpec, named: str, now: datetime) -> Rig:
     why = _mismatch(found.binding, "white", white, exposure=False, gain=False, layout=False)
     _refuse(named, why)
     _in_time(named, "white_balance", found.made_at, found.valid_days, now)
-    white = msgspec.structs.replace(white, white_balance=found.factors)
+    black_counts = white.black_counts if found.black_counts is None else found.black_counts
+    white = msgspec.structs.replace(white, white_balance=found.factors, black_counts=black_counts)
     return msgspec.structs.replace(rig, white=white)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, Positive
+from sln_guide.calibration.binding import Binding, NonNegative, Positive
 
 KIND = "white balance"
 VALID_DAYS = 90.0
@@ -17,12 +17,14 @@ Factor = Annotated[float, msgspec.Meta(gt=0, le=8)]
 
 
 class WhiteBalance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Factors for red, green and blue of one camera under one light."""
+    """Factors for red, green and blue of one camera under one light, above its black level."""
 
     binding: Binding
     made_at: datetime
     valid_days: Positive = VALID_DAYS
     factors: tuple[Factor, Factor, Factor]
+    black_counts: NonNegative | None = None
+    """Mean of the capped camera; None: it was not measured."""
 
     def save(self, path: Path) -> None:
         """Write it to one file. Raises CalibrationFileError."""

@@ -15,6 +15,8 @@ from sln_guide.calibration.frames import unpacked
 
 LEAST_LEVEL_SHARE = 0.05
 LARGEST_FACTOR = 8.0
+LARGEST_BLACK_SHARE = 0.1
+"""Of full scale, that a capped camera may show, and that its pixels may differ by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,24 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     fine -= noise**2 * (1.0 + 0.25 - 4.0 / 5.0) / (4.0 * np.pi)
     coarse -= noise**2 * (0.25 + 1.0 / 64.0 - 4.0 / 68.0) / (4.0 * np.pi)
     return max(fine, 0.0) / coarse if coarse > 1e-12 else 0.0
+
+
+def black_level(frame: Frame) -> float:
+    """Return the mean [counts] of a frame taken with the lens capped.
+
+    Raises
+    ------
+    CaptureError
+        Light falls in.
+    """
+    pixels = unpacked(frame)
+    top = 2**frame.bit_depth - 1
+    mean, brightest = float(pixels.mean()), float(np.percentile(pixels, 99))
+    if mean > LARGEST_BLACK_SHARE * top or brightest > mean + LARGEST_BLACK_SHARE * top:
+        raise CaptureError(
+            f"light falls in ({mean:.0f} counts in the mean): cap the lens of the white camera"
+        )
+    return mean
 
 
 def white_balance(frame: Frame, dark_counts: float = 0.0) -> tuple[float, float, float]:

@@ -19,6 +19,7 @@ from hardware.camera import (
 )
 from hardware.frame import Frame, PixelFormat
 from sln_guide.calibration.errors import CalibrationError, CaptureError
+from sln_guide.core.reduce import unpack_12p_into
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do, from the thread that works."""
@@ -177,10 +178,8 @@ def unpacked(frame: Frame) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Return the samples of ``frame``, one element a pixel; a copy only where bytes are packed."""
     if frame.pixel_format is not PixelFormat.MONO12P:
         return frame.pixels
-    packed = frame.pixels.reshape(frame.height, -1, 3).astype(np.uint16)
     out = np.empty((frame.height, frame.width), np.uint16)
-    out[:, 0::2] = packed[..., 0] | (packed[..., 1] & 15) << 8
-    out[:, 1::2] = packed[..., 1] >> 4 | packed[..., 2] << 4
+    unpack_12p_into(out, frame.pixels)
     return out
 
 

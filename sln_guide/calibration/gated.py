@@ -18,6 +18,7 @@ from hardware.gating import Pattern, rates_that_cancel
 from hardware.opencv import cv2
 from hardware.rig import Sensor
 from sln_guide.calibration.frames import unpacked
+from sln_guide.core.subtract import Samples, monochrome_small, room_motion, take_off_into
 from sln_guide.guidance import LampState
 
 PEDESTAL_COUNTS = 4096
@@ -26,9 +27,14 @@ OLDEST_DARK_NS = 250_000_000
 """A dark frame further back than this says nothing of the room's light now."""
 LARGEST_MOTION_SHARE = 0.05
 """Of the field between two dark frames; more is no motion but a mismatch, and is not followed."""
-MOTION_WIDTH_PX = 256
+CLEAR_COUNTS = 1.0
+"""So much brighter in the mean, lit frames are lit whatever else is to be seen."""
+DIM_SHARE = 0.005
+"""Of the sensor's range: a picture below that may be dark because there is nothing to light."""
 BLINDING = 0.6
 """Share of the sensor's range from which on room light leaves too little of it for a signal."""
+SAMPLE_STEP = 4
+"""Of a picture's middling light every so many px tell."""
 _AROUND = np.ones((5, 5), np.uint8)
 """Saturated pixels spill, and tissue moves: so much around them is blind too."""
 
@@ -55,29 +61,34 @@ def taken_off(lit: Frame, darks: tuple[Frame, ...], sensor: Sensor) -> Frame:
         is the lit frame's.
     """
     dark = darks[-1]
-    x = y = 0.0
+    raw, below = unpacked(lit), unpacked(dark)
+    moved_px = (0.0, 0.0)
     if len(darks) > 1:
         span_ns = max(dark.mid_exposure_ns - darks[0].mid_exposure_ns, 1)
         share = (lit.mid_exposure_ns - dark.mid_exposure_ns) / span_ns
-        x, y = (share * along for along in _motion(darks[0], dark))
-    raw, below = unpacked(lit), unpacked(dark)
+        x, y = _motion(unpacked(darks[0]), below, lit.bit_depth)
+        moved_px = share * x, share * y
     top = 2**lit.bit_depth - 1
-    taken = _moved(below, x, y)
-    level = max(float(taken.mean()) - sensor.dark_counts, 0.0)
     depth = min(lit.bit_depth + 1, 16)
     pedestal = PEDESTAL_COUNTS if depth == 16 else 2**lit.bit_depth
-    counts = np.subtract(raw, taken, dtype=np.float32)
-    counts += pedestal
-    np.rint(counts, out=counts)
-    np.clip(counts, 0, 2**depth - 2, out=counts)
-    made = counts.astype(np.uint16)
-    full = raw >= top
-    blinded: NDArray[np.bool_] = (below >= top) | (full & (below > BLINDING * top))
-    if full.any():
-        made[full] = 2**depth - 1
-    if blinded.any():
-        blinded = cv2.dilate(blinded.astype(np.uint8), _AROUND).astype(bool)
-        made[blinded] = np.median(made[~blinded]) if not blinded.all() else pedestal
+    made = np.empty(raw.shape, np.uint16)
+    mean, blind = take_off_into(
+        made,
+        raw,
+        below,
+        moved_px,
+        pedestal=pedestal,
+        top=top,
+        out_top=2**depth - 1,
+        blinding=BLINDING,
+    )
+    level = max(mean - sensor.dark_counts, 0.0)
+    blinded: NDArray[np.bool_] | None = None
+    if blind:
+        mask = (below >= top) | ((raw >= top) & (below > BLINDING * top))
+        blinded = cv2.dilate(mask.astype(np.uint8), _AROUND).view(np.bool_)
+        seen = made[::SAMPLE_STEP, ::SAMPLE_STEP][~blinded[::SAMPLE_STEP, ::SAMPLE_STEP]]
+        made[blinded] = np.median(seen) if seen.size else pedestal
     return Frame(
         pixels=frozen_pixels(made),
         pixel_format=PixelFormat.MONO16,
@@ -97,7 +108,7 @@ def taken_off(lit: Frame, darks: tuple[Frame, ...], sensor: Sensor) -> Frame:
             level,
             _noise_left(level, lit.gain, sensor),
             float(pedestal),
-            frozen_pixels(blinded) if blinded.any() else None,
+            None if blinded is None else frozen_pixels(blinded),
         ),
     )
 
@@ -155,39 +166,13 @@ def serves(dark: Frame, frame: Frame) -> bool:
     )
 
 
-def _motion(before: Frame, after: Frame) -> tuple[float, float]:
+def _motion(before: Samples, after: Samples, bit_depth: int) -> tuple[float, float]:
     """Return how far the picture moved (x, y) px from one dark frame to the next."""
-    step = max(1, round(before.width / MOTION_WIDTH_PX))
-    size = (before.width // step, before.height // step)
-    first, second = (
-        cv2.resize(unpacked(f).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        for f in (before, after)
+    width = before.shape[1]
+    x, y = room_motion(
+        monochrome_small(before, bit_depth), monochrome_small(after, bit_depth), width
     )
-    window = cv2.createHanningWindow(size, cv2.CV_32F)
-    first, second = (
-        np.log(np.maximum(f, 1.0)) - cv2.GaussianBlur(np.log(np.maximum(f, 1.0)), (0, 0), 12)
-        for f in (first, second)
-    )
-    (x, y), response = cv2.phaseCorrelate(first, second, window)
-    limit = LARGEST_MOTION_SHARE * size[0]
-    if response < 0.1 or np.hypot(x, y) > limit:
-        return (0.0, 0.0)
-    return float(x * before.width / size[0]), float(y * before.height / size[1])
-
-
-def _moved(
-    pixels: NDArray[np.uint8] | NDArray[np.uint16], x: float, y: float
-) -> NDArray[np.float32]:
-    """Return the picture moved by a share of a pixel, borders repeated."""
-    image = pixels.astype(np.float32)
-    if np.hypot(x, y) < 0.02:
-        return image
-    move = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-    height, width = image.shape
-    moved = cv2.warpAffine(
-        image, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, np.float32)
+    return (x, y) if math.hypot(x, y) <= LARGEST_MOTION_SHARE * width else (0.0, 0.0)
 
 
 # -- the lamp, commanded and observed ------------------------------------------------------------
@@ -203,12 +188,17 @@ class LampWatch:
     ----------
     pattern
         What is commanded; the phase is found from the frames themselves.
+    offset_counts
+        What a frame without any light shows.
     """
 
     ALARM_AFTER = 2
+    LEAST_FRAMES = 8
+    """Of each kind, before their brightness is compared."""
 
-    def __init__(self, pattern: Pattern) -> None:
+    def __init__(self, pattern: Pattern, offset_counts: float = 0.0) -> None:
         self._pattern = pattern
+        self._offset = offset_counts
         self._recent: list[bool] = []
         self._on_us = 0.0
         self._lit = self._dark = self._mismatches = self._row = 0
@@ -240,8 +230,16 @@ class LampWatch:
         self._row = self._row + 1 if wrong else 0
         level = self._levels.get(lit)
         self._levels[lit] = mean_counts if level is None else level + 0.1 * (mean_counts - level)
+        alarm, unsure = self._out_of_step(lit), ""
+        if alarm is None:
+            alarm, unsure = self._judged(2**frame.bit_depth - 1)
         return LampState(
-            self._on_us * 1e-6, self._lit, self._dark, self._mismatches, self._alarm(lit)
+            self._on_us * 1e-6,
+            self._lit,
+            self._dark,
+            self._mismatches,
+            alarm,
+            unsure=unsure,
         )
 
     def _off_pattern(self) -> bool:
@@ -254,14 +252,25 @@ class LampWatch:
             for phase in range(self._pattern.cycle)
         )
 
-    def _alarm(self, lit: bool) -> str | None:
-        if self._row >= self.ALARM_AFTER:
-            told = "ON" if lit else "OFF"
-            return f"the excitation light stays {told}, against its pattern: switch it off by hand"
-        if self._lit > 8 and self._dark > 8:
-            if self._levels[True] <= self._levels[False]:
-                return "frames said to be lit are no brighter than dark ones: check lamp and line"
-        return None
+    def _out_of_step(self, lit: bool) -> str | None:
+        if self._row < self.ALARM_AFTER:
+            return None
+        told = "ON" if lit else "OFF"
+        return f"the excitation light stays {told}, against its pattern: switch it off by hand"
+
+    def _judged(self, top: int) -> tuple[str | None, str]:
+        """Return the alarm that lit frames bring no light, and why that cannot be told."""
+        if min(self._lit, self._dark) <= self.LEAST_FRAMES:
+            return None, ""
+        brought = self._levels[True] - self._levels[False]
+        seen = max(self._levels.values()) - self._offset
+        if brought > CLEAR_COUNTS:
+            return None, ""
+        if seen < DIM_SHARE * top:  # a capped lens, a drape, nothing in the field
+            return None, "too little light in the picture to judge the lamp"
+        if brought > 0:
+            return None, ""
+        return "frames said to be lit are no brighter than dark ones: check lamp and line", ""
 
 
 # -- foreign light -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hardware.bench import Plane
+from hardware.bench import CAP, Plane
 from hardware.camera import Camera
 from hardware.frame import Frame
 from hardware.opencv import cv2
@@ -30,7 +30,7 @@ from sln_guide.calibration.flows import (
     free_running,
     spec_of,
 )
-from sln_guide.calibration.focus import white_balance
+from sln_guide.calibration.focus import black_level, white_balance
 from sln_guide.calibration.frames import Interrupted, Progress, grabbing, next_frame
 from sln_guide.calibration.history import CheckRecord, append, read
 from sln_guide.calibration.probes import check_filters, probe_named
@@ -255,40 +255,51 @@ class WhiteBalanceFlow(Flow):
     title = "White balance"
 
     def __init__(self, rig: Rig, white: Camera, folder: Path, *, now: datetime) -> None:
+        cap = "Cap the lens of the white camera: its black level comes off before it is balanced."
         told = (
             "Hold a grey card, or clean white paper, so that it fills the middle of the white "
             "camera's picture, under the light of the operation."
         )
-        super().__init__((Step("grey card", told, Plane()),))
+        super().__init__((Step("cap", cap, CAP), Step("grey card", told, Plane())))
         self._spec = spec_of(rig, "white")
         self._white, self._folder, self._now = white, folder, now
         self._found: WhiteBalance | None = None
+        self._black_counts = 0.0
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return the white camera."""
         return (self._white,)
 
     def sight(self, role: RoleName, frame: Frame) -> Sight:
-        """Say whether it may be a grey card."""
+        """Say whether the lens is capped, then whether it may be a grey card."""
         try:
-            red, _, blue = white_balance(frame, self._spec.black_level or 0.0)
+            if self.position == 0:
+                return Sight(f"Dark: {black_level(frame):.2f} counts", good=True)
+            red, _, blue = white_balance(frame, self._black_counts)
         except CaptureError as error:
             return Sight(f"Not yet: {error}", good=False)
         return Sight(f"Bright enough: red x {red:.2f}, blue x {blue:.2f}", good=True)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
-        factors = []
+        found: list[tuple[float, ...]] = []
         with grabbing(self._white, free_running(self._spec)) as applied:
             next_frame(self._white, stop)
             for n in range(BALANCE_FRAMES):
                 frame = next_frame(self._white, stop)
-                factors.append(white_balance(frame, applied.black_level or 0.0))
+                if index == 0:
+                    found.append((black_level(frame),))
+                else:
+                    found.append(white_balance(frame, self._black_counts))
                 progress(n + 1, BALANCE_FRAMES)
-        red, green, blue = (float(v) for v in np.median(factors, axis=0))
+        if index == 0:
+            self._black_counts = float(np.median(found))
+            return f"black level {self._black_counts:.2f} counts"
+        red, green, blue = (float(v) for v in np.median(found, axis=0))
         self._found = WhiteBalance(
             binding=bound(self._white, "white", applied),
             made_at=self._now,
             factors=(red, green, blue),
+            black_counts=self._black_counts,
         )
         return self._line(self._found)
 
@@ -302,7 +313,11 @@ class WhiteBalanceFlow(Flow):
         assert found is not None
         path = self._folder / "white-balance.npz"
         found.save(path)
-        lines = (self._line(found), f"good for {found.valid_days:g} days, under this light")
+        lines = (
+            self._line(found),
+            f"black level {found.black_counts:.2f} counts, taken off first",
+            f"good for {found.valid_days:g} days, under this light",
+        )
         page = text_page(f"White balance of camera {self._white.camera_id}", self._now, lines)
         reports = write_report(path, [page], "White balance")
         return Outcome("white_balance", path, lines, reports=reports, pages=(page,))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.core import draw_demosaic as demosaic
@@ -23,9 +24,7 @@ from sln_guide.core.draw_mask import draw_mask
 from sln_guide.core.draw_overlay import spread_labels
 from sln_guide.guidance import CannotJudge, Guidance, Pair, Settings, View
 
-Gains = tuple[float, float, float]
-"""White balance: factors for red, green, blue, each in (0, 8]."""
-NEUTRAL: Gains = (1.0, 1.0, 1.0)
+NEUTRAL = Gains()
 _MAX_GAIN = 8.0
 
 Picture32 = NDArray[np.uint32]
@@ -358,8 +357,10 @@ def _check_out(out: Picture32, shape: tuple[int, int] | None) -> None:
 
 
 def _check_gains(gains: Gains) -> None:
-    if len(gains) != 3 or not all(0.0 < g <= _MAX_GAIN for g in gains):
-        raise ValueError(f"gains must be three factors in (0, {_MAX_GAIN:g}], not {gains}")
+    if not (all(0.0 < g <= _MAX_GAIN for g in gains[:3]) and 0.0 <= gains.black < 1.0):
+        raise ValueError(
+            f"gains must be three factors in (0, {_MAX_GAIN:g}] and black in [0, 1), not {gains}"
+        )
 
 
 def _fixed_point(gains: Gains, white: Frame) -> tuple[np.uint16, ...] | None:
@@ -369,8 +370,10 @@ def _fixed_point(gains: Gains, white: Frame) -> tuple[np.uint16, ...] | None:
         raise ValueError(f"{white.pixel_format} has no colour: it cannot be drawn as white light")
     if gains == NEUTRAL and white.bit_depth == 8 and white.pixels.dtype == np.uint8:
         return None
-    factors = (1 << (16 - white.bit_depth), *(round(g * demosaic.GAIN_UNIT) for g in gains))
-    return tuple(np.uint16(factor) for factor in factors)
+    top = ((1 << white.bit_depth) - 1) << (16 - white.bit_depth)
+    factors = (round(g / (1.0 - gains.black) * demosaic.GAIN_UNIT) for g in gains[:3])
+    fixed = (1 << (16 - white.bit_depth), *factors, round(gains.black * top))
+    return tuple(np.uint16(min(factor, 2**16 - 1)) for factor in fixed)
 
 
 def _red_at(white: Frame) -> tuple[int, int]:

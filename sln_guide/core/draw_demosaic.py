@@ -1,9 +1,9 @@
 """Kernels that turn camera pixels into RGB32 (uint32 0xffRRGGBB). Private to `core.draw`.
 
-A colour-filter mosaic is interpolated bilinearly. ``gains`` are four uint16: what lifts a sample
-to sixteen bits, and the factors of red, green and blue in units of ``1 / GAIN_UNIT``. ``None`` is
-the identity for 8-bit pixels. Borders mirror without repeating the edge, which keeps the mosaic's
-phase.
+A colour-filter mosaic is interpolated bilinearly. ``gains`` are five uint16: what lifts a sample
+to sixteen bits, the factors of red, green and blue in units of ``1 / GAIN_UNIT``, and the black
+level in sixteen bits, taken off before. ``None`` is the identity for 8-bit pixels. Borders mirror
+without repeating the edge, which keeps the mosaic's phase.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _OPAQUE = np.uint32(0xFF000000)
 
 
 @nb.njit(nogil=True, cache=True)
-def _toned(value, times, gain):  # type: ignore[no-untyped-def]
+def _toned(value, times, black, gain):  # type: ignore[no-untyped-def]
     """Return eight bits of a sample; products of sixteen bits, of which the upper half is kept."""
     lifted = np.uint16(np.uint16(value) * times)
+    lifted = np.uint16(max(lifted, black) - black)
     product = np.uint16((np.uint32(lifted) * np.uint32(gain)) >> np.uint32(16))
     return min(np.uint16(product >> np.uint16(4)), np.uint16(255))
 
@@ -51,9 +52,9 @@ def _bayer_pixel(up, mid, down, x, on_chroma, red_row, gains):  # type: ignore[n
         other = (_U(up[x]) + _U(down[x]) + _U(1)) >> _U(1)
     red, blue = (same, other) if red_row else (other, same)
     if gains is not None:
-        red = _U(_toned(red, gains[0], gains[1]))
-        green = _U(_toned(green, gains[0], gains[2]))
-        blue = _U(_toned(blue, gains[0], gains[3]))
+        red = _U(_toned(red, gains[0], gains[4], gains[1]))
+        green = _U(_toned(green, gains[0], gains[4], gains[2]))
+        blue = _U(_toned(blue, gains[0], gains[4], gains[3]))
     return _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
@@ -93,9 +94,9 @@ def _other_into(out, up_left, up, up_right, down_left, down, down_right, green):
 
 
 @nb.njit(nogil=True, cache=True)
-def _tone(plane, times, gain):  # type: ignore[no-untyped-def]
+def _tone(plane, times, black, gain):  # type: ignore[no-untyped-def]
     for x in range(plane.shape[0]):
-        plane[x] = _toned(plane[x], times, gain)
+        plane[x] = _toned(plane[x], times, black, gain)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -119,9 +120,9 @@ def _bayer_row_into(out, above, middle, below, green, planes, red_row, gains):  
     _other_into(other, above[:n], up, above[2 : n + 2], below[:n], down, below[2 : n + 2], green)
     red, blue = (same, other) if red_row else (other, same)
     if gains is not None:
-        _tone(red, gains[0], gains[1])
-        _tone(greens, gains[0], gains[2])
-        _tone(blue, gains[0], gains[3])
+        _tone(red, gains[0], gains[4], gains[1])
+        _tone(greens, gains[0], gains[4], gains[2])
+        _tone(blue, gains[0], gains[4], gains[3])
     _pack_into(out, red, greens, blue)
 
 
@@ -175,9 +176,9 @@ def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyp
         for x in range(target.shape[0]):
             red, green, blue = _U(source[3 * x]), _U(source[3 * x + 1]), _U(source[3 * x + 2])
             if gains is not None:
-                red = _U(_toned(red, gains[0], gains[1]))
-                green = _U(_toned(green, gains[0], gains[2]))
-                blue = _U(_toned(blue, gains[0], gains[3]))
+                red = _U(_toned(red, gains[0], gains[4], gains[1]))
+                green = _U(_toned(green, gains[0], gains[4], gains[2]))
+                blue = _U(_toned(blue, gains[0], gains[4], gains[3]))
             target[x] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
@@ -253,9 +254,9 @@ def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-u
                     green += _U(mosaic[y_red, x_blue]) + _U(mosaic[y_blue, x_red])
             red, green, blue = red >> _U(2), green >> _U(3), blue >> _U(2)
             if gains is not None:
-                red = _U(_toned(red, gains[0], gains[1]))
-                green = _U(_toned(green, gains[0], gains[2]))
-                blue = _U(_toned(blue, gains[0], gains[3]))
+                red = _U(_toned(red, gains[0], gains[4], gains[1]))
+                green = _U(_toned(green, gains[0], gains[4], gains[2]))
+                blue = _U(_toned(blue, gains[0], gains[4], gains[3]))
             out[i, j] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
@@ -278,7 +279,7 @@ def rgb_thumbnail_into(out, rgb, gains):  # type: ignore[no-untyped-def]
                     + _U(rgb[y1, x1, c])
                 ) >> _U(2)
                 if gains is not None:
-                    value = _U(_toned(value, gains[0], gains[c + 1]))
+                    value = _U(_toned(value, gains[0], gains[4], gains[c + 1]))
                 pixel |= value << _U(16 - 8 * c)
             out[i, j] = pixel
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from hardware.balance import Gains
 from hardware.frame import Frame
-from sln_guide.core.draw import NEUTRAL, Gains, draw_nir_into, draw_white_into, nir_window
+from sln_guide.core.draw import NEUTRAL, draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard

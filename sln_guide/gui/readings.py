@@ -118,6 +118,8 @@ def _gated(pattern: tuple[int, int], lamp: LampState | None) -> Reading:
         return Reading(text)
     if lamp.alarm is not None:
         return Reading("LIGHT AGAINST ITS PATTERN", Tone.ALARM)
+    if lamp.unsure:
+        return Reading(f"{text}, {lamp.unsure}", Tone.STALE)
     text += f", on {lamp.on_time_s:.0f} s in all"
     return Reading(text, Tone.NEUTRAL if not lamp.room else Tone.STALE)
 

@@ -6,7 +6,7 @@ import pytest
 from hardware.bench import WHITE_TINT, Bench, Plane
 from hardware.rig import load_rig
 from sln_guide.calibration.errors import CaptureError
-from sln_guide.calibration.focus import FocusAid, white_balance
+from sln_guide.calibration.focus import FocusAid, black_level, white_balance
 
 from .boards import BOARD, frame_of, plane
 from .conftest import small_rig
@@ -35,6 +35,16 @@ def test_a_grey_card_becomes_grey() -> None:
     assert green == 1.0
     assert red == pytest.approx(1 / WHITE_TINT["R"], rel=0.03)
     assert blue == pytest.approx(1 / WHITE_TINT["B"], rel=0.03)
+
+
+def test_the_black_level_is_that_of_a_capped_lens() -> None:
+    bench = Bench(small_rig())
+    bench.show(Plane(outside=0.0))
+    capped = frame_of(bench, "white")
+    assert black_level(capped) == pytest.approx(float(capped.pixels.mean()))
+    bench.show(Plane(outside=0.5))
+    with pytest.raises(CaptureError, match="cap the lens"):
+        black_level(frame_of(bench, "white"))
 
 
 @pytest.mark.parametrize(("light", "reason"), [(6000.0, "saturated"), (5.0, "too dark")])

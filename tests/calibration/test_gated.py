@@ -134,6 +134,27 @@ def test_what_no_longer_fits_is_not_taken_off_and_saturation_stays_saturation() 
     assert subtraction.take(frame(40, True, epoch=1)) is None, "room light of long ago"
 
 
+@pytest.mark.parametrize(
+    ("counts", "alarm", "unsure"),
+    [
+        ((100.0, 100.2), False, True),  # a capped lens: nothing comes, lit or not
+        ((100.1, 100.0), False, True),
+        ((104.0, 100.0), False, False),  # little, but clearly with the lamp
+        ((400.0, 400.0), True, False),  # room light is seen well: the lamp brings nothing
+        ((700.0, 400.0), False, False),
+    ],
+)
+def test_too_little_light_to_judge_the_lamp_is_said_and_is_no_alarm(
+    counts: tuple[float, float], alarm: bool, unsure: bool
+) -> None:
+    watch = LampWatch(Pattern(), offset_counts=100.0)
+    for n in range(40):
+        lit = n % 2 == 0
+        state = watch.add(frame(n, lit), counts[0] if lit else counts[1])
+    assert (state.alarm is not None) is alarm
+    assert bool(state.unsure) is unsure
+
+
 @pytest.mark.parametrize("stuck", ["on", "off"])
 def test_a_lamp_that_does_not_obey_raises_the_alarm(stuck: str) -> None:
     line = LightLine(Pattern(), stuck=stuck)

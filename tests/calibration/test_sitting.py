@@ -13,6 +13,7 @@ import pytest
 
 from hardware.bench import WHITE_TINT
 from hardware.cameras import cameras_for
+from hardware.frame import frozen_pixels
 from hardware.opencv import cv2
 from hardware.rig import Rig, RigError, load_rig
 from sln_guide import cli
@@ -198,7 +199,12 @@ def test_white_balance_reaches_the_picture(sitting: Path) -> None:
     picture = drawing.picture(None, frame, None, Settings())
     assert picture is not None
     colours = [float(np.mean(picture.rgb32 >> shift & 255)) for shift in (16, 8, 0)]
-    assert max(colours) < 1.08 * min(colours)  # the pedestal is multiplied too
+    assert max(colours) < 1.02 * min(colours)
+    assert rig.white.black_counts is not None
+    dim = replace(frame, pixels=frozen_pixels(np.full_like(frame.pixels, rig.white.black_counts)))
+    unlit = drawing.picture(None, dim, None, Settings())
+    assert unlit is not None
+    assert int((unlit.rgb32 & 0xFFFFFF).max()) <= 0x020202, "without light nothing is tinted"
 
 
 def test_the_pages_to_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,9 +127,9 @@ def test_unit_gains_of_a_shallower_frame_use_the_whole_range(pixel_format):
 
 def test_white_balance_multiplies_and_saturates():
     frame = make_frame(np.full((4, 4, 3), (100, 100, 100)), PixelFormat.RGB8)
-    assert np.unique(white(frame, (1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
+    assert np.unique(white(frame, draw.Gains(1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
     mosaic = make_frame(np.full((6, 6), 100), PixelFormat.BAYER_GB8)
-    assert np.unique(white(mosaic, (1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
+    assert np.unique(white(mosaic, draw.Gains(1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
 
 
 def test_values_beyond_the_bit_depth_saturate_instead_of_leaking_into_other_colours():
@@ -140,7 +140,27 @@ def test_values_beyond_the_bit_depth_saturate_instead_of_leaking_into_other_colo
 @pytest.mark.parametrize("gains", [(0.0, 1.0, 1.0), (1.0, 9.0, 1.0), (1.0, float("nan"), 1.0)])
 def test_impossible_gains_are_refused(gains):
     with pytest.raises(ValueError, match="gains"):
-        white(random_frame(PixelFormat.RGB8, 4, 4), gains)
+        white(random_frame(PixelFormat.RGB8, 4, 4), draw.Gains(*gains))
+
+
+@pytest.mark.parametrize("black", [-0.1, 1.0, float("nan")])
+def test_an_impossible_black_level_is_refused(black):
+    with pytest.raises(ValueError, match="black"):
+        white(random_frame(PixelFormat.RGB8, 4, 4), draw.Gains(black=black))
+
+
+@pytest.mark.parametrize("pixel_format", [PixelFormat.BAYER_RG8, PixelFormat.BAYER_GR12])
+def test_the_black_level_comes_off_before_gains(pixel_format):
+    """What is as dark as without light is black whatever the gains; what is full stays full."""
+    top = 2**pixel_format.bit_depth - 1
+    black = 16 / 255
+    gains = draw.Gains(2.0, 1.0, 1.5, black)
+    for share in (0.0, 0.5 * black, black, 0.1, 0.3, 0.5, 1.0):
+        value = round(share * top)
+        (seen,) = np.unique(white(make_frame(np.full((8, 8), value), pixel_format), gains)).tolist()
+        lit = max(value / top - black, 0.0) / (1.0 - black)
+        wanted = [min(255.0, 255.0 * lit * gain) for gain in gains[:3]]
+        assert [seen >> shift & 255 for shift in (16, 8, 0)] == pytest.approx(wanted, abs=1.1)
 
 
 def test_wrong_outputs_are_refused():

@@ -503,6 +503,6 @@ def test_warming_up_any_formats():
 def test_gains_reach_the_merged_view():
     white = make_white()
     guidance = make_guidance(np.zeros((12, 16)))
-    gains = (1.5, 1.0, 2.0)
+    gains = draw.Gains(1.5, 1.0, 2.0, 0.03)
     assert (merged(white, guidance, gains=gains) == plain(white, gains)).all()
     assert (plain(white, gains) != plain(white)).any()

@@ -144,6 +144,9 @@ def test_a_refusal_says_why_and_the_step_is_tried_again(open_sitting: Any, until
     window = open_sitting(ByHand)
     window.sittings[0].show(CAP)
     begin(window, until, Key.Key_5)
+    until(lambda: (seen := window.step.views["white"].seen) and seen.sight and seen.sight.good)
+    QTest.keyClick(window, Key.Key_Return)
+    until(lambda: window.guide.stand.step == 1 and arranging(window))
     QTest.keyClick(window, Key.Key_Return)
     until(lambda: "too dark" in window.step.problem.text())
     until(window.step.measure.isEnabled)
@@ -218,7 +221,7 @@ def test_a_camera_unplugged_says_what_to_do_and_comes_back_by_itself(
     monkeypatch.setattr(BenchCamera, "open", sound)
     until(lambda: window.step.views["white"].seen is not None)
     QTest.keyClick(window, Key.Key_Return)
-    until(window.done.isVisible)
+    until(lambda: window.guide.stand.step == 1)
 
 
 def test_stopping_keeps_nothing_and_closing_lets_go(
