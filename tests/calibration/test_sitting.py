@@ -187,7 +187,8 @@ def test_refusals_are_one_line_and_say_what_to_do(
 
 def test_white_balance_reaches_the_picture(sitting: Path) -> None:
     rig = apply_calibrations(load_rig(sitting)).rig
-    red, green, blue = rig.white_balance
+    red, green, blue, black = rig.white_balance
+    assert black > 0
     assert red == pytest.approx(1 / WHITE_TINT["R"], rel=0.02)
     assert green == 1.0
     assert blue == pytest.approx(1 / WHITE_TINT["B"], rel=0.02)
