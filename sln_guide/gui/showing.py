@@ -28,6 +28,8 @@ from sln_guide.source import PictureSource
 UNSCALED_MOTION_FRACTION = 0.01
 """Of the picture's width: how far tissue may move where the rig knows no scale."""
 UNSCALED_MOTION_MIN_PX = 3.0
+SIDE_NS = 45 * MS
+"""Pictures beside the large one are drawn anew after so much time: drawing them holds it up."""
 
 
 Draw = Callable[[Frame], NDArray[np.uint32]]
@@ -270,6 +272,9 @@ class Showing:
             return None
         note = ""
         if self._source.mode is not Mode.REPLAY:
+            drawn = self._drawn.get(content)
+            if drawn is not None and frame.mid_exposure_ns - drawn[0].mid_exposure_ns < SIDE_NS:
+                frame = drawn[0]  # the large picture's turn comes first
             age_ns = now_ns - frame.mid_exposure_ns
             note = "" if is_fresh(age_ns / MS) else f"{elapsed_text(age_ns)} old"
         return Side(content, self._drawn_by_itself(content, frame), note)
