@@ -92,7 +92,9 @@ def save(path: Path, kind: str, fields: msgspec.Struct, arrays: Mapping[str, Any
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise CalibrationFileError(f"{path}: cannot be written ({_reason(error)})") from None
+        raise CalibrationFileError(
+            f"{path}: cannot be written ({_reason(error)}); name another folder with --out"
+        ) from None
 
 
 def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
