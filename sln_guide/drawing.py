@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import Executor, Future
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from hardware.balance import Gains
 from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.core.colour import full_scale
-from sln_guide.core.draw import NEUTRAL, Drawer, draw_white_into
+from sln_guide.core.draw import NEUTRAL, Drawer
 from sln_guide.core.motion import luminance_small, shift_between
 from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
@@ -38,7 +37,6 @@ class Drawing:
     ) -> None:
         self._registration = registration
         self._drawer = Drawer(white_balance)
-        self._white_balance = white_balance
         self._thumbnails = thumbnails
         self._number = 0
         self._white: Frame | None = None
@@ -48,20 +46,6 @@ class Drawing:
         self._generation_shown = 0
         self._reference: tuple[Frame, NDArray[np.float32]] | None = None
         self._small: tuple[Frame, NDArray[np.float32]] | None = None
-        self._begun: tuple[Frame, Future[NDArray[np.uint32]]] | None = None
-
-    def begin(self, white: Frame | None, settings: Settings, pool: Executor) -> None:
-        """Have what `picture` will show drawn by ``pool``, as far as that is plain white light.
-
-        ``white`` is what is new since the last picture, or None.
-        """
-        shown = white or self._white
-        if shown is None or settings.view is View.NIR:
-            self._begun = None
-            return
-        # made here: memory that one thread gives back is at hand again for the next picture
-        out = np.empty((shown.height, shown.width), np.uint32)
-        self._begun = shown, pool.submit(_drawn, out, shown, self._white_balance)
 
     def picture(
         self,
@@ -88,9 +72,8 @@ class Drawing:
             rgb32 = draw_map(mapped, settings)
         else:
             mapped = None
-            plain = self._plain() if base is self._white else None
-            lit, chosen = (None, settings) if overlay is None else overlay_of(overlay, settings)
-            rgb32 = self._drawer.draw(view, self._white, self._nir, lit, chosen, plain)
+            styled = (overlay, settings) if overlay is None else overlay_of(overlay, settings)
+            rgb32 = self._drawer.draw(view, self._white, self._nir, *styled)
         self._number += 1
         if self._thumbnails:
             self.renew_thumbnails()
@@ -123,11 +106,6 @@ class Drawing:
             self._white_thumbnail = self._drawer.white_thumbnail(self._white, THUMBNAIL_WIDTH_PX)
         if self._nir is not None:
             self._nir_thumbnail = self._drawer.nir_thumbnail(self._nir, THUMBNAIL_WIDTH_PX)
-
-    def _plain(self) -> NDArray[np.uint32] | None:
-        """Return the white frame as `begin` drew it; each serves one picture."""
-        begun, self._begun = self._begun, None
-        return begun[1].result() if begun is not None and begun[0] is self._white else None
 
     def _can_overlay(self, guidance: Guidance | None, settings: Settings) -> bool:
         """Whether there is a place and a scale for the overlay."""
@@ -167,8 +145,3 @@ class Drawing:
             return (math.nan, math.nan)
         px_per_small = own.width / small.shape[1]
         return shift[0] * px_per_small, shift[1] * px_per_small
-
-
-def _drawn(out: NDArray[np.uint32], white: Frame, gains: Gains) -> NDArray[np.uint32]:
-    draw_white_into(out, white, gains)
-    return out

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
 from hardware.working import WorkingPlane
-from sln_guide.core.analysis import Analyser, Baseline, Beside, Field
+from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, all_followed, blinded, excluded, followed
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Pair, Settings
@@ -176,14 +176,11 @@ def restore(setup: Setup, snapshot: bytes) -> State:
     )
 
 
-def step(
-    state: State, pair: Pair, settings: Settings, beside: Beside | None = None
-) -> tuple[State, Guidance]:
+def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]:
     """Turn ``pair`` into guidance; return it with the state for the next step.
 
     The same state, pair and settings give the same guidance (stage times aside) wherever and
-    whenever it runs. One thread at a time for states that share an analyser; ``beside`` may lend
-    a second one for white light.
+    whenever it runs. One thread at a time for states that share an analyser.
     """
     setup, nir = state.setup.at(settings.plane), pair.nir
     began = time.perf_counter_ns()
@@ -201,9 +198,7 @@ def step(
     if baseline is not None and not _fits(baseline, analyser):
         flags.append("baseline of another working distance: not used")
         baseline = None
-    analysis = analyser.analyse(
-        nir, pair.white, registration, settings.threshold_sigma, baseline, beside
-    )
+    analysis = analyser.analyse(nir, pair.white, registration, settings.threshold_sigma, baseline)
     baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
 
     analysed = time.perf_counter_ns()

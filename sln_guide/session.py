@@ -16,15 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from hardware.camera import Camera
 from hardware.frame import Frame
@@ -396,14 +392,12 @@ class LiveSession:
     def _process(self) -> None:
         """Run until the end; a fault costs the overlay, never white light."""
         try:
-            # white light is looked at and drawn on the second core
-            with ThreadPoolExecutor(1, thread_name_prefix="white-light") as pool:
-                self._process_all(pool)
+            self._process_all()
         except BaseException as error:
             self._fault = _Fault(_plain(error), time.monotonic_ns())
             raise
 
-    def _process_all(self, pool: Executor) -> None:
+    def _process_all(self) -> None:
         setup = self._setup
         state = pipeline.initial_state(setup)
         pairing = Pairing()
@@ -433,12 +427,7 @@ class LiveSession:
                         self._record_snapshot(state)
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
-                    state, guidance = pipeline.step(
-                        state,
-                        self._pair(pairing, nir),
-                        settings,
-                        partial(_look_and_draw, pool, drawing, white, settings),
-                    )
+                    state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
                     if logged and setup is self._setup:
                         self._record_guidance(guidance)
                     if self._edges is not None:
@@ -523,19 +512,6 @@ class LiveSession:
                 if before.get(stream.role, now) != now:
                     self.mark(f"{stream.role} {stream.health}", stream.error or "")
                 before[stream.role] = now
-
-
-def _look_and_draw(
-    pool: Executor,
-    drawing: Drawing,
-    white: Frame | None,
-    settings: Settings,
-    look: Callable[[], NDArray[np.float32]],
-) -> Future[NDArray[np.float32]]:
-    """Have white light looked at, then drawn, by another thread: as they are waited for."""
-    coming = pool.submit(look)
-    drawing.begin(white, settings, pool)
-    return coming
 
 
 def _plain(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import msgspec
@@ -62,41 +61,6 @@ def test_its_own_white_frame_has_not_moved(pair: Pair, guidance: Guidance) -> No
     assert picture.white_shift_px == (0.0, 0.0)
     assert picture.white_thumbnail is not None
     assert picture.nir_thumbnail is not None
-
-
-@pytest.mark.parametrize("view", list(View))
-@pytest.mark.parametrize("hides", [False, True])
-def test_white_light_drawn_by_another_thread_gives_the_same_picture(
-    pair: Pair, guidance: Guidance, view: View, hides: bool
-) -> None:
-    settings = Settings(view=view)
-    shown = None if hides else guidance
-    gains = (1.3, 1.0, 1.6)
-    alone, helped = (Drawing(REGISTERED, white_balance=gains) for _ in range(2))
-    with ThreadPoolExecutor(1) as pool:
-        for white in (pair.white, None):  # a new frame, then only NIR is new
-            helped.begin(white, settings, pool)
-            one = alone.picture(pair.nir, white, shown, settings)
-            other = helped.picture(pair.nir, white, shown, settings)
-            assert one is not None
-            assert other is not None
-            np.testing.assert_array_equal(one.rgb32, other.rgb32)
-            assert not other.rgb32.flags.writeable
-            assert one.rgb32 is not other.rgb32
-
-
-def test_what_was_drawn_of_an_older_frame_is_not_shown(pair: Pair, guidance: Guidance) -> None:
-    """White light moved on between the beginning and the picture: the newer frame is drawn."""
-    assert pair.white is not None
-    later = moved(pair.white, 8, -4)
-    drawing = Drawing(REGISTERED)
-    with ThreadPoolExecutor(1) as pool:
-        drawing.begin(pair.white, Settings(), pool)
-        picture = drawing.picture(pair.nir, later, guidance, Settings())
-    expected = Drawing(REGISTERED).picture(pair.nir, later, guidance, Settings())
-    assert picture is not None
-    assert expected is not None
-    np.testing.assert_array_equal(picture.rgb32, expected.rgb32)
 
 
 def test_a_later_white_frame_tells_how_far_tissue_moved(pair: Pair, guidance: Guidance) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import msgspec
@@ -56,18 +55,6 @@ def test_the_same_pairs_give_the_same_bytes(rig: Rig, pairs: list[Pair]) -> None
     assert digests(first) == digests(second)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.significance, other.significance)
-
-
-def test_a_second_thread_changes_no_byte(rig: Rig, pairs: list[Pair]) -> None:
-    setup = Setup.from_rig(rig)
-    _, alone = run(initial_state(setup), pairs, Settings())
-    state = initial_state(setup)
-    helped: list[Guidance] = []
-    with ThreadPoolExecutor(1) as pool:
-        for pair in pairs:
-            state, guidance = step(state, pair, Settings(), pool.submit)
-            helped.append(guidance)
-    assert digests(alone) == digests(helped)
 
 
 def test_a_snapshot_continues_exactly_where_it_was_taken(rig: Rig, pairs: list[Pair]) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +36,7 @@ from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
 from sln_guide.guidance import sbr_of_contrast
 
-__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Beside", "Field", "warm_up"]
-
-Beside = Callable[[Callable[[], NDArray[np.float32]]], "Future[NDArray[np.float32]]"]
-"""Has work done by another thread meanwhile."""
+__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field", "warm_up"]
 
 F32 = np.float32
 _BANDS = 6
@@ -124,12 +118,10 @@ class Analyser:
         registration: Registration,
         threshold_sigma: float,
         baseline: Baseline | None = None,
-        beside: Beside | None = None,
     ) -> Analysis:
         """Return maps and spots of one pair; calls need ``threshold_sigma`` [sigma].
 
-        ``baseline``, of this field before the tracer came, is used as long as it fits. With
-        ``beside`` white light is reduced there while this thread reduces NIR: the same bytes.
+        ``baseline``, of this field before the tracer came, is used as long as it fits.
 
         Raises
         ------
@@ -145,9 +137,6 @@ class Analyser:
         clock = _Stages()
         reduced, m, o, t = self._nir, self._masks, self._observer, self._trend
         unit = 1.0 / (max(nir.exposure_us, 1e-3) / 1000.0 * nir.gain)
-        seen_white, coming = None if registration.kind == "none" else white, None
-        if seen_white is not None and beside is not None:
-            coming = beside(partial(self._white.reduce, seen_white, registration))
         reduced.reduce(nir)
         clock.mark("reduce")
         mean, full = reduced.mean, reduced.full
@@ -163,11 +152,9 @@ class Analyser:
         )
         clock.mark("masks")
         white_small = None
-        if coming is not None:
-            white_small = coming.result()
-        elif seen_white is not None:
-            white_small = self._white.reduce(seen_white, registration)
-        clock.mark("white")
+        if white is not None and registration.kind != "none":
+            white_small = self._white.reduce(white, registration)
+            clock.mark("white")
         if status != USABLE:
             return self._nothing(unit, clock, _WHY_NOT[status], white_small)
         baseline_used, predicted = self._predict(baseline, has_colour=white_small is not None)

@@ -130,13 +130,11 @@ class Drawer:
         nir: Frame | None,
         guidance: Guidance | None,
         settings: Settings,
-        plain: Picture32 | None = None,
     ) -> Picture32:
         """Return a new read-only picture of what ``view`` asks for.
 
         ``guidance`` is drawn in the merged view only; None draws plain colour. The NIR view needs
-        ``nir``, the others ``white``. ``plain`` is ``white`` in plain colour, where that is drawn
-        already: it becomes the picture.
+        ``nir``, the others ``white``.
 
         Raises
         ------
@@ -148,29 +146,18 @@ class Drawer:
             raise ValueError(
                 f"the {view} view needs a {'NIR' if view is View.NIR else 'white'} frame"
             )
-        drawn = plain is not None and view is not View.NIR
-        if drawn:
-            assert plain is not None
-            out = plain
-        else:
-            out = np.empty((frame.height, frame.width), dtype=np.uint32)
+        out = np.empty((frame.height, frame.width), dtype=np.uint32)
         if view is View.NIR:
             draw_nir_into(out, frame, *nir_window(frame))
         elif view is View.MERGED and guidance is not None:
-            self.draw_merged_into(out, frame, guidance, settings, drawn=drawn)
-        elif not drawn:
+            self.draw_merged_into(out, frame, guidance, settings)
+        else:
             draw_white_into(out, frame, self._gains)
         out.setflags(write=False)
         return out
 
     def draw_merged_into(
-        self,
-        out: Picture32,
-        white: Frame,
-        guidance: Guidance,
-        settings: Settings,
-        *,
-        drawn: bool = False,
+        self, out: Picture32, white: Frame, guidance: Guidance, settings: Settings
     ) -> bool:
         """Draw colour with the guidance's signal over it; return whether an overlay could be.
 
@@ -180,8 +167,7 @@ class Drawer:
         Parameters
         ----------
         out
-            (H, W) uint32 of the white frame's size, overwritten. ``drawn``: it holds ``white``
-            in plain colour already.
+            (H, W) uint32 of the white frame's size, overwritten.
         white
             Bayer or RGB8; need not be the guidance's own.
         guidance
@@ -197,8 +183,7 @@ class Drawer:
         """
         scale = full_scale(guidance, settings)
         if guidance.registration.kind == "none" or not (math.isfinite(scale) and scale > 0):
-            if not drawn:
-                draw_white_into(out, white, self._gains)
+            draw_white_into(out, white, self._gains)
             return False
         _check_out(out, (white.height, white.width))
         _check_maps(guidance)
@@ -231,7 +216,6 @@ class Drawer:
         red_y, red_x = (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white)
         overlay.merged_into(
             out,
-            drawn,
             white.pixels,
             red_y,
             red_x,

@@ -419,7 +419,6 @@ def overlay_band(  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True, cache=True)
 def merged_into(  # type: ignore[no-untyped-def]
     out,
-    drawn,
     pixels,
     red_y,
     red_x,
@@ -437,18 +436,13 @@ def merged_into(  # type: ignore[no-untyped-def]
     wide,
     colours,
 ):
-    """Draw white light and overlay a band of tiles at a time, while the band is in cache.
-
-    Where white light is ``drawn`` already, the overlay alone.
-    """
+    """Draw white light and overlay a band of tiles at a time, while the band is in cache."""
     height = out.shape[0]
     if pixels.ndim == 2:
         work = bayer_work(pixels, red_y, red_x)
     for band in range(tiles.shape[0]):
         first, end = band * TILE_PX, min((band + 1) * TILE_PX, height)
-        if drawn:
-            pass
-        elif pixels.ndim == 3:
+        if pixels.ndim == 3:
             rgb_rows_into(out, pixels, first, end, gains)
         else:
             bayer_rows_into(out, pixels, first, end, red_y, gains, work)
