@@ -115,7 +115,7 @@ def finder(
         np.zeros(SECTORS),
         np.zeros(RAYS),
         np.zeros(RAYS),
-        np.zeros(10),
+        np.zeros(13),
         np.zeros(shape, np.bool_),
         np.zeros(shape, np.bool_),
         np.zeros(shape, np.float32),

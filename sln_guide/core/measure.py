@@ -39,8 +39,20 @@ _RING_WOBBLE = 0.015
 """Error of the annulus mean as a share of the spread over the annulus."""
 _CNR_WOBBLE, _CNR_LEAST = 0.006, 0.02
 """Relative and least standard error of CNR."""
+_LEAST_RING = 0.2
+"""Share of the annulus that must be in sight, and not bright, for its level and spread."""
+_PLAIN_SPREAD = 0.05
+"""Least spread of tissue as a share of its level, where too little of it is in sight."""
 _BRIGHT = np.float32(3.5)
 """Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _spread(weight, total, squares):  # type: ignore[no-untyped-def]
+    if weight < 1.0:
+        return 0.0
+    mean = total / weight
+    return math.sqrt(max(squares / weight - mean * mean, 0.0))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -102,8 +114,13 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     # the peak is one of light plus the logarithm's floor, so what it stands on has the floor too
     at_peak = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] + seen.floor
     stands_on = max(at_peak / (1.0 + peak), 0.0)
-    ring_mean = sums[4] / ring if ring >= 4 else stands_on - seen.floor
-    ring_sd = math.sqrt(max(sums[5] / ring - ring_mean**2, 0.0)) if ring >= 4 else noise
+    if ring >= max(4.0, _LEAST_RING * sums[12]):
+        ring_mean = sums[4] / ring
+        ring_sd = _spread(ring, sums[4], sums[5])
+    else:
+        # a few cells side by side are alike, and would make any contrast look certain
+        ring_mean = stands_on - seen.floor
+        ring_sd = max(_spread(sums[9], sums[10], sums[11]), _PLAIN_SPREAD * ring_mean)
     ring_sd = max(ring_sd, noise)
     safe = max(ring_mean, noise)
     sbr = 1 + (in_mean - ring_mean) / safe

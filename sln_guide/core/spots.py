@@ -149,11 +149,12 @@ def _radius_at(radius, dy, dx):  # type: ignore[no-untyped-def]
 def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
     """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
 
-    ``out`` (9): inside weight, sum, sum of squares; annulus weight, sum, sum of squares; sum of
-    ``added`` (cut at 0) inside, and of it times row and column offset. The annulus lies between
-    ``inner`` and ``outer`` times the radius, at least 1.5 and 4 cells outside, and leaves out
-    cells that are not ``usable`` or belong to something bright (``other``). Cells on a rim count
-    in part, so that a contour a little larger gives a sum a little larger.
+    ``out`` (13): inside weight, sum, sum of squares; annulus weight, sum, sum of squares; sum of
+    ``added`` (cut at 0) inside, and of it times row and column offset; then the annulus once more,
+    with what is bright; its weight with all that is hidden, too. The annulus lies between ``inner``
+    and ``outer`` times the radius, at least 1.5 and 4 cells outside, and leaves out cells that are
+    not ``usable`` or belong to something bright (``other``). Cells on a rim count in part, so that
+    a contour a little larger gives a sum a little larger.
     """
     rows, cols = values.shape
     out[:] = 0.0
@@ -181,13 +182,18 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
                 out[6] += a
                 out[7] += a * dy
                 out[8] += a * dx
-            if usable[i, j] > 0.5 and not other[i, j]:
-                near = max(edge * inner, edge + 1.5)
-                far = max(edge * outer, edge + 4.0)
-                w = min(max(d - near + 0.5, 0.0), 1.0) * min(max(far - d + 0.5, 0.0), 1.0)
-                out[3] += w
-                out[4] += w * v
-                out[5] += w * v * v
+            near = max(edge * inner, edge + 1.5)
+            far = max(edge * outer, edge + 4.0)
+            w = min(max(d - near + 0.5, 0.0), 1.0) * min(max(far - d + 0.5, 0.0), 1.0)
+            out[12] += w
+            if usable[i, j] > 0.5:
+                out[9] += w
+                out[10] += w * v
+                out[11] += w * v * v
+                if not other[i, j]:
+                    out[3] += w
+                    out[4] += w * v
+                    out[5] += w * v * v
 
 
 @nb.njit(nogil=True, cache=True)

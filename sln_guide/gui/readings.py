@@ -161,12 +161,13 @@ def readings(
     distance_mm: float | None = None,
     skew_limit_ms: float | None = None,
     expiry: Reading = NOTHING,
+    withdrawn: bool = False,
 ) -> Readings:
     """Word the top strip. ``age_ms`` is None when no overlay is let through.
 
     ``vouched``: whether figures may carry calibrated units. ``distance_mm``: of the plane that the
     registration is for, None where it is for one only. ``skew_limit_ms``: the rig's. ``expiry``:
-    see `expiry_reading`; told beside the registration.
+    see `expiry_reading`; told beside the registration, which ``withdrawn`` says is not used.
     """
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
@@ -177,7 +178,9 @@ def readings(
         recording=_recording(now_ns, recorder, replay=replay),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
-        registration=_joined(
+        registration=Reading("registration withdrawn", Tone.ALARM)
+        if withdrawn
+        else _joined(
             _registration(
                 now_ns,
                 registration,

@@ -25,6 +25,7 @@ from sln_guide.gui.verdict import (
     Motion,
     Word,
     is_fresh,
+    is_withdrawn,
     judge_live,
     judge_replay,
     worse_of,
@@ -240,6 +241,7 @@ def screen_state(
             distance_mm=distance_mm,
             skew_limit_ms=skew_limit_ms,
             expiry=expiry,
+            withdrawn=is_withdrawn(guidance),
         ),
     )
 

@@ -128,7 +128,7 @@ def judge_replay(
                 "Only white light was recorded at this time",
             )
         return Verdict(Word.REPLAY, Tone.REPLAY, False, Banner(Tone.NEUTRAL, *said))
-    if view is View.MERGED and _withdrawn(guidance):
+    if view is View.MERGED and is_withdrawn(guidance):
         return removed(*_misaligned(None, "As recorded"))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return removed(*_UNREGISTERED)
@@ -184,7 +184,7 @@ def judge_live(
                 f"{_since(now_ns, stream.since_ns)}Its frames no longer change · "
                 "Unplug it and plug it in again",
             )
-    if view is View.MERGED and _withdrawn(guidance):
+    if view is View.MERGED and is_withdrawn(guidance):
         distance = ", set the working distance" if by_distance else ""
         then = (
             f"Judge NIR in its own view; put the cameras back{distance} (it returns by itself) or "
@@ -236,7 +236,8 @@ _UNREGISTERED = (
 )
 
 
-def _withdrawn(guidance: Guidance | None) -> bool:
+def is_withdrawn(guidance: Guidance | None) -> bool:
+    """Whether the check of edges took the registration back for this guidance."""
     return guidance is not None and guidance.settings.registration_withdrawn
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
+from hardware.phantom import Phantom
+from hardware.rig import load_rig
 from sln_guide.core.analysis import BASELINE_MISFIT, Analyser
-from sln_guide.guidance import CannotJudge, Kind
+from sln_guide.guidance import CannotJudge, Kind, Pair, Settings
+from sln_guide.pipeline import Setup, initial_state, step
 from tests.core.test_analysis import MM, NONE, H, Image, W, field, nir_of, nodes, place, texture
 
 USUAL_SIGMA_PX = 0.4 * np.sqrt(3.0 * 20.0) / MM
@@ -190,3 +193,19 @@ def test_a_node_that_the_end_of_the_field_cuts_is_called(analyser: Analyser) -> 
         ground = 500 * np.exp(texture(700 + seed, 0.08))
         for x in (1.2 * USUAL_SIGMA_PX, W - 1 - 1.2 * USUAL_SIGMA_PX):
             assert found_at(analyser, ground * (1 + place(x, 240, USUAL_SIGMA_PX)), x, 240)
+
+
+@pytest.mark.parametrize("second", [60, 62, 70])
+def test_a_few_cells_beside_a_node_do_not_make_its_contrast_certain(second: int) -> None:
+    """After a neighbour was cut out hardly any of the annulus is left: CNR once jumped to 320."""
+    rig = load_rig("demo")
+    assert rig.phantom is not None
+    phantom = Phantom(rig.phantom, rig)
+    pair = Pair(phantom.frame("nir", 30 * second), phantom.frame("white", 30 * second))
+    _, guidance = step(initial_state(Setup.from_rig(rig)), pair, Settings())
+    nodes = [d for d in guidance.detections if d.kind is Kind.NODE]
+    assert nodes
+    for node in nodes:
+        assert 1.0 < node.cnr < 15.0
+        assert node.cnr_interval.low > 0.8 * node.cnr
+        assert node.cnr_interval.high < 1.2 * node.cnr

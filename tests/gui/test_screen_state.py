@@ -584,6 +584,8 @@ def test_cameras_that_moved_take_the_overlay_not_the_video(mode: Mode) -> None:
         guidance(registration=Registration()), settings=Settings(registration_withdrawn=True)
     )
     seen = look(guidance=withdrawn, health=session(alignment=alignment), mode=mode)
+    strip = seen.readings.registration
+    assert (strip.text, strip.tone) == ("registration withdrawn", Tone.ALARM)
     assert not seen.overlay_allowed
     assert "cameras have moved" in seen.banners[0].headline
     assert ("3.8 mm apart" in seen.banners[0].detail) == (mode is Mode.LIVE)
