@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from sln_guide.recorder import Recorder, Writing
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.interrupted import Interrupted, find_interrupted
 from sln_guide.recording.preroll import PreRoll
+from sln_guide.recording.recovering import index_missing
 from sln_guide.recording.writer import CaseWriter
 
 PRE_ROLL_BYTES = 1 << 30
@@ -139,15 +141,24 @@ class Recordings:
             before = interrupted.folder
             return before, lambda: CaseWriter.resume(before)
         folder = self._new_folder()
-        continues = None if interrupted is None else interrupted.case_id
-        return folder, lambda: CaseWriter(
-            folder,
-            rig=self._rig,
-            settings=settings,
-            title=folder.stem,
-            mode=self._mode,
-            continues=continues,
-        )
+
+        def begin() -> CaseWriter:  # in the recorder's thread: behind the live picture
+            case = CaseWriter(
+                folder,
+                rig=self._rig,
+                settings=settings,
+                title=folder.stem,
+                mode=self._mode,
+                continues=None if interrupted is None else interrupted.case_id,
+            )
+            if interrupted is not None:
+                try:
+                    index_missing(interrupted.folder)
+                except RecordingError as error:
+                    case.write_event("not indexed", str(error), time.monotonic_ns())
+            return case
+
+        return folder, begin
 
     def _new_folder(self) -> Path:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")

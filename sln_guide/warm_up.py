@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import pipeline
-from sln_guide.core import subtract
+from sln_guide.core import motion, subtract
+from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import ColourMap, Pair, Settings, View
 from sln_guide.recording.codec import prepare
@@ -29,19 +31,26 @@ what is to be seen: the scene must be large enough for all of it."""
 def warm_up(rig: Rig) -> bool:
     """Put a small busy scene in the rig's formats through pipeline and drawing.
 
-    Returns whether it was quick, which means that this machine had compiled everything before.
+    With dark, flat and white balance where the rig names them, and without, in case they are
+    refused. Returns whether it was quick: this machine had compiled everything before.
     """
     if rig.nir is None:
         return True
     began_s = time.perf_counter()
     prepare()
+    motion.warm_up()
     if rig.light.gated is not None:
         subtract.warm_up()
     for kind in ("calibrated", "none"):
         registration = _of_kind(rig.registration, kind)
-        setup = replace(pipeline.Setup.from_rig(rig), registration=registration)
+        calibrated = kind == "calibrated"
+        setup = replace(
+            pipeline.Setup.from_rig(rig, **(_maps(rig) if calibrated else {})),
+            registration=registration,
+        )
         state = pipeline.initial_state(setup)
-        drawing = Drawing(registration)
+        balance = _balance(rig) if calibrated else NEUTRAL
+        drawing = Drawing(registration, white_balance=balance)
         for number in range(STEPS):
             nir = _nir(rig.nir, number)
             white = None if rig.white is None else _white(rig.white, number)
@@ -56,6 +65,24 @@ def warm_up(rig: Rig) -> bool:
             if kind == "none":
                 break
     return time.perf_counter() - began_s < QUICK_S
+
+
+def _maps(rig: Rig) -> dict[str, NDArray[np.float32]]:
+    """Return maps like those that the rig names, of the scene's size."""
+    maps = {}
+    if rig.calibration.dark is not None:
+        maps["dark"] = np.full(SHAPE, rig.sensor.dark_counts, np.float32)
+    if rig.calibration.flat is not None:
+        maps["flat"] = np.ones(SHAPE, np.float32)
+    return maps
+
+
+def _balance(rig: Rig) -> Gains:
+    """Return gains like those that the rig has or names."""
+    named = rig.calibration.white_balance is not None
+    if rig.white is None or (rig.white_balance == NEUTRAL and not named):
+        return NEUTRAL
+    return rig.white_balance if rig.white_balance != NEUTRAL else Gains(1.5, 1.0, 1.5)
 
 
 def _of_kind(registration: Registration, kind: str) -> Registration:

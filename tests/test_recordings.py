@@ -15,6 +15,8 @@ from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.interrupted import RECENT_S, find_interrupted
+from sln_guide.recording.part import index_path
+from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify
 from sln_guide.recordings import Recordings
 from tests.recording.making import fill, frame, record, rig, white
@@ -81,8 +83,27 @@ def test_a_case_cut_short_goes_on_as_its_next_part(tmp_path: Path, recordings: R
         "part-000.mcap",
         "part-001.mcap",
     ]
+    indexed = [index_path(part).read_bytes() for part in part_paths(tmp_path / "a.case")]
     with CaseReader(tmp_path / "a.case") as case:
         assert "resumed" in [event.name for event in case.events()]
+    for part in part_paths(tmp_path / "a.case"):
+        index_path(part).unlink()
+    recover(tmp_path / "a.case")  # finds what was put beside them while the case went on
+    assert indexed == [index_path(part).read_bytes() for part in part_paths(tmp_path / "a.case")]
+
+
+def test_a_folder_that_takes_no_index_does_not_stop_the_next_part(
+    tmp_path: Path, recordings: Recordings
+) -> None:
+    abandon(tmp_path / "a.case")
+    (tmp_path / "a.case" / "part-000.index.new").mkdir()  # in the way of the new index
+    assert recordings.continue_interrupted(Settings()) == tmp_path / "a.case"
+    put_pairs(recordings, 9, 12)
+    recordings.close()
+    with CaseReader(tmp_path / "a.case") as case:
+        (resumed,) = (event for event in case.events() if event.name == "resumed")
+        assert "no index beside it: Is a directory" in resumed.detail
+        assert case.count(Role.NIR) == 9
 
 
 def test_record_pressed_after_a_crash_goes_on_too(tmp_path: Path, recordings: Recordings) -> None:
@@ -101,6 +122,7 @@ def test_after_a_restart_of_the_machine_a_new_case_continues_it(
     recordings.close()
     with CaseReader(tmp_path / "a.case") as before, CaseReader(folder) as case:
         assert case.header.continues == before.header.case_id
+    assert index_path(part_paths(tmp_path / "a.case")[0]).exists()
 
 
 def test_what_is_not_continued(tmp_path: Path) -> None:

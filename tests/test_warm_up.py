@@ -6,14 +6,18 @@ import importlib
 import pkgutil
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
 import sln_guide.core
+from hardware.balance import Gains
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom
-from hardware.rig import Rig, load_rig, parse_rig
+from hardware.rig import Calibration, Rig, load_rig, parse_rig
 from sln_guide import pipeline
+from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Pair, Settings, View
 from sln_guide.warm_up import warm_up
@@ -34,12 +38,33 @@ def compiled() -> dict[str, int]:
 def test_nothing_is_left_to_compile_on_the_demo(seconds: float) -> None:
     rig = load_rig("demo")
     warm_up(rig)
+    nothing_is_compiled_late(rig, seconds, pipeline.Setup.from_rig(rig), NEUTRAL)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_nothing_is_left_to_compile_on_a_calibrated_rig(refused: bool) -> None:
+    """What the rig names is as quick as what is left of it when it is refused."""
+    demo = load_rig("demo")
+    named = Calibration(dark="dark.npz", flat="flat.npz", white_balance="white.npz")
+    rig = msgspec.structs.replace(demo, calibration=named)
+    warm_up(rig)
+    assert rig.phantom is not None
+    shape = rig.phantom.height, rig.phantom.width
+    maps = {"dark": np.full(shape, 64.0, np.float32), "flat": np.ones(shape, np.float32)}
+    setup = pipeline.Setup.from_rig(rig, **({} if refused else maps))
+    balance = NEUTRAL if refused else Gains(1.4, 1.0, 1.7, black=0.02)
+    nothing_is_compiled_late(rig, 35.0, setup, balance)
+
+
+def nothing_is_compiled_late(
+    rig: Rig, seconds: float, setup: pipeline.Setup, balance: Gains
+) -> None:
     before = compiled()
     assert sum(before.values()) > 20, "the kernels are found"
     assert rig.phantom is not None
     phantom = Phantom(rig.phantom, rig)
-    state = pipeline.initial_state(pipeline.Setup.from_rig(rig))
-    drawing = Drawing(rig.registration)
+    state = pipeline.initial_state(setup)
+    drawing = Drawing(rig.registration, white_balance=balance)
     for step in range(8):
         index = round(seconds * 30) + 2 * step
         pair = Pair(phantom.frame("nir", index), phantom.frame("white", index))

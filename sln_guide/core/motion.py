@@ -180,6 +180,8 @@ def warm_up() -> None:
         rows = np.zeros((16, 16), dtype=kind)
         rows.setflags(write=False)
         _reduce_into(np.zeros((8, 8), np.float32), rows, totals, 2, 2, _F(1.0))
+    small = np.zeros((5, 8, 8), np.float32)
+    _mix_colours_into(small[0].copy(), small, np.float32(1.0), np.float32(1.0))
     seeded = np.random.default_rng(0).random((16, 16), dtype=np.float32)
     shift_between(seeded, seeded)
 

@@ -64,6 +64,25 @@ def recover(folder: Path, *, progress: Callable[[int, int], None] | None = None)
     return Recovery(verification, indexes)
 
 
+def index_missing(folder: Path) -> None:
+    """Make the indexes that the parts of a case cut short lack; nothing else is looked at.
+
+    Raises
+    ------
+    RecordingError
+        There is no case, it is being recorded, or the folder cannot be written.
+    """
+    paths = existing_parts(folder)
+    lock = FolderLock.take_existing(folder)
+    try:
+        for path in paths:
+            _index(path)
+    except OSError as error:
+        raise failure(folder, "write its indexes", error) from None
+    finally:
+        lock.release()
+
+
 def _index(path: Path) -> list[str]:
     """Write the index of a part that has none that fits; return its name."""
     part = PartFileReader(path)

@@ -16,6 +16,7 @@ from sln_guide.recording.folder import (
     read_manifest,
 )
 from sln_guide.recording.mcap_format import CHUNK
+from sln_guide.recording.part import index_path
 from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
 from sln_guide.recording.scan import Found, PartFileReader, Record, Rows, build_index, load_index
 
@@ -33,7 +34,10 @@ def boot_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class LeftOver:
-    """Where to go on, and what the case must say about the break."""
+    """Where to go on, and what the case must say about the break.
+
+    ``indexes``: (path, rows) of parts that have none.
+    """
 
     header: CaseHeader
     parts: tuple[PartFile, ...]
@@ -43,6 +47,7 @@ class LeftOver:
     frames: Mapping[Role, int]
     incomplete: tuple[str, ...]
     what: str
+    indexes: tuple[tuple[Path, bytes], ...]
 
 
 def left_over(folder: Path) -> LeftOver:
@@ -72,10 +77,12 @@ def left_over(folder: Path) -> LeftOver:
         frames = dict.fromkeys(Role, 0)
         link = b""
         number = -1
+        indexes: list[tuple[Path, bytes]] = []
         for reader in readers:
             rows = load_index(reader)
             if rows is None:
                 rows, _, _ = build_index(reader)
+                indexes.append((index_path(reader.path), rows.tobytes()))
             raw = header_bytes(reader)
             link = link if raw is None else chain.first_link(raw)
             for role in Role:
@@ -102,6 +109,7 @@ def left_over(folder: Path) -> LeftOver:
             f"interrupted: its recorder died over {name}; what waited in memory then is missing",
         ),
         what=f"after {name}, record {number}",
+        indexes=tuple(indexes),
     )
 
 

@@ -27,7 +27,7 @@ from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
 from sln_guide.recording.naming import check_attachment_name
 from sln_guide.recording.packed import PackedFrame, pack_frame
-from sln_guide.recording.part import Entry
+from sln_guide.recording.part import Entry, write_index
 from sln_guide.recording.records import CaseHeader, Manifest, PartFile
 from sln_guide.recording.resuming import LeftOver, boot_id, left_over
 from sln_guide.recording.tape import Tape
@@ -126,8 +126,9 @@ class CaseWriter:
     def resume(cls, folder: Path, *, roll_s: float = ROLL_S, roll_bytes: int = ROLL_BYTES) -> Self:
         """Go on with a case whose recorder died, as its next part.
 
-        What is there is not touched. Quick (only the last part is walked), so that the live
-        picture need not wait. The case counts as incomplete for good.
+        What is there is not touched; the index that the last part lacks is put beside it. Quick
+        (only that part is walked), so that the live picture need not wait. The case counts as
+        incomplete for good.
 
         Raises
         ------
@@ -145,7 +146,13 @@ class CaseWriter:
             raise
         writer = cls.__new__(cls)
         writer._begin(folder, lock, left.header, left, roll_s, roll_bytes)
-        writer.write_event("resumed", left.what, time.monotonic_ns())
+        what = left.what
+        try:
+            for path, rows in left.indexes:
+                write_index(path, rows)
+        except OSError as error:  # it only makes opening quick, and can be made at any time
+            what += f"; no index beside it: {error.strerror}"
+        writer.write_event("resumed", what, time.monotonic_ns())
         return writer
 
     def _begin(

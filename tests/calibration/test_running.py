@@ -22,6 +22,7 @@ from sln_guide.guidance import UNCALIBRATED, Settings
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.session import LiveSession
+from sln_guide.warm_up import warm_up
 from tests.test_session import wait_until
 
 NEARER_MM = 290.0
@@ -45,6 +46,7 @@ def test_another_distance_is_taken_live_and_replayed_as_it_was(
     sitting: Path, tmp_path: Path
 ) -> None:
     rig = load_rig(sitting)
+    warm_up(rig)
     session = LiveSession(rig, cameras_for(rig), cases=tmp_path)
     try:
         session.start()
