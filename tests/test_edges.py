@@ -25,6 +25,7 @@ from sln_guide.guidance import Alignment, Health, Pair, Role, Settings
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.session import LiveSession
+from sln_guide.warm_up import warm_up
 from tests.test_session import wait_until
 
 KNOCK_PX = 25
@@ -141,6 +142,7 @@ def test_a_knocked_camera_loses_the_overlay_and_gets_it_back(
     rig = small_rig("empty")
     cameras: dict[str, Any] = dict(cameras_for(rig))
     knocked = cameras["nir"] = Knocked(cameras["nir"])
+    warm_up(rig)  # no wait below is for a compiler
     session = LiveSession(rig, cameras, cases=tmp_path)
 
     def told() -> Alignment | None:

@@ -28,6 +28,7 @@ from sln_guide.recording import CaseReader
 from sln_guide.recording.analysed import LIGHT_OFF, NO_DARK, Analysed
 from sln_guide.recording.verify import verify
 from sln_guide.session import LiveSession
+from sln_guide.warm_up import warm_up
 from tests.test_session import wait_until
 
 ROOM = 20.0
@@ -124,6 +125,7 @@ def test_where_room_light_alone_saturates_nothing_is_claimed() -> None:
 
 def test_dark_frames_and_raw_lit_ones_never_reach_the_core_live(tmp_path: Path) -> None:
     rig = gated_rig((2, 1))
+    warm_up(rig)  # no wait below is for a compiler
     session = LiveSession(rig, cameras_for(rig), cases=tmp_path)
     seen: dict[int, Guidance] = {}
 
