@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QWidget
 
 from sln_guide.export.wish import SPANNED, What
 from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.panel import Panel
+from sln_guide.gui.panel import Panel, toggle_over_parent
 from sln_guide.gui.timeline import precise_clock
 from sln_guide.render import tokens
 from sln_guide.render.text import font
@@ -103,14 +103,8 @@ class ExportPanel(Panel):
 
     def toggle(self) -> None:
         """Show it over its parent, or put it away."""
-        parent = self.parentWidget()
-        if self.isHidden() and parent is not None:
-            self.setGeometry(parent.rect())
-            self.show()
-            self.raise_()
+        if toggle_over_parent(self):
             self.choices[self._what].setFocus(Qt.FocusReason.TabFocusReason)
-        else:
-            self.hide()
 
     def show_progress(self, share: float | None) -> None:
         """Follow the export that is being made; None: none is."""

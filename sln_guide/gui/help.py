@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEv
 from PySide6.QtWidgets import QWidget
 
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
+from sln_guide.gui.panel import toggle_over_parent
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
@@ -75,13 +76,7 @@ class HelpPanel(QWidget):
 
     def toggle(self) -> None:
         """Show it over its parent, or put it away."""
-        parent = self.parentWidget()
-        if self.isHidden() and parent is not None:
-            self.setGeometry(parent.rect())
-            self.show()
-            self.raise_()
-        else:
-            self.hide()
+        toggle_over_parent(self)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go away."""

@@ -12,6 +12,18 @@ from sln_guide.render.text import font
 HEAD_PX = 34
 
 
+def toggle_over_parent(panel: QWidget) -> bool:
+    """Show ``panel`` over the whole of its parent, or put it away; return whether it is shown."""
+    parent = panel.parentWidget()
+    if not panel.isHidden() or parent is None:
+        panel.hide()
+        return False
+    panel.setGeometry(parent.rect())
+    panel.show()
+    panel.raise_()
+    return True
+
+
 class Panel(QWidget):
     """Holds widgets in ``body`` below its heading."""
 

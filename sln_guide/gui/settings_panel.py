@@ -11,7 +11,7 @@ from sln_guide.gui.arranging import Arranging, scale_text
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.lasso import Shape
 from sln_guide.gui.overlay_controls import GloveSlider
-from sln_guide.gui.panel import Panel
+from sln_guide.gui.panel import Panel, toggle_over_parent
 from sln_guide.gui.scale import choices, display_of
 from sln_guide.guidance import LEAST_GAMMA, MOST_GAMMA, Guidance, Settings
 from sln_guide.render import tokens
@@ -109,15 +109,9 @@ class SettingsPanel(Panel):
 
     def toggle(self) -> None:
         """Show it over its parent, or put it away."""
-        parent = self.parentWidget()
-        if self.isHidden() and parent is not None:
-            self.setGeometry(parent.rect())
-            self.show()
-            self.raise_()
+        if toggle_over_parent(self):
             first = next(iter(self.preset_buttons.values()), self.save)
             first.setFocus(Qt.FocusReason.TabFocusReason)
-        else:
-            self.hide()
 
     def show_settings(
         self, settings: Settings, guidance: Guidance | None, *, refused: str | None = None
