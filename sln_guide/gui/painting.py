@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
+from hardware.rig import Registration
 from sln_guide.gui import signs, theme
 from sln_guide.gui.lasso import Lasso
 from sln_guide.gui.layout import Content, Layout, Pane, panes
@@ -192,6 +193,8 @@ class Painting:
         picture, look = shown.picture, self.look
         if picture is None or look is None:
             return
+        if not shown.state.registered:  # withdrawn, say: then colour has no scale either
+            look = replace(look, registration=Registration(), plane=None)
         if not shown.overlay:  # then only the scale bar is painted
             picture = replace(
                 picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False

@@ -19,7 +19,7 @@ from hardware.rig import Registration
 from sln_guide.gui import theme
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.signs import PILL_TINT
-from sln_guide.guidance import Health, Mode, RecorderHealth
+from sln_guide.guidance import Health, Mode, RecorderHealth, Settings
 from sln_guide.render import tokens
 
 Open = Callable[..., Any]
@@ -67,6 +67,14 @@ STATES: dict[str, dict[str, Any]] = {
     "frozen camera": NORMAL | {"set_up": lambda s: s.set_stream("nir", frozen=True), "gone": True},
     "processing failed": NORMAL | {"set_up": processing_failed, "gone": True},
     "unregistered": NORMAL | {"rig": {"registration": Registration()}, "gone": True},
+    "registration withdrawn": NORMAL
+    | {
+        "push": {
+            "registration": Registration(),
+            "settings": Settings(registration_withdrawn=True),
+        },
+        "gone": True,
+    },
     "simulated": NORMAL | {"mode": Mode.SIMULATED},
 }
 
@@ -114,6 +122,20 @@ def test_states_look_different(open_window: Open, fakes: Any, wait_for: Wait) ->
         alarmed = STATES[one].get("gone", False), STATES[other].get("gone", False)
         if alarmed[0] != alarmed[1]:
             assert differing > 0.15, f"{one} hardly differs from {other}"
+
+
+def test_colour_has_no_scale_while_the_registration_is_withdrawn(
+    open_window: Open, fakes: Any, wait_for: Wait
+) -> None:
+    """The bar lies at the bottom left, white: there when live, gone with the registration."""
+    shares = []
+    for name in ("live", "registration withdrawn"):
+        window, _ = shown_state(name, open_window, fakes, wait_for)
+        corner = pixels(window.video)[-30:, :120]
+        shares.append(share_of(corner, token_rgb(tokens.TEXT), 12))
+        window.close_now()
+    assert shares[0] > 0.02
+    assert shares[1] == 0.0
 
 
 def test_a_picture_that_is_old_loses_its_colour_and_white_light_that_is_live_keeps_it(
