@@ -65,32 +65,31 @@ def played_session(fps: float, cases: Path) -> Any:
     return LiveSession(with_rate(rig, fps), cameras, cases=cases)
 
 
-def open_plots() -> dict[str, int]:
-    """Have windows open the quad and show each plot in turn; return how often each was drawn."""
-    from PySide6.QtCore import QTimer
+def show_plots(window: Any, drawn: dict[str, int]) -> None:
+    """Open the quad and show each plot in turn; count in ``drawn`` how often each was painted."""
+    from PySide6.QtCore import QEvent, QObject, QTimer
+    from PySide6.QtWidgets import QGraphicsView
 
-    from sln_guide.gui.curves import CurvesPanel
     from sln_guide.gui.layout import Layout
-    from sln_guide.gui.window import OperatorWindow
 
-    drawn: dict[str, int] = {}
-    begin, refresh = OperatorWindow.begin, CurvesPanel.refresh
+    class Counter(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() is QEvent.Type.Paint:
+                name = window.curves.shown.name
+                drawn[name] = drawn.get(name, 0) + 1
+            return False
 
-    def begin_with_plots(window: OperatorWindow) -> None:
-        begin(window)
-        window.commands.choose_layout(Layout.QUAD)
-        turns = QTimer(window, interval=round(PLOT_S * 1000))
-        turns.timeout.connect(window.curves.next_plot)
-        turns.start()
+    counter = Counter(window)
 
-    def refresh_and_count(panel: CurvesPanel, *arguments: Any, **more: Any) -> None:
-        refresh(panel, *arguments, **more)
-        if panel.isVisible() and panel._plot is not None:
-            drawn[panel.shown.name] = drawn.get(panel.shown.name, 0) + 1
+    def turn() -> None:
+        for canvas in window.curves.findChildren(QGraphicsView):  # there once its library is
+            canvas.viewport().installEventFilter(counter)  # again, it goes on as one
+        window.curves.next_plot()
 
-    OperatorWindow.begin = begin_with_plots  # type: ignore[method-assign]
-    CurvesPanel.refresh = refresh_and_count  # type: ignore[method-assign]
-    return drawn
+    window.commands.choose_layout(Layout.QUAD)
+    turns = QTimer(window, interval=round(PLOT_S * 1000))
+    turns.timeout.connect(turn)
+    turns.start()
 
 
 def measure_session(
@@ -99,46 +98,26 @@ def measure_session(
     """Run the whole application; return latency, losses, CPU and memory of both processes."""
     import psutil
 
+    from benchmarks.watched_session import WatchedSession
     from hardware.rig import load_rig
-    from sln_guide.engine.remote import RemoteSession
     from sln_guide.gui.app import run
     from sln_guide.recording.verify import verify
 
-    drawn = open_plots() if plots else {}
+    drawn: dict[str, int] = {}
     rig = with_rate(load_rig("demo"), fps)
-    session = RemoteSession(rig, functools.partial(played_session, fps, cases))
-    paints: list[tuple[int, int]] = []  # (when, latency), ns
-    seen: set[int] = set()
-    telling = session.painted
-
-    def painted(picture: Any, painted_ns: int, overlay_visible: bool) -> None:
-        if picture.number not in seen:
-            seen.add(picture.number)
-            paints.append((painted_ns, painted_ns - picture.handed_over_ns))
-        telling(picture, painted_ns, overlay_visible)
-
-    session.painted = painted  # type: ignore[method-assign]
+    opened = functools.partial(played_session, fps, cases)
+    begun = functools.partial(show_plots, drawn=drawn) if plots else None
+    session = WatchedSession(rig, opened, begun)
     processes = [psutil.Process(), psutil.Process(session.pid)]
     samples: list[tuple[int, float, int]] = []  # (when, processor seconds, resident bytes)
-    ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(1.0):
+        while not session.ended.wait(1.0):
             times = [each.cpu_times() for each in processes]
             busy_s = sum(each.user + each.system for each in times)
             resident = sum(each.memory_info().rss for each in processes)
             samples.append((time.monotonic_ns(), busy_s, resident))
 
-    last: list[Any] = []
-    closing = session.close
-
-    def close() -> None:
-        ended.set()
-        if not last:
-            last.append(session.health())
-        closing()
-
-    session.close = close  # type: ignore[method-assign]
     watcher = threading.Thread(target=watch, name="watch")
     watcher.start()
     run(
@@ -151,10 +130,11 @@ def measure_session(
     watcher.join()
     (case,) = cases.glob("*.case")
     checked = verify(case)
+    health, paints = session.last, session.paints
+    assert health is not None
     steady_ns = paints[0][0] + int(WARM_UP_S * 1e9)
     latencies_ms = [latency / 1e6 for when, latency in paints if when > steady_ns]
     steady = [each for each in samples if each[0] > steady_ns]
-    (health,) = last
     return _summary(latencies_ms) | {
         "nir_lost": health.nir.lost,
         "white_lost": health.white.lost,

@@ -14,9 +14,7 @@ import functools
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -41,38 +39,17 @@ HEADER = (
 )
 
 
-@dataclass
-class _Minute:
-    """What came together in a minute."""
-
-    latencies_ms: list[float] = field(default_factory=list)
-    waiting: int = 0
-
-
 def soak(fps: float, minutes: int, cases: Path) -> None:
     """Run for ``minutes``; print a line a minute. Raises AssertionError when something is lost."""
+    from benchmarks.watched_session import WatchedSession
     from hardware.rig import load_rig
-    from sln_guide.engine.remote import RemoteSession
     from sln_guide.gui.app import run
     from sln_guide.warm_up import warm_up
 
     rig = with_rate(load_rig("demo"), fps)
     warm_up(rig)  # the engine then starts at once
-    session = RemoteSession(rig, functools.partial(played_session, fps, cases))
-    seen: set[int] = set()
-    minute = _Minute()
-    telling = session.painted
-
-    def painted(picture: Any, painted_ns: int, overlay_visible: bool) -> None:
-        if picture.number not in seen:
-            seen.clear()  # numbers only grow
-            seen.add(picture.number)
-            minute.latencies_ms.append((painted_ns - picture.handed_over_ns) / 1e6)
-        telling(picture, painted_ns, overlay_visible)
-
-    session.painted = painted  # type: ignore[method-assign]
+    session = WatchedSession(rig, functools.partial(played_session, fps, cases))
     processes = {"engine": psutil.Process(session.pid), "window": psutil.Process()}
-    ended = threading.Event()
     health: list[SessionHealth] = []
 
     def busy_s() -> float:
@@ -80,19 +57,21 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
         return sum(each.user + each.system for each in times)
 
     def watch() -> None:
-        nonlocal minute
         print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER), flush=True)
-        while not minute.latencies_ms and not ended.wait(0.1):
+        while not session.paints and not session.ended.wait(0.1):
             pass
-        ended.wait(WARM_UP_S)
+        session.ended.wait(WARM_UP_S)
         for number in range(1, minutes + 1):
-            minute, began_s, busy_before_s = _Minute(), time.monotonic(), busy_s()
-            while time.monotonic() - began_s < 60.0 and not ended.wait(1.0):
+            began_s, busy_before_s, most_waiting = time.monotonic(), busy_s(), 0
+            session.paints = []  # else it would be the notes that grow
+            while time.monotonic() - began_s < 60.0 and not session.ended.wait(1.0):
                 health[:] = [session.health()]
-                minute.waiting = max(minute.waiting, health[0].recorder.unsaved)
+                most_waiting = max(most_waiting, health[0].recorder.unsaved)
                 for case in cases.glob("*.case"):
                     forget_closed_parts(case)
-            _tell(number, minute, processes, (busy_s() - busy_before_s) / 60.0, health[0])
+            latencies_ms = [latency / 1e6 for _, latency in session.paints]
+            cores = (busy_s() - busy_before_s) / 60.0
+            _tell(number, latencies_ms, most_waiting, processes, cores, health[0])
 
     watcher = threading.Thread(target=watch, name="watch")
     watcher.start()
@@ -105,7 +84,7 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
             snapshot_folder=cases / "snapshots",
         )
     finally:
-        ended.set()
+        session.close()
         watcher.join()
     assert health[0].recorder.dropped == 0, health[0]
     assert health[0].nir.lost == 0, health[0]
@@ -113,12 +92,13 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
 
 def _tell(
     number: int,
-    minute: _Minute,
+    latencies_ms: list[float],
+    most_waiting: int,
     processes: dict[str, psutil.Process],
     cores: float,
     health: SessionHealth,
 ) -> None:
-    p50, p99 = np.percentile(minute.latencies_ms, (50, 99))
+    p50, p99 = np.percentile(latencies_ms, (50, 99))
     memory = {name: each.memory_info().rss / 1e6 for name, each in processes.items()}
     threads = sum(each.num_threads() for each in processes.values())
     lost = health.nir.lost + (0 if health.white is None else health.white.lost)
@@ -126,7 +106,7 @@ def _tell(
         f"{number}",
         f"{p50:.1f}",
         f"{p99:.1f}",
-        f"{len(minute.latencies_ms) / 60:.1f}",
+        f"{len(latencies_ms) / 60:.1f}",
         f"{memory['engine']:.0f}",
         f"{memory['window']:.0f}",
         f"{threads}",
@@ -134,7 +114,7 @@ def _tell(
         f"{health.recorder.frames}",
         f"{lost}",
         f"{health.recorder.dropped}",
-        f"{minute.waiting}",
+        f"{most_waiting}",
     )
     print("| " + " | ".join(cells) + " |", flush=True)
 

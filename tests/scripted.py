@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from hardware.camera import (
     CameraCounters,
@@ -17,13 +17,14 @@ from hardware.camera import (
     CameraStateError,
     CameraTimeoutError,
 )
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
+from tests.frames import frame_of
 
 
 def make_frame(
     sequence: int,
     *,
-    pixels: NDArray[np.uint16] | None = None,
+    pixels: ArrayLike | None = None,
     epoch: int = 0,
     device_time_ns: int | None = None,
     host_time_ns: int | None = None,
@@ -34,23 +35,16 @@ def make_frame(
     """Return a frame; without ``pixels`` they differ from those of any other sequence number."""
     if pixels is None:
         seeded = np.random.default_rng(sequence)
-        pixels = (
-            seeded.integers(60, 200, size).astype(np.uint8)
-            if white
-            else seeded.integers(300, 340, size).astype(np.uint16)
-        )
+        pixels = seeded.integers(60, 200, size) if white else seeded.integers(300, 340, size)
     now_ns = time.monotonic_ns() if host_time_ns is None else host_time_ns
-    return Frame(
-        pixels=frozen_pixels(pixels),
-        pixel_format=PixelFormat.BAYER_RG8 if white else PixelFormat.MONO12,
-        bit_depth=8 if white else 12,
+    return frame_of(
+        pixels,
+        PixelFormat.BAYER_RG8 if white else PixelFormat.MONO12,
         sequence=sequence,
         stream_epoch=epoch,
         device_time_ns=sequence * 16_666_667 if device_time_ns is None else device_time_ns,
         host_time_ns=now_ns,
         mid_exposure_ns=now_ns - 5_000_000 if mid_exposure_ns is None else mid_exposure_ns,
-        exposure_us=10_000.0,
-        gain_db=0.0,
         camera_id="scripted",
     )
 

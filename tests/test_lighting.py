@@ -29,6 +29,7 @@ from sln_guide.recording.analysed import LIGHT_OFF, NO_DARK, Analysed
 from sln_guide.recording.verify import verify
 from sln_guide.session import LiveSession
 from sln_guide.warm_up import warm_up
+from tests.frames import frame_of
 from tests.test_session import wait_until
 
 ROOM = 20.0
@@ -234,19 +235,12 @@ def test_room_light_that_does_not_cancel_is_recognised_with_what_to_do() -> None
         time_s = index / 30.0
         level = 400.0 * (1.0 + 0.2 * np.sin(2 * np.pi * 100.0 * time_s))
         level += 100.0 * (index % 2 == 0) + 64
-        pixels = np.rint(rng.normal(level, 2.0, (64, 80))).astype(np.uint16)
-        return Frame(
-            frozen_pixels(pixels),
-            PixelFormat.MONO12,
-            12,
-            index,
-            0,
-            0,
-            round(time_s * 1e9),
-            round(time_s * 1e9),
-            4000.0,
-            0.0,
-            "n",
+        return frame_of(
+            np.rint(rng.normal(level, 2.0, (64, 80))),
+            sequence=index,
+            host_time_ns=round(time_s * 1e9),
+            mid_exposure_ns=round(time_s * 1e9),
+            exposure_us=4000.0,
             light_on=index % 2 == 0,
         )
 

@@ -8,26 +8,22 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from sln_guide.guidance import Role
 from sln_guide.pairing import Arrivals, Pairing, awaits_partner
+from tests.frames import frame_of
 
 PERIOD_NS = 16_666_667
 
 
 def frame(mid_ns: int, sequence: int = 0, epoch: int = 0) -> Frame:
-    return Frame(
-        pixels=frozen_pixels(np.zeros((2, 2), np.uint8)),
-        pixel_format=PixelFormat.MONO8,
-        bit_depth=8,
+    return frame_of(
+        np.zeros((2, 2)),
+        PixelFormat.MONO8,
         sequence=sequence,
         stream_epoch=epoch,
-        device_time_ns=0,
         host_time_ns=mid_ns + 5_000_000,
         mid_exposure_ns=mid_ns,
-        exposure_us=1000.0,
-        gain_db=0.0,
-        camera_id="test",
     )
 
 

@@ -21,7 +21,7 @@ from benchmarks.calibration import (
     gated_phantom,
     gated_prediction,
 )
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame
 from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel, timing
 from hardware.phantom import Flicker
 from sln_guide.calibration.gated import (
@@ -30,6 +30,7 @@ from sln_guide.calibration.gated import (
     Subtraction,
     recognise_foreign_light,
 )
+from tests.frames import frame_of
 
 
 @pytest.mark.parametrize("room", [1.0, 5.0, 20.0])
@@ -87,19 +88,13 @@ def light_of(subtracted: Frame) -> np.ndarray:
 
 
 def frame(sequence: int, lit: bool | None, level: int = 100, epoch: int = 0) -> Frame:
-    pixels = frozen_pixels(np.full((32, 40), level, np.uint16))
-    return Frame(
-        pixels=pixels,
-        pixel_format=PixelFormat.MONO12,
-        bit_depth=12,
+    return frame_of(
+        np.full((32, 40), level),
         sequence=sequence,
         stream_epoch=epoch,
-        device_time_ns=0,
         host_time_ns=sequence * 20_000_000,
         mid_exposure_ns=sequence * 20_000_000,
         exposure_us=8000.0,
-        gain_db=0.0,
-        camera_id="c",
         light_on=lit,
     )
 

@@ -10,35 +10,18 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser, Field, warm_up
 from sln_guide.core.opencv import cv2
 from sln_guide.core.spot import Analysis, Spot
 from sln_guide.guidance import CannotJudge, Kind
+from tests.frames import frame_of
 
 H, W, MM = 512, 640, 0.2
 ASSUMED = Registration(kind="assumed")
 NONE = Registration(kind="none")
 Image = NDArray[np.float64]
-
-
-def frame(
-    pixels: NDArray[np.generic], pixel_format: PixelFormat, *, exposure_us: float = 10_000.0
-) -> Frame:
-    return Frame(
-        pixels=frozen_pixels(pixels),  # type: ignore[arg-type]
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=1,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=exposure_us,
-        gain_db=0.0,
-        camera_id="test",
-    )
 
 
 def field(**more: object) -> Field:
@@ -74,7 +57,7 @@ def texture(seed: int, rms: float = 0.1) -> Image:
 def nir_of(light: Image, seed: int = 0) -> Frame:
     rng = np.random.default_rng(seed)
     raw = 64 + light + rng.standard_normal(light.shape) * np.sqrt(9 + 0.4 * light)
-    return frame(np.clip(np.rint(raw), 0, 4095).astype(np.uint16), PixelFormat.MONO12)
+    return frame_of(np.clip(np.rint(raw), 0, 4095).astype(np.uint16), PixelFormat.MONO12)
 
 
 def white_of(log_rgb: list[Image]) -> Frame:
@@ -84,7 +67,7 @@ def white_of(log_rgb: list[Image]) -> Frame:
     mosaic = rgb[1]
     mosaic[0::2, 0::2] = rgb[0][0::2, 0::2]
     mosaic[1::2, 1::2] = rgb[2][1::2, 1::2]
-    return frame(np.clip(np.rint(mosaic), 0, 255).astype(np.uint8), PixelFormat.BAYER_RG8)
+    return frame_of(np.clip(np.rint(mosaic), 0, 255).astype(np.uint8), PixelFormat.BAYER_RG8)
 
 
 def nodes(result: Analysis) -> list[Spot]:
@@ -129,7 +112,7 @@ def test_exposure_and_gain_do_not_change_the_signal(analyser: Analyser) -> None:
     light = 300 * np.exp(texture(3)) * (1 + 1.5 * place(300, 250, 14))
     once = nodes(analyser.analyse(nir_of(light), None, NONE, 4.5))[0]
     raw = np.asarray(nir_of(2 * light).pixels)
-    longer = frame(raw, PixelFormat.MONO12, exposure_us=20_000.0)
+    longer = frame_of(raw, PixelFormat.MONO12, exposure_us=20_000.0)
     twice = nodes(analyser.analyse(longer, None, NONE, 4.5))[0]
     assert twice.signal == pytest.approx(once.signal, rel=0.03)
 
@@ -207,7 +190,7 @@ def test_glints_and_hot_pixels_are_no_nodes(analyser: Analyser) -> None:
         spots += place(x, y, rng.uniform(0.8, 2.0)) * 3000
     shot = np.asarray(nir_of(light + spots).pixels).copy()
     shot.ravel()[rng.integers(0, shot.size, 40)] = 3500
-    result = analyser.analyse(frame(shot, PixelFormat.MONO12), None, NONE, 4.5)
+    result = analyser.analyse(frame_of(shot, PixelFormat.MONO12), None, NONE, 4.5)
     for s in nodes(result):
         assert min(np.hypot(s.x_px - x, s.y_px - y) for x, y in at) > 25
     assert len(nodes(result)) <= 1
@@ -274,8 +257,8 @@ def test_real_tissue_is_shown_better_than_by_thresholds(shared_data: Path) -> No
     )
 
     def ours(nir: NDArray[np.uint8], white: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        shot = frame(nir, PixelFormat.MONO8)
-        colour = frame(cv2.cvtColor(white, cv2.COLOR_BGR2RGB), PixelFormat.RGB8)
+        shot = frame_of(nir, PixelFormat.MONO8)
+        colour = frame_of(cv2.cvtColor(white, cv2.COLOR_BGR2RGB), PixelFormat.RGB8)
         return np.asarray(analyser.analyse(shot, colour, ASSUMED, 4.5).significance >= 4.5)
 
     def otsu(nir: NDArray[np.uint8], _: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -313,7 +296,7 @@ def test_dark_correction_on_real_16_bit_images(shared_data: Path) -> None:
         dark=images["dark"].astype(np.float32),
     )
     analyser = Analyser(smallest)
-    result = analyser.analyse(frame(images["max"], PixelFormat.MONO16), None, NONE, 4.5)
+    result = analyser.analyse(frame_of(images["max"], PixelFormat.MONO16), None, NONE, 4.5)
     block = result.grid_px
     corrected = images["max"].astype(np.float64) - images["dark"]
     rows, cols = height // block, width // block

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser, Field
 from sln_guide.guidance import CannotJudge, Kind
+from tests.frames import frame_of
 
 ASSUMED = Registration(kind="assumed")
 NONE = Registration(kind="none")
-
-
-def frame(pixels: NDArray[np.generic], pixel_format: PixelFormat = PixelFormat.MONO12) -> Frame:
-    return Frame(
-        pixels=frozen_pixels(pixels),  # type: ignore[arg-type]
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=1,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
 
 
 def field(height: int, width: int, pixel_format: PixelFormat = PixelFormat.MONO12, **more) -> Field:  # type: ignore[no-untyped-def]
@@ -56,7 +40,7 @@ def test_even_images_claim_nothing_and_say_why(
     value: int, flag: str, shape: tuple[int, int]
 ) -> None:
     pixels = np.full(shape, value, np.uint16)
-    result = Analyser(field(*shape)).analyse(frame(pixels), None, NONE, 4.5)
+    result = Analyser(field(*shape)).analyse(frame_of(pixels), None, NONE, 4.5)
     assert not result.spots
     assert flag in result.flags
     assert result.limit_sbr is None
@@ -69,10 +53,10 @@ def test_even_images_claim_nothing_and_say_why(
 @pytest.mark.parametrize("with_white", [False, True])
 def test_tiny_and_odd_sizes(height: int, width: int, with_white: bool) -> None:
     rng = np.random.default_rng(height * 100 + width)
-    nir = frame(rng.integers(60, 4096, (height, width), dtype=np.uint16))
+    nir = frame_of(rng.integers(60, 4096, (height, width), dtype=np.uint16))
     white = None
     if with_white:
-        white = frame(
+        white = frame_of(
             rng.integers(0, 256, (max(height, 2), max(width, 2)), dtype=np.uint8),
             PixelFormat.BAYER_GB8,
         )
@@ -89,7 +73,7 @@ def test_a_hundred_thousand_blobs_take_bounded_time_and_are_no_nodes() -> None:
     pixels = np.full((1024, 1280), 300, np.uint16)
     at = rng.integers(0, pixels.size, 100_000)
     pixels.ravel()[at] = 4000
-    result = Analyser(field(1024, 1280, mm_per_px=0.1)).analyse(frame(pixels), None, NONE, 3.0)
+    result = Analyser(field(1024, 1280, mm_per_px=0.1)).analyse(frame_of(pixels), None, NONE, 3.0)
     assert len(result.spots) <= 48
 
 
@@ -99,14 +83,14 @@ def test_noise_alone_is_no_node() -> None:
     called = 0
     for _ in range(20):
         pixels = np.clip(rng.normal(400, 20, (256, 320)), 0, 4095).astype(np.uint16)
-        called += len(nodes(analyser.analyse(frame(pixels), None, NONE, 4.5)))
+        called += len(nodes(analyser.analyse(frame_of(pixels), None, NONE, 4.5)))
     assert called <= 4
 
 
 def test_another_size_is_refused_by_name() -> None:
     analyser = Analyser(field(64, 64))
     with pytest.raises(ValueError, match="32 x 64"):
-        analyser.analyse(frame(np.zeros((64, 32), np.uint16)), None, NONE, 4.5)
+        analyser.analyse(frame_of(np.zeros((64, 32), np.uint16)), None, NONE, 4.5)
 
 
 def test_not_a_number_in_maps_is_a_bad_pixel() -> None:
@@ -120,7 +104,7 @@ def test_not_a_number_in_maps_is_a_bad_pixel() -> None:
     bad[80:, :] = True
     pixels = rng.normal(500, 5, (96, 128)).astype(np.uint16)
     result = Analyser(field(96, 128, dark=dark, flat=flat, bad=bad)).analyse(
-        frame(pixels), None, NONE, 4.5
+        frame_of(pixels), None, NONE, 4.5
     )
     assert np.isfinite(result.signal).all()
     assert np.isfinite(result.significance).all()
@@ -130,7 +114,7 @@ def test_not_a_number_in_maps_is_a_bad_pixel() -> None:
 
 def test_every_pixel_bad() -> None:
     result = Analyser(field(48, 64, bad=np.ones((48, 64), bool))).analyse(
-        frame(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)), None, NONE, 4.5
+        frame_of(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)), None, NONE, 4.5
     )
     assert not result.spots
     assert result.flags == ("too little of the field can be judged",)
@@ -142,8 +126,8 @@ def test_a_light_step_changes_nothing_but_the_level() -> None:
     light = 400 * np.exp(rng.normal(0, 0.02, (256, 320)))
     light *= 1 + 1.5 * np.exp(-((x - 160) ** 2 + (y - 120) ** 2) / 2 / 8.0**2)
     analyser = Analyser(field(256, 320, mm_per_px=0.4))
-    before = analyser.analyse(frame((64 + light).astype(np.uint16)), None, NONE, 4.5)
-    after = analyser.analyse(frame((64 + 2 * light).astype(np.uint16)), None, NONE, 4.5)
+    before = analyser.analyse(frame_of((64 + light).astype(np.uint16)), None, NONE, 4.5)
+    after = analyser.analyse(frame_of((64 + 2 * light).astype(np.uint16)), None, NONE, 4.5)
     assert len(nodes(before)) == len(nodes(after)) == 1
     assert after.spots[0].sbr == pytest.approx(before.spots[0].sbr, rel=0.02)
     assert after.spots[0].signal == pytest.approx(2 * before.spots[0].signal, rel=0.03)
@@ -151,9 +135,9 @@ def test_a_light_step_changes_nothing_but_the_level() -> None:
 
 def test_white_frame_that_shows_nothing_falls_back_to_nir_alone() -> None:
     rng = np.random.default_rng(9)
-    nir = frame(rng.normal(500, 5, (128, 160)).astype(np.uint16))
+    nir = frame_of(rng.normal(500, 5, (128, 160)).astype(np.uint16))
     for value in (0, 255):
-        white = frame(np.full((128, 160), value, np.uint8), PixelFormat.BAYER_RG8)
+        white = frame_of(np.full((128, 160), value, np.uint8), PixelFormat.BAYER_RG8)
         result = Analyser(field(128, 160)).analyse(nir, white, ASSUMED, 4.5)
         assert not nodes(result)
         assert not result.colour_predicted
@@ -161,8 +145,8 @@ def test_white_frame_that_shows_nothing_falls_back_to_nir_alone() -> None:
 
 def test_registration_that_maps_outside_the_white_frame() -> None:
     rng = np.random.default_rng(10)
-    nir = frame(rng.normal(500, 5, (128, 160)).astype(np.uint16))
-    white = frame(rng.integers(0, 255, (128, 160), dtype=np.uint8), PixelFormat.BAYER_RG8)
+    nir = frame_of(rng.normal(500, 5, (128, 160)).astype(np.uint16))
+    white = frame_of(rng.integers(0, 255, (128, 160), dtype=np.uint8), PixelFormat.BAYER_RG8)
     away = Registration(
         kind="calibrated", white_from_nir=((1.0, 0.0, 1e6), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     )

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import PixelFormat
 from sln_guide.core import draw
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Settings, View
+from tests.frames import frame_of
 
 CV_CODES = {
     "RG": cv2.COLOR_BayerRGGB2RGB,
@@ -22,26 +23,10 @@ BAYER = [f for f in PixelFormat if f.is_bayer]
 MONO = [PixelFormat.MONO8, PixelFormat.MONO10, PixelFormat.MONO12, PixelFormat.MONO16]
 
 
-def make_frame(pixels, pixel_format, bit_depth=None):
-    return Frame(
-        pixels=frozen_pixels(np.asarray(pixels, dtype=pixel_format.dtype)),
-        pixel_format=pixel_format,
-        bit_depth=bit_depth or pixel_format.bit_depth,
-        sequence=0,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
-
-
 def random_frame(pixel_format, height, width, seed=0):
     rng = np.random.default_rng(seed)
     high = 256 if pixel_format is PixelFormat.MONO12P else 1 << pixel_format.bit_depth
-    return make_frame(rng.integers(0, high, pixel_format.array_shape(height, width)), pixel_format)
+    return frame_of(rng.integers(0, high, pixel_format.array_shape(height, width)), pixel_format)
 
 
 def channels(picture):
@@ -101,7 +86,7 @@ def test_a_flat_coloured_field_comes_back(pattern):
     mosaic = np.full((9, 12), 120)
     mosaic[red_y::2, red_x::2] = 200
     mosaic[1 - red_y :: 2, 1 - red_x :: 2] = 40
-    picture = white(make_frame(mosaic, PixelFormat(f"Bayer{pattern}8")))
+    picture = white(frame_of(mosaic, PixelFormat(f"Bayer{pattern}8")))
     assert np.unique(picture).tolist() == [0xFFC87828]
 
 
@@ -121,19 +106,19 @@ def test_rgb8_passes_through():
 @pytest.mark.parametrize("pixel_format", [PixelFormat.BAYER_RG8, PixelFormat.RGB8])
 def test_unit_gains_of_a_shallower_frame_use_the_whole_range(pixel_format):
     pixels = np.full(pixel_format.array_shape(6, 6), 31)
-    picture = white(make_frame(pixels, pixel_format, bit_depth=5))
+    picture = white(frame_of(pixels, pixel_format, bit_depth=5))
     assert np.unique(picture).tolist() == [0xFFF8F8F8]
 
 
 def test_white_balance_multiplies_and_saturates():
-    frame = make_frame(np.full((4, 4, 3), (100, 100, 100)), PixelFormat.RGB8)
+    frame = frame_of(np.full((4, 4, 3), (100, 100, 100)), PixelFormat.RGB8)
     assert np.unique(white(frame, draw.Gains(1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
-    mosaic = make_frame(np.full((6, 6), 100), PixelFormat.BAYER_GB8)
+    mosaic = frame_of(np.full((6, 6), 100), PixelFormat.BAYER_GB8)
     assert np.unique(white(mosaic, draw.Gains(1.5, 1.0, 8.0))).tolist() == [0xFF9664FF]
 
 
 def test_values_beyond_the_bit_depth_saturate_instead_of_leaking_into_other_colours():
-    frame = make_frame(np.full((8, 8), 65535), PixelFormat.BAYER_RG12)
+    frame = frame_of(np.full((8, 8), 65535), PixelFormat.BAYER_RG12)
     assert np.unique(white(frame)).tolist() == [0xFFFFFFFF]
 
 
@@ -157,7 +142,7 @@ def test_the_black_level_comes_off_before_gains(pixel_format):
     gains = draw.Gains(2.0, 1.0, 1.5, black)
     for share in (0.0, 0.5 * black, black, 0.1, 0.3, 0.5, 1.0):
         value = round(share * top)
-        (seen,) = np.unique(white(make_frame(np.full((8, 8), value), pixel_format), gains)).tolist()
+        (seen,) = np.unique(white(frame_of(np.full((8, 8), value), pixel_format), gains)).tolist()
         lit = max(value / top - black, 0.0) / (1.0 - black)
         wanted = [min(255.0, 255.0 * lit * gain) for gain in gains[:3]]
         assert [seen >> shift & 255 for shift in (16, 8, 0)] == pytest.approx(wanted, abs=1.1)
@@ -207,8 +192,8 @@ def pack_12p(values):
 
 def test_packed_frames_draw_like_unpacked_ones():
     values = np.random.default_rng(5).integers(0, 4096, (34, 50)).astype(np.uint16)
-    plain = make_frame(values, PixelFormat.MONO12)
-    packed = make_frame(pack_12p(values), PixelFormat.MONO12P)
+    plain = frame_of(values, PixelFormat.MONO12)
+    packed = frame_of(pack_12p(values), PixelFormat.MONO12P)
     pictures = []
     for frame in (plain, packed):
         out, small = np.zeros((34, 50), np.uint32), np.zeros((8, 11), np.uint32)
@@ -221,15 +206,15 @@ def test_packed_frames_draw_like_unpacked_ones():
 
 @pytest.mark.parametrize("value", [0, 7, 4095])
 def test_a_constant_frame_has_a_window(value):
-    low, high = draw.nir_window(make_frame(np.full((40, 40), value), PixelFormat.MONO12))
+    low, high = draw.nir_window(frame_of(np.full((40, 40), value), PixelFormat.MONO12))
     assert low == value
     assert high > low
 
 
 def test_the_window_follows_the_percentiles():
     values = np.random.default_rng(5).integers(200, 3000, (512, 640))
-    plain = draw.nir_window(make_frame(values, PixelFormat.MONO12))
-    packed = draw.nir_window(make_frame(pack_12p(values), PixelFormat.MONO12P))
+    plain = draw.nir_window(frame_of(values, PixelFormat.MONO12))
+    packed = draw.nir_window(frame_of(pack_12p(values), PixelFormat.MONO12P))
     for low, high in (plain, packed):
         assert low == pytest.approx(np.percentile(values, 1.0), abs=30)
         assert high == pytest.approx(np.percentile(values, 99.5), abs=30)
@@ -238,7 +223,7 @@ def test_the_window_follows_the_percentiles():
 def test_a_thumbnail_four_times_smaller_is_the_area_mean():
     mosaic = np.random.default_rng(2).integers(0, 256, (32, 48))
     out = np.zeros((8, 12), np.uint32)
-    draw.thumbnail_white_into(out, make_frame(mosaic, PixelFormat.BAYER_GR8))
+    draw.thumbnail_white_into(out, frame_of(mosaic, PixelFormat.BAYER_GR8))
     blocks = mosaic.reshape(8, 4, 12, 4)
     red = blocks[:, 0::2, :, 1::2].mean(axis=(1, 3))
     green = (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import PixelFormat
 from hardware.rig import Registration
 from sln_guide.core import draw
 from sln_guide.core.colour import colour_table
@@ -23,32 +23,17 @@ from sln_guide.guidance import (
     Settings,
     View,
 )
+from tests.frames import frame_of
 
 IDENTITY = np.eye(3)
 ROTATED = np.array([[0.998, 0.021, 3.4], [-0.019, 1.001, -5.2], [1.5e-5, -2e-5, 1.0]])
 HALVED = np.array([[0.5, 0.0, 1.25], [0.0, 0.5, -0.75], [0.0, 0.0, 1.0]])
 
 
-def make_frame(pixels, pixel_format):
-    return Frame(
-        pixels=frozen_pixels(np.asarray(pixels, dtype=pixel_format.dtype)),
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=0,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
-
-
 def make_white(height=96, width=128, pixel_format=PixelFormat.BAYER_RG8, seed=0):
     rng = np.random.default_rng(seed)
     shape = pixel_format.array_shape(height, width)
-    return make_frame(rng.integers(0, 1 << pixel_format.bit_depth, shape), pixel_format)
+    return frame_of(rng.integers(0, 1 << pixel_format.bit_depth, shape), pixel_format)
 
 
 def make_guidance(
@@ -73,7 +58,7 @@ def make_guidance(
         registration = Registration(
             kind="calibrated", white_from_nir=tuple(map(tuple, matrix.tolist()))
         )
-    nir = make_frame(np.zeros((height, width)), PixelFormat.MONO12)
+    nir = frame_of(np.zeros((height, width)), PixelFormat.MONO12)
     return Guidance(
         generation=1,
         pair=Pair(nir, None),
@@ -213,7 +198,7 @@ def test_the_sampling_agrees_with_opencvs_warp():
     guidance = make_guidance(
         np.full((rows, cols), 50.0), signal, grid_px=1, registration=ROTATED, full_scale=10.0
     )
-    white = make_frame(np.zeros((rows, cols, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((rows, cols, 3)), PixelFormat.RGB8)
     drawn = channels(merged(white, guidance, Settings(opacity=1.0)))[..., 1] / 255.0
     warped = cv2.warpPerspective(signal, ROTATED, (cols, rows), flags=cv2.INTER_LINEAR)
     inside = cv2.warpPerspective(np.ones_like(signal), ROTATED, (cols, rows)) > 0.999
@@ -270,7 +255,7 @@ def test_below_threshold_the_anatomy_is_untouched(seed, zoom, angle, tilt, grid_
 
 
 def test_the_colour_fades_in_over_one_sigma():
-    white = make_frame(np.zeros((8, 64, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((8, 64, 3)), PixelFormat.RGB8)
     shares = []
     for sigma in (4.5, 4.75, 5.0, 5.5, 9.0):
         guidance = make_guidance(np.full((1, 8), sigma), np.full((1, 8), 10.0))
@@ -280,7 +265,7 @@ def test_the_colour_fades_in_over_one_sigma():
 
 
 def test_the_scale_is_the_operators_when_locked_else_the_scenes():
-    white = make_frame(np.zeros((16, 16, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((16, 16, 3)), PixelFormat.RGB8)
     guidance = make_guidance(np.full((2, 2), 50.0), np.full((2, 2), 10.0), full_scale=20.0)
     followed = merged(white, guidance, Settings(opacity=1.0))[8, 8]
     locked = merged(white, guidance, Settings(opacity=1.0, display_full_scale=10.0))[8, 8]
@@ -307,7 +292,7 @@ def test_no_registration_no_overlay():
 
 @pytest.mark.parametrize("reason", [r for r in CannotJudge if r])
 def test_where_it_cannot_judge_it_hatches_and_draws_no_colour(reason):
-    white = make_frame(np.full((96, 128, 3), 40), PixelFormat.RGB8)
+    white = frame_of(np.full((96, 128, 3), 40), PixelFormat.RGB8)
     cannot_judge = np.zeros((12, 16), np.uint8)
     cannot_judge[4:8, 4:10] = reason
     guidance = make_guidance(np.full((12, 16), 50.0), cannot_judge=cannot_judge)
@@ -323,14 +308,14 @@ def test_where_it_cannot_judge_it_hatches_and_draws_no_colour(reason):
 
 
 def test_clipped_lines_are_stronger_than_doubtful_ones_and_diagonal():
-    white = make_frame(np.zeros((64, 64, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((64, 64, 3)), PixelFormat.RGB8)
     guidance = make_guidance(np.zeros((8, 8)), cannot_judge=np.full((8, 8), CannotJudge.SATURATED))
     picture = merged(white, guidance) != 0xFF000000
     assert (picture[1:, :-1] == picture[:-1, 1:]).all()
 
 
 def test_outside_the_nir_field_is_hatched_not_coloured():
-    white = make_frame(np.zeros((96, 128, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((96, 128, 3)), PixelFormat.RGB8)
     shifted = np.array([[1.0, 0, 40.0], [0, 1.0, 24.0], [0, 0, 1.0]])
     guidance = make_guidance(np.full((6, 8), 50.0), registration=shifted)
     picture = channels(merged(white, guidance, Settings(opacity=1.0)))
@@ -342,7 +327,7 @@ def test_outside_the_nir_field_is_hatched_not_coloured():
 
 
 def test_values_beside_what_cannot_be_judged_are_not_mixed_with_it():
-    white = make_frame(np.zeros((32, 64, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((32, 64, 3)), PixelFormat.RGB8)
     significance = np.full((4, 8), 2.0, np.float32)
     significance[:, 4:] = 400.0
     cannot_judge = np.where(significance > 100, CannotJudge.INSTRUMENT, 0)
@@ -374,7 +359,7 @@ def test_a_hidden_injection_site_loses_its_halo_but_not_the_node_beside_it():
     significance, injection, node = two_blobs()
     assert significance[12, 18] > 4.5  # one connected patch of light
     guidance = make_guidance(significance, detections=(injection, node))
-    white = make_frame(np.full((192, 320, 3), 30), PixelFormat.RGB8)
+    white = frame_of(np.full((192, 320, 3), 30), PixelFormat.RGB8)
     shown = merged(white, guidance, Settings(show_injection=True)) != plain(white)
     hidden = merged(white, guidance, Settings(show_injection=False)) != plain(white)
     assert shown[100, 84]
@@ -447,7 +432,7 @@ def test_maps_that_do_not_fit_are_refused():
 
 def test_beyond_the_horizon_of_a_registration_nothing_is_coloured():
     steep = np.array([[1.0, 0, 0], [0, 1.0, 0], [0.02, 0, 1.0]])
-    white = make_frame(np.zeros((96, 128, 3)), PixelFormat.RGB8)
+    white = frame_of(np.zeros((96, 128, 3)), PixelFormat.RGB8)
     guidance = make_guidance(np.full((12, 16), 50.0), registration=steep)
     picture = channels(merged(white, guidance, Settings(opacity=1.0)))
     # the horizon of its inverse is at x = 50; the NIR image ends before

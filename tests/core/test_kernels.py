@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import PixelFormat
 from hardware.rig import Registration
 from sln_guide.core import grid
 from sln_guide.core.field import Field, Geometry
@@ -21,22 +21,7 @@ from sln_guide.core.reduce import unpack_12p_into
 from sln_guide.core.reduction import NirReducer, bad_rows, block_share
 from sln_guide.core.spots import RAYS, find_peaks_into, trace_contour_into
 from sln_guide.core.white import WhiteReducer
-
-
-def frame(pixels, pixel_format: PixelFormat) -> Frame:  # type: ignore[no-untyped-def]
-    return Frame(
-        pixels=frozen_pixels(pixels),
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=1,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=1000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
+from tests.frames import frame_of
 
 
 def packed_12(pixels):  # type: ignore[no-untyped-def]
@@ -105,7 +90,7 @@ def test_reduction_is_block_statistics(
     stored = packed_12(pixels) if fmt is PixelFormat.MONO12P else pixels
     nir, geometry = reducer(pixels, fmt, block)
     assert geometry.block_px == block
-    nir.reduce(frame(stored, fmt))
+    nir.reduce(frame_of(stored, fmt))
     for r, c, b in blocks_of(pixels, block):
         assert nir.mean[r, c] == pytest.approx(trimmed_mean(b) - 10.0, rel=1e-5, abs=1e-2)
         assert nir.full[r, c] == pytest.approx(np.mean(b == 2**fmt.bit_depth - 1), abs=1e-6)
@@ -127,7 +112,7 @@ def test_correction_gives_the_truth_back(kind: str) -> None:
     pixels = pixels.astype(fmt.dtype if kind != "Mono12p" else np.uint16)
     stored = packed_12(pixels) if kind == "Mono12p" else pixels
     nir, _ = reducer(pixels, fmt, 8, dark=dark, flat=flat, bad=bad)
-    nir.reduce(frame(stored, fmt))
+    nir.reduce(frame_of(stored, fmt))
     assert nir.mean == pytest.approx(truth[0, 0] * flat[~bad].mean(), rel=4e-3)
 
 
@@ -146,7 +131,7 @@ def test_correction_in_fixed_point_is_as_good_as_exact(kind: str, most_gain: flo
     flat = rng.uniform(1.0 / most_gain, 1.0, shape)
     stored = packed_12(pixels) if kind == "Mono12p" else pixels
     nir, _ = reducer(pixels, fmt, 8, dark=dark, flat=flat)
-    nir.reduce(frame(stored, fmt))
+    nir.reduce(frame_of(stored, fmt))
     gain = flat.mean() / flat
     count = gain.max() / 2.0 ** (14 - fmt.bit_depth)  # the worst a pixel is rounded to
     for r, c, b in blocks_of((pixels - dark.astype(np.float64)) * gain, 8):
@@ -163,7 +148,7 @@ def test_bad_pixels_become_their_neighbours_mean() -> None:
     spoiled = pixels.copy()
     spoiled[bad] = 4095
     nir, _ = reducer(pixels, PixelFormat.MONO12, 1, bad=bad)
-    nir.reduce(frame(spoiled, PixelFormat.MONO12))
+    nir.reduce(frame_of(spoiled, PixelFormat.MONO12))
     assert nir.mean[1, 4] == 40 - 10
     assert nir.mean[2, 0] == 10 - 10
     start, x, left, right = bad_rows(bad)
@@ -190,12 +175,12 @@ def test_colour_reduction(pattern: str, bits: int, shape: tuple[int, int]) -> No
     mosaic[1 - row :: 2, 1 - col :: 2] = 10
     geometry = Geometry(8, -(-shape[0] // 8), -(-shape[1] // 8), 0.1, False, (1, 2, 3, 4, 5), 3.75)
     white = WhiteReducer(geometry)
-    white.reduce(frame(mosaic, fmt), Registration(kind="assumed"))
+    white.reduce(frame_of(mosaic, fmt), Registration(kind="assumed"))
     for k, value in enumerate((30, 20, 10)):
         assert white.planes[k] == pytest.approx(value)
     rgb = np.zeros((*shape, 3), np.uint8)
     rgb[:] = (30, 20, 10)
-    white.reduce(frame(rgb, PixelFormat.RGB8), Registration(kind="assumed"))
+    white.reduce(frame_of(rgb, PixelFormat.RGB8), Registration(kind="assumed"))
     for k, value in enumerate((30, 20, 10)):
         assert white.planes[k] == pytest.approx(value)
 
@@ -208,7 +193,7 @@ def test_colour_is_sampled_where_the_registration_says() -> None:
     shift = Registration(
         kind="calibrated", white_from_nir=((1.0, 0.0, 12.0), (0.0, 1.0, -5.0), (0.0, 0.0, 1.0))
     )
-    white.reduce(frame(rgb, PixelFormat.RGB8), shift)
+    white.reduce(frame_of(rgb, PixelFormat.RGB8), shift)
     c = np.arange(20) * 8 + 3.5
     assert white.planes[0][4, 2:17] == pytest.approx(c[2:17] + 12, abs=0.01)
     assert white.planes[1][2:14, 4] == pytest.approx(np.arange(16)[2:14] * 8 + 3.5 - 5, abs=0.01)

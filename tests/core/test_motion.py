@@ -7,30 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import PixelFormat
 from hardware.rig import Registration
 from sln_guide.core import motion
 from sln_guide.core.field import Geometry
 from sln_guide.core.opencv import cv2
 from sln_guide.core.white import WhiteReducer
+from tests.frames import frame_of
 
 HEIGHT, WIDTH = 1024, 1280
-
-
-def make_frame(pixels, pixel_format, bit_depth=None):
-    return Frame(
-        pixels=frozen_pixels(pixels.astype(pixel_format.dtype)),
-        pixel_format=pixel_format,
-        bit_depth=bit_depth or pixel_format.bit_depth,
-        sequence=0,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +43,7 @@ def photograph(tissue, dx=0.0, dy=0.0, *, light=1.0, noise=2.0, instrument_x=Non
     mosaic[0::2, 0::2] = rgb[0::2, 0::2, 0]
     mosaic[1::2, 1::2] = rgb[1::2, 1::2, 2]
     mosaic += np.random.default_rng(seed).normal(0.0, noise, mosaic.shape)
-    return make_frame(np.clip(np.rint(mosaic), 0, 255), PixelFormat.BAYER_RG8)
+    return frame_of(np.clip(np.rint(mosaic), 0, 255), PixelFormat.BAYER_RG8)
 
 
 def shift_px(first, second):
@@ -155,7 +140,7 @@ def test_small_images_never_fail(rows, cols, seed):
 def test_reduction_is_the_mean_over_squares(pixel_format, shape):
     rng = np.random.default_rng(4)
     high = 1 << pixel_format.bit_depth
-    frame = make_frame(rng.integers(0, high, pixel_format.array_shape(*shape)), pixel_format)
+    frame = frame_of(rng.integers(0, high, pixel_format.array_shape(*shape)), pixel_format)
     step = motion.small_step(frame)
     rows, cols = motion.small_shape(frame)
     grey = frame.pixels.astype(float)
@@ -173,7 +158,7 @@ def test_colours_give_the_same_reduction(kind, block):
     pixel_format = PixelFormat(kind)
     shape = (250, 1284, 3) if kind == "RGB8" else (250, 1284)
     pixels = np.random.default_rng(5).integers(0, 2**pixel_format.bit_depth, shape)
-    frame = make_frame(pixels, pixel_format)
+    frame = frame_of(pixels, pixel_format)
     geometry = Geometry(
         block, -(-250 // block), -(-1284 // block), 0.1, False, (1, 2, 3, 4, 5), 3.75
     )
@@ -185,15 +170,15 @@ def test_colours_give_the_same_reduction(kind, block):
 def test_a_mosaic_leaves_no_texture_of_its_own():
     mosaic = np.full((64, 96), 40)
     mosaic[::2, ::2] = 200
-    small = motion.luminance_small(make_frame(mosaic, PixelFormat.BAYER_RG8))
+    small = motion.luminance_small(frame_of(mosaic, PixelFormat.BAYER_RG8))
     assert np.ptp(small) == 0.0
 
 
 def test_wrong_outputs_are_refused():
-    frame = make_frame(np.zeros((32, 32)), PixelFormat.BAYER_RG8)
+    frame = frame_of(np.zeros((32, 32)), PixelFormat.BAYER_RG8)
     with pytest.raises(ValueError, match="out must be"):
         motion.luminance_small_into(np.zeros((32, 32), np.float32), frame)
-    grey = make_frame(np.zeros((32, 32)), PixelFormat.MONO8)
+    grey = frame_of(np.zeros((32, 32)), PixelFormat.MONO8)
     with pytest.raises(ValueError, match="no colour"):
         motion.luminance_small(grey)
 
@@ -208,7 +193,7 @@ def test_a_real_recording_with_scene_cuts(shared_data):
     frames = []
     for i in (10, 11, 12, 18, 19, 35):
         bgr = cv2.imread(str(folder / f"{i:03d}.png"))
-        frames.append(make_frame(np.ascontiguousarray(bgr[..., ::-1]), PixelFormat.RGB8))
+        frames.append(frame_of(np.ascontiguousarray(bgr[..., ::-1]), PixelFormat.RGB8))
     for a, b in ((0, 1), (1, 2)):
         found = shift_px(frames[a], frames[b])
         assert found is not None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.x_server import x_server
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLES = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")
@@ -43,42 +41,9 @@ def run(code: str, **variables: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def x_server() -> Iterator[str]:
-    """Display of a real X server of our own."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("no X server to test under: Xvfb is not installed")
-    reading, writing = os.pipe()
-    server = subprocess.Popen(
-        [
-            "Xvfb",
-            "-noreset",
-            "-displayfd",
-            str(writing),
-            "-screen",
-            "0",
-            "640x480x24",
-            "-nolisten",
-            "tcp",
-        ],
-        pass_fds=(writing,),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as answer:
-            number = answer.readline().strip()
-        if not number:
-            pytest.skip("no X server to test under: Xvfb did not start")
-        yield f":{number}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def test_qt_opens_a_window_on_a_real_x_server_after_opencv(x_server):
-    assert run(SHOW_A_WINDOW, DISPLAY=x_server, QT_QPA_PLATFORM="xcb") == "xcb True True"
+def test_qt_opens_a_window_on_a_real_x_server_after_opencv():
+    with x_server(640, 480) as display:
+        assert run(SHOW_A_WINDOW, DISPLAY=display, QT_QPA_PLATFORM="xcb") == "xcb True True"
 
 
 def test_opencv_leaves_no_trace_in_the_environment():

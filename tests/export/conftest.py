@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Registration, Rig, load_rig
 from sln_guide.guidance import (
@@ -26,6 +26,7 @@ from sln_guide.guidance import (
     View,
 )
 from sln_guide.recording import CaseReader, CaseWriter
+from tests.frames import frame_of
 
 MOMENTS = range(1500, 1620, 4)
 """Frames of the phantom's procedure in which nodes light up."""
@@ -59,19 +60,14 @@ def make_frame() -> Callable[..., Frame]:
     ) -> Frame:
         rng = np.random.default_rng(sequence)
         fmt = PixelFormat.BAYER_RG8 if white else PixelFormat.MONO12
-        pixels = rng.integers(0, 2**fmt.bit_depth, shape).astype(fmt.dtype)
-        return Frame(
-            pixels=frozen_pixels(pixels),
-            pixel_format=fmt,
-            bit_depth=fmt.bit_depth,
+        return frame_of(
+            rng.integers(0, 2**fmt.bit_depth, shape),
+            fmt,
             sequence=sequence,
             stream_epoch=1,
-            device_time_ns=0,
             host_time_ns=time_ns + 5_000_000,
             mid_exposure_ns=time_ns,
-            exposure_us=10_000.0,
             gain_db=6.0,
-            camera_id="made up",
             light_on=None if white else True,
         )
 

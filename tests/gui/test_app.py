@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, run
 from sln_guide.gui.start import choose
+from tests.x_server import x_server
 
 PROGRAM = """
 import importlib.util, sys
@@ -162,21 +162,8 @@ def test_without_a_display_it_runs_offscreen_only_if_it_ends_by_itself(tmp_path:
     assert "platform: offscreen" in said
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
 def test_on_a_real_x_server_beside_opencv(tmp_path: Path) -> None:
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "1920x1080x24"],
-        pass_fds=(write,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    try:
-        with os.fdopen(read) as told:
-            number = told.readline().strip()
-        code, said = run_apart(tmp_path, {"DISPLAY": f":{number}"}, seconds=0.5, theatre=True)
-    finally:
-        server.terminate()
-        server.wait(10)
+    with x_server() as display:
+        code, said = run_apart(tmp_path, {"DISPLAY": display}, seconds=0.5, theatre=True)
     assert code == 0, said
     assert "platform: xcb" in said

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from PySide6.QtGui import QImage
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.render import tokens
+from tests.x_server import x_server
 
 PROGRAMS = ("Xvfb", "openbox", "xdotool")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -134,21 +136,12 @@ class Person:
         return x, y, width, height
 
 
-@pytest.fixture
-def display() -> Iterator[str]:
-    """An X screen with a window manager on it."""
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "1920x1080x24"],
-        pass_fds=(write,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as told:
-        number = told.readline().strip()
+@contextmanager
+def manager_on(display: str) -> Iterator[None]:
+    """Run a window manager there."""
     manager = subprocess.Popen(
         ["openbox", "--sm-disable", "--startup", "echo ready"],
-        env=os.environ | {"DISPLAY": f":{number}"},
+        env=os.environ | {"DISPLAY": display},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -156,11 +149,17 @@ def display() -> Iterator[str]:
     try:
         assert manager.stdout is not None
         assert any(line.strip() == "ready" for line in manager.stdout), "it never managed"
-        yield f":{number}"
+        yield
     finally:
-        for process in (manager, server):
-            process.terminate()
-            process.communicate(timeout=10)
+        manager.terminate()
+        manager.communicate(timeout=10)
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """An X screen with a window manager on it."""
+    with x_server() as name, manager_on(name):
+        yield name
 
 
 @pytest.fixture

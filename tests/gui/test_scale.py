@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from PySide6.QtGui import QImage
 from sln_guide.gui.preferences import FILE_NAME, Place, wanted_scale
 from sln_guide.gui.scale import LEAST_PX, Display, choices, factors, scale_for
 from sln_guide.render import tokens
+from tests.x_server import x_server
 
 
 def display(width: int, height: int, dpi: float = 96.0, scale: float = 1.0) -> Display:
@@ -88,33 +88,20 @@ sys.exit(run(fakes.FakeSource(), screenshot=picture, seconds=0.6, snapshot_folde
 """
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
 @pytest.mark.parametrize(("wanted", "scale"), [(0.0, 2), (1.0, 1)])
 def test_on_a_4k_screen_the_window_is_twice_as_large(
     wanted: float, scale: int, tmp_path: Path
 ) -> None:
     Place(tmp_path).keep(interface_scale=wanted)
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "3840x2160x24"],
-        pass_fds=(write,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    try:
-        with os.fdopen(read) as told:
-            number = told.readline().strip()
+    with x_server(3840, 2160) as name:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("QT_", "WAYLAND"))}
         fakes = str(Path(__file__).with_name("conftest.py"))
         subprocess.run(
             [sys.executable, "-c", PROGRAM.format(fakes=fakes, folder=str(tmp_path))],
-            env=clean | {"DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"},
+            env=clean | {"DISPLAY": name, "QT_QPA_PLATFORM": "xcb"},
             check=True,
             timeout=60,
         )
-    finally:
-        server.terminate()
-        server.wait(10)
     image = QImage(str(tmp_path / "w.png"))
     assert (image.width(), image.height()) == (1366 * scale, 768 * scale)
     # the hairline under the top strip, which is 60 of the interface's px high

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, clock_text, elapsed_text
 from sln_guide.gui.screen_state import Border, Freeze, ScreenState, screen_state
@@ -30,17 +30,16 @@ from sln_guide.guidance import (
     StreamHealth,
     View,
 )
+from tests.frames import frame_of
 
 MS = 1_000_000
 NOW = 3_600_000 * MS
 CALIBRATED = Registration(kind="calibrated", residual_mm=0.3)
-PIXELS = frozen_pixels(np.zeros((2, 2), np.uint16))
 
 
 def nir_frame(mid_exposure_ns: int) -> Frame:
-    return Frame(
-        PIXELS, PixelFormat.MONO12, 12, 1, 0, 0, mid_exposure_ns, mid_exposure_ns, 1e4, 0.0, "n"
-    )
+    times_ns = {"host_time_ns": mid_exposure_ns, "mid_exposure_ns": mid_exposure_ns}
+    return frame_of(np.zeros((2, 2)), **times_ns)
 
 
 def guidance(age_ms: float = 20.0, registration: Registration = CALIBRATED) -> Guidance:

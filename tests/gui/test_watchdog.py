@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.watchdog import Cover, Watchdog
 from sln_guide.render import tokens
+from tests.x_server import x_server
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -134,39 +135,37 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb")
-def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-noreset", "-displayfd", str(write), "-screen", "0", "1366x768x24"],
-        pass_fds=(write,),
-        stderr=subprocess.DEVNULL,
+@contextmanager
+def begun(program: str, display: str) -> Iterator[Any]:
+    """Run a program on that display, to be talked with line by line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"},
     )
-    os.close(write)
-    running: list[subprocess.Popen[str]] = []
-
-    def start(program: str) -> Any:
-        process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-        )
-        running.append(process)
-        return process
-
-    def look() -> str:
-        looking.stdin.write("\n")
-        looking.stdin.flush()
-        return str(looking.stdout.readline().strip())
-
     try:
-        with os.fdopen(read) as told:
-            env = os.environ | {"DISPLAY": f":{told.readline().strip()}", "QT_QPA_PLATFORM": "xcb"}
-        looking = start(LOOKING)
-        fakes = str(Path(__file__).with_name("conftest.py"))
-        stalled = start(STALLED.format(fakes=fakes, folder=str(tmp_path)))
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
+    fakes = str(Path(__file__).with_name("conftest.py"))
+    program = STALLED.format(fakes=fakes, folder=str(tmp_path))
+    with (
+        x_server(1366, 768) as display,
+        begun(LOOKING, display) as looking,
+        begun(program, display) as stalled,
+    ):
+
+        def look() -> str:
+            looking.stdin.write("\n")
+            looking.stdin.flush()
+            return str(looking.stdout.readline().strip())
+
         assert stalled.stdout.readline() == "stalled\n"
         while look() != tokens.ALARM:
             pass  # the test's time limit is what bounds it
@@ -175,9 +174,3 @@ def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
         assert stalled.stdout.readline() == "answers\n"
         while look() == tokens.ALARM:
             pass
-    finally:
-        for process in running:
-            process.terminate()
-            process.communicate(timeout=10)
-        server.terminate()
-        server.wait(10)

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from hardware.rig import RecordingSpec, Rig, load_rig
 from sln_guide.guidance import Detection, Guidance, Interval, Kind, Pair, Role, Settings, View
 from sln_guide.recording import CaseSummary, CaseWriter
+from tests.frames import frame_of
 
 PERIOD_NS = 16_666_667
 FRAME_FIELDS = (
@@ -51,12 +52,10 @@ def frame(
     """Return a frame whose pixels depend on its sequence number and format."""
     shape = kind.array_shape(*size)
     random = np.random.default_rng((sequence, epoch, len(kind.value)))
-    pixels = random.integers(40, 90, shape).astype(kind.dtype)
     mid = start_ns + sequence * PERIOD_NS
-    return Frame(
-        pixels=frozen_pixels(pixels),
-        pixel_format=kind,
-        bit_depth=kind.bit_depth,
+    return frame_of(
+        random.integers(40, 90, shape),
+        kind,
         sequence=sequence,
         stream_epoch=epoch,
         device_time_ns=sequence,
@@ -64,7 +63,6 @@ def frame(
         mid_exposure_ns=mid,
         exposure_us=8000.0,
         gain_db=6.0,
-        camera_id="test",
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from numpy.typing import NDArray
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import (
@@ -33,6 +33,7 @@ from sln_guide.recording.part import index_path
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify
 from sln_guide.recordings import Recordings
+from tests.frames import frame_of
 from tests.recording.making import assert_same_frame, fill, frame, jpeg_rig, rig, white
 from tests.recording.test_crash import killed_after
 from tests.recording.test_verify import chunks, replace_record, topic_of
@@ -52,13 +53,13 @@ def scene(height: int, width: int, seed: int = 1) -> NDArray[np.uint8]:
 
 def of(pixels: NDArray[Any], kind: PixelFormat = PixelFormat.BAYER_RG8, sequence: int = 0) -> Frame:
     one = frame(sequence)
-    return Frame(
-        frozen_pixels(pixels), kind, kind.bit_depth, sequence, 0, 0, *one_times(one), 1.0, 0.0, "t"
+    return frame_of(
+        pixels,
+        kind,
+        sequence=sequence,
+        host_time_ns=one.host_time_ns,
+        mid_exposure_ns=one.mid_exposure_ns,
     )
-
-
-def one_times(one: Frame) -> tuple[int, int]:
-    return one.host_time_ns, one.mid_exposure_ns
 
 
 def through(one: Frame, quality: int = 95) -> tuple[Frame, int]:

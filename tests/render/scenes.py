@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.guidance import (
     Detection,
@@ -18,6 +18,7 @@ from sln_guide.guidance import (
     Settings,
     View,
 )
+from tests.frames import frame_of
 
 WIDTH, HEIGHT = 640, 512
 CALIBRATED = Registration(kind="calibrated", residual_mm=0.2)
@@ -26,19 +27,7 @@ GREY = 0xFF605048
 
 def make_frame(pixel_format: PixelFormat, height: int = HEIGHT, width: int = WIDTH) -> Frame:
     pixels = np.full(pixel_format.array_shape(height, width), 80, dtype=pixel_format.dtype)
-    return Frame(
-        pixels=frozen_pixels(pixels),
-        pixel_format=pixel_format,
-        bit_depth=pixel_format.bit_depth,
-        sequence=0,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="test",
-    )
+    return frame_of(pixels, pixel_format)
 
 
 NIR = make_frame(PixelFormat.MONO12)
