@@ -138,7 +138,7 @@ def main(*, quick: bool = False) -> dict[str, Any]:
         b = frame_of(colour, PixelFormat.BAYER_RG8)
         one = Analyser(field_of(a, 128.0 / width))
         one.analyse(a, b, ASSUMED, 4.5)
-        ms = least_ms({"x": lambda one=one, a=a, b=b: one.analyse(a, b, ASSUMED, 4.5)}, rounds)["x"]  # type: ignore[misc]
+        ms = least_ms({"x": lambda one=one, a=a, b=b: one.analyse(a, b, ASSUMED, 4.5)}, rounds)["x"]
         sizes[f"{width}x{height}"] = ms
         print(f"    {width}x{height}: {ms:.2f} ms, {ms / (width * height) * 1e6:.2f} ns a pixel")
     ratios = {

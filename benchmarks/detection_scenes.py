@@ -293,7 +293,7 @@ def render(
 
 def frame_of(pixels: NDArray[np.generic], pixel_format: PixelFormat, sequence: int = 0) -> Frame:
     return Frame(
-        pixels=frozen_pixels(pixels),  # type: ignore[arg-type]
+        pixels=frozen_pixels(pixels),
         pixel_format=pixel_format,
         bit_depth=pixel_format.bit_depth,
         sequence=sequence,

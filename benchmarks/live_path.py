@@ -132,6 +132,7 @@ def measure_session(
     checked = verify(case)
     health, paints = session.last, session.paints
     assert health is not None
+    assert health.white is not None
     steady_ns = paints[0][0] + int(WARM_UP_S * 1e9)
     latencies_ms = [latency / 1e6 for when, latency in paints if when > steady_ns]
     steady = [each for each in samples if each[0] > steady_ns]

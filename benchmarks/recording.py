@@ -135,8 +135,8 @@ def live(
             for role, frame in pair.items():
                 recorder.put_frame(role, frame)
             guidance = _guidance(index, pair, rig)
-            recorder.put(lambda case, guidance=guidance: case.write_guidance(guidance))  # type: ignore[misc]
-            recorder.put(lambda case, i=index: case.write_shown(i, i, "merged", i, True))  # type: ignore[misc]
+            recorder.put(lambda case, guidance=guidance: case.write_guidance(guidance))
+            recorder.put(lambda case, i=index: case.write_shown(i, i, "merged", i, True))
             waiting.append(recorder.health().unsaved)
             if index % 60 == 30:
                 memory.append(process.memory_info().rss / 1e6)

@@ -97,7 +97,7 @@ def test_reduced_pictures_know_where_their_px_lie() -> None:
     assert rig.phantom is not None
     phantom = Phantom(rig.phantom, rig)
     for role in ("nir", "white"):
-        frame = phantom.frame(role, 0)  # type: ignore[arg-type]
+        frame = phantom.frame(role, 0)
         rows, columns = np.mgrid[: frame.height, : frame.width]
         spot = 3000 * np.exp(-((columns - 317.3) ** 2 + (rows - 201.7) ** 2) / (2 * 9.0**2))
         top = 2**frame.bit_depth - 1

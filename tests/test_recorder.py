@@ -47,7 +47,7 @@ class SlowDisk:
             assert self.go.wait(20.0)
             write(role, frame)
 
-        writer.write_frame = held  # type: ignore[method-assign]
+        writer.write_frame = held
         return writer
 
 
@@ -73,7 +73,7 @@ def test_the_head_is_told_and_noted_beside_the_cases(tmp_path: Path, rig: Rig) -
     heads = []
     for name in ("a.case", "b.case"):
         folder = tmp_path / name
-        recorder = Recorder(folder, lambda folder=folder: opener(folder, rig))  # type: ignore[misc]
+        recorder = Recorder(folder, lambda folder=folder: opener(folder, rig))
         assert recorder.put_frame(Role.NIR, make_frame(0))
         assert recorder.health().head is None
         recorder.stop()
@@ -194,7 +194,7 @@ def test_a_fault_while_writing_ends_the_recording_with_its_reason(tmp_path: Path
                 raise RecordingError("disk says no: use another")
             write(role, frame)
 
-        writer.write_frame = failing  # type: ignore[method-assign]
+        writer.write_frame = failing
         return writer
 
     recorder = Recorder(folder, open_failing)
@@ -263,7 +263,7 @@ def test_the_codec_gives_way_when_compressing_falls_behind(
             time.sleep(0.002)  # compressing takes longer than writing
             write(role, frame)
 
-        writer.write_frame = busy  # type: ignore[method-assign]
+        writer.write_frame = busy
         return writer
 
     recorder = Recorder(folder, open_busy)

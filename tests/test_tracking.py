@@ -64,7 +64,7 @@ def test_noise_alone_confirms_nothing() -> None:
 
 
 def test_idf1_of_known_cases() -> None:
-    found = Detection(**_FOUND)  # type: ignore[arg-type]
+    found = Detection(**_FOUND)
     one = {0: (100.0, 100.0, 40.0)}
     score = Score()
     for index in range(10):
@@ -371,9 +371,9 @@ def test_a_state_saved_and_read_goes_on_exactly_the_same() -> None:
             "field": moment.field,
             "registration": ASSUMED,
         }
-        straight, expected = track(straight, moment.spots, **call)  # type: ignore[arg-type]
+        straight, expected = track(straight, moment.spots, **call)
         restored = TrackState.from_bytes(through_bytes.to_bytes())
-        through_bytes, detections = track(restored, moment.spots, **call)  # type: ignore[arg-type]
+        through_bytes, detections = track(restored, moment.spots, **call)
         assert detections == expected
         assert through_bytes == straight
         assert through_bytes.to_bytes() == straight.to_bytes()

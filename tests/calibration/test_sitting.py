@@ -291,7 +291,7 @@ def test_the_distance_chosen_has_its_own_homography_and_scale(own: Path) -> None
     assert usual.optics.mm_per_px is not None
     assert nearer.optics.mm_per_px == pytest.approx(usual.optics.mm_per_px * 290 / 300, rel=1e-6)
     # the oracle: the bench's own lenses, the same point of the plane through both
-    bench = cameras_for(rig)["nir"].bench  # type: ignore[attr-defined]
+    bench = cameras_for(rig)["nir"].bench
     lenses = bench.lenses
     point = np.array([[[7.0, -5.0, 290.0]]])
     px = {

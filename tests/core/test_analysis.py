@@ -37,7 +37,7 @@ def field(**more: object) -> Field:
         "electron_counts": None,
         "read_noise_counts": None,
     }
-    return Field(**(given | more))  # type: ignore[arg-type]
+    return Field(**(given | more))
 
 
 def place(x: float, y: float, sigma: float, aspect: float = 1.0) -> Image:
@@ -88,7 +88,7 @@ def test_nodes_are_found_where_they_are(analyser: Analyser) -> None:
     found = nodes(analyser.analyse(nir_of(light), None, NONE, 4.5))
     assert len(found) == 3
     for x, y, sigma, contrast in at:
-        near = min(found, key=lambda s, x=x, y=y: np.hypot(s.x_px - x, s.y_px - y))  # type: ignore[misc]
+        near = min(found, key=lambda s, x=x, y=y: np.hypot(s.x_px - x, s.y_px - y))
         assert np.hypot(near.x_px - x, near.y_px - y) < 0.35 * sigma
         # half of the height in counts: 2 sqrt(2 ln 2) sigma across, where contrast adds
         assert near.spot_width_px == pytest.approx(2.355 * sigma, rel=0.2)

@@ -15,7 +15,7 @@ ASSUMED = Registration(kind="assumed")
 NONE = Registration(kind="none")
 
 
-def field(height: int, width: int, pixel_format: PixelFormat = PixelFormat.MONO12, **more) -> Field:  # type: ignore[no-untyped-def]
+def field(height: int, width: int, pixel_format: PixelFormat = PixelFormat.MONO12, **more) -> Field:
     given = {
         "mm_per_px": None,
         "node_min_mm": 3.0,
@@ -27,7 +27,7 @@ def field(height: int, width: int, pixel_format: PixelFormat = PixelFormat.MONO1
     return Field(height, width, pixel_format, pixel_format.bit_depth, **given)
 
 
-def nodes(analysis) -> list:  # type: ignore[no-untyped-def, type-arg]
+def nodes(analysis) -> list:
     return [s for s in analysis.spots if s.kind in (Kind.NODE, Kind.UNCERTAIN)]
 
 

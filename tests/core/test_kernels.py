@@ -24,13 +24,13 @@ from sln_guide.core.white import WhiteReducer
 from tests.frames import frame_of
 
 
-def packed_12(pixels):  # type: ignore[no-untyped-def]
+def packed_12(pixels):
     a, b = pixels[:, 0::2].astype(np.uint16), pixels[:, 1::2].astype(np.uint16)
     out = np.stack([a & 255, (a >> 8) | ((b & 15) << 4), b >> 4], axis=2)
     return out.reshape(len(pixels), -1).astype(np.uint8)
 
 
-def reducer(pixels, pixel_format: PixelFormat, block_mm: float, **more):  # type: ignore[no-untyped-def]
+def reducer(pixels, pixel_format: PixelFormat, block_mm: float, **more):
     height, width = pixels.shape
     field = Field(
         height,
@@ -49,17 +49,17 @@ def reducer(pixels, pixel_format: PixelFormat, block_mm: float, **more):  # type
     return NirReducer(field, geometry), geometry
 
 
-def blocks_of(pixels, block):  # type: ignore[no-untyped-def]
+def blocks_of(pixels, block):
     for r in range(0, pixels.shape[0], block):
         for c in range(0, pixels.shape[1], block):
             yield r // block, c // block, pixels[r : r + block, c : c + block].astype(np.float64)
 
 
-def trimmed_mean(b):  # type: ignore[no-untyped-def]
+def trimmed_mean(b):
     return (b.sum() - b.max() - b.min()) / (b.size - 2) if b.size >= 16 else b.mean()
 
 
-def largest_step(b) -> float:  # type: ignore[no-untyped-def]
+def largest_step(b) -> float:
     best = 0.0
     for y in range(2, b.shape[0]):
         for x in range(b.shape[1] - 2):

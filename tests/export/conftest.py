@@ -99,7 +99,7 @@ def make_detection() -> Callable[..., Detection]:
             "saturated_fraction": 0.0,
             "flags": ("saturated", 'says "by, instrument"'),
         }
-        return Detection(**(values | changes))  # type: ignore[arg-type]
+        return Detection(**(values | changes))
 
     return make
 

@@ -74,7 +74,7 @@ def scene(make_frame: Callable[..., Frame]) -> Callable[..., Recorded]:
 
 def run(case: Path, out: Path, **options: object) -> Summary:
     with CaseReader(case) as reader:
-        return process_case(reader, out, **options)  # type: ignore[arg-type]
+        return process_case(reader, out, **options)
 
 
 def test_every_frame_has_its_row_and_its_picture(
@@ -275,7 +275,7 @@ def test_with_and_without_white_light_and_registration(
     white: bool,
 ) -> None:
     out = tmp_path / "out"
-    case = make_case(scene(3, white=white), registration=Registration(kind=kind))  # type: ignore[arg-type]
+    case = make_case(scene(3, white=white), registration=Registration(kind=kind))
     summary = run(case, out)
     assert len(video_times_s(out / "overlay.mp4")) == 3
     assert summary.frames.without_white == (0 if white else 3)

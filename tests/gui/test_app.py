@@ -101,7 +101,7 @@ def test_a_screenshot_that_cannot_be_written_is_an_error(
 def test_a_source_that_cannot_start_shows_no_window(
     qt: QApplication, fakes: Any, tmp_path: Path
 ) -> None:
-    class Broken(fakes.Source):  # type: ignore[misc]
+    class Broken(fakes.Source):
         def start(self) -> None:
             raise RuntimeError("camera in use")
 

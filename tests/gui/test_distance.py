@@ -24,7 +24,7 @@ NEAREST_MM, FARTHEST_MM = 280.0, 310.0
 
 @pytest.fixture
 def source(fakes: Any) -> Any:
-    class Registered(fakes.Source):  # type: ignore[misc, name-defined]
+    class Registered(fakes.Source):
         move_range = (NEAREST_MM, FARTHEST_MM)
 
         def work_at(self, distance_mm: float) -> Settings:
@@ -35,7 +35,7 @@ def source(fakes: Any) -> Any:
                 )
             moved = Registration(kind="calibrated", residual_mm=distance_mm / 1000)
             plane = WorkingPlane(distance_mm=distance_mm, mm_per_px=0.2, registration=moved)
-            return self.change(plane=plane)  # type: ignore[no-any-return]
+            return self.change(plane=plane)
 
     one = Registered(
         optics=Optics(mm_per_px=0.1, working_distance_mm=300.0),

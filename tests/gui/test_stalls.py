@@ -49,7 +49,7 @@ class Followed:
                     self.old.append(age_ms)
             return shown
 
-        window.showing.look = checked  # type: ignore[method-assign]
+        window.showing.look = checked
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         deadline_s = time.monotonic() + PATIENCE_S

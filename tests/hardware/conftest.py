@@ -29,7 +29,7 @@ def bayer8_images() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
-def mono12_folder(tmp_path_factory: pytest.TempPathFactory, mono12_images: np.ndarray) -> Path:  # type: ignore[type-arg]
+def mono12_folder(tmp_path_factory: pytest.TempPathFactory, mono12_images: np.ndarray) -> Path:
     folder = tmp_path_factory.mktemp("mono12")
     for index, pixels in enumerate(mono12_images):
         write_emulator_image(folder / f"{index:03}.tif", pixels, 12)
@@ -37,7 +37,7 @@ def mono12_folder(tmp_path_factory: pytest.TempPathFactory, mono12_images: np.nd
 
 
 @pytest.fixture(scope="session")
-def bayer8_folder(tmp_path_factory: pytest.TempPathFactory, bayer8_images: np.ndarray) -> Path:  # type: ignore[type-arg]
+def bayer8_folder(tmp_path_factory: pytest.TempPathFactory, bayer8_images: np.ndarray) -> Path:
     folder = tmp_path_factory.mktemp("bayer8")
     for index, pixels in enumerate(bayer8_images):
         write_emulator_image(folder / f"{index:03}.tif", pixels, 8)

@@ -26,7 +26,10 @@ READ_S = 5.0
 
 
 class CameraContract:
-    """Subclass, and give fixtures ``camera`` (closed, fresh) and ``settings`` (that it takes)."""
+    """Subclass, and give a fixture ``camera`` (closed, fresh).
+
+    ``settings`` are what it is given: replace the fixture for a camera that takes others.
+    """
 
     @pytest.fixture
     def camera(self) -> Camera:
@@ -34,7 +37,14 @@ class CameraContract:
 
     @pytest.fixture
     def settings(self) -> CameraSettings:
-        raise NotImplementedError
+        return CameraSettings(
+            pixel_format=PixelFormat.MONO12,
+            exposure_us=5_000.0,
+            gain_db=6.0,
+            frame_rate_hz=100.0,
+            black_level=32.0,
+            trigger="free-run",
+        )
 
     @pytest.fixture
     def started(self, camera: Camera, settings: CameraSettings) -> Camera:

@@ -32,17 +32,6 @@ class TestBenchCamera(CameraContract):
     def camera(self, bench: Bench) -> Camera:
         return bench.camera("nir", paced=True)
 
-    @pytest.fixture
-    def settings(self) -> CameraSettings:
-        return CameraSettings(
-            pixel_format=PixelFormat.MONO12,
-            exposure_us=5_000.0,
-            gain_db=6.0,
-            frame_rate_hz=100.0,
-            black_level=32.0,
-            trigger="free-run",
-        )
-
 
 class TestEmulatedBenchCamera(CameraContract):
     @pytest.fixture
@@ -74,7 +63,7 @@ def test_the_emulated_bench_shows_what_its_settings_say_and_never_the_same_noise
         assert {frame.exposure_us for frame in frames} == {exposure_us}
         levels[exposure_us] = float(np.mean([f.pixels for f in frames])) - 64.0
     assert levels[8_000.0] == pytest.approx(2 * levels[4_000.0], rel=0.01)
-    folder = camera._folder  # type: ignore[attr-defined]
+    folder = camera._folder
     assert folder.is_dir()
     del camera
     gc.collect()

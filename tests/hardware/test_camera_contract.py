@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hardware.basler import BaslerCamera
 from hardware.camera import Camera, CameraSettings
@@ -18,25 +19,18 @@ from tests.hardware.contract import CameraContract
 
 class TestMockCamera(CameraContract):
     @pytest.fixture
-    def camera(self, mono12_images: np.ndarray) -> Camera:  # type: ignore[type-arg]
+    def camera(self, mono12_images: NDArray[np.uint16]) -> Camera:
         frames = frames_from_arrays(mono12_images, pixel_format=PixelFormat.MONO12, fps=100.0)
         return MockCamera(frames, camera_id="mock", pace=100.0, loop=True)
 
     @pytest.fixture
     def settings(self) -> CameraSettings:
-        return CameraSettings(
-            pixel_format=PixelFormat.MONO12,
-            exposure_us=10_000.0,
-            gain_db=0.0,
-            frame_rate_hz=100.0,
-            black_level=64.0,
-            trigger="free-run",
-        )
+        return CameraSettings(pixel_format=PixelFormat.MONO12, exposure_us=10_000.0, gain_db=0.0)
 
 
 class TestRecordedPaceMockCamera(TestMockCamera):
     @pytest.fixture
-    def camera(self, mono12_images: np.ndarray) -> Camera:  # type: ignore[type-arg]
+    def camera(self, mono12_images: NDArray[np.uint16]) -> Camera:
         frames = frames_from_arrays(mono12_images, pixel_format=PixelFormat.MONO12, fps=100.0)
         return MockCamera(frames, camera_id="mock", pace="recorded", loop=True)
 
@@ -51,17 +45,6 @@ class TestPhantomCamera(CameraContract):
     @pytest.fixture
     def camera(self, phantom: Phantom) -> Camera:
         return phantom.camera("nir")
-
-    @pytest.fixture
-    def settings(self) -> CameraSettings:
-        return CameraSettings(
-            pixel_format=PixelFormat.MONO12,
-            exposure_us=5_000.0,
-            gain_db=6.0,
-            frame_rate_hz=100.0,
-            black_level=32.0,
-            trigger="free-run",
-        )
 
 
 class TestWhitePhantomCamera(CameraContract):
@@ -80,17 +63,6 @@ class TestEmulatedBaslerCamera(CameraContract):
     @pytest.fixture
     def camera(self, mono12_folder: Path) -> Camera:
         return BaslerCamera("0815-0000", emulated=True, linear=True, images=mono12_folder)
-
-    @pytest.fixture
-    def settings(self) -> CameraSettings:
-        return CameraSettings(
-            pixel_format=PixelFormat.MONO12,
-            exposure_us=5_000.0,
-            gain_db=6.0,
-            frame_rate_hz=100.0,
-            black_level=64.0,
-            trigger="free-run",
-        )
 
 
 class TestEmulatedTestPattern(CameraContract):

@@ -120,7 +120,7 @@ def test_recordings_left_by_killed_programs_are_swept_and_no_others(temporary: P
 
 def test_images_of_ones_own_are_played(
     mono12_folder: Path,
-    mono12_images: np.ndarray,  # type: ignore[type-arg]
+    mono12_images: np.ndarray,
     temporary: Path,
 ) -> None:
     rig = emulated()

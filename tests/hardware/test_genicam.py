@@ -194,7 +194,7 @@ def test_a_region_is_moved_where_offsets_and_sizes_bound_each_other() -> None:
             super().__init__(0, low=0)
 
         @property
-        def Max(self) -> int:  # type: ignore[override]
+        def Max(self) -> int:
             return self._whole - int(self._size.Value)
 
         @Max.setter

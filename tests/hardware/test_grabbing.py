@@ -33,7 +33,7 @@ def grabbing(**changes: object) -> Grabbing:
         "chunks": False,
         "light_bit": None,
     }
-    return Grabbing("24000001", 2, CameraCounters(5, 1, 1), **(options | changes))  # type: ignore[arg-type]
+    return Grabbing("24000001", 2, CameraCounters(5, 1, 1), **(options | changes))
 
 
 # -- pixels ------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_no_folder_and_no_images_are_told_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("pixels", [GREY8, GREY16], ids=["8 bit", "16 bit"])
-def test_pixels_are_as_stored(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_pixels_are_as_stored(tmp_path: Path, suffix: str, pixels: np.ndarray) -> None:
     file = tmp_path / f"image.{suffix}"
     assert cv2.imwrite(str(file), pixels)
     read = read_image(file)
@@ -113,7 +113,7 @@ def test_a_folder_with_a_damaged_file_plays_on(tmp_path: Path) -> None:
 )
 def test_an_image_of_the_wrong_kind_is_refused_by_name(
     tmp_path: Path,
-    pixels: np.ndarray,  # type: ignore[type-arg]
+    pixels: np.ndarray,
     pixel_format: PixelFormat,
     why: str,
 ) -> None:

@@ -132,7 +132,7 @@ def test_an_excised_node_leaves_a_dark_bed() -> None:
 
 @pytest.mark.parametrize("colour", ["none", "blue", "fat"])
 def test_colour_shows_a_node_only_where_it_says(colour: str) -> None:
-    node = Node(1, 20.0, 16.0, diameter_mm=8.0, depth_mm=1.0, contrast=0.5, colour=colour)  # type: ignore[arg-type]
+    node = Node(1, 20.0, 16.0, diameter_mm=8.0, depth_mm=1.0, contrast=0.5, colour=colour)
     scene = replace(PLAIN, nodes=(node,))
     white = Phantom.from_scene(scene).frame("white", 0).pixels[140:180, 180:220].astype(float)
     plain = Phantom.from_scene(PLAIN).frame("white", 0).pixels[140:180, 180:220].astype(float)
@@ -292,7 +292,7 @@ def instrument_scene(**changes: object) -> Scene:
         diameter_mm=6.0,
     )
     nodes = (Node(1, 25.0, 16.0, diameter_mm=4.0, contrast=2.0), Node(2, 20.0, 4.0))
-    return replace(PLAIN, instrument=tool, nodes=nodes, **changes)  # type: ignore[arg-type]
+    return replace(PLAIN, instrument=tool, nodes=nodes, **changes)
 
 
 def test_an_instrument_hides_what_lies_under_it() -> None:
@@ -567,7 +567,7 @@ def test_white_light_obeys_the_registration(
     matrix: np.ndarray, white_size: tuple[int, int] | None
 ) -> None:
     rows = tuple(tuple(float(v) for v in row) for row in matrix)
-    registration = Registration(kind="calibrated", white_from_nir=rows)  # type: ignore[arg-type]
+    registration = Registration(kind="calibrated", white_from_nir=rows)
     node = Node(1, 24.0, 19.0, diameter_mm=6.0, depth_mm=0.5, colour="blue")
     scene = replace(PLAIN, nodes=(node,), breathing=Breathing(), seed=9)
     phantom = Phantom.from_scene(scene, registration=registration, white_size=white_size)
@@ -625,4 +625,4 @@ def test_roles_and_scenes_that_are_not_there_are_named() -> None:
 )
 def test_scenes_that_make_no_sense_are_refused(changes: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        replace(PLAIN, **changes)  # type: ignore[arg-type]
+        replace(PLAIN, **changes)

@@ -67,7 +67,7 @@ def frame(
 
 
 def white(sequence: int, **kwargs: object) -> Frame:
-    return frame(sequence, PixelFormat.BAYER_RG8, **kwargs)  # type: ignore[arg-type]
+    return frame(sequence, PixelFormat.BAYER_RG8, **kwargs)
 
 
 def assert_same_frame(left: Frame, right: Frame) -> None:
@@ -105,7 +105,7 @@ def detection(**changes: object) -> Detection:
         "contour_px": np.array([[1, 2], [3, 4]], np.float32),
         "flags": ("by instrument",),
     }
-    return Detection(**values | changes)  # type: ignore[arg-type]
+    return Detection(**values | changes)
 
 
 def guidance(
@@ -147,7 +147,7 @@ def fill(case: CaseWriter, count: int, first: int = 0) -> None:
 
 def record(folder: Path, count: int = 8, **options: object) -> CaseSummary:
     """Record a small whole case."""
-    with CaseWriter(folder, rig=rig(), settings=Settings(), title="Test", **options) as case:  # type: ignore[arg-type]
+    with CaseWriter(folder, rig=rig(), settings=Settings(), title="Test", **options) as case:
         case.attach("dark.bin", b"\x00\x01" * 40, "application/octet-stream")
         fill(case, count)
         case.write_snapshot(b"state")

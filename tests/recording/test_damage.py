@@ -128,7 +128,7 @@ def test_any_flipped_bits_are_found_and_the_rest_stays_readable(
 
 
 def _range(problem: object) -> tuple[int, int]:
-    found: tuple[int, int] = problem.byte_range  # type: ignore[attr-defined]
+    found: tuple[int, int] = problem.byte_range
     return found
 
 

@@ -52,7 +52,7 @@ def bring(tmp_path: Path, nir: Path | None, white: Path | None = None, **told: o
 def bring_summary(
     tmp_path: Path, nir: Path | None, white: Path | None = None, **told: object
 ) -> ImportSummary:
-    summary = import_case(nir, white, tmp_path / "out.case", **told)  # type: ignore[arg-type]
+    summary = import_case(nir, white, tmp_path / "out.case", **told)
     result = verify(summary.folder)
     assert result.complete, result.text()
     return summary
@@ -579,7 +579,7 @@ def test_a_case_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_told_wrong_is_refused(tmp_path: Path, told: dict[str, float], says: str) -> None:
     nir = write_folder(tmp_path / "n", pictures(2))
     with pytest.raises(ImportProblem, match=says):
-        import_case(nir, None, tmp_path / "x.case", **told)  # type: ignore[arg-type]
+        import_case(nir, None, tmp_path / "x.case", **told)
     grey = write_folder(tmp_path / "g", pictures(2, dtype=np.uint8, high=200))
     with pytest.raises(ImportProblem, match="8 bit pictures"):
         import_case(grey, None, tmp_path / "x.case", bit_depth=12)

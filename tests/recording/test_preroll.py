@@ -46,7 +46,7 @@ def test_memory_is_bounded_and_compressed(monkeypatch: pytest.MonkeyPatch) -> No
     def packing(*arguments: object) -> PackedFrame:
         assert go.wait(20.0)
         packed.set()
-        return pack(*arguments)  # type: ignore[arg-type]
+        return pack(*arguments)
 
     monkeypatch.setattr(preroll_module, "pack_frame", packing)
     with PreRoll(seconds=1e6, max_bytes=20_000) as roll:
