@@ -7,7 +7,6 @@ camera exposes no more, the line falls, and it is dark. See docs/calibration.md 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 
@@ -30,41 +29,6 @@ class Pattern:
     def lit(self, sequence: int) -> bool:
         """Whether frame ``sequence`` is commanded to be lit."""
         return sequence % self.cycle < self.on
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Whether room light cancels at a frame rate.
-
-    ``periods`` of the lamp's light between a lit and its dark frame; ``left`` is the share of the
-    lamp's ripple that subtraction leaves in the worst case.
-    """
-
-    frame_rate_hz: float
-    lamp_hz: float
-    periods: float
-    left: float
-
-    @property
-    def cancels(self) -> bool:
-        """Within what a mains frequency wanders (0.2 %)."""
-        return abs(self.periods - round(self.periods)) <= 0.002 * max(1.0, self.periods) + 1e-6
-
-
-def timing(frame_rate_hz: float, lamp_hz: float, exposure_us: float) -> Timing:
-    """Say how a lamp's ripple (100 or 120 Hz) falls between neighbouring frames.
-
-    Raises
-    ------
-    ValueError
-        Rates that are not positive.
-    """
-    if not (frame_rate_hz > 0 and lamp_hz > 0 and exposure_us > 0):
-        raise ValueError("rates and exposure must be positive")
-    periods = lamp_hz / frame_rate_hz
-    half = math.pi * lamp_hz * exposure_us * 1e-6
-    damping = abs(math.sin(half) / half)
-    return Timing(frame_rate_hz, lamp_hz, periods, 2.0 * abs(math.sin(math.pi * periods)) * damping)
 
 
 def rates_that_cancel(lamp_hz: float, longest_exposure_us: float) -> tuple[float, ...]:

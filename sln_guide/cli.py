@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hardware.camera import CameraError
-from hardware.rig import Registration, Rig, RigError, load_rig, shipped_rigs
-from sln_guide import __version__
-from sln_guide.calibration.arguments import add_arguments, add_board_arguments
-from sln_guide.export.commands import add_commands
+from hardware.rig import Registration, RigError
+from sln_guide import __version__, window_commands
+from sln_guide.calibration.arguments import add_arguments
+from sln_guide.export import commands
 from sln_guide.terminal import (
     CAMERA,
     CASE,
@@ -25,18 +22,11 @@ from sln_guide.terminal import (
     NOT_SOUND,
     OK,
     OUTPUT,
-    PARTIAL,
     RIG,
     USAGE,
     positive,
     progress_bar,
 )
-
-if TYPE_CHECKING:
-    from sln_guide.source import PictureSource
-
-DEMO_OFFSCREEN_S = 8.0
-DEMO_OFFSCREEN_SIZE = (1600, 900)
 
 
 class OutputError(Exception):
@@ -117,88 +107,6 @@ def start(options: argparse.Namespace) -> int:
     return OK
 
 
-def sitting(options: argparse.Namespace) -> int:
-    """Calibrate and check a rig in a window, one step at a time."""
-    from sln_guide.calibration.command import board_of
-    from sln_guide.calibration.sitting import Sitting
-    from sln_guide.gui.sitting import sit
-
-    rig: str = options.rig
-    # a shipped rig has no folder of its own to keep anything in
-    out = Path.home() / "sln-guide" / "calibration" / rig if rig in shipped_rigs() else None
-    board = board_of(options.board, options.measured_mm)
-    return sit(lambda seen: Sitting(rig, out=options.out or out, board=board, seen=seen))
-
-
-def live(options: argparse.Namespace) -> int:
-    """Open the rig's cameras and guide."""
-    from sln_guide.calibration.applied import apply_calibrations, at_distance
-
-    rig = _live_rig(options.rig)
-    if options.distance_mm is not None:
-        rig = at_distance(rig, options.distance_mm)
-    applied = apply_calibrations(rig)
-    rig = applied.rig
-    for problem in dict.fromkeys((*applied.problems, *filter(None, (rig.unchecked,)))):
-        print(f"not calibrated: {problem}", file=sys.stderr)
-    if rig.simulated:
-        print(f"SIMULATED: rig '{rig.name}' shows no real camera.")
-    return _run_live(rig, options)
-
-
-def demo(options: argparse.Namespace) -> int:
-    """Run the simulated procedure; without a display, offscreen into ``--output``."""
-    from sln_guide.gui.display import display_available
-
-    rig = load_rig("demo")
-    if display_available():
-        return _run_live(rig, options)
-    return _demo_offscreen(rig, options)
-
-
-def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
-    """Run the same session and window without a screen, recording; then process the case."""
-    import shutil
-
-    from sln_guide.export.process import process_case
-    from sln_guide.recording.reader import CaseReader
-
-    output: Path = options.output
-    seconds = options.seconds or DEMO_OFFSCREEN_S
-    print(f"No display: the demo runs offscreen for {seconds:g} s into {output}/", flush=True)
-    cases = output / "cases"
-    shutil.rmtree(cases, ignore_errors=True)
-    options.cases, options.seconds, options.record = cases, seconds, True
-    options.screenshot = options.screenshot or output / "window.png"
-    options.size = options.size or DEMO_OFFSCREEN_SIZE
-    options.snapshots = output / "snapshots"
-    code = _run_live(rig, options)
-    if code != OK:
-        return code
-    (case_folder,) = cases.glob("*.case")
-    with CaseReader(case_folder) as case:
-        summary = process_case(case, output, force=True, progress=progress_bar("processing"))
-    print(summary.text())
-    for name in ("overlay.mp4", "window.png", "detections.csv"):
-        print(f"  {output / name}")
-    print(f"  {case_folder} (replay it: sln-guide replay {case_folder})")
-    return OK if summary.complete else PARTIAL
-
-
-def replay(options: argparse.Namespace) -> int:
-    """Show a recorded case in the window."""
-    from sln_guide.recording.reader import CaseReader
-    from sln_guide.replay import ReplaySession
-    from sln_guide.warm_up import warm_up
-
-    case = CaseReader(options.case)
-    session = ReplaySession(case)
-    session.set_speed(options.speed)
-    if not options.paused:
-        session.play()
-    return _show(session, options, prepare=lambda: warm_up(case.rig))
-
-
 def import_(options: argparse.Namespace) -> int:
     """Make a case of images, stacks or video."""
     from sln_guide.recording.importing import import_case
@@ -272,86 +180,11 @@ def bench(options: argparse.Namespace) -> int:
     return run_all.main(options.only, quick=options.quick)
 
 
-# -- shared parts --------------------------------------------------------------------------------
-
-
-def _live_rig(name: str | None) -> Rig:
-    """Return the named rig, else the user's own, else ask where somebody can answer."""
-    if name is not None:
-        return load_rig(name)
-    own = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "sln-guide/rig.toml"
-    if own.is_file():
-        return load_rig(own)
-    if sys.stdin.isatty():
-        print(f"No rig of your own ({own}). Shipped: {', '.join(shipped_rigs())}")
-        return load_rig(input("Rig: ").strip())
-    raise RigError(
-        f"which rig? Put your own at {own}, or give `--rig FILE.toml` or one that is shipped: "
-        + ", ".join(shipped_rigs())
-        + ". `sln-guide cameras` lists what is plugged in, `sln-guide demo` needs no camera"
-    )
-
-
-def _run_live(rig: Rig, options: argparse.Namespace) -> int:
-    from functools import partial
-
-    from sln_guide.engine.remote import RemoteSession
-    from sln_guide.engine.serving import live_session
-
-    session = RemoteSession(rig, partial(live_session, rig, options.cases))
-    try:
-        return _show(session, options)
-    finally:
-        session.close()
-
-
-def _show(
-    source: PictureSource,
-    options: argparse.Namespace,
-    prepare: Callable[[], object] | None = None,
-) -> int:
-    from sln_guide.gui.app import run
-    from sln_guide.gui.preferences import config_folder
-
-    return run(
-        source,
-        screenshot=options.screenshot,
-        seconds=options.seconds,
-        record=getattr(options, "record", False),
-        theatre=getattr(options, "theatre", False),
-        snapshot_folder=options.snapshots,
-        size=options.size,
-        config=config_folder(),
-        prepare=prepare,
-    )
+# -- their words ---------------------------------------------------------------------------------
 
 
 def _registration(text: str) -> Registration | Path | str:
     return text if text in ("identity", "none") else Path(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must look like 1920x1080, not {text}")
-    return int(width), int(height)
-
-
-def _distance(text: str) -> float:
-    try:
-        distance_mm = float(text)
-    except ValueError:
-        distance_mm = math.nan
-    if not 0.0 < distance_mm < 1e5:
-        raise argparse.ArgumentTypeError(f"{text!r} is no distance in mm")
-    return distance_mm
-
-
-def _speed(text: str) -> float:
-    value = float("inf") if text == "max" else float(text)
-    if not value >= 0.1:
-        raise argparse.ArgumentTypeError("from 0.1, or 'max'")
-    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -364,44 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     home = Path.home() / "sln-guide"
-    window = argparse.ArgumentParser(add_help=False)
-    window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
-    window.add_argument("--seconds", type=positive, help="close after this time")
-    window.add_argument(
-        "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
-    )
-    window.add_argument("--size", type=_size, metavar="WxH", help="window size, such as 1920x1080")
-    grabbing = argparse.ArgumentParser(add_help=False)
-    grabbing.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")
-    grabbing.add_argument("--record", action="store_true", help="record from the first frame")
-    grabbing.add_argument("--theatre", action="store_true", help="open the theatre display too")
-
     verb = verbs.add_parser("start", help="ask what to do (also without a command)")
     verb.add_argument("--cases", type=Path, default=home / "cases", help="folder of cases")
     verb.set_defaults(run=start)
 
-    verb = verbs.add_parser("live", parents=[window, grabbing], help="guide with real cameras")
-    verb.add_argument("--rig", help=f"a .toml file, or {', '.join(shipped_rigs())}")
-    verb.add_argument(
-        "--distance-mm",
-        type=_distance,
-        help="work at another distance than the rig's, within what its registration holds for",
-    )
-    verb.set_defaults(run=live)
-
-    verb = verbs.add_parser("demo", parents=[window, grabbing], help="a simulated procedure")
-    verb.add_argument(
-        "--output", type=Path, default=Path("demo-output"), help="where, without a display"
-    )
-    verb.set_defaults(run=demo)
-
-    verb = verbs.add_parser("replay", parents=[window], help="show a recorded case")
-    verb.add_argument("case", type=Path)
-    verb.add_argument("--speed", type=_speed, default=1.0, help="0.1 upwards, or 'max'")
-    verb.add_argument("--paused", action="store_true", help="do not play at once")
-    verb.set_defaults(run=replay)
-
-    add_commands(verbs)
+    window_commands.add_commands(verbs)
+    commands.add_commands(verbs)
 
     verb = verbs.add_parser("import", help="make a case of images, stacks or video")
     verb.add_argument("--nir", type=Path, help="folder, TIFF stack, .npy or video")
@@ -430,11 +231,6 @@ def _parser() -> argparse.ArgumentParser:
 
     calibrating = verbs.add_parser("calibrate", help="dark, flat, photon transfer, registration")
     add_arguments(calibrating, verbs.add_parser("check", help="the daily quality check"))
-
-    verb = verbs.add_parser("sitting", help="calibrate and check in a window, step by step")
-    verb.add_argument("--rig", required=True, help=f"a .toml file, or {', '.join(shipped_rigs())}")
-    add_board_arguments(verb)
-    verb.set_defaults(run=sitting)
 
     verb = verbs.add_parser("doctor", help="check this machine")
     verb.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")

@@ -82,7 +82,6 @@ class Backlog(Generic[T]):
         self._changed = threading.Condition()
         self._values: deque[T] = deque()
         self._closed = False
-        self._deepest = 0
 
     def put(self, value: T) -> bool:
         """Append; return False (and keep nothing) when full or closed. Never waits."""
@@ -90,7 +89,6 @@ class Backlog(Generic[T]):
             if self._closed or len(self._values) >= self._capacity:
                 return False
             self._values.append(value)
-            self._deepest = max(self._deepest, len(self._values))
             self._changed.notify()
             return True
 
@@ -114,9 +112,3 @@ class Backlog(Generic[T]):
     def __len__(self) -> int:
         with self._changed:
             return len(self._values)
-
-    @property
-    def deepest(self) -> int:
-        """The most values that ever waited."""
-        with self._changed:
-            return self._deepest

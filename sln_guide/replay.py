@@ -93,11 +93,6 @@ class ReplaySession:
         return self._case.folder
 
     @property
-    def recorded_mode(self) -> Mode:
-        """Whether what was recorded was live or simulated."""
-        return self._case.mode
-
-    @property
     def rig(self) -> Rig:
         """The rig the case was recorded with."""
         return self._rig

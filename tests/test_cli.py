@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sln_guide import cli
+from sln_guide import cli, terminal
 
 Run = Callable[..., "Result"]
 
@@ -52,7 +52,7 @@ def case(tmp_path: Path, run: Run) -> Path:
     result = run(
         "import", "--nir", nir, "--white", white, "--fps", "15", "--out", tmp_path / "c.case"
     )
-    assert result.code == cli.OK, result.err
+    assert result.code == terminal.OK, result.err
     return tmp_path / "c.case"
 
 
@@ -68,7 +68,7 @@ def refused(result: Result, code: int, *words: str) -> None:
 def test_import_says_what_it_assumed(tmp_path: Path, run: Run) -> None:
     nir = images(tmp_path / "nir", 3)
     result = run("import", "--nir", nir, "--fps", "15", "--out", tmp_path / "n.case")
-    assert result.code == cli.OK
+    assert result.code == terminal.OK
     assert "assumed" in result.out
     assert "exposure" in result.out
 
@@ -76,9 +76,9 @@ def test_import_says_what_it_assumed(tmp_path: Path, run: Run) -> None:
 def test_verify_process_and_replay_agree_that_a_case_is_one(
     case: Path, tmp_path: Path, run: Run
 ) -> None:
-    assert run("verify", case).code == cli.OK
+    assert run("verify", case).code == terminal.OK
     out = tmp_path / "out"
-    assert run("process", case, "--out", out).code == cli.OK
+    assert run("process", case, "--out", out).code == terminal.OK
     names = {path.name for path in out.iterdir()}
     assert {"detections.csv", "frames.csv", "overlay.mp4", "summary.json"} <= names
     header = (out / "detections.csv").read_text().splitlines()[0]
@@ -93,8 +93,8 @@ def test_process_does_not_overwrite_without_being_told(
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("keep me")
-    refused(run("process", case, "--out", out, "--no-video"), cli.OUTPUT, "out")
-    assert run("process", case, "--out", out, "--no-video", "--force").code == cli.OK
+    refused(run("process", case, "--out", out, "--no-video"), terminal.OUTPUT, "out")
+    assert run("process", case, "--out", out, "--no-video", "--force").code == terminal.OK
     assert (out / "mine.txt").read_text() == "keep me"
 
 
@@ -104,7 +104,7 @@ def test_verify_of_a_damaged_case(case: Path, run: Run) -> None:
     data[len(data) // 2] ^= 1
     part.write_bytes(data)
     result = run("verify", case)
-    assert result.code == cli.NOT_SOUND
+    assert result.code == terminal.NOT_SOUND
     assert part.name in result.out
 
 
@@ -112,7 +112,7 @@ def test_no_such_case(tmp_path: Path, run: Run) -> None:
     for verb in ("verify", "replay", "process"):
         extra = ["--out", tmp_path / "o"] if verb == "process" else []
         result = run(verb, tmp_path / "nowhere.case", *extra)
-        refused(result, cli.CASE, "nowhere.case")
+        refused(result, terminal.CASE, "nowhere.case")
 
 
 def test_a_case_of_a_newer_version(case: Path, run: Run) -> None:
@@ -120,22 +120,22 @@ def test_a_case_of_a_newer_version(case: Path, run: Run) -> None:
     told = json.loads(manifest.read_text())
     told["format"] = 999
     manifest.write_text(json.dumps(told))
-    refused(run("replay", case), cli.CASE, "newer")
+    refused(run("replay", case), terminal.CASE, "newer")
 
 
 def test_unknown_rig(run: Run) -> None:
-    refused(run("live", "--rig", "nonesuch"), cli.RIG, "nonesuch", "demo")
+    refused(run("live", "--rig", "nonesuch"), terminal.RIG, "nonesuch", "demo")
 
 
 def test_bad_rig_file_names_the_key(tmp_path: Path, run: Run) -> None:
     rig = tmp_path / "r.toml"
     rig.write_text('name="x"\n[nir]\nsource="basler"\nserial="1"\npixel_format="Mono12"\n')
-    refused(run("live", "--rig", rig), cli.RIG, "exposure_us")
+    refused(run("live", "--rig", rig), terminal.RIG, "exposure_us")
 
 
 def test_no_rig_at_all(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    refused(run(), cli.RIG, "--rig", "demo")
+    refused(run(), terminal.RIG, "--rig", "demo")
 
 
 @pytest.mark.parametrize("nir", ["empty", "missing", "truncated"])
@@ -147,20 +147,20 @@ def test_bad_import_sources(tmp_path: Path, run: Run, nir: str) -> None:
         whole = (folder / "001.png").read_bytes()
         (folder / "001.png").write_bytes(whole[: len(whole) // 2])
     result = run("import", "--nir", folder, "--fps", "15", "--out", tmp_path / "x.case")
-    refused(result, cli.INPUT, "001.png" if nir == "truncated" else nir)
+    refused(result, terminal.INPUT, "001.png" if nir == "truncated" else nir)
 
 
 def test_import_does_not_overwrite_a_case(case: Path, tmp_path: Path, run: Run) -> None:
     before = sorted((p.name, p.stat().st_size) for p in case.iterdir())
     result = run("import", "--nir", tmp_path / "nir", "--fps", "15", "--out", case)
-    assert result.code in (cli.CASE, cli.INPUT)
+    assert result.code in (terminal.CASE, terminal.INPUT)
     assert sorted((p.name, p.stat().st_size) for p in case.iterdir()) == before
 
 
 def test_wrong_use_is_argparses(run: Run) -> None:
-    assert run("fly").code == cli.USAGE
-    assert run("replay", "x", "--speed", "0.01").code == cli.USAGE
-    assert run("import", "--nir", "x", "--out", "y", "--fps", "-3").code == cli.USAGE
+    assert run("fly").code == terminal.USAGE
+    assert run("replay", "x", "--speed", "0.01").code == terminal.USAGE
+    assert run("import", "--nir", "x", "--out", "y", "--fps", "-3").code == terminal.USAGE
 
 
 def test_unknown_serial_is_a_camera_error(tmp_path: Path) -> None:
@@ -178,14 +178,22 @@ def test_unknown_serial_is_a_camera_error(tmp_path: Path) -> None:
         env={k: v for k, v in os.environ.items() if k != "PYLON_CAMEMU"},
         check=False,
     )
-    assert done.returncode == cli.CAMERA, done.stderr
+    assert done.returncode == terminal.CAMERA, done.stderr
     assert "4711" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_every_exit_code_is_told_in_the_help(run: Run) -> None:
     text = run("--help").out
-    for code in (cli.PARTIAL, cli.CAMERA, cli.RIG, cli.CASE, cli.INPUT, cli.OUTPUT, cli.DISPLAY):
+    for code in (
+        terminal.PARTIAL,
+        terminal.CAMERA,
+        terminal.RIG,
+        terminal.CASE,
+        terminal.INPUT,
+        terminal.OUTPUT,
+        terminal.DISPLAY,
+    ):
         assert f"{code} " in text
     assert "RESEARCH USE ONLY" in text
 
@@ -193,10 +201,10 @@ def test_every_exit_code_is_told_in_the_help(run: Run) -> None:
 @pytest.mark.parametrize(("to", "name"), [("ffv1", "n.mkv"), ("ome-tiff", "n.ome.tif")])
 def test_export_writes_raw_frames(case: Path, tmp_path: Path, run: Run, to: str, name: str) -> None:
     result = run("export", case, "--to", to, "--out", tmp_path / name)
-    assert result.code == cli.OK, result.err
+    assert result.code == terminal.OK, result.err
     assert (tmp_path / name).stat().st_size > 0
 
 
 def test_recover_and_a_wrong_head(case: Path, run: Run) -> None:
-    assert run("recover", case).code == cli.OK
-    assert run("verify", case, "--head", "00" * 32).code == cli.NOT_SOUND
+    assert run("recover", case).code == terminal.OK
+    assert run("verify", case, "--head", "00" * 32).code == terminal.NOT_SOUND

@@ -36,8 +36,9 @@ from sln_guide.styles import SIGNAL_UNIT
 
 DISTANCE_STEP_MM = 5.0
 EVENT_APART_S = 0.05
-HEAD_DIGITS = 12
 """Events nearer than this to where the replay stands are there already."""
+HEAD_DIGITS = 12
+"""So many of a chain's head are said; the whole is noted in `HEADS`."""
 
 SUFFIXES = {
     What.OVERLAY: ".mp4",
@@ -330,11 +331,6 @@ class Commands(QObject):
         self._saver.save(
             "Curves", lambda: write_curves(folder, name, times_s, signals, events, unit)
         )
-
-    @property
-    def exporting(self) -> bool:
-        """Whether something is being made of the case."""
-        return self._export is not None
 
     def export(self, what: What, begin_s: float = 0.0, end_s: float = math.inf) -> None:
         """Make something of the replayed case with the settings as they are now."""

@@ -54,3 +54,42 @@ def in_holes(times_ns: NDArray[np.int64], known_ns: NDArray[np.int64]) -> NDArra
     right = np.searchsorted(known, times_ns)
     holes = (edges[right + 1] - edges[right] > HOLE_NS) & ~np.isin(times_ns, known)
     return np.asarray(holes, dtype=np.bool_)
+
+
+def all_moments(
+    pairs: list[tuple[int, int | None]],
+    nir_ns: NDArray[np.int64],
+    white_ns: NDArray[np.int64],
+    lit: NDArray[np.bool_] | None,
+) -> list[tuple[int | None, int | None]]:
+    """Return (NIR index, white index) of all there is to show, in order of time.
+
+    The ``pairs``, and what was recorded for a while without any: NIR frames that nothing was
+    computed of, white frames while there was no NIR.
+
+    Parameters
+    ----------
+    pairs
+        (NIR index, white index or None), in the order of processing.
+    nir_ns, white_ns
+        (N,) and (M,) int64, mid-exposures on one clock.
+    lit
+        (N,) bool, which NIR frames were lit; None: all.
+    """
+
+    def exposed_ns(moment: tuple[int | None, int | None]) -> int:
+        nir, white = moment
+        return int(white_ns[white] if nir is None else nir_ns[nir])
+
+    paired = np.array([nir for nir, _ in pairs], dtype=np.intp)
+    more = set(np.flatnonzero(in_holes(nir_ns, nir_ns[paired])).tolist()) - set(paired.tolist())
+    if lit is not None:
+        more &= set(np.flatnonzero(lit).tolist())
+    shown = pairs + [pair for pair in nearest_pairs(nir_ns, white_ns) if pair[0] in more]
+    seen_ns = nir_ns[[nir for nir, _ in shown]]
+    partners = {white for _, white in shown}
+    lone = set(np.flatnonzero(in_holes(white_ns, seen_ns)).tolist()) - partners
+    moments: list[tuple[int | None, int | None]] = [*shown, *((None, white) for white in lone)]
+    if more or lone:
+        moments.sort(key=exposed_ns)
+    return moments

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +18,11 @@ from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
+from sln_guide.recording.excerpts import Places, nodes_seen, paired_frames
 from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.packed import unpack_frame, unpack_frame_header
-from sln_guide.recording.pairs import in_holes, nearest_pairs
+from sln_guide.recording.pairs import all_moments, nearest_pairs
 from sln_guide.recording.records import (
     CaseHeader,
     EventRecord,
@@ -37,41 +35,6 @@ from sln_guide.recording.records import (
 
 DARK = "dark.npy"
 """Attachment: the dark frame, counts."""
-
-
-class _PairOnly(msgspec.Struct, frozen=True):
-    """The part of a `GuidanceRecord` that pairing needs: skips the rest, ten times as fast."""
-
-    nir: FrameRef
-    white: FrameRef | None
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """The part of `Settings` that says where NIR lay in white: as it was, whatever is asked now."""
-
-    registration_withdrawn: bool = False
-    plane: WorkingPlane | None = None
-
-
-class _PlaceOnly(msgspec.Struct, frozen=True):
-    nir: FrameRef
-    settings: _Place
-
-
-class _NodeOnly(msgspec.Struct, frozen=True):
-    """The part of a `DetectionRecord` that tells numbered nodes."""
-
-    confirmed: bool
-    coasted: bool
-    signal: float | None
-    node_number: int = 0
-
-
-class _NodesOnly(msgspec.Struct, frozen=True):
-    """The part of a `GuidanceRecord` that tells which nodes were seen."""
-
-    nir: FrameRef
-    detections: tuple[_NodeOnly, ...]
 
 
 class CaseReader:
@@ -90,7 +53,7 @@ class CaseReader:
         self._problems: list[Problem] = []
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
-        self._places: tuple[NDArray[np.int64], list[_Place]] | None = None
+        self._placed: Places | None = None
         paths = existing_parts(self.folder)
         self.manifest = self._manifest()
         self._contents = Contents(paths, self._problems)
@@ -311,21 +274,8 @@ class CaseReader:
         The `pairs`, and what was recorded for a while without any: NIR frames that nothing was
         computed of, white frames while there was no NIR.
         """
-        pairs = self.pairs()
         nir_ns, white_ns = self.times_ns(Role.NIR), self.times_ns(Role.WHITE)
-        paired = np.array([nir for nir, _ in pairs], dtype=np.intp)
-        more = set(np.flatnonzero(in_holes(nir_ns, nir_ns[paired])).tolist()) - set(paired.tolist())
-        lit = self.lit()
-        if lit is not None:
-            more &= set(np.flatnonzero(lit).tolist())
-        pairs += [pair for pair in nearest_pairs(nir_ns, white_ns) if pair[0] in more]
-        seen_ns = nir_ns[[nir for nir, _ in pairs]]
-        partners = {white for _, white in pairs}
-        lone = set(np.flatnonzero(in_holes(white_ns, seen_ns)).tolist()) - partners
-        moments: list[tuple[int | None, int | None]] = [*pairs, *((None, white) for white in lone)]
-        if more or lone:
-            moments.sort(key=lambda pair: self.moment_ns(*pair))
-        return moments
+        return all_moments(self.pairs(), nir_ns, white_ns, self.lit())
 
     def moment_ns(self, nir: int | None, white: int | None) -> int:
         """Return when a moment was exposed: its NIR frame, else its white one."""
@@ -341,10 +291,10 @@ class CaseReader:
 
     def _logged_pairs(self) -> list[tuple[int, int | None]]:
         logged: list[tuple[int, int | None]] = []
-        for record in self._log(records.GUIDANCE, _PairOnly):
-            nir = self.find(Role.NIR, record.nir)
+        for nir_ref, white_ref in paired_frames(self._contents):
+            nir = self.find(Role.NIR, nir_ref)
             if nir is not None:
-                white = None if record.white is None else self.find(Role.WHITE, record.white)
+                white = None if white_ref is None else self.find(Role.WHITE, white_ref)
                 logged.append((nir, white))
         return logged
 
@@ -355,19 +305,11 @@ class CaseReader:
         return self._log(records.GUIDANCE, GuidanceRecord)
 
     def nodes_seen(self) -> Iterator[tuple[int, dict[int, float]]]:
-        """Yield for each computation, in order, mid-exposure and the nodes in sight.
+        """Yield for each computation, in order, mid-exposure (ns) and the nodes in sight.
 
         By number, with their signal [counts/(ms*gain)], NaN where there is none.
         """
-        for _, record in self._contents.each(records.GUIDANCE, _NodesOnly):
-            yield (
-                record.nir.mid_exposure_ns,
-                {
-                    d.node_number: math.nan if d.signal is None else d.signal
-                    for d in record.detections
-                    if d.confirmed and not d.coasted and d.node_number > 0
-                },
-            )
+        return nodes_seen(self._contents)
 
     def shown_log(self) -> list[ShownRecord]:
         """Return every paint, in order."""
@@ -401,34 +343,16 @@ class CaseReader:
 
         Whether it was withdrawn, and the working distance it was for.
         """
-        times_ns, places = self._place_log()
-        last = int(np.searchsorted(times_ns, time_ns, "right")) - 1
-        then = places[last] if last >= 0 else _Place(plane=self.settings.plane)
-        if (then.registration_withdrawn, then.plane) == (
-            settings.registration_withdrawn,
-            settings.plane,
-        ):
-            return settings
-        return replace(
-            settings, registration_withdrawn=then.registration_withdrawn, plane=then.plane
-        )
+        return self._places().settings_at(time_ns, settings)
 
     def planes(self) -> tuple[WorkingPlane | None, ...]:
         """Return the planes worked in, each once, in order; None: the rig's own."""
-        found = dict.fromkeys(place.plane for place in self._place_log()[1])
-        return tuple(found) or (self.settings.plane,)
+        return self._places().planes()
 
-    def _place_log(self) -> tuple[NDArray[np.int64], list[_Place]]:
-        """Return when the registration became another, and what it was from then on."""
-        if self._places is None:
-            times_ns: list[int] = []
-            places: list[_Place] = []
-            for record in self._log(records.GUIDANCE, _PlaceOnly):
-                if not places or places[-1] != record.settings:
-                    times_ns.append(record.nir.mid_exposure_ns)
-                    places.append(record.settings)
-            self._places = np.array(times_ns, np.int64), places
-        return self._places
+    def _places(self) -> Places:
+        if self._placed is None:
+            self._placed = Places(self._contents, self.settings)
+        return self._placed
 
     def state_before(self, time_ns: int) -> bytes | None:
         """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""

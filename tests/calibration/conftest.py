@@ -9,7 +9,7 @@ import pytest
 
 from hardware.bench import Bench
 from hardware.rig import Rig, load_rig
-from sln_guide import cli
+from sln_guide import cli, terminal
 from tests.calibration.small_bench import small_bench
 
 NOW = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def sitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rig file that has been through `calibrate all`."""
     folder = tmp_path_factory.mktemp("sitting")
     rig_file = small_bench(folder)
-    assert cli.main(["calibrate", "all", "--rig", str(rig_file), "--yes"]) == cli.OK
+    assert cli.main(["calibrate", "all", "--rig", str(rig_file), "--yes"]) == terminal.OK
     return rig_file
 
 

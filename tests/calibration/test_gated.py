@@ -22,7 +22,7 @@ from benchmarks.calibration import (
     gated_prediction,
 )
 from hardware.frame import Frame
-from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel, timing
+from hardware.gating import LightLine, Pattern, Pulse, rates_that_cancel
 from hardware.phantom import Flicker
 from sln_guide.calibration.gated import (
     PEDESTAL_COUNTS,
@@ -48,10 +48,6 @@ def test_without_gating_room_light_would_drown_the_signal() -> None:
 
 
 def test_a_rate_at_which_the_lamp_does_not_cancel_shows() -> None:
-    assert timing(50.0, 100.0, 8000.0).cancels
-    bad = timing(60.0, 100.0, 8000.0)
-    assert bad.periods == pytest.approx(1.667, abs=0.001)
-    assert not bad.cancels
     assert rates_that_cancel(100.0, 15_000.0) == pytest.approx(
         tuple(100.0 / n for n in range(2, 21))
     )

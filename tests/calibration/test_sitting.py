@@ -16,7 +16,7 @@ from hardware.cameras import cameras_for
 from hardware.frame import frozen_pixels
 from hardware.opencv import cv2
 from hardware.rig import Rig, RigError, load_rig
-from sln_guide import cli
+from sln_guide import cli, terminal
 from sln_guide.calibration.applied import apply_calibrations, at_distance
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.flat import FlatMap
@@ -135,7 +135,7 @@ def test_a_knocked_camera_fails_the_check_and_takes_the_units_not_the_video(
     shifted = msgspec.structs.replace(found.fields.stereo, translation_mm=(-28.0, 2.0, 1.0))
     fields = msgspec.structs.replace(found.fields, stereo=shifted)
     RigRegistration(fields, found.error_px).save(path)
-    assert cli.main(["check", "--rig", str(own), "--yes"]) == cli.NOT_SOUND
+    assert cli.main(["check", "--rig", str(own), "--yes"]) == terminal.NOT_SOUND
     told = capsys.readouterr().out
     assert "BAD registration error" in told
     assert "the video goes on" in told
@@ -150,13 +150,13 @@ def test_one_look_at_the_board_tells_before_a_case(
     own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["calibrate", "spot", "--rig", str(own), "--yes"]
-    assert cli.main(words) == cli.OK
+    assert cli.main(words) == terminal.OK
     path = own.parent / "calibration" / "registration.npz"
     found = RigRegistration.load(path)
     shifted = msgspec.structs.replace(found.fields.stereo, translation_mm=(-28.0, 2.0, 1.0))
     fields = msgspec.structs.replace(found.fields, stereo=shifted)
     RigRegistration(fields, found.error_px).save(path)
-    assert cli.main(words) == cli.NOT_SOUND
+    assert cli.main(words) == terminal.NOT_SOUND
     assert "the cameras moved; register again" in capsys.readouterr().out
 
 
@@ -164,7 +164,7 @@ def test_a_history_cut_short_by_a_crash_goes_on(own: Path) -> None:
     folder = own.parent / "calibration" / "checks"
     with (folder / FILE).open("ab") as file:
         file.write(b'{"made_at": "2026-0')
-    assert cli.main(["check", "--rig", str(own), "--yes"]) == cli.OK
+    assert cli.main(["check", "--rig", str(own), "--yes"]) == terminal.OK
     records, damaged = read(folder)
     assert len(records) == 2
     assert damaged == 1
@@ -174,10 +174,12 @@ def test_refusals_are_one_line_and_say_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "new")
-    assert cli.main(["calibrate", "dark"]) == cli.RIG
-    assert cli.main(["calibrate", "flat", "--rig", "bench", "--out", out, "--yes"]) == cli.INPUT
+    assert cli.main(["calibrate", "dark"]) == terminal.RIG
+    assert (
+        cli.main(["calibrate", "flat", "--rig", "bench", "--out", out, "--yes"]) == terminal.INPUT
+    )
     # the demonstration's cameras look at tissue: that is no dark field
-    assert cli.main(["calibrate", "dark", "--rig", "demo", "--out", out]) == cli.INPUT
+    assert cli.main(["calibrate", "dark", "--rig", "demo", "--out", out]) == terminal.INPUT
     told = capsys.readouterr().err
     assert "run `calibrate dark` first" in told
     assert "nobody can answer here" in told
@@ -209,14 +211,14 @@ def test_white_balance_reaches_the_picture(sitting: Path) -> None:
 
 
 def test_the_pages_to_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["calibrate", "board", "--out", str(tmp_path)]) == cli.OK
-    assert cli.main(["calibrate", "target", "--out", str(tmp_path)]) == cli.OK
+    assert cli.main(["calibrate", "board", "--out", str(tmp_path)]) == terminal.OK
+    assert cli.main(["calibrate", "target", "--out", str(tmp_path)]) == terminal.OK
     assert "carbon toner" in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} == {
         "sln-guide-board.pdf",
         "sln-guide-target.pdf",
     }
-    assert cli.main(["calibrate", "board", "--board", "99x99x5"]) == cli.INPUT
+    assert cli.main(["calibrate", "board", "--board", "99x99x5"]) == terminal.INPUT
 
 
 def test_a_rig_begins_as_a_copy_of_a_shipped_one_once(
@@ -224,8 +226,8 @@ def test_a_rig_begins_as_a_copy_of_a_shipped_one_once(
 ) -> None:
     rig_file = tmp_path / "rig.toml"
     words = ["calibrate", "dark", "--rig", str(rig_file), "--from", "bench", "--yes"]
-    assert cli.main(words) == cli.OK
-    assert cli.main(words) == cli.RIG
+    assert cli.main(words) == terminal.OK
+    assert cli.main(words) == terminal.RIG
     assert "is there already" in capsys.readouterr().err
     assert load_rig(rig_file).calibration.dark is not None
 
@@ -315,12 +317,12 @@ def test_a_distance_beyond_the_registration_is_refused_by_name(
     own: Path, distance_mm: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["live", "--rig", str(own), "--distance-mm", f"{distance_mm:g}"]
-    assert cli.main(words) == cli.INPUT
+    assert cli.main(words) == terminal.INPUT
     told = capsys.readouterr().err
     assert "registration.npz" in told
     assert f"not at {distance_mm:g} mm" in told
     assert "register with the board at this distance too" in told
-    assert cli.main(["live", "--rig", "demo", "--distance-mm", "290"]) == cli.INPUT
+    assert cli.main(["live", "--rig", "demo", "--distance-mm", "290"]) == terminal.INPUT
     assert "no registration by distance" in capsys.readouterr().err
     # the rig's own distance is held against the file as well: then there is no overlay, and why
     rig = load_rig(own)

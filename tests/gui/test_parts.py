@@ -24,7 +24,6 @@ from PySide6.QtWidgets import QApplication
 from hardware.rig import Registration
 from sln_guide.gui import theme
 from sln_guide.gui.awake import Awake
-from sln_guide.gui.curves import axis_top, thinned
 from sln_guide.gui.display import display_available
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
@@ -34,6 +33,7 @@ from sln_guide.gui.nodes import node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.phases import PHASES, injection_text, phase_at, phase_detail
+from sln_guide.gui.plot_data import axis_top, thinned
 from sln_guide.gui.readings import Tone, light_reading
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler

@@ -13,8 +13,9 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import HISTOGRAM_SIGMA, Plot, parted, significance_counts
+from sln_guide.gui.curves import Plot
 from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
+from sln_guide.gui.plot_data import HISTOGRAM_SIGMA, parted, significance_counts
 
 Wait = Callable[[Callable[[], object]], None]
 

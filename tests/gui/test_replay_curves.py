@@ -12,7 +12,8 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import APART_S, SINCE_SEEK, Plot, thinned_apart
+from sln_guide.gui.curves import SINCE_SEEK, Plot
+from sln_guide.gui.plot_data import APART_S, thinned_apart
 from sln_guide.gui.replay_history import ReplayHistory
 
 Wait = Callable[[Callable[[], object]], None]

@@ -17,7 +17,7 @@ from hardware.bench import CAP, Plane
 from hardware.bench_camera import BenchCamera
 from hardware.camera import CameraNotFoundError
 from hardware.rig import load_rig
-from sln_guide import cli
+from sln_guide import cli, window_commands
 from sln_guide.calibration.flows import Step
 from sln_guide.calibration.guide import CHOICES, Phase
 from sln_guide.calibration.rig_flows import board_laid
@@ -290,6 +290,6 @@ def test_the_start_screen_leads_here_and_back(
     answers = [words[0], ()]
     monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: True)
     monkeypatch.setattr(start, "choose", lambda cases, config, said: answers.pop(0))
-    monkeypatch.setattr(cli, "sitting", lambda options: ran.append(options.rig) or 0)
+    monkeypatch.setattr(window_commands, "sitting", lambda options: ran.append(options.rig) or 0)
     assert cli.main([]) == 0
     assert ran == ["bench"]

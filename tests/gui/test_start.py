@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from hardware.doctor import Finding
-from sln_guide import cli
+from sln_guide import cli, window_commands
 from sln_guide.gui import start
 from sln_guide.gui.start import Findings, StartWindow, own_rig, recent_cases
 
@@ -130,13 +130,13 @@ def test_without_a_command_it_asks_and_does(monkeypatch: pytest.MonkeyPatch) -> 
         return choices.pop(0)
 
     monkeypatch.setattr(start, "choose", choose)
-    monkeypatch.setattr(cli, "demo", lambda options: ran.append("demo") or 0)
+    monkeypatch.setattr(window_commands, "demo", lambda options: ran.append("demo") or 0)
     assert cli.main([]) == 0
     assert ran == ["demo"]
     assert said[:2] == ["", ""], "back on the start screen, nothing to complain of"
     assert "no such case" in said[2]
     monkeypatch.setattr("sln_guide.gui.display.display_available", lambda: False)
-    monkeypatch.setattr(cli, "live", lambda options: ran.append("live") or 0)
+    monkeypatch.setattr(window_commands, "live", lambda options: ran.append("live") or 0)
     assert cli.main([]) == 0
     assert ran == ["demo", "live"]
 

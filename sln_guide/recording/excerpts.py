@@ -1,0 +1,109 @@
+"""What one question needs of every guidance record: read without the rest, ten times as fast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+from hardware.working import WorkingPlane
+from sln_guide.guidance import Settings
+from sln_guide.recording.contents import Contents
+from sln_guide.recording.records import GUIDANCE, FrameRef
+
+
+class _Pair(msgspec.Struct, frozen=True):
+    nir: FrameRef
+    white: FrameRef | None
+
+
+class _Node(msgspec.Struct, frozen=True):
+    confirmed: bool
+    coasted: bool
+    signal: float | None
+    node_number: int = 0
+
+
+class _Nodes(msgspec.Struct, frozen=True):
+    nir: FrameRef
+    detections: tuple[_Node, ...]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """The part of `Settings` that says where NIR lay in white: as it was, whatever is asked now."""
+
+    registration_withdrawn: bool = False
+    plane: WorkingPlane | None = None
+
+
+class _Placed(msgspec.Struct, frozen=True):
+    nir: FrameRef
+    settings: _Place
+
+
+def paired_frames(contents: Contents) -> Iterator[tuple[FrameRef, FrameRef | None]]:
+    """Yield the NIR and the white frame of each computation, in order."""
+    for _, record in contents.each(GUIDANCE, _Pair):
+        yield record.nir, record.white
+
+
+def nodes_seen(contents: Contents) -> Iterator[tuple[int, dict[int, float]]]:
+    """Yield for each computation, in order, mid-exposure (ns) and the nodes in sight.
+
+    By number, with their signal [counts/(ms*gain)], NaN where there is none.
+    """
+    for _, record in contents.each(GUIDANCE, _Nodes):
+        yield (
+            record.nir.mid_exposure_ns,
+            {
+                d.node_number: math.nan if d.signal is None else d.signal
+                for d in record.detections
+                if d.confirmed and not d.coasted and d.node_number > 0
+            },
+        )
+
+
+class Places:
+    """Where NIR lay in white light, over the time of a case.
+
+    Parameters
+    ----------
+    contents
+        Read once, here.
+    begun
+        The settings that recording began with, for before the first computation.
+    """
+
+    def __init__(self, contents: Contents, begun: Settings) -> None:
+        times_ns: list[int] = []
+        places: list[_Place] = []
+        for _, record in contents.each(GUIDANCE, _Placed):
+            if not places or places[-1] != record.settings:
+                times_ns.append(record.nir.mid_exposure_ns)
+                places.append(record.settings)
+        self._times_ns = np.array(times_ns, np.int64)
+        self._places = places
+        self._begun = begun
+
+    def settings_at(self, time_ns: int, settings: Settings) -> Settings:
+        """Return ``settings`` with the registration that live had for the frame of then.
+
+        Whether it was withdrawn, and the working distance it was for.
+        """
+        last = int(np.searchsorted(self._times_ns, time_ns, "right")) - 1
+        then = self._places[last] if last >= 0 else _Place(plane=self._begun.plane)
+        if (then.registration_withdrawn, then.plane) == (
+            settings.registration_withdrawn,
+            settings.plane,
+        ):
+            return settings
+        return replace(
+            settings, registration_withdrawn=then.registration_withdrawn, plane=then.plane
+        )
+
+    def planes(self) -> tuple[WorkingPlane | None, ...]:
+        """Return the planes worked in, each once, in order; None: the rig's own."""
+        return tuple(dict.fromkeys(place.plane for place in self._places)) or (self._begun.plane,)
