@@ -113,17 +113,32 @@ IDENTITY: Matrix3 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where an NIR pixel lies in the white image: ``white ~ white_from_nir @ (x, y, 1)``.
 
-    ``none``: no overlay, views side by side. ``assumed``: never measured, and the screen says
-    so. ``calibrated``: measured on this rig; ``residual_mm`` is its error on that plane.
+    ``none``: no overlay, views side by side. ``assumed``: never measured, ``nudged``: moved by
+    hand since; the screen says so. ``calibrated``: measured on this rig; ``residual_mm`` is its
+    error on that plane.
     """
 
-    kind: Literal["none", "assumed", "calibrated"] = "none"
+    kind: Literal["none", "assumed", "nudged", "calibrated"] = "none"
     white_from_nir: Matrix3 = IDENTITY
     residual_mm: NonNegative | None = None
 
     def matrix(self) -> NDArray[np.float64]:
         """Return the homography as a (3, 3) float64 array."""
         return np.array(self.white_from_nir, dtype=np.float64)
+
+    def nudged(self, dx_px: float, dy_px: float) -> Registration:
+        """Return it moved by hand by white px: a last resort, of unknown error. Moves no "none"."""
+        if self.kind == "none" or (dx_px, dy_px) == (0.0, 0.0):
+            return self
+        x, y, w = self.white_from_nir
+        return Registration(
+            kind="nudged",
+            white_from_nir=(
+                (x[0] + dx_px * w[0], x[1] + dx_px * w[1], x[2] + dx_px * w[2]),
+                (y[0] + dy_px * w[0], y[1] + dy_px * w[1], y[2] + dy_px * w[2]),
+                w,
+            ),
+        )
 
 
 class Sensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,10 +15,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from hardware.rig import Rig
-from hardware.working import WorkingPlane
+from hardware.rig import Registration, Rig
 from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, compare, reduced
-from sln_guide.guidance import Alignment, Pair
+from sln_guide.guidance import Alignment, Pair, Settings
 
 LOOK_EVERY_S = 1.0
 CONFIRM_EVERY_S = 0.4
@@ -50,8 +49,8 @@ class EdgeWatch:
         self._rig = rig
         self._tell = tell
         self._watch = ConsistencyWatch()
-        self._seen: tuple[Pair, WorkingPlane | None] | None = None
-        self._plane: WorkingPlane | None = None
+        self._seen: tuple[Pair, Settings] | None = None
+        self._registration: Registration | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edges", daemon=True)
 
@@ -59,10 +58,10 @@ class EdgeWatch:
         """Begin to look."""
         self._thread.start()
 
-    def see(self, pair: Pair, plane: WorkingPlane | None = None) -> None:
-        """Remember the newest pair, and the plane it was taken in. Costs nothing; any thread."""
+    def see(self, pair: Pair, settings: Settings) -> None:
+        """Remember the newest pair, and with what it was taken. Costs nothing; any thread."""
         if pair.white is not None and abs(pair.skew_ns) <= MAX_SKEW_NS:
-            self._seen = pair, plane
+            self._seen = pair, settings
 
     def use(self, rig: Rig) -> None:
         """Judge by another rig from now on. Any thread."""
@@ -87,15 +86,15 @@ class EdgeWatch:
             wait_s = LOOK_EVERY_S if told.verdict == told.last_look else CONFIRM_EVERY_S
             self._tell(told)
 
-    def look(self, pair: Pair, plane: WorkingPlane | None = None) -> Alignment:
+    def look(self, pair: Pair, settings: Settings) -> Alignment:
         """Hold one pair against the registration; return the verdict of the last few looks.
 
-        Those at another working distance count no more.
+        Those at another working distance, or before a nudge, count no more.
         """
-        if plane != self._plane:
-            self._plane = plane
+        rig = settings.worked(self._rig)
+        if rig.registration != self._registration:
+            self._registration = rig.registration
             self._watch.forget_looks()
-        rig = self._rig if plane is None else plane.rig(self._rig)
         seen = look_at(pair, rig)
         verdict = self._watch.add(seen)
         px = seen.distance_px

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -153,6 +154,9 @@ MOST_REGIONS = 4
 Polygon = tuple[tuple[float, float], ...]
 """NIR px, (x, y)."""
 LEAST_GAMMA, MOST_GAMMA = 0.4, 2.5
+MOST_NUDGE_PX = 100.0
+NUDGED = "registration nudged by hand"
+"""Flag of guidance whose place in white light is only as good as somebody's eye."""
 
 
 class OverlayStyle(StrEnum):
@@ -186,6 +190,7 @@ class Settings:
     shows the bend; measures and calls know nothing of it. ``regions_px`` are at most `MOST_REGIONS`
     polygons whose light is plotted over time, as ``exclusion_px``; they change nothing else.
     ``plane``: another working distance than the rig's, with its homography and scale.
+    ``nudge_px`` moves the registration by hand, white px (x, y): a last resort, and flagged.
     """
 
     threshold_sigma: float = 4.5
@@ -205,6 +210,7 @@ class Settings:
     gamma: float = 1.0
     regions_px: tuple[Polygon, ...] = ()
     plane: WorkingPlane | None = None
+    nudge_px: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.threshold_sigma <= 20.0:
@@ -221,10 +227,21 @@ class Settings:
             _check_polygon("regions_px", region)
         if self.display_full_scale is not None and not self.display_full_scale > 0:
             raise ValueError("display_full_scale must be positive")
+        if not all(abs(v) <= MOST_NUDGE_PX for v in self.nudge_px):
+            raise ValueError(f"nudge_px must lie within {MOST_NUDGE_PX:g} px: register again")
+
+    def registered(self, registration: Registration) -> Registration:
+        """Return the registration in force, of a rig whose own is ``registration``."""
+        found = registration if self.plane is None else self.plane.registration
+        return found.nudged(*self.nudge_px)
 
     def worked(self, rig: Rig) -> Rig:
-        """Return ``rig`` at the working distance in force."""
-        return rig if self.plane is None else self.plane.rig(rig)
+        """Return ``rig`` at the working distance, and with the nudge, in force."""
+        worked = rig if self.plane is None else self.plane.rig(rig)
+        registration = self.registered(rig.registration)
+        if registration is worked.registration:
+            return worked
+        return msgspec.structs.replace(worked, registration=registration)
 
 
 def _check_polygon(name: str, points: Polygon) -> None:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Optics, Registration, Rig, Sensor
-from hardware.working import WorkingPlane
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, all_followed, blinded, excluded, followed
-from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Pair, Settings
+from sln_guide.guidance import NUDGED, UNCALIBRATED, Detection, Guidance, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track
 
 BASELINE_WITHIN_NS = 2_000_000_000
@@ -52,11 +51,13 @@ class Setup:
         vouched = rig.unchecked is None
         return cls(rig.optics, rig.sensor, rig.registration, dark, flat, vouched)
 
-    def at(self, plane: WorkingPlane | None) -> Setup:
-        """Return the setup at another working distance; None: the rig's own."""
-        if plane is None:
+    def at(self, settings: Settings) -> Setup:
+        """Return the setup at the working distance, and with the nudge, in force."""
+        plane, registration = settings.plane, settings.registered(self.registration)
+        if plane is None and registration is self.registration:
             return self
-        return replace(self, optics=plane.optics(self.optics), registration=plane.registration)
+        optics = self.optics if plane is None else plane.optics(self.optics)
+        return replace(self, optics=optics, registration=registration)
 
     def field(self, nir: Frame) -> Field:
         """Describe the geometry and sensor of frames like ``nir`` to the core."""
@@ -182,7 +183,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     The same state, pair and settings give the same guidance (stage times aside) wherever and
     whenever it runs. One thread at a time for states that share an analyser.
     """
-    setup, nir = state.setup.at(settings.plane), pair.nir
+    setup, nir = state.setup.at(settings), pair.nir
     began = time.perf_counter_ns()
     flags: list[str] = []
     analyser = state.analyser
@@ -229,6 +230,8 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     full_scale = _follow(state, analysis.scene_full_scale, nir.mid_exposure_ns)
     ended = time.perf_counter_ns()
 
+    if registration.kind == "nudged":
+        flags.append(NUDGED)
     if nir.settings_in_flight:
         flags.append("exposure or gain changed during this frame")
     guidance = Guidance(

@@ -253,10 +253,14 @@ class LiveSession:
         return nir.refused
 
     def change(self, **changes: Any) -> Settings:
-        """Replace fields of `Settings`; the next picture is made with them."""
+        """Replace fields of `Settings`; the next picture is made with them. Stamps a nudge."""
         with self._changing:
-            self._settings = replace(self._settings, **changes)
-            return self._settings
+            before = self._settings
+            settings = self._settings = replace(before, **changes)
+        if settings.nudge_px != before.nudge_px:
+            x, y = settings.nudge_px
+            self.mark("nudge", f"{x:+g}, {y:+g} px in white" if x or y else "taken back")
+        return settings
 
     def work_at(self, distance_mm: float) -> Settings:
         """Work at another distance from now on, and stamp it.
@@ -431,7 +435,7 @@ class LiveSession:
                     if logged and setup is self._setup:
                         self._record_guidance(guidance)
                     if self._edges is not None:
-                        self._edges.see(guidance.pair, guidance.settings.plane)
+                        self._edges.see(guidance.pair, guidance.settings)
                     self._follow_exposure(exposing, guidance)
                     good_steps += 1
                     if good_steps >= STEPS_TO_TRUST_AGAIN:

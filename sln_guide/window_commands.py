@@ -15,6 +15,7 @@ from sln_guide.calibration.arguments import add_board_arguments
 from sln_guide.terminal import OK, PARTIAL, positive, progress_bar
 
 if TYPE_CHECKING:
+    from sln_guide.guidance import Settings
     from sln_guide.source import PictureSource
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -45,6 +46,14 @@ def add_commands(verbs: Verbs) -> None:
         type=_distance,
         help="work at another distance than the rig's, within what its registration holds for",
     )
+    verb.add_argument(
+        "--nudge-px",
+        type=float,
+        nargs=2,
+        metavar=("X", "Y"),
+        default=(0.0, 0.0),
+        help="last resort: move the overlay by so many px of white light; it is flagged",
+    )
     verb.set_defaults(run=live)
 
     verb = verbs.add_parser("demo", parents=[window, grabbing], help="a simulated procedure")
@@ -68,6 +77,8 @@ def add_commands(verbs: Verbs) -> None:
 def live(options: argparse.Namespace) -> int:
     """Open the rig's cameras and guide."""
     from sln_guide.calibration.applied import apply_calibrations, at_distance
+    from sln_guide.calibration.errors import CalibrationError
+    from sln_guide.guidance import Settings
 
     rig = _live_rig(options.rig)
     if options.distance_mm is not None:
@@ -78,7 +89,16 @@ def live(options: argparse.Namespace) -> int:
         print(f"not calibrated: {problem}", file=sys.stderr)
     if rig.simulated:
         print(f"SIMULATED: rig '{rig.name}' shows no real camera.")
-    return _run_live(rig, options)
+    try:
+        settings = Settings(nudge_px=tuple(options.nudge_px))
+    except ValueError as error:
+        raise CalibrationError(f"--nudge-px: {error}") from None
+    if settings.nudge_px != (0.0, 0.0) and rig.registration.kind == "none":
+        raise CalibrationError(
+            f"--nudge-px: rig {rig.name} has no registration to nudge: run `sln-guide calibrate "
+            "register`"
+        )
+    return _run_live(rig, options, settings)
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -164,13 +184,13 @@ def _live_rig(name: str | None) -> Rig:
     )
 
 
-def _run_live(rig: Rig, options: argparse.Namespace) -> int:
+def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None = None) -> int:
     from functools import partial
 
     from sln_guide.engine.remote import RemoteSession
     from sln_guide.engine.serving import live_session
 
-    session = RemoteSession(rig, partial(live_session, rig, options.cases))
+    session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
         return _show(session, options)
     finally:

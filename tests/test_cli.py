@@ -208,3 +208,9 @@ def test_export_writes_raw_frames(case: Path, tmp_path: Path, run: Run, to: str,
 def test_recover_and_a_wrong_head(case: Path, run: Run) -> None:
     assert run("recover", case).code == terminal.OK
     assert run("verify", case, "--head", "00" * 32).code == terminal.NOT_SOUND
+
+
+def test_a_nudge_that_cannot_be_is_refused_before_any_camera_opens(run: Run) -> None:
+    result = run("live", "--rig", "demo", "--nudge-px", "-500", "0")
+    assert result.code == terminal.INPUT
+    assert "--nudge-px: nudge_px must lie within 100 px: register again" in result.err

@@ -114,8 +114,10 @@ def test_what_held_is_not_claimed_for_ever() -> None:
     watch = EdgeWatch(rig, lambda told: None)
     ((_, seen),) = pairs_of("procedure", 1, (22.0,))
     ((_, bare),) = pairs_of("dark", 1, (0.0,))
-    assert [watch.look(seen).verdict for _ in range(3)][-1] == "holds"
-    assert [watch.look(bare).verdict for _ in range(5)] == ["holds"] * 4 + ["cannot tell"]
+    assert [watch.look(seen, Settings()).verdict for _ in range(3)][-1] == "holds"
+    assert [watch.look(bare, Settings()).verdict for _ in range(5)] == ["holds"] * 4 + [
+        "cannot tell"
+    ]
 
 
 class Knocked:

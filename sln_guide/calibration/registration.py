@@ -314,13 +314,6 @@ def check_once(
     )
 
 
-def nudged(registration: Registration, dx_px: float, dy_px: float) -> Registration:
-    """Return ``registration`` moved by hand by white px: no longer measured, and it says so."""
-    move = np.array([[1.0, 0.0, dx_px], [0.0, 1.0, dy_px], [0.0, 0.0, 1.0]])
-    moved = move @ registration.matrix()
-    return Registration(kind="assumed", white_from_nir=_matrix(moved), residual_mm=None)
-
-
 def _matrix(matrix: NDArray[np.float64]) -> Matrix3:
     rows = np.asarray(matrix, np.float64) / matrix[2, 2]
     a, b, c = (tuple(float(v) for v in row) for row in rows)

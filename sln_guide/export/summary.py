@@ -210,6 +210,8 @@ def assumptions(case: CaseReader, *, dark: bool) -> tuple[str, ...]:
     """Say what nobody measured, of what the figures rest on."""
     rig, events = case.rig, case.events()
     found = [event.detail for event in events if event.name == "assumed"]
+    if any(event.name == "nudge" for event in events):
+        found.append("registration: NUDGED by hand at the events 'nudge': of unknown error")
     if not any(event.name == "imported" for event in events):
         if rig.registration.kind == "assumed":
             found.append("registration: never measured: ASSUMED")

@@ -22,13 +22,22 @@ from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
 from sln_guide.gui.lasso import Points, in_nir
 from sln_guide.gui.layout import CHOICES, Layout
+from sln_guide.gui.mounting import unturned
+from sln_guide.gui.nudge import nudge_text
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import WITHOUT_FOLDERS, Tone, error_text
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import MOST_REGIONS, UNCALIBRATED, Picture, SessionHealth, View
+from sln_guide.guidance import (
+    MOST_NUDGE_PX,
+    MOST_REGIONS,
+    UNCALIBRATED,
+    Picture,
+    SessionHealth,
+    View,
+)
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
 from sln_guide.source import Movable, PictureSource, Recordable, Replayable, SourceError
@@ -197,6 +206,32 @@ class Commands(QObject):
         told = error_text(found.residual_mm or 0.0)
         self.say(f"Working distance {distance_mm:g} mm: registration {told}")
         self.done.emit()
+
+    def nudge(self, right_px: int, down_px: int) -> None:
+        """Move the overlay by hand by px of white light, as the eye sees right and down."""
+        settings, rig = self._source.settings, self._source.rig
+        if settings.registered(rig.registration).kind == "none":
+            self.say("Nothing to nudge: NIR and colour are not registered")
+            return
+        x_px, y_px = unturned(right_px, down_px, self.arranging.mounting)
+        nudge_px = (settings.nudge_px[0] + x_px, settings.nudge_px[1] + y_px)
+        if max(map(abs, nudge_px)) > MOST_NUDGE_PX:
+            self.say("No further by hand: register the rig again", Tone.STALE)
+            return
+        self._nudge(nudge_px)
+
+    def take_nudge_back(self) -> None:
+        """Lay the overlay where the registration has it."""
+        if self._source.settings.nudge_px != (0.0, 0.0):
+            self._nudge((0.0, 0.0))
+
+    def _nudge(self, nudge_px: tuple[float, float]) -> None:
+        self.change(nudge_px=nudge_px)
+        told = f"Registration nudged by {nudge_text(nudge_px)}: as good as your eye, not measured"
+        if nudge_px == (0.0, 0.0):
+            self.say("Registration as it was measured: nothing is nudged")
+        else:
+            self.say(told, Tone.STALE)
 
     def exclude(self, toggle_lasso: Callable[[], bool]) -> None:
         """Let a region be drawn; take away the one there is."""

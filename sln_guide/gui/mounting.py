@@ -34,6 +34,15 @@ def turning(size: Size, mounting: Mounting) -> QTransform:
     return turn * QTransform(-1, 0, 0, 1, turned_size(size, mounting)[0], 0)
 
 
+def unturned(right: int, down: int, mounting: Mounting) -> tuple[int, int]:
+    """Return what a step of the eye is in the camera's own picture, (x, y)."""
+    back = turning((1, 1), mounting).inverted()[0]
+    return (
+        round(back.m11() * right + back.m21() * down),
+        round(back.m12() * right + back.m22() * down),
+    )
+
+
 def turned_pixels(rows: NDArray[np.uint8], mounting: Mounting) -> NDArray[np.uint8]:
     """Return (H, W, 4) uint8 pixels turned; the very same where nothing is to be done."""
     if mounting.quarter_turns:

@@ -194,7 +194,7 @@ class Painting:
         if picture is None or look is None:
             return
         if not shown.state.registered:  # withdrawn, say: then colour has no scale either
-            look = replace(look, registration=Registration(), plane=None)
+            look = replace(look, registration=Registration())
         if not shown.overlay:  # then only the scale bar is painted
             picture = replace(
                 picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
@@ -347,7 +347,7 @@ def _put_name(sheet: Sheet, pane: Pane, free: QRectF, shown: Shown) -> None:
 def _paint_ruler(
     painter: QPainter, picture: Picture, look: Look, placed: QTransform, ruler: Ruler
 ) -> None:
-    assumed = look.registration.kind == "assumed"
+    assumed = look.registration.kind in ("assumed", "nudged")
     ruler.paint(painter, placed, ruler.text(mm_per_picture_px(picture, look), assumed=assumed))
 
 

@@ -288,6 +288,8 @@ def _registration(
         return Reading("not registered", Tone.STALE)
     if registration.kind == "assumed":
         return Reading("registration assumed", Tone.STALE)
+    if registration.kind == "nudged":
+        return Reading("registration NUDGED by hand", Tone.STALE)
     if not vouched:
         return Reading("registration not checked", Tone.STALE)
     text = "registration"

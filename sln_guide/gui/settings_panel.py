@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from sln_guide.gui.arranging import Arranging, scale_text
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.lasso import Shape
+from sln_guide.gui.nudge import NudgePad, nudge_text
 from sln_guide.gui.overlay_controls import GloveSlider
 from sln_guide.gui.panel import Panel, toggle_over_parent
 from sln_guide.gui.scale import choices, display_of
@@ -23,6 +24,7 @@ MOST_PRESETS = 6
 GAMMA_STEP = 0.1
 DISTANCE = "Working distance"
 DISTANCES_MM = (-5, -1, 1, 5)
+NUDGE = "Nudge the overlay by hand · last resort"
 SHOWN = (
     ("show_channel", "Channels"),
     ("show_injection", "Injection"),
@@ -40,6 +42,8 @@ class SettingsPanel(Panel):
     region_unwanted = Signal()
     theatre_wanted = Signal()
     distance_wanted = Signal(float)
+    nudged = Signal(int, int)
+    nudge_unwanted = Signal()
 
     def __init__(self, parent: QWidget, arranging: Arranging, *, live: bool) -> None:
         super().__init__("Presets and settings", parent)
@@ -97,6 +101,11 @@ class SettingsPanel(Panel):
         if live:
             self._distance_text = self._add_row(DISTANCE, *self.distances.values())
             self._labels.remove(self._distance_text)  # a figure: it stays where headings go
+        self.nudge = NudgePad(self)
+        self.nudge.nudged.connect(self.nudged)
+        self.nudge.taken_back.connect(self.nudge_unwanted)
+        self._nudge_text = self._add_row(NUDGE, *self.nudge.buttons)
+        self._labels.remove(self._nudge_text)
         self.larger = self._button("Size", self._next_scale)
         self.leave = self._button("Back", self.hide)
         told = (self.sound, self.curves, self.larger, self.leave)
@@ -105,6 +114,7 @@ class SettingsPanel(Panel):
         self.baseline.setVisible(live)
         self.body.addStretch(1)
         self.show_distance(None, None)
+        self.show_nudge(None)
         self.hide()
 
     def toggle(self) -> None:
@@ -165,6 +175,17 @@ class SettingsPanel(Panel):
             self._distance_text.setText(
                 f"{DISTANCE} {distance_mm:g} mm · {low:.0f} to {high:.0f} mm"
             )
+
+    def show_nudge(self, nudge_px: tuple[float, float] | None) -> None:
+        """Follow the nudge of the registration; None: there is nothing to nudge here."""
+        for part in (self._nudge_text, *self.nudge.buttons):
+            part.setVisible(nudge_px is not None)
+        nudged = nudge_px is not None and nudge_px != (0.0, 0.0)
+        self.nudge.back.setEnabled(nudged)
+        told = NUDGE
+        if nudge_px is not None and nudged:
+            told = f"{NUDGE}: {nudge_text(nudge_px)}"
+        self._nudge_text.setText(told)
 
     def _move(self, by_mm: float) -> None:
         self.distance_wanted.emit(by_mm)

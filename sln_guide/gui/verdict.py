@@ -83,7 +83,7 @@ def worse_of(registration: Registration, guidance: Guidance | None) -> Registrat
     """Return the less trustworthy of the rig's registration and the guidance's own."""
     if guidance is None:
         return registration
-    order = ("none", "assumed", "calibrated")
+    order = ("none", "assumed", "nudged", "calibrated")
     return min(registration, guidance.registration, key=lambda r: order.index(r.kind))
 
 

@@ -52,11 +52,11 @@ MESSAGE_S = 5.0
 
 def _look_of(source: PictureSource) -> Look:
     """Return how pictures of the source are painted now: it may lose units, or move."""
-    rig = source.rig
+    rig, settings = source.rig, source.settings
     return Look(
         mm_per_px=rig.vouched_mm_per_px,
-        registration=rig.registration,
-        plane=source.settings.plane,
+        registration=settings.registered(rig.registration),
+        plane=settings.plane,
     )
 
 
@@ -140,6 +140,8 @@ class OperatorWindow(Desk):
         self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.remove_region)
         self.settings.distance_wanted.connect(commands.move_distance)
+        self.settings.nudged.connect(commands.nudge)
+        self.settings.nudge_unwanted.connect(commands.take_nudge_back)
         video.drawn.connect(self._region_drawn)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -236,6 +238,8 @@ class OperatorWindow(Desk):
         rig = self._source.rig
         self.settings.show_settings(settings, guidance, refused=refused)
         self.settings.show_distance(settings.worked(rig).registered_distance_mm, rig.distances_mm)
+        registered = self._replay is None and rig.registration.kind != "none"
+        self.settings.show_nudge(settings.nudge_px if registered else None)
         look = _look_of(self._source)
         for part in (self.video, self.theatre.video):
             part.look_so(look)

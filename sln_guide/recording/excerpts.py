@@ -37,6 +37,7 @@ class _Place(msgspec.Struct, frozen=True):
 
     registration_withdrawn: bool = False
     plane: WorkingPlane | None = None
+    nudge_px: tuple[float, float] = (0.0, 0.0)
 
 
 class _Placed(msgspec.Struct, frozen=True):
@@ -91,18 +92,13 @@ class Places:
     def settings_at(self, time_ns: int, settings: Settings) -> Settings:
         """Return ``settings`` with the registration that live had for the frame of then.
 
-        Whether it was withdrawn, and the working distance it was for.
+        Whether it was withdrawn, the working distance it was for, and how it was nudged.
         """
         last = int(np.searchsorted(self._times_ns, time_ns, "right")) - 1
-        then = self._places[last] if last >= 0 else _Place(plane=self._begun.plane)
-        if (then.registration_withdrawn, then.plane) == (
-            settings.registration_withdrawn,
-            settings.plane,
-        ):
-            return settings
-        return replace(
-            settings, registration_withdrawn=then.registration_withdrawn, plane=then.plane
-        )
+        begun = self._begun
+        then = self._places[last] if last >= 0 else _Place(False, begun.plane, begun.nudge_px)
+        now = _Place(settings.registration_withdrawn, settings.plane, settings.nudge_px)
+        return settings if now == then else replace(settings, **msgspec.structs.asdict(then))
 
     def planes(self) -> tuple[WorkingPlane | None, ...]:
         """Return the planes worked in, each once, in order; None: the rig's own."""

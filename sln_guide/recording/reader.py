@@ -341,7 +341,7 @@ class CaseReader:
     def settings_at(self, time_ns: int, settings: Settings) -> Settings:
         """Return ``settings`` with the registration that live had for the frame of then.
 
-        Whether it was withdrawn, and the working distance it was for.
+        Whether it was withdrawn, the working distance it was for, and how it was nudged.
         """
         return self._places().settings_at(time_ns, settings)
 

@@ -27,7 +27,7 @@ class Look:
     mm_per_px
         Scale of the NIR image (the rig's); None: unknown, then there is no scale bar.
     registration
-        The rig's: gives the colour picture its scale where no guidance came with it.
+        In force now: gives the colour picture its scale where no guidance came with it.
     plane
         The working distance in force now, where it is another than the rig's own; guidance has
         that at which it was made.
@@ -161,7 +161,7 @@ def mm_per_picture_px(picture: Picture, look: Look) -> float | None:
     if picture.guidance is not None:
         registration = picture.guidance.registration
     else:
-        registration = look.registration if look.plane is None else look.plane.registration
+        registration = look.registration
     if registration.kind == "none":
         return None
     height, width = picture.rgb32.shape

@@ -114,8 +114,8 @@ def put_doubts(
     """
     doubts = []
     if guidance is not None:
-        if picture.view is View.MERGED and guidance.registration.kind == "assumed":
-            doubts.append("REGISTRATION ASSUMED")
+        if picture.view is View.MERGED and guidance.registration.kind in ("assumed", "nudged"):
+            doubts.append(f"REGISTRATION {guidance.registration.kind.upper()}")
         if UNCALIBRATED in guidance.flags:
             doubts.append(UNCALIBRATED.upper())
     if shows_lossy_colour(picture):

@@ -12,7 +12,7 @@ import pytest
 from hardware.bench import Bench, Plane
 from hardware.frame import PixelFormat
 from hardware.opencv import cv2
-from hardware.rig import Optics, load_rig
+from hardware.rig import Optics, Registration, load_rig
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.board import Board, View, find_board
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
@@ -20,7 +20,6 @@ from sln_guide.calibration.registration import (
     RigRegistration,
     check_once,
     make_registration,
-    nudged,
 )
 
 from .boards import BOARD, POSES, frame_of, plane, views_of
@@ -131,8 +130,10 @@ def test_one_look_at_the_board_tells_whether_the_cameras_moved(found: RigRegistr
 
 
 def test_a_nudge_is_no_calibration(found: RigRegistration) -> None:
-    moved = nudged(found.working_plane().registration, 3.0, -2.0)
-    assert moved.kind == "assumed"
+    moved = found.working_plane().registration.nudged(3.0, -2.0)
+    assert moved.kind == "nudged"
+    assert moved.residual_mm is None, "nobody measured where it lies now"
+    assert Registration().nudged(3.0, -2.0) == Registration(), "nothing to move"
     before, after = (
         cv2.perspectiveTransform(np.array([[[100.0, 80.0]]]), r.matrix())[0, 0]
         for r in (found.working_plane().registration, moved)

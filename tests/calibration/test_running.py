@@ -18,7 +18,8 @@ from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import Span, computed
-from sln_guide.guidance import UNCALIBRATED, Settings
+from sln_guide.export.summary import assumptions
+from sln_guide.guidance import NUDGED, UNCALIBRATED, Settings
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.session import LiveSession
@@ -26,6 +27,7 @@ from sln_guide.warm_up import warm_up
 from tests.test_session import wait_until
 
 NEARER_MM = 290.0
+NUDGE_PX = (4.0, -3.0)
 
 
 def more(session: LiveSession) -> Callable[[], object]:
@@ -48,7 +50,7 @@ def wait_for_more(session: LiveSession, what: str) -> None:
         wait_until(more(session), what)
 
 
-def test_another_distance_is_taken_live_and_replayed_as_it_was(
+def test_another_distance_or_a_nudge_is_taken_live_and_replayed_as_it_was(
     sitting: Path, tmp_path: Path
 ) -> None:
     rig = load_rig(sitting)
@@ -67,10 +69,16 @@ def test_another_distance_is_taken_live_and_replayed_as_it_was(
         session.work_at(rig.optics.working_distance_mm)
         assert session.settings.plane is None
         wait_for_more(session, "pictures at the rig's distance again")
+        session.change(nudge_px=NUDGE_PX)
+        wait_for_more(session, "pictures nudged by hand")
+        session.change(nudge_px=(0.0, 0.0))
+        wait_for_more(session, "pictures as registered")
     finally:
         session.close()
     told = [e.detail for e in session.events() if e.name == "distance"]
     assert [detail.split(",")[0] for detail in told] == ["290 mm", "300 mm"]
+    told = [e.detail for e in session.events() if e.name == "nudge"]
+    assert told == ["+4, -3 px in white", "taken back"]
 
     by_hand = apply_calibrations(at_distance(rig, NEARER_MM)).rig
     with CaseReader(folder) as case:
@@ -89,15 +97,27 @@ def test_another_distance_is_taken_live_and_replayed_as_it_was(
             for c in computed(case, asked, Span())
             if c.guidance is not None
         }
-        player = Player(case, tuple(case.pairs()))
+        player, nudged = Player(case, tuple(case.pairs())), 0
         for index, record in enumerate(case.guidance_log()):
-            wanted = by_hand if record.settings.plane else case.rig
-            made = again[record.nir.mid_exposure_ns]
-            assert made.registration == wanted.registration
+            if index == 0 and record.nir.mid_exposure_ns not in again:
+                continue  # the first may rest on a frame from before the case
+            rig = by_hand if record.settings.plane else case.rig
+            made = again[record.nir.mid_exposure_ns].registration
+            nudge_px, kind = (0.0, 0.0), "calibrated"
+            if record.settings.nudge_px == NUDGE_PX:
+                nudge_px, kind = NUDGE_PX, "nudged"
+                nudged += 1
+            at = np.array([100.0, 80.0, 1.0])
+            old, new = (r.matrix() @ at for r in (rig.registration, made))
+            assert new[:2] / new[2] - old[:2] / old[2] == pytest.approx(nudge_px, abs=1e-9)
+            assert record.registration == made.kind == kind
+            assert (NUDGED in record.flags) is (kind == "nudged")
             shown = player.at(index, asked)
             assert shown is not None
             assert shown.guidance is not None
-            assert shown.guidance.registration == wanted.registration
+            assert shown.guidance.registration == made
+        assert nudged > 0
+        assert any("NUDGED" in told for told in assumptions(case, dark=True))
 
 
 def ending(rig: Rig, minutes: float) -> Rig:

@@ -1,4 +1,4 @@
-"""The working distance in the operator's window: chosen, told, refused; and the check's end."""
+"""Working distance and nudge in the operator's window: chosen, told, refused; the check's end."""
 
 from __future__ import annotations
 
@@ -85,6 +85,48 @@ def test_a_rig_of_one_distance_says_so_and_shows_no_buttons(open_window: Open, f
     QTest.keyClick(window, Qt.Key.Key_P)
     window.refresh_readings()
     assert not any(button.isVisible() for button in window.settings.distances.values())
+
+
+def test_a_nudge_goes_where_the_eye_says_and_is_flagged(open_window: Open, source: Any) -> None:
+    window = open_window(source)
+    QTest.keyClick(window, Qt.Key.Key_P)
+    window.refresh_readings()
+    pad = window.settings.nudge
+    assert all(button.isVisible() for button in pad.buttons)
+    assert not pad.back.isEnabled()
+    QTest.mouseClick(pad.arrows[Qt.Key.Key_Right], Qt.MouseButton.LeftButton)
+    QTest.keyClick(pad.arrows[Qt.Key.Key_Right], Qt.Key.Key_Up)
+    QTest.keyClick(
+        pad.arrows[Qt.Key.Key_Right], Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier
+    )
+    assert source.settings.nudge_px == (6.0, -1.0)
+    assert "nudged by +6, −1 px" in window.video.message
+    source.push()
+    window.refresh()
+    window.refresh_readings()
+    reading = window.strip._state.readings.registration
+    assert (reading.text, reading.tone) == ("registration NUDGED by hand", Tone.STALE)
+    assert window.settings._nudge_text.text().endswith(": +6, −1 px")
+    assert source.settings.registered(source.rig.registration).kind == "nudged"
+    window.settings.turn.click()  # the picture turned clockwise: up is now the camera's left
+    QTest.mouseClick(pad.arrows[Qt.Key.Key_Up], Qt.MouseButton.LeftButton)
+    assert source.settings.nudge_px == (5.0, -1.0)
+    window.settings.mirror.click()  # right is now the camera's down... as seen in a mirror
+    QTest.mouseClick(pad.arrows[Qt.Key.Key_Right], Qt.MouseButton.LeftButton)
+    assert source.settings.nudge_px == (5.0, 0.0)
+    QTest.mouseClick(pad.back, Qt.MouseButton.LeftButton)
+    assert source.settings.nudge_px == (0.0, 0.0)
+    assert "nothing is nudged" in window.video.message
+
+
+def test_a_nudge_has_an_end(open_window: Open, source: Any) -> None:
+    window = open_window(source)
+    source.change(nudge_px=(99.0, 0.0))
+    window.commands.nudge(5, 0)
+    assert source.settings.nudge_px == (99.0, 0.0)
+    assert "register the rig again" in window.video.message
+    with pytest.raises(ValueError, match="register again"):
+        source.change(nudge_px=(float("nan"), 0.0))
 
 
 def test_the_picture_s_scale_is_that_of_its_own_distance(open_window: Open, source: Any) -> None:

@@ -384,9 +384,10 @@ def test_colour_from_jpeg_cannot_be_kept_quiet(guided):
     assert np.array_equal(rendered(in_nir, BARE), rendered(raw, BARE)), "it shows no colour"
 
 
-def test_an_assumed_registration_cannot_be_kept_quiet():
+@pytest.mark.parametrize("kind", ["assumed", "nudged"])
+def test_an_assumed_or_nudged_registration_cannot_be_kept_quiet(kind):
     picture = make_picture()
-    assumed = with_guidance(picture, registration=Registration(kind="assumed"))
+    assumed = with_guidance(picture, registration=Registration(kind=kind))
     assert (rendered(assumed) != rendered(picture)).any()
     in_nir = replace(assumed, view=View.NIR)
     assert (rendered(in_nir) == GREY).all()
