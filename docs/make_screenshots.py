@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = "1600x900"
@@ -58,8 +59,8 @@ def press_and_run(keys: str, seconds: float, path: str, words: list[str]) -> int
         QTimer.singleShot(round((seconds - PRESSED_BEFORE_S) * 1000), window, press)
         QTimer.singleShot(round(seconds * 1000), looking, looking.start)
 
-    OperatorWindow.begin = begin_and_wait  # type: ignore[method-assign]
-    return run(words)
+    with mock.patch.object(OperatorWindow, "begin", begin_and_wait):
+        return run(words)
 
 
 def shoot_start(folder: Path) -> None:
@@ -67,6 +68,7 @@ def shoot_start(folder: Path) -> None:
     code = """
 import sys
 from pathlib import Path
+from unittest import mock
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from sln_guide.gui import start, theme

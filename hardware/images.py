@@ -80,6 +80,11 @@ class FolderFrames:
     shift_bits
         How far values were shifted up in the file (Basler's emulator wants Mono12 at the top of
         16 bits: 4).
+
+    Raises
+    ------
+    CameraError
+        No such folder, or no image in it.
     """
 
     def __init__(
@@ -88,7 +93,7 @@ class FolderFrames:
         *,
         pixel_format: PixelFormat,
         fps: float,
-        exposure_us: float,
+        exposure_us: float = 10_000.0,
         gain_db: float = 0.0,
         shift_bits: int = 0,
         camera_id: str | None = None,
@@ -137,34 +142,6 @@ class FolderFrames:
             )
         except ValueError as error:
             raise IncompleteFrameError(f"{path}: {error}") from None
-
-
-def frames_from_folder(
-    folder: Path,
-    *,
-    pixel_format: PixelFormat,
-    fps: float,
-    exposure_us: float = 10_000.0,
-    gain_db: float = 0.0,
-    shift_bits: int = 0,
-    camera_id: str | None = None,
-) -> FolderFrames:
-    """Return the images of ``folder`` as frames that are read one by one; see `FolderFrames`.
-
-    Raises
-    ------
-    CameraError
-        No such folder, or no image in it.
-    """
-    return FolderFrames(
-        folder,
-        pixel_format=pixel_format,
-        fps=fps,
-        exposure_us=exposure_us,
-        gain_db=gain_db,
-        shift_bits=shift_bits,
-        camera_id=camera_id,
-    )
 
 
 def frames_from_arrays(

@@ -25,11 +25,11 @@ from hardware.camera import (
 )
 from hardware.faults import Corrupt, Drop, Fault, Freeze, Late, SizeChange, Stall, Unplug
 from hardware.frame import Frame, frozen_pixels
-from hardware.images import Pixels, frames_from_arrays, frames_from_folder
+from hardware.images import FolderFrames, Pixels, frames_from_arrays
 from hardware.playback import Exposure, Playback, Recording
 from hardware.stream import CALL_GRACE_S, CallWatch
 
-__all__ = ["MockCamera", "Pace", "frames_from_arrays", "frames_from_folder"]
+__all__ = ["FolderFrames", "MockCamera", "Pace", "frames_from_arrays"]
 
 Pace = Literal["recorded", "fastest"] | float
 """As the recording was made, as fast as it is read, or at so many frames a second."""

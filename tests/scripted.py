@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import time
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -114,10 +113,5 @@ class ScriptedCamera:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

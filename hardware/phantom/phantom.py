@@ -21,6 +21,7 @@ from hardware.rig import CameraSpec, Optics, PhantomSpec, Registration, Rig, Sen
 
 DEFAULT_RATE_HZ = 30.0
 DEFAULT_MM_PER_PX = 0.1
+DEFAULT_REGISTRATION = Registration(kind="calibrated", residual_mm=0.0)
 DEFAULT_SENSOR = Sensor(dark_counts=64.0, electron_counts=0.4, read_noise_counts=3.0)
 
 WHITE_ELECTRON_COUNTS = 0.5
@@ -68,7 +69,7 @@ class Phantom:
         nir_format: PixelFormat = PixelFormat.MONO12,
         white_format: PixelFormat = PixelFormat.BAYER_RG8,
         sensor: Sensor = DEFAULT_SENSOR,
-        registration: Registration = Registration(kind="calibrated", residual_mm=0.0),  # noqa: B008
+        registration: Registration = DEFAULT_REGISTRATION,
         white_size: tuple[int, int] | None = None,
     ) -> Self:
         """Return a phantom of any scene, by default with the sensor of the demo rig."""

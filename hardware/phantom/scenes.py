@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class _Frame:
             (0.5 * (self.height - 1) + y * side) * self.mm,
         )
 
-    def scene(self, **parts: object) -> Scene:
+    def scene(self, **parts: Any) -> Scene:
         """Return a scene of this frame; texture shrinks with a small field, as all else does."""
         share = self.share
         return Scene(
@@ -94,7 +95,7 @@ class _Frame:
             mm_per_px=self.mm,
             seed=self.seed,
             texture_mm=(3.0 * share, 15.0 * share),
-            **parts,  # type: ignore[arg-type]
+            **parts,
         )
 
 

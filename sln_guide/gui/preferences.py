@@ -203,7 +203,7 @@ def _shipped() -> tuple[str, ...]:
     return tuple(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
-Read = TypeVar("Read")
+Read = TypeVar("Read", bound=msgspec.Struct)
 
 
 def _read(path: Path, kind: type[Read]) -> Read:
@@ -213,7 +213,7 @@ def _read(path: Path, kind: type[Read]) -> Read:
         raise PreferencesError(f"{path}: cannot be read ({error})") from None
     except msgspec.DecodeError as error:
         raise PreferencesError(f"{path}: {_plain(str(error))}") from None
-    for name, value in msgspec.structs.asdict(read).items():  # type: ignore[arg-type]
+    for name, value in msgspec.structs.asdict(read).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise PreferencesError(f"{path}: key '{name}': {value} is no number one can use")
     return read

@@ -150,31 +150,13 @@ def screen_state(
     video_age_ms = None
     if video_mid_exposure_ns is not None and not replay:
         video_age_ms = (now_ns - video_mid_exposure_ns) / MS
+    evidence = now_ns, guidance, health, registration, view, motion, age_ms
     if replay:
-        verdict = judge_replay(
-            now_ns,
-            guidance,
-            health,
-            registration,
-            view,
-            motion,
-            age_ms,
-            video_shown=video_mid_exposure_ns is not None,
-        )
+        verdict = judge_replay(*evidence, video_shown=video_mid_exposure_ns is not None)
         video_old = False
     else:
-        verdict = judge_live(
-            now_ns,
-            guidance,
-            health,
-            registration,
-            view,
-            motion,
-            age_ms,
-            video_age_ms,
-            alone,
-            by_distance=distance_mm is not None,
-        )
+        by_distance = distance_mm is not None
+        verdict = judge_live(*evidence, video_age_ms, alone, by_distance=by_distance)
         video_old = video_age_ms is not None and not is_fresh(video_age_ms)
 
     banners = [verdict.banner] if verdict.banner else []

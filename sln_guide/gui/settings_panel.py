@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
@@ -68,7 +69,7 @@ class SettingsPanel(Panel):
         self.theatre = self._button("Theatre", self.theatre_wanted.emit)
         self._add_row("Mounting · theatre's screen", self.turn, self.mirror, self.theatre)
         self.shown = {
-            name: self._button(text, lambda n=name: self._toggle(n), checkable=True)  # type: ignore[misc]
+            name: self._button(text, partial(self._toggle, name), checkable=True)
             for name, text in SHOWN
         }
         self._add_row("Show", *self.shown.values())
@@ -88,13 +89,12 @@ class SettingsPanel(Panel):
         self.sound = self._button("Sound", arranging.toggle_sound, checkable=True)
         self.curves = self._button("Save curves", self.curves_wanted.emit)
         self.regions = {
-            shape: self._button(shape.capitalize(), lambda s=shape: self._region(s))  # type: ignore[misc]
-            for shape in Shape
+            shape: self._button(shape.capitalize(), partial(self._region, shape)) for shape in Shape
         }
         self.remove_region = self._button("Remove", self.region_unwanted.emit)
         self._add_row("Region with a curve", *self.regions.values(), self.remove_region)
         self.distances = {
-            by_mm: self._button(f"{by_mm:+d} mm".replace("-", "−"), lambda by=by_mm: self._move(by))  # type: ignore[misc]
+            by_mm: self._button(f"{by_mm:+d} mm".replace("-", "−"), partial(self._move, by_mm))
             for by_mm in (DISTANCES_MM if live else ())
         }
         self._distance_text: QLabel | None = None
@@ -201,7 +201,7 @@ class SettingsPanel(Panel):
         for place, name in enumerate(names):
             button = self._button(
                 name.capitalize() if name != "gi" else "GI",
-                lambda n=name: self._arranging.take(n),  # type: ignore[misc]
+                partial(self._arranging.take, name),
                 checkable=True,
             )
             self.preset_buttons[name] = button

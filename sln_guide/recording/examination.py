@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from zlib_ng.zlib_ng import crc32
 
 from sln_guide.guidance import Role, SessionHealth
 from sln_guide.recording import chain, mcap_format, records
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import (
-    HEADER_WITHIN,
     MANIFEST,
     header_bytes,
     read_header,
-    sha256_of,
 )
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.packed import unpack_frame
 from sln_guide.recording.part import (
     HEADER_ATTACHMENT,
-    closing,
     header_place,
-    index_path,
     opening,
 )
 from sln_guide.recording.records import (
-    CHAIN,
     CHANNELS,
     FRAME_TOPICS,
     TOPICS,
@@ -45,7 +37,17 @@ from sln_guide.recording.records import (
     RecoveredPart,
     ShownRecord,
 )
-from sln_guide.recording.scan import Attachment, Found, Lost, PartFileReader, Record, load_index
+from sln_guide.recording.scan import Attachment, Found, Lost, PartFileReader, Record
+from sln_guide.recording.surroundings import (
+    PartContents,
+    attachment_problem,
+    closing_problem,
+    header_problem,
+    index_problem,
+    message_indexes_problem,
+    noted_problem,
+    opening_problem,
+)
 
 _KINDS: dict[str, type] = {
     records.GUIDANCE: GuidanceRecord,
@@ -57,22 +59,8 @@ _KINDS: dict[str, type] = {
 }
 
 
-_FOOTER_BYTES = 29 + len(mcap_format.MAGIC)
-
-
 def _lossy_white(header: CaseHeader) -> bool:
     return header.rig.recording.white == "jpeg"
-
-
-@dataclass(slots=True)
-class _Contents:
-    """What a part holds, as its closing records and its index must say."""
-
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    log_times: list[int] = field(default_factory=list)
-    attachments: list[mcap_format.AttachmentPlace] = field(default_factory=list)
-    may_be_cut: bool = False
-    """Whether its recorder may have died before its closing records were whole."""
 
 
 class Examination:
@@ -115,7 +103,7 @@ class Examination:
         for path in self._paths:
             part = PartFileReader(path)
             try:
-                self._part(part, last=path == self._paths[-1])
+                self._part(part)
             finally:
                 part.close()
         self._against_attached()
@@ -147,7 +135,11 @@ class Examination:
         index: int | None = None,
         sequence: int | None = None,
     ) -> None:
-        self._problems.append(Problem(file, byte_range, topic, index, sequence, what))
+        self._add(Problem(file, byte_range, topic, index, sequence, what))
+
+    def _add(self, problem: Problem | None) -> None:
+        if problem is not None:
+            self._problems.append(problem)
 
     def _step(self, size: int) -> None:
         self._done += size
@@ -156,7 +148,7 @@ class Examination:
 
     # -- one part --------------------------------------------------------------------------------
 
-    def _part(self, part: PartFileReader, *, last: bool) -> None:
+    def _part(self, part: PartFileReader) -> None:
         name = part.path.name
         before = len(self._problems)
         entry, recovered = self._entry(name), self._recovered.get(name)
@@ -171,7 +163,7 @@ class Examination:
         raw = header_bytes(part)
         header = self._header(part, raw)
         begin = self._opening(part, header, raw)
-        contents = _Contents()
+        contents = PartContents()
         if header is not None and raw is not None:
             contents.attachments.append(header_place(header, raw))
         end = finished = indexes_until = 0
@@ -195,13 +187,15 @@ class Examination:
         if finished:
             sound = header is not None and len(self._problems) == before
             contents.may_be_cut = died
-            self._closing(part, end, finished, header if sound else None, contents)
+            told = header if sound else None
+            self._add(closing_problem(part, end, finished, told, contents))
         elif entry is not None and not died:
             self._problem(name, (part.size, part.size), "its closing records are missing")
         for noted in (entry, recovered):
             if noted is not None and len(self._problems) == before:
-                self._as_noted(part, noted)
-        self._index(part, contents.rows, sound=len(self._problems) == before)
+                self._add(noted_problem(part, noted))
+        sound = len(self._problems) == before
+        self._add(index_problem(part, contents.rows, sound=sound))
 
     @property
     def _closed(self) -> bool:
@@ -245,9 +239,17 @@ class Examination:
         self._may_be_lossy = _lossy_white(header)
         return header
 
+    def _opening(self, part: PartFileReader, header: CaseHeader | None, raw: bytes | None) -> int:
+        """Check what stands before the first record; return where that begins, 0 if unknown."""
+        if header is None or raw is None:
+            self._add(header_problem(part))
+            return 0
+        self._add(opening_problem(part, header, raw))
+        return len(opening(header, raw))
+
     # -- one record ------------------------------------------------------------------------------
 
-    def _chunk(self, part: PartFileReader, place: Found, contents: _Contents) -> None:
+    def _chunk(self, part: PartFileReader, place: Found, contents: PartContents) -> None:
         where = (place.offset, place.offset + place.length)
         row = part.describe(place)
         topic, sequence = "", None
@@ -270,7 +272,8 @@ class Examination:
         self._order(part, where, record)
         self._content(part, where, record, sequence)
         self.counts[TOPICS[record.channel]] += 1
-        self._indexes_behind(part, where, record)
+        index = self.counts[TOPICS[record.channel]] - 1
+        self._add(message_indexes_problem(part, where[1], record, index))
 
     def _order(self, part: PartFileReader, where: tuple[int, int], record: Record) -> None:
         topic = TOPICS[record.channel]
@@ -312,36 +315,12 @@ class Examination:
         except RecordingError as error:
             self._problem(part.path.name, where, str(error), topic, self.counts[topic], sequence)
 
-    def _indexes_behind(self, part: PartFileReader, where: tuple[int, int], record: Record) -> None:
-        """Check what has no checksum, but only one right content."""
-        expected = mcap_format.message_indexes(
-            record.channel,
-            CHANNELS[CHAIN],
-            record.log_time_ns,
-            mcap_format.MESSAGE_LEAD + record.data.nbytes,
-        )
-        found = part.read(where[1], len(expected))
-        if found != expected and len(found) == len(expected):
-            topic = TOPICS[record.channel]
-            self._problem(
-                part.path.name,
-                (where[1], where[1] + len(expected)),
-                "its index was changed",
-                topic,
-                self.counts[topic] - 1,
-            )
-
-    def _attachment(self, part: PartFileReader, place: Found, contents: _Contents) -> None:
+    def _attachment(self, part: PartFileReader, place: Found, contents: PartContents) -> None:
         found = part.attachment(place)
         if isinstance(found, str) or found.name == HEADER_ATTACHMENT:
             return
         self._attachments[found.name] = found
-        expected = mcap_format.attachment_record(
-            found.name, found.media_type, found.data, found.time_ns
-        )
-        if part.read(place.offset, place.length) != expected:
-            where = (place.offset, place.offset + place.length)
-            self._problem(part.path.name, where, f"attachment {found.name!r} was changed")
+        self._add(attachment_problem(part, place, found))
         contents.attachments.append(
             mcap_format.AttachmentPlace(
                 place.offset,
@@ -352,62 +331,6 @@ class Examination:
                 found.time_ns,
             )
         )
-
-    # -- what surrounds the records --------------------------------------------------------------
-
-    def _closing(
-        self,
-        part: PartFileReader,
-        begin: int,
-        footer: int,
-        header: CaseHeader | None,
-        contents: _Contents,
-    ) -> None:
-        """Check how a part ends; without ``header`` (it is damaged) only by its own checksum."""
-        found = part.read(begin, part.size - begin)
-        if header is not None:
-            rows = np.array(contents.rows, mcap_format.INDEX_ROW)
-            log_times = np.array(contents.log_times, np.uint64)
-            expected = closing(header, begin, rows, log_times, contents.attachments)
-            whole = found == (expected[: len(found)] if contents.may_be_cut else expected)
-        else:
-            end = found[footer - begin :]
-            summary = int.from_bytes(end[9:17], "little") - begin
-            covered = found[max(summary, 0) : footer - begin] + end[:25]
-            whole = len(end) == _FOOTER_BYTES and crc32(covered) == int.from_bytes(
-                end[25:29], "little"
-            )
-        if not whole:
-            self._problem(part.path.name, (begin, part.size), "its closing records are damaged")
-
-    def _opening(self, part: PartFileReader, header: CaseHeader | None, raw: bytes | None) -> int:
-        """Check what stands before the first record; return where that begins, 0 if unknown."""
-        if header is None or raw is None:
-            where = (0, min(part.size, HEADER_WITHIN))
-            self._problem(part.path.name, where, "the header of this part is damaged")
-            return 0
-        expected = opening(header, raw)
-        if part.read(0, len(expected)) != expected:
-            where = (0, len(expected))
-            self._problem(part.path.name, where, "its first bytes were changed")
-        return len(expected)
-
-    def _as_noted(self, part: PartFileReader, entry: PartFile | RecoveredPart) -> None:
-        name = part.path.name
-        if part.size != entry.size:
-            where = (min(part.size, entry.size), max(part.size, entry.size))
-            self._problem(name, where, f"has {part.size} bytes, {entry.size} were written")
-        elif isinstance(entry, RecoveredPart) and entry.sha256 != sha256_of(part.path):
-            self._problem(name, (0, part.size), "its SHA-256 is not the one noted by `recover`")
-
-    def _index(self, part: PartFileReader, rows: list[tuple[Any, ...]], *, sound: bool) -> None:
-        path = index_path(part.path)
-        index = load_index(part)
-        if index is None:
-            if path.exists():
-                self._problem(path.name, None, "is damaged: it can be remade by `recover`")
-        elif sound and not np.array_equal(index, np.array(rows, mcap_format.INDEX_ROW)):
-            self._problem(path.name, None, "does not describe its part: remake it by `recover`")
 
     # -- the whole -------------------------------------------------------------------------------
 

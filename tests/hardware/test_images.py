@@ -11,8 +11,8 @@ import tifffile
 from hardware.camera import CameraError, IncompleteFrameError
 from hardware.frame import Frame, PixelFormat
 from hardware.images import (
+    FolderFrames,
     frames_from_arrays,
-    frames_from_folder,
     image_files,
     read_image,
     write_emulator_image,
@@ -72,7 +72,7 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
 def test_a_folder_is_read_lazily_and_as_often_as_asked(tmp_path: Path) -> None:
     for index in range(3):
         cv2.imwrite(str(tmp_path / f"{index}.png"), GREY16 + index)
-    frames = frames_from_folder(tmp_path, pixel_format=PixelFormat.MONO12, fps=50.0)
+    frames = FolderFrames(tmp_path, pixel_format=PixelFormat.MONO12, fps=50.0)
     assert len(frames) == 3
     for _ in range(2):
         first, second, third = frames
@@ -90,7 +90,7 @@ def test_a_folder_with_a_damaged_file_plays_on(tmp_path: Path) -> None:
     for index in range(3):
         cv2.imwrite(str(tmp_path / f"{index}.png"), GREY8)
     (tmp_path / "0.png").write_bytes(b"no image")
-    frames = frames_from_folder(tmp_path, pixel_format=PixelFormat.BAYER_RG8, fps=50.0)
+    frames = FolderFrames(tmp_path, pixel_format=PixelFormat.BAYER_RG8, fps=50.0)
     with MockCamera(frames, pace="fastest", loop=True) as camera:
         camera.start()
         # its first readable file is the second one
@@ -119,19 +119,19 @@ def test_an_image_of_the_wrong_kind_is_refused_by_name(
 ) -> None:
     tifffile.imwrite(tmp_path / "odd.tif", pixels)
     with pytest.raises(IncompleteFrameError, match=rf"odd\.tif.*{why}"):
-        list(frames_from_folder(tmp_path, pixel_format=pixel_format, fps=1.0))
+        list(FolderFrames(tmp_path, pixel_format=pixel_format, fps=1.0))
 
 
 def test_what_was_written_for_the_emulator_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     write_emulator_image(tmp_path / "0.tif", GREY16, 12)
     np.testing.assert_array_equal(read_image(tmp_path / "0.tif"), GREY16 << 4)
-    (frame,) = frames_from_folder(tmp_path, pixel_format=PixelFormat.MONO12, fps=1.0, shift_bits=4)
+    (frame,) = FolderFrames(tmp_path, pixel_format=PixelFormat.MONO12, fps=1.0, shift_bits=4)
     np.testing.assert_array_equal(frame.pixels, GREY16)
 
 
 def test_eight_bit_files_serve_deeper_formats(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), GREY8)
-    (frame,) = frames_from_folder(tmp_path, pixel_format=PixelFormat.MONO12, fps=1.0)
+    (frame,) = FolderFrames(tmp_path, pixel_format=PixelFormat.MONO12, fps=1.0)
     assert frame.pixels.dtype == np.uint16
     np.testing.assert_array_equal(frame.pixels, GREY8)
 
@@ -142,4 +142,4 @@ def test_arrays_that_do_not_fit_their_format_are_refused() -> None:
     with pytest.raises(ValueError, match="fps"):
         frames_from_arrays([GREY16], pixel_format=PixelFormat.MONO12, fps=0.0)
     with pytest.raises(ValueError, match="fps"):
-        frames_from_folder(Path(), pixel_format=PixelFormat.MONO12, fps=0.0)
+        FolderFrames(Path(), pixel_format=PixelFormat.MONO12, fps=0.0)

@@ -40,7 +40,7 @@ def load_registration(path: Path) -> Registration:
                 )
             if matrix.shape != (3, 3):
                 raise ImportProblem(f"{path}: holds {matrix.shape} numbers, not 3x3")
-            rows: Matrix3 = tuple(tuple(map(float, row)) for row in matrix)  # type: ignore[assignment]
+            rows: Matrix3 = msgspec.convert(matrix.tolist(), Matrix3)
             result = Registration(kind="assumed", white_from_nir=rows)
     except FileNotFoundError:
         raise ImportProblem(f"--registration {path}: no such file (or identity, none)") from None
