@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.bench import Bench
+from hardware.bench_camera import BenchCamera
 from hardware.camera import CameraSettings
 from hardware.gating import Pattern
 from hardware.opencv import cv2
@@ -130,7 +131,7 @@ def registration(board: Board = BENCH_BOARD) -> dict[float, NDArray[np.float64]]
     """Return errors [white px] over the shared field, by distance [mm], after a guided flow."""
     rig = load_rig("bench")
     bench = Bench(rig)
-    nir, white = bench.camera("nir"), bench.camera("white")
+    nir, white = BenchCamera(bench, "nir"), BenchCamera(bench, "white")
     now = datetime(2026, 5, 4, tzinfo=UTC)
     flow = RegisterFlow(rig, nir, white, board=board, now=now)
     while (step := flow.current) is not None:

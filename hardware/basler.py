@@ -158,6 +158,12 @@ class BaslerCamera(Camera):
         """Frames handed out, lost and failed since `open`."""
         return CameraCounters() if self._grabbing is None else self._grabbing.counters
 
+    def temperature_c(self) -> float | None:
+        """Return what the camera's own thermometer says; None where it has none."""
+        _, features = self._opened()
+        with self._sdk("temperature", CALL_GRACE_S):
+            return sfnc.temperature_c(features)
+
     @property
     def last_progress_ns(self) -> int:
         """When a call into pylon last came back; see `hardware.camera.Watched`."""

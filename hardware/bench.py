@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.bench_camera import BenchCamera
-from hardware.camera import CameraNotFoundError, CameraSettings
+from hardware.camera import CameraSettings
 from hardware.frame import PixelFormat
 from hardware.opencv import cv2
 from hardware.rig import CameraSpec, Rig
@@ -166,17 +165,6 @@ class Bench:
         with self._lock:
             self._plane = plane
             self._images.clear()
-
-    def camera(self, role: str, *, paced: bool = False) -> BenchCamera:
-        """Return a camera; ``paced``: at its frame rate, not as fast as it is read.
-
-        Raises CameraNotFoundError.
-        """
-        found: RoleName
-        for found in ("nir", "white"):
-            if role == found and found in self._sizes:
-                return BenchCamera(self, found, paced=paced)
-        raise CameraNotFoundError(f"the bench of rig {self.rig.name!r} has no {role!r} camera")
 
     def move(self, role: RoleName, *, rotation_deg: float = 0.0, shift_mm: float = 0.0) -> None:
         """Knock a camera: its registration with the other no longer holds."""

@@ -4,44 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from hardware.bench import Bench, RoleName
 from hardware.camera import (
-    BadSettingError,
-    Camera,
     CameraCounters,
+    CameraNotFoundError,
     CameraSettings,
     CameraStateError,
     CameraTimeoutError,
 )
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec
+from hardware.simulated import SimulatedCamera, settled
 
-if TYPE_CHECKING:
-    from hardware.bench import Bench, RoleName
+NIR_FORMATS = (PixelFormat.MONO8, PixelFormat.MONO10, PixelFormat.MONO12)
+BAYER_FORMATS = tuple(layout for layout in PixelFormat if layout.is_bayer)
 
 
-class BenchCamera(Camera):
-    """One camera of a bench. See `hardware.camera.Camera`."""
+class BenchCamera(SimulatedCamera):
+    """One camera of a bench. See `hardware.camera.Camera`.
+
+    ``paced``: at its frame rate, not as fast as it is read. Raises CameraNotFoundError where the
+    bench's rig has no such role.
+    """
 
     def __init__(self, bench: Bench, role: RoleName, *, paced: bool = False) -> None:
-        self._paced = paced
-        self._stopped = threading.Event()
-        self._due_ns = 0
-        self._bench = bench
-        self._role = role
-        self._open = False
-        self._started = False
-        self._epoch = -1
-        self._sequence = 0
-        self._delivered = 0
-        self._fresh = False
         spec: CameraSpec | None = getattr(bench.rig, role)
-        assert spec is not None
+        if spec is None:
+            raise CameraNotFoundError(f"the bench of rig {bench.rig.name!r} has no {role!r} camera")
         width, height = bench.size(role)
         own = 2.0 ** (spec.pixel_format.bit_depth - 12)
-        self._settings = CameraSettings(
+        settings = CameraSettings(
             pixel_format=spec.pixel_format,
             exposure_us=spec.exposure_us,
             gain_db=spec.gain_db,
@@ -53,26 +46,22 @@ class BenchCamera(Camera):
             trigger=spec.trigger,
             trigger_line=spec.trigger_line or "none",
         )
+        super().__init__(f"bench-{role}", settings)
+        self._bench = bench
+        self._role: RoleName = role
+        self._paced = paced
+        self._stopped = threading.Event()
+        self._due_ns = 0
+        self._open = False
+        self._started = False
+        self._epoch = -1
+        self._sequence = 0
+        self._delivered = 0
 
     @property
     def bench(self) -> Bench:
         """What it looks at."""
         return self._bench
-
-    @property
-    def camera_id(self) -> str:
-        """Name that says what simulates it."""
-        return f"bench-{self._role}"
-
-    @property
-    def simulated(self) -> bool:
-        """Always True."""
-        return True
-
-    @property
-    def settings(self) -> CameraSettings:
-        """What the camera does, every field set."""
-        return self._settings
 
     @property
     def counters(self) -> CameraCounters:
@@ -86,32 +75,16 @@ class BenchCamera(Camera):
             self._delivered = 0
 
     def apply(self, settings: CameraSettings) -> CameraSettings:
-        """Set exposure, gain, rate and black level; the rest stays. Raises BadSettingError."""
+        """Set, read back, return what is really done. Raises BadSettingError, CameraStateError."""
         if not self._open:
             raise CameraStateError(f"{self.camera_id}: open it before setting anything")
-        changes = {
-            name: value
-            for name in CameraSettings.__dataclass_fields__
-            if (value := getattr(settings, name)) is not None
-        }
-        new = replace(self._settings, **changes)
-        width, height = self._bench.size(self._role)
-        x, y, w, h = new.roi or (0, 0, width, height)
-        if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
-            raise BadSettingError(f"{self.camera_id}: roi {new.roi} refused: {width} x {height} px")
-        if new.exposure_us is None or not 10.0 <= new.exposure_us <= 1e6:
-            raise BadSettingError(
-                f"{self.camera_id}: exposure_us = {new.exposure_us} refused: choose 10 to 1000000"
-            )
-        if new.gain_db is None or not 0.0 <= new.gain_db <= 36.0:
-            raise BadSettingError(f"{self.camera_id}: gain_db refused: choose 0 to 36")
-        if new.pixel_format is None or new.pixel_format is PixelFormat.MONO12P:
-            raise BadSettingError(f"{self.camera_id}: pixel_format refused: choose Mono12")
-        fits = new.pixel_format.is_mono if self._role == "nir" else new.pixel_format.is_bayer
-        if not fits:
-            raise BadSettingError(f"{self.camera_id}: pixel_format {new.pixel_format} refused")
-        rate = min(new.frame_rate_hz or 30.0, 1e6 / new.exposure_us)
-        self._settings = replace(new, frame_rate_hz=rate)
+        self._settings = settled(
+            self.camera_id,
+            self._settings,
+            settings,
+            formats=NIR_FORMATS if self._role == "nir" else BAYER_FORMATS,
+            size=self._bench.size(self._role),
+        )
         return self._settings
 
     def start(self) -> None:

@@ -105,6 +105,10 @@ class Camera(Protocol):
         """Deliveries and losses since `open`."""
         ...
 
+    def temperature_c(self) -> float | None:
+        """Return the device's own temperature [degrees C], while open; None: it tells none."""
+        return None
+
     def open(self) -> None:
         """Take hold of the device. Raises CameraNotFoundError, CameraInUseError."""
         ...

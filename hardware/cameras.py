@@ -61,7 +61,9 @@ def cameras_for(rig: Rig) -> dict[str, Camera]:
     for role, spec in specs.items():
         if spec.source == "phantom":
             assert phantom is not None
-            cameras[role] = phantom.camera(role)
+            from hardware.phantom import PhantomCamera
+
+            cameras[role] = PhantomCamera(phantom, role)
         else:
             cameras[role] = _basler(rig, role, spec, phantom)
     return cameras
@@ -81,7 +83,9 @@ def _on_the_bench(rig: Rig, specs: dict[str, CameraSpec]) -> dict[str, Camera]:
         from hardware.emulated_bench import EmulatedBenchCamera
 
         return {role: EmulatedBenchCamera(bench, role) for role in bench.lenses if role in specs}
-    return {role: bench.camera(role, paced=True) for role in specs}
+    from hardware.bench_camera import BenchCamera
+
+    return {role: BenchCamera(bench, role, paced=True) for role in bench.lenses if role in specs}
 
 
 def _phantom(rig: Rig) -> Phantom:

@@ -16,16 +16,14 @@ import threading
 import weakref
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hardware.basler import BaslerCamera
+from hardware.bench import Bench, RoleName
 from hardware.camera import Camera, CameraCounters, CameraSettings
 from hardware.frame import Frame
 from hardware.images import write_emulator_image
 from hardware.rig import CameraSpec
-
-if TYPE_CHECKING:
-    from hardware.bench import Bench, RoleName
+from hardware.simulated import TEMPERATURE_C
 
 REELS = (6, 72)
 """Images drawn at first (most settings are looked at in two frames), and when those were played."""
@@ -74,6 +72,10 @@ class EmulatedBenchCamera(Camera):
     def counters(self) -> CameraCounters:
         """As the SDK counts."""
         return self._inner.counters
+
+    def temperature_c(self) -> float:
+        """Return a warm camera's temperature: the emulator has none."""
+        return TEMPERATURE_C
 
     def open(self) -> None:
         """As `BaslerCamera.open`."""

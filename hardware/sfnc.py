@@ -297,3 +297,8 @@ def _write_rate(features: Features, wanted_hz: float) -> None:
             f"frame_rate_hz: wanted {wanted_hz:g}, but {possible_hz:g} is the most it can do: "
             "shorten the exposure, make the roi smaller, or look at its link (sln-guide doctor)"
         )
+
+
+def temperature_c(features: Features) -> float | None:
+    """Return what the camera's thermometer says (by its new or old name); None: it has none."""
+    return features.number("DeviceTemperature", "TemperatureAbs")

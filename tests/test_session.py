@@ -14,7 +14,7 @@ import pytest
 
 from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
-from hardware.phantom import Phantom
+from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
 from sln_guide import pipeline
 from sln_guide import session as session_module
@@ -271,7 +271,9 @@ def test_exposure_follows_the_tissue_when_wanted(rig: Rig, tmp_path: Path) -> No
     dim_rig = msgspec.structs.replace(rig, nir=dim)
     assert dim_rig.phantom is not None
     phantom = Phantom(dim_rig.phantom, dim_rig)
-    live = LiveSession(dim_rig, {role: phantom.camera(str(role)) for role in Role}, cases=tmp_path)
+    live = LiveSession(
+        dim_rig, {role: PhantomCamera(phantom, str(role)) for role in Role}, cases=tmp_path
+    )
     try:
         live.start()
         pictures_go_on(live)

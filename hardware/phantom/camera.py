@@ -6,63 +6,46 @@ import math
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from hardware.camera import (
     BadSettingError,
-    Camera,
     CameraCounters,
     CameraSettings,
     CameraStateError,
     CameraTimeoutError,
 )
 from hardware.frame import Frame
-from hardware.phantom.render import RoleName
-
-if TYPE_CHECKING:
-    from hardware.phantom.phantom import Phantom
+from hardware.phantom.phantom import Phantom
+from hardware.simulated import SimulatedCamera
 
 BUFFERED_FRAMES = 8
 """As many frames wait for a slow reader as a driver has buffers; older ones are lost, counted."""
 
 
-class PhantomCamera(Camera):
+class PhantomCamera(SimulatedCamera):
     """One role of a phantom as a camera. `stop` and `close` may come from another thread.
 
     Exposures begin on a grid of frame periods that all cameras of the phantom share, so both
     roles see the same moment; `Frame.sequence` is the phantom's frame index, so
     ``phantom.truth(frame.sequence)`` is a frame's truth while the rig's settings hold. A frame is
     drawn ahead, by the reading thread, and handed out when its exposure ends.
+
+    Raises CameraNotFoundError where the phantom's rig has no such role.
     """
 
-    def __init__(self, phantom: Phantom, role: RoleName) -> None:
+    def __init__(self, phantom: Phantom, role: str) -> None:
         self._phantom = phantom
-        self._role = role
+        self._role = phantom.role(role)
+        super().__init__(f"phantom-{role}", phantom.settings(role))
         self._changed = threading.Condition()
         self._open = False
         self._grabbing = False
         self._epoch = -1
-        self._settings = phantom.settings(role)
         self._before: CameraSettings | None = None
         self._applied_ns = 0
         self._next = 0
         self._drawn: Frame | None = None
         self._counters = CameraCounters()
-
-    @property
-    def camera_id(self) -> str:
-        """Name that says what simulates it."""
-        return f"phantom-{self._role}"
-
-    @property
-    def simulated(self) -> bool:
-        """Always True."""
-        return True
-
-    @property
-    def settings(self) -> CameraSettings:
-        """What the camera really does, every field set."""
-        return self._settings
 
     @property
     def counters(self) -> CameraCounters:

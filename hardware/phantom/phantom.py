@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from hardware.camera import BadSettingError, CameraInUseError, CameraNotFoundError, CameraSettings
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from hardware.phantom.camera import PhantomCamera
 from hardware.phantom.render import ADC_TOP, Exposure, Renderer, RoleName, RoleOptics
 from hardware.phantom.scene import Scene
 from hardware.phantom.scenes import scene_named
 from hardware.phantom.truth import Truth
 from hardware.rig import CameraSpec, Optics, PhantomSpec, Registration, Rig, Sensor
+from hardware.simulated import settled
 
 DEFAULT_RATE_HZ = 30.0
 DEFAULT_MM_PER_PX = 0.1
@@ -214,10 +214,6 @@ class Phantom:
             f"add a [{role}] table to the rig"
         )
 
-    def camera(self, role: str) -> PhantomCamera:
-        """Return a camera on this field. Raises CameraNotFoundError."""
-        return PhantomCamera(self, self.role(role))
-
     def frame(self, role: str, index: int) -> Frame:
         """Return frame ``index`` as the rig's settings take it; times count from 0.
 
@@ -274,44 +270,12 @@ class Phantom:
         BadSettingError
             Naming the setting, what it was and what is possible.
         """
-        given = {name: getattr(wish, name) for name in CameraSettings.__dataclass_fields__}
-        new = replace(old, **{name: value for name, value in given.items() if value is not None})
-
-        def refuse(name: str, why: str) -> BadSettingError:
-            return BadSettingError(f"phantom-{role}: {name} = {getattr(new, name)} refused: {why}")
-
         spec: CameraSpec | None = getattr(self._rig, role)
-        layout, roi = new.pixel_format, new.roi
-        if spec is None or layout is None or roi is None:
+        if spec is None:
             raise CameraNotFoundError(f"phantom has no {role!r} camera")
         formats = NIR_FORMATS if role == "nir" else tuple(f for f in PixelFormat if f.is_bayer)
-        if layout not in formats:
-            raise refuse("pixel_format", f"choose one of {', '.join(formats)}")
-        if wish.pixel_format is not None and wish.black_level is None:
-            depth = (old.pixel_format or layout).bit_depth
-            black_level = (old.black_level or 0.0) * 2.0 ** (layout.bit_depth - depth)
-            new = replace(new, black_level=black_level)
-        if new.exposure_us is None or not 10.0 <= new.exposure_us <= 1e6:
-            raise refuse("exposure_us", "choose 10 to 1000000")
-        if new.gain_db is None or not 0.0 <= new.gain_db <= 36.0:
-            raise refuse("gain_db", "choose 0 to 36")
-        if new.frame_rate_hz is None or not 0.1 <= new.frame_rate_hz <= 1000.0:
-            raise refuse("frame_rate_hz", "choose 0.1 to 1000")
-        top = 2**layout.bit_depth / 4
-        if new.black_level is None or not 0.0 <= new.black_level <= top:
-            raise refuse("black_level", f"choose 0 to {top:g}")
-        width, height = self._sensor_size(role, spec)
-        x, y, w, h = roi
-        if min(x, y) < 0 or min(w, h) < 1 or x + w > width or y + h > height:
-            raise refuse("roi", f"the sensor has {width} x {height} px")
-        if layout.is_bayer and (x % 2 or y % 2):
-            raise refuse("roi", "a colour mosaic needs even offsets")
-        if layout is PixelFormat.MONO12P and w % 2:
-            raise refuse("roi", "Mono12p needs an even width")
-        if new.trigger not in ("free-run", "hardware"):
-            raise refuse("trigger", "choose free-run or hardware")
-        # As a real camera does, it slows down rather than cut an exposure short.
-        return replace(new, frame_rate_hz=min(new.frame_rate_hz, 1e6 / new.exposure_us))
+        size = self._sensor_size(role, spec)
+        return settled(f"phantom-{role}", old, wish, formats=formats, size=size)
 
     def hold(self, role: RoleName) -> None:
         """Take the role's device for one camera object. Raises CameraInUseError."""

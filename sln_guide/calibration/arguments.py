@@ -27,7 +27,11 @@ def add_arguments(calibrate: argparse.ArgumentParser, check: argparse.ArgumentPa
         parser.add_argument(
             "--yes", action="store_true", help="ask for nothing: everything is in place"
         )
-        parser.add_argument("--temperature-c", type=float, help="of the camera, noted with darks")
+        parser.add_argument(
+            "--temperature-c",
+            type=float,
+            help="of an NIR camera that does not tell its own; noted with its maps",
+        )
         add_board_arguments(parser)
     calibrate.add_argument(
         "--from",

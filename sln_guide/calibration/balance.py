@@ -28,11 +28,9 @@ class WhiteBalance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def save(self, path: Path) -> None:
         """Write it to one file. Raises CalibrationFileError."""
-        container.save(path, KIND, self, {})
+        container.save(path, KIND, self)
 
     @classmethod
     def load(cls, path: Path) -> WhiteBalance:
         """Read it back, strictly. Raises CalibrationFileError."""
-        found, arrays = container.load(path, KIND, cls)
-        container.require(path, arrays, {})
-        return found
+        return container.load_fields(path, KIND, cls)

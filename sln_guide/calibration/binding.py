@@ -95,7 +95,10 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class MapFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every map of a sensor says of itself. ``rejected``: frames left out, a line each."""
+    """What every map of a sensor says of itself. ``rejected``: frames left out, a line each.
+
+    ``temperature_c``: the camera's, while the map was taken; None: nobody knows.
+    """
 
     binding: Binding
     made_at: datetime
@@ -103,6 +106,14 @@ class MapFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     frames: PositiveInt
     bad_pixels: int
     rejected: tuple[str, ...] = ()
+    temperature_c: Finite | None = None
+
+    @property
+    def temperature_text(self) -> str:
+        """How warm the camera was, in words."""
+        if self.temperature_c is None:
+            return "camera of unknown temperature: it tells none (--temperature-c notes one)"
+        return f"camera at {self.temperature_c:.1f} degrees C"
 
 
 def utc_now() -> datetime:

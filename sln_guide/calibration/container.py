@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -60,7 +61,9 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays: dict[str, _ArrayEntry]
 
 
-def save(path: Path, kind: str, fields: msgspec.Struct, arrays: Mapping[str, Any]) -> None:
+def save(
+    path: Path, kind: str, fields: msgspec.Struct, arrays: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     """Write a calibration whole: the file appears finished and on disk, or not at all.
 
     Raises
@@ -97,6 +100,28 @@ def save(path: Path, kind: str, fields: msgspec.Struct, arrays: Mapping[str, Any
         ) from None
 
 
+def prove_writable(folder: Path) -> None:
+    """Write a trial file where ``folder`` is or will be, before anything is measured for it.
+
+    Raises
+    ------
+    CalibrationFileError
+        Nothing can be kept there.
+    """
+    place = folder.absolute()
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        trial = place / f".writable.{secrets.token_hex(4)}"
+        trial.write_bytes(b"")
+        trial.unlink()
+    except OSError as error:
+        raise CalibrationFileError(
+            f"{folder}: nothing can be kept there ({_reason(error)}), so nothing is measured; make "
+            "it writable, or name another folder with --out"
+        ) from None
+
+
 def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
     """Read a calibration; arrays are read-only and the caller's.
 
@@ -119,6 +144,19 @@ def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
         raise CalibrationFileError(f"{path}: {error}; {ANEW}") from None
     arrays = {n: _array(path, members[f"{n}.npy"], n, e) for n, e in header.arrays.items()}
     return found, arrays
+
+
+def load_fields(path: Path, kind: str, fields: type[Fields]) -> Fields:
+    """Read a calibration that is figures alone, without arrays.
+
+    Raises
+    ------
+    CalibrationFileError
+        As `load`.
+    """
+    found, arrays = load(path, kind, fields)
+    require(path, arrays, {})
+    return found
 
 
 def _members(path: Path) -> dict[str, bytes]:

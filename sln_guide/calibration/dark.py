@@ -32,7 +32,6 @@ class DarkFields(MapFields, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """What a dark map is bound to and how good it is."""
 
     exposures_us: tuple[Positive, ...]
-    temperature_c: Finite | None = None
     offset_counts: Finite
     """Median over pixels, at no exposure."""
     current_counts_per_ms: Finite
@@ -104,6 +103,8 @@ def make_dark(
         Each of at least 8 frames; exposures differ.
     binding
         The camera; its exposure range becomes that of the stacks.
+    temperature_c
+        Noted for a camera that tells none itself.
 
     Raises
     ------
@@ -150,7 +151,7 @@ def make_dark(
         valid_days=valid_days,
         frames=sum(len(s.pixels) for s in stacks),
         exposures_us=tuple(s.exposure_us for s in stacks),
-        temperature_c=temperature_c,
+        temperature_c=stacks[-1].known_temperature_c(temperature_c),
         offset_counts=float(np.median(offset)),
         current_counts_per_ms=float(np.median(rate)),
         read_noise_counts=read,

@@ -72,8 +72,11 @@ def make_flat(
     *,
     made_at: datetime,
     valid_days: float = VALID_DAYS,
+    temperature_c: float | None = None,
 ) -> FlatMap:
     """Return the flat map of frames of a uniform target.
+
+    ``temperature_c`` is noted for a camera that tells none itself.
 
     Raises
     ------
@@ -126,6 +129,7 @@ def make_flat(
         noise=noise,
         bad_pixels=int(bad.sum()),
         rejected=stack.rejected,
+        temperature_c=stack.known_temperature_c(temperature_c),
     )
     kept.setflags(write=False)
     bad.setflags(write=False)

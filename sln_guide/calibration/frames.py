@@ -44,7 +44,8 @@ def no_progress(done: int, total: int) -> None:
 class Stack:
     """Frames of one setting. ``pixels`` (N, H, W) unpacked raw counts, owned; N of ``taken``.
 
-    ``rejected`` says why frames were left out, one line each.
+    ``rejected`` says why frames were left out, one line each. ``temperature_c`` is the camera's
+    own, after the last frame; None where it tells none.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -54,6 +55,11 @@ class Stack:
     gain_db: float
     taken: int
     rejected: tuple[str, ...] = ()
+    temperature_c: float | None = None
+
+    def known_temperature_c(self, by_hand_c: float | None) -> float | None:
+        """Return the camera's own temperature; what was told by hand where it tells none."""
+        return by_hand_c if self.temperature_c is None else self.temperature_c
 
     @property
     def saturation_counts(self) -> int:
@@ -152,6 +158,7 @@ def take(
         first.gain_db,
         taken=count,
         rejected=rejected,
+        temperature_c=camera.temperature_c(),
     )
 
 

@@ -79,14 +79,12 @@ class PhotonTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def save(self, path: Path) -> None:
         """Write it to one file. Raises CalibrationFileError."""
-        container.save(path, KIND, self, {})
+        container.save(path, KIND, self)
 
     @classmethod
     def load(cls, path: Path) -> PhotonTransfer:
         """Read it back, strictly. Raises CalibrationFileError."""
-        fields, arrays = container.load(path, KIND, cls)
-        container.require(path, arrays, {})
-        return fields
+        return container.load_fields(path, KIND, cls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def dark_lines(found: DarkMap) -> list[str]:
         f"{low:g} to {high:g} us at {f.binding.gain_db:g} dB, for {f.valid_days:g} days",
         *(f"left out: {line}" for line in f.rejected),
         *([f"{f.hits} single hits left out"] if f.hits else []),
-        *([] if f.temperature_c is None else [f"camera at {f.temperature_c:g} C"]),
+        f.temperature_text,
     ]
 
 
@@ -135,8 +135,10 @@ class FlatFlow(Flow):
         *,
         now: datetime,
         frames: int = FLAT_FRAMES,
+        temperature_c: float | None = None,
     ) -> None:
         super().__init__((Step("flat", EVEN_IT, UNIFORM),))
+        self._temperature = temperature_c
         self._camera, self._folder, self._dark, self._now = camera, folder, dark, now
         self._spec, self._frames = spec_of(rig, "nir"), frames
 
@@ -149,7 +151,9 @@ class FlatFlow(Flow):
             self._camera, self._spec, self._frames, self._spec.exposure_us, progress, stop
         )
         binding = bound(self._camera, "nir", stack.settings)
-        self._map = make_flat(stack, self._dark, binding, made_at=self._now)
+        self._map = make_flat(
+            stack, self._dark, binding, made_at=self._now, temperature_c=self._temperature
+        )
         return self._lines()[0]
 
     def _lines(self) -> list[str]:
@@ -160,6 +164,7 @@ class FlatFlow(Flow):
             f"pixels differ by {f.spread:.2%} rms; the map itself is good to {f.noise:.2%}",
             f"{f.frames} frames; good for {f.valid_days:g} days",
             *(f"left out: {line}" for line in f.rejected),
+            f.temperature_text,
         ]
 
     def finish(self) -> Outcome:

@@ -19,6 +19,7 @@ from hardware.rig import Rig, RigError, load_rig
 from sln_guide.calibration.applied import Applied, apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.board import Board
+from sln_guide.calibration.container import prove_writable
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.calibration.flows import Flow, Key, Outcome, Step, lay
@@ -84,7 +85,7 @@ class Sitting:
     target
         The reference target of the check.
     temperature_c
-        Of the camera, noted with darks.
+        Of the NIR camera, noted with its maps where it tells none itself.
     seen
         Called with role and frame for every frame any camera gives, on the calling thread.
 
@@ -139,11 +140,13 @@ class Sitting:
         Raises
         ------
         CalibrationFileError
-            It needs a calibration that is not there.
+            It needs a calibration that is not there, or what it finds could not be kept.
         RigError
             It needs a camera that the rig has not.
         """
         rig, folder, now = self.rig, self.folder, utc_now()
+        if what != "spot":
+            self._prove_writable(self._place_of_checks() if what == "check" else folder)
         nir = self.camera("nir")
         if what == "dark":
             return DarkFlow(rig, nir, folder, now=now, temperature_c=self._temperature_c)
@@ -154,14 +157,13 @@ class Sitting:
                 raise CalibrationFileError(
                     f"{path}: no dark map; run `calibrate dark` first, the flat map needs it"
                 )
-            return FlatFlow(rig, nir, folder, DarkMap.load(path), now=now)
+            dark = DarkMap.load(path)
+            return FlatFlow(rig, nir, folder, dark, now=now, temperature_c=self._temperature_c)
         if what == "ptc":
             return PhotonTransferFlow(rig, nir, folder, now=now)
         if what == "check":
-            applied = self.applied()
-            checks = applied.rig.calibration.check
-            place = folder / "checks" if checks is None else Path(checks)
-            return CheckFlow(applied, self._cameras, place, target=self._target, now=now)
+            place = self._place_of_checks()
+            return CheckFlow(self.applied(), self._cameras, place, target=self._target, now=now)
         white = self.camera("white")
         if what == "balance":
             return WhiteBalanceFlow(rig, white, folder, now=now)
@@ -173,6 +175,22 @@ class Sitting:
                 f"rig {rig.name}: names no registration; run `calibrate register` first"
             )
         return SpotFlow(rig, nir, white, Path(registration), board=self._board, now=now)
+
+    def _place_of_checks(self) -> Path:
+        named = self.rig.calibration.check
+        return self.folder / "checks" if named is None else Path(named)
+
+    def _prove_writable(self, place: Path) -> None:
+        """Refuse to measure what could not be kept, or noted in the rig file."""
+        prove_writable(place)
+        if self.file is not None:
+            try:
+                prove_writable(self.file.parent)
+            except CalibrationFileError:
+                raise CalibrationFileError(
+                    f"{self.file}: what is found could not be noted in it, its folder is not "
+                    "writable; copy the rig file to a folder of your own and use that"
+                ) from None
 
     def lay(self, step: Step) -> bool:
         """Lay what a step asks for under simulated cameras; False: a person must do it."""

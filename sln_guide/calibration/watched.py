@@ -35,6 +35,10 @@ class WatchedCamera(Camera):
         """As the camera."""
         return self.inner.counters
 
+    def temperature_c(self) -> float | None:
+        """As the camera."""
+        return self.inner.temperature_c()
+
     def open(self) -> None:
         """As the camera."""
         self.inner.open()

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hardware.bench import Bench, Plane
+from hardware.bench_camera import BenchCamera
 from hardware.camera import CameraSettings
 from hardware.frame import Frame
 from hardware.opencv import cv2
@@ -53,7 +54,7 @@ def plane(
 
 
 def frame_of(bench: Bench, role: str, exposure_us: float = 8000.0) -> Frame:
-    camera = bench.camera(role)
+    camera = BenchCamera(bench, role)
     with grabbing(camera, CameraSettings(exposure_us=exposure_us)):
         return camera.read(1.0)
 

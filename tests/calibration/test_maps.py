@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hardware.bench import CAP, Bench, Plane
+from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.frame import Frame
 from sln_guide.calibration import container
@@ -34,14 +35,14 @@ def binding_of(camera: Camera, stack: Stack) -> Binding:
 
 def dark_of(bench: Bench, gain_db: float = 0.0, frames: int = 24) -> DarkMap:
     bench.show(CAP)
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     stacks = [stack_of(camera, frames, us, gain_db) for us in (1_000.0, 100_000.0)]
     return make_dark(stacks, binding_of(camera, stacks[0]), made_at=NOW)
 
 
 def flat_of(bench: Bench, dark: DarkMap) -> FlatMap:
     bench.show(Plane(outside=1.0))
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     stack = stack_of(camera, 48, 12_000.0)
     return make_flat(stack, dark, binding_of(camera, stack), made_at=NOW)
 
@@ -80,7 +81,7 @@ def test_signal_in_counts_per_ms_and_gain_is_constant(bench: Bench, gain_db: flo
     """Within 2 % over exposures of 1 to 100 ms, with true noise."""
     dark = dark_of(bench, gain_db)
     bench.show(Plane(outside=0.9, electrons_per_ms=(40.0, 40.0)))
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     signals = []
     for exposure_us in (1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0):
         stack = stack_of(camera, 4, exposure_us, gain_db)
@@ -123,7 +124,7 @@ class Doctored:
 
 def test_a_strobe_s_frame_is_left_out_and_named(bench: Bench) -> None:
     bench.show(CAP)
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     with camera:
         applied = camera.apply(CameraSettings(exposure_us=1000.0))
         camera.start()
@@ -134,7 +135,7 @@ def test_a_strobe_s_frame_is_left_out_and_named(bench: Bench) -> None:
 
 def test_unsteady_light_is_refused(bench: Bench) -> None:
     bench.show(CAP)
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     with camera:
         applied = camera.apply(CameraSettings(exposure_us=1000.0))
         camera.start()
@@ -143,7 +144,7 @@ def test_unsteady_light_is_refused(bench: Bench) -> None:
 
 
 def test_a_dark_map_refuses_light(bench: Bench) -> None:
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     bench.show(Plane(outside=1.0, electrons_per_ms=(10.0, 10.0)))
     stacks = [stack_of(camera, 8, us) for us in (1_000.0, 100_000.0)]
     with pytest.raises(CaptureError, match=r"light reaches the sensor.*cap the lens"):
@@ -153,7 +154,7 @@ def test_a_dark_map_refuses_light(bench: Bench) -> None:
 def test_a_leak_in_one_corner_is_refused(bench: Bench) -> None:
     picture = np.zeros((100, 100), np.float32)
     picture[:40, :40] = 1.0
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     bench.show(Plane(picture, 0.32, 0.0, position_mm=(-16, -13, 300), electrons_per_ms=(40.0, 0.0)))
     stacks = [stack_of(camera, 8, us) for us in (1_000.0, 10_000.0)]
     with pytest.raises(CaptureError, match="part of the sensor"):
@@ -179,7 +180,7 @@ def test_a_leak_in_one_corner_is_refused(bench: Bench) -> None:
 def test_a_flat_map_refuses_what_is_no_flat_field(bench: Bench, plane: Plane, reason: str) -> None:
     dark = dark_of(bench, frames=8)
     bench.show(plane)
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     stack = stack_of(camera, 8, 12_000.0)
     with pytest.raises(CaptureError, match=reason):
         make_flat(stack, dark, binding_of(camera, stack), made_at=NOW)

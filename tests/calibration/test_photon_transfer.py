@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hardware.bench import CAP, Bench, Plane
+from hardware.bench_camera import BenchCamera
 from hardware.camera import CameraSettings
 from hardware.frame import PixelFormat
 from sln_guide.calibration.binding import Binding
@@ -86,7 +87,7 @@ def test_the_reference_implementation_finds_the_same(tmp_path: Path) -> None:
 
 
 def measured(bench: Bench, longest_us: float = 40_000.0) -> PhotonTransfer:
-    camera = bench.camera("nir")
+    camera = BenchCamera(bench, "nir")
     steps = []
     for us in exposure_steps(500.0, longest_us, 20):
         stacks = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -12,13 +13,16 @@ import numpy as np
 import pytest
 
 from hardware.bench import WHITE_TINT
+from hardware.bench_camera import BenchCamera
 from hardware.cameras import cameras_for
 from hardware.frame import frozen_pixels
 from hardware.opencv import cv2
 from hardware.rig import Rig, RigError, load_rig
+from hardware.simulated import TEMPERATURE_C
 from sln_guide import cli, terminal
 from sln_guide.calibration.applied import apply_calibrations, at_distance
 from sln_guide.calibration.binding import utc_now
+from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.flat import FlatMap
 from sln_guide.calibration.frames import grabbing
 from sln_guide.calibration.history import FILE, read
@@ -168,6 +172,39 @@ def test_a_history_cut_short_by_a_crash_goes_on(own: Path) -> None:
     records, damaged = read(folder)
     assert len(records) == 2
     assert damaged == 1
+
+
+def test_the_camera_s_own_temperature_is_noted_with_its_maps(sitting: Path) -> None:
+    folder = sitting.parent / "calibration"
+    assert DarkMap.load(folder / "nir-dark.npz").fields.temperature_c == TEMPERATURE_C
+    assert FlatMap.load(folder / "nir-flat.npz").fields.temperature_c == TEMPERATURE_C
+
+
+def test_what_could_not_be_kept_is_not_measured(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said in one line before any camera opens."""
+    monkeypatch.setattr(BenchCamera, "open", lambda camera: pytest.fail("a camera was opened"))
+    out = own / "below-a-file"
+    for what in ("dark", "register", "balance"):
+        code = cli.main(["calibrate", what, "--rig", str(own), "--out", str(out), "--yes"])
+        assert code == terminal.INPUT
+        told = capsys.readouterr().err
+        assert "nothing can be kept there (Not a directory), so nothing is measured" in told
+        assert len(told.strip().splitlines()) == 1
+    # a rig file whose folder takes no new file could not be told what was found
+    really = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.parent == own.parent:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return really(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    away = own.parent / "calibration"
+    code = cli.main(["calibrate", "dark", "--rig", str(own), "--out", str(away), "--yes"])
+    assert code == terminal.INPUT
+    assert "rig.toml: what is found could not be noted in it" in capsys.readouterr().err
 
 
 def test_refusals_are_one_line_and_say_what_to_do(

@@ -203,6 +203,14 @@ def test_what_needs_another_first_says_so_in_the_list(open_sitting: Any, until: 
     until(lambda: "names no registration" in window.choices.problem.text())
 
 
+def test_what_could_not_be_kept_is_not_begun(open_sitting: Any, until: Wait, rig: Path) -> None:
+    (rig.parent / "calibration").write_text("a file, where a folder belongs")
+    window = open_sitting()
+    QTest.keyClick(window, Key.Key_1)
+    until(lambda: "nothing can be kept there" in window.choices.problem.text())
+    assert window.choices.isVisible(), "no step was begun"
+
+
 def test_a_camera_unplugged_says_what_to_do_and_comes_back_by_itself(
     open_sitting: Any, until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:

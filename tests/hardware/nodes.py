@@ -133,6 +133,7 @@ def modern(**changes: Node) -> Features:
         "AcquisitionFrameRate": Node(100.0, low=0.1, high=1e6),
         "ResultingFrameRate": Node(75.0),
         "SensorReadoutTime": Node(12000.0),
+        "DeviceTemperature": Node(41.25),
         **triggers(FrameBurstStart="Off", FrameStart="Off"),
         **changes,
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hardware.bench import Bench
+from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.cameras import cameras_for
 from hardware.frame import PixelFormat
@@ -30,7 +31,7 @@ def bench() -> Bench:
 class TestBenchCamera(CameraContract):
     @pytest.fixture
     def camera(self, bench: Bench) -> Camera:
-        return bench.camera("nir", paced=True)
+        return BenchCamera(bench, "nir", paced=True)
 
 
 class TestEmulatedBenchCamera(CameraContract):
@@ -73,7 +74,7 @@ def test_the_emulated_bench_shows_what_its_settings_say_and_never_the_same_noise
 class TestWhiteBenchCamera(CameraContract):
     @pytest.fixture
     def camera(self, bench: Bench) -> Camera:
-        return bench.camera("white", paced=True)
+        return BenchCamera(bench, "white", paced=True)
 
     @pytest.fixture
     def settings(self) -> CameraSettings:

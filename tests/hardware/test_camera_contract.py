@@ -12,7 +12,7 @@ from hardware.basler import BaslerCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.frame import PixelFormat
 from hardware.mock import MockCamera, frames_from_arrays
-from hardware.phantom import Phantom
+from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, load_rig
 from tests.hardware.contract import CameraContract
 
@@ -44,13 +44,13 @@ def phantom() -> Phantom:
 class TestPhantomCamera(CameraContract):
     @pytest.fixture
     def camera(self, phantom: Phantom) -> Camera:
-        return phantom.camera("nir")
+        return PhantomCamera(phantom, "nir")
 
 
 class TestWhitePhantomCamera(CameraContract):
     @pytest.fixture
     def camera(self, phantom: Phantom) -> Camera:
-        return phantom.camera("white")
+        return PhantomCamera(phantom, "white")
 
     @pytest.fixture
     def settings(self) -> CameraSettings:

@@ -120,6 +120,7 @@ def test_a_modern_camera_is_set_and_read_back() -> None:
     )
     assert camera.get("ExposureAuto") == "Off"
     assert sfnc.readout_us(camera) == 12_000.0
+    assert sfnc.temperature_c(camera) == 41.25
 
 
 def test_an_old_camera_is_set_by_its_old_names() -> None:
@@ -149,6 +150,7 @@ def test_an_old_camera_is_set_by_its_old_names() -> None:
     assert isinstance(gain.writes[0], int)
     assert camera.get("GainSelector") == "All"
     assert sfnc.readout_us(camera) == 9_000.0
+    assert sfnc.temperature_c(camera) is None
     with pytest.raises(BadSettingError, match="raw steps"):
         sfnc.write(camera, CameraSettings(gain_db=3.0))
     gain.Value = 400

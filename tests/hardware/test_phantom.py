@@ -22,6 +22,7 @@ from hardware.phantom import (
     InstrumentPose,
     Node,
     Phantom,
+    PhantomCamera,
     Scene,
     Uptake,
     scene_named,
@@ -602,7 +603,7 @@ def test_roles_and_scenes_that_are_not_there_are_named() -> None:
     rig = load_rig("demo")
     phantom = Phantom(PhantomSpec(width=64, height=48), rig)
     with pytest.raises(CameraNotFoundError, match="'uv'"):
-        phantom.camera("uv")
+        PhantomCamera(phantom, "uv")
     with pytest.raises(CameraNotFoundError, match="uv"):
         phantom.frame("uv", 0)
     with pytest.raises(ValueError, match="procedure"):

@@ -51,13 +51,13 @@ def phantom() -> Phantom:
 
 @pytest.fixture
 def nir(phantom: Phantom) -> Iterator[PhantomCamera]:
-    with phantom.camera("nir") as camera:
+    with PhantomCamera(phantom, "nir") as camera:
         yield camera
 
 
 @pytest.fixture
 def white(phantom: Phantom) -> Iterator[PhantomCamera]:
-    with phantom.camera("white") as camera:
+    with PhantomCamera(phantom, "white") as camera:
         yield camera
 
 
@@ -203,7 +203,7 @@ def test_a_new_format_takes_its_black_level_along(nir: PhantomCamera) -> None:
 
 
 def test_one_device_one_holder(phantom: Phantom, nir: PhantomCamera) -> None:
-    other = phantom.camera("nir")
+    other = PhantomCamera(phantom, "nir")
     with pytest.raises(CameraInUseError, match="phantom-nir"):
         other.open()
     other.close()  # held nothing, lets nothing go
@@ -261,7 +261,7 @@ def test_stopping_does_not_wait_for_a_slow_frame() -> None:
     )
     begun = threading.Event()
     raised: list[BaseException] = []
-    with phantom.camera("nir") as camera:
+    with PhantomCamera(phantom, "nir") as camera:
         camera.start()
 
         def read() -> None:
@@ -287,7 +287,7 @@ def test_the_demo_rig_is_taken_at_its_word() -> None:
     phantom = Phantom(PhantomSpec(width=96, height=64), rig)
     assert rig.nir is not None
     assert rig.white is not None
-    with phantom.camera("nir") as nir, phantom.camera("white") as white:
+    with PhantomCamera(phantom, "nir") as nir, PhantomCamera(phantom, "white") as white:
         got = nir.apply(rig.nir.camera_settings())
         assert replace(got, roi=None, black_level=None, trigger_line=None) == replace(
             rig.nir.camera_settings(), trigger_line=None
