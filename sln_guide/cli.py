@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +37,19 @@ class OutputError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return _attempt(words or ["start"])[0]
+    code = _attempt(words or ["start"])[0]
+    if arguments is None:
+        _end_with(code)
+    return code
+
+
+def _end_with(code: int) -> None:
+    """End at once if a compiler is still at work: it would not survive what ends Python."""
+    starting = sys.modules.get("sln_guide.gui.starting")
+    if starting is not None and starting.under_way():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _attempt(words: Sequence[str]) -> tuple[int, str]:

@@ -463,7 +463,8 @@ class SessionHealth:
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
     ``alignment``: None until the first look, and where there is no registration to hold. ``lamp``:
     None unless the rig's excitation is gated. ``skew_ms``: how far apart in time NIR and white are
-    exposed, median of the last pairs; None while there are none.
+    exposed, median of the last pairs; None while there are none. ``preparing_since_ns``: since
+    when the core is loaded or compiled, so that nothing is computed yet; None once it is ready.
     """
 
     nir: StreamHealth
@@ -480,3 +481,4 @@ class SessionHealth:
     alignment: Alignment | None = None
     lamp: LampState | None = None
     skew_ms: float | None = None
+    preparing_since_ns: int | None = None

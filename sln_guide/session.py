@@ -87,6 +87,9 @@ class LiveSession:
         Folder in which cases are made.
     settings
         What the operator begins with.
+    prepare
+        Loads and compiles what `pipeline.step` and drawing need. Called once, by the processing
+        thread, when white light is there already: a first start takes minutes over it.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class LiveSession:
         *,
         cases: Path,
         settings: Settings | None = None,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         if not cameras:
             raise ValueError("a session needs at least one camera")
@@ -130,6 +134,9 @@ class LiveSession:
         self._logged_from_ns = 0
         self._latency = Latency()
         self._painted = (0, False)
+        self._prepare = prepare
+        self._preparing_since_ns: int | None = None
+        self._unprepared_nir = 0
         self._fault: _Fault | None = None
         self._events: list[EventMark] = []
         self._started_ns = time.monotonic_ns()
@@ -177,6 +184,8 @@ class LiveSession:
                 stream.end()
             raise
         self._started_ns = time.monotonic_ns()
+        if self._prepare is not None:
+            self._preparing_since_ns = self._started_ns
         for stream in self._streams.values():
             stream.run()
         self._processing.start()
@@ -232,12 +241,13 @@ class LiveSession:
             processing_since_ns=None if fault is None else fault.since_ns,
             latency_p50_ms=p50,
             latency_p99_ms=p99,
-            skipped_nir=self._arrivals.overwritten(Role.NIR),
+            skipped_nir=self._arrivals.overwritten(Role.NIR) - self._unprepared_nir,
             started_ns=self._started_ns,
             exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
             skew_ms=self._skew_ms(),
+            preparing_since_ns=self._preparing_since_ns,
         )
 
     def _skew_ms(self) -> float | None:
@@ -396,6 +406,10 @@ class LiveSession:
     def _process(self) -> None:
         """Run until the end; a fault costs the overlay, never white light."""
         try:
+            if self._prepare is not None:
+                self._prepare()
+                self._unprepared_nir = self._arrivals.overwritten(Role.NIR)
+                self._preparing_since_ns = None
             self._process_all()
         except BaseException as error:
             self._fault = _Fault(_plain(error), time.monotonic_ns())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,24 +95,31 @@ def _of_kind(registration: Registration, kind: str) -> Registration:
 
 def _scene(number: int) -> NDArray[Any]:
     """Return NIR light in [0, 1.2]: tissue, nodes, channel, injection site, instrument, glints."""
-    rows, columns = SHAPE
-    y, x = np.mgrid[:rows, :columns].astype(np.float64)
-
-    def spot(cx: float, cy: float, width: float) -> NDArray[Any]:
-        return np.asarray(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2.0 * width**2)))
-
-    rng = np.random.default_rng(number)
-    light = 0.1 + 0.02 * np.sin(x / 37.0) * np.cos(y / 29.0)
-    light[:, columns // 2 :] *= 1.4
-    seen = number < STEPS - 3
-    light += seen * (
-        0.25 * spot(420, 150, 18) + 0.1 * spot(500, 380, 24) + 0.06 * spot(200, 420, 14)
-    )
-    light += 2.0 * spot(120, 130, 22)
-    light += 0.06 * np.exp(-((y - 130 - 0.4 * (x - 120)) ** 2) / 60.0) * (x > 120) * (x < 480)
+    tissue, nodes, noise = _scene_parts()
+    light = tissue + nodes if number < STEPS - 3 else tissue.copy()
     light[300:330, 250 + 10 * number : 640] = 0.02
     light[200:203, 300:304] = 1.2
-    return np.asarray(light + rng.normal(0.0, 0.003, SHAPE))
+    return np.asarray(light + np.roll(noise, 7 * number, axis=0))
+
+
+@cache
+def _scene_parts() -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return tissue with channel and injection site, nodes, and noise: each (H, W) float32."""
+    y = np.arange(SHAPE[0], dtype=np.float32)[:, None]
+    x = np.arange(SHAPE[1], dtype=np.float32)[None, :]
+
+    def spot(cx: float, cy: float, width: float) -> NDArray[Any]:
+        across = np.exp(-((x - cx) ** 2) / (2.0 * width**2))
+        return np.asarray(across * np.exp(-((y - cy) ** 2) / (2.0 * width**2)))
+
+    tissue = 0.1 + 0.02 * np.sin(x / 37.0) * np.cos(y / 29.0)
+    tissue[:, SHAPE[1] // 2 :] *= 1.4
+    tissue += 2.0 * spot(120, 130, 22)
+    channel = np.exp(-((y - 130 - 0.4 * (x[:, 120:480] - 120)) ** 2) / 60.0)
+    tissue[:, 120:480] += 0.06 * channel
+    nodes = 0.25 * spot(420, 150, 18) + 0.1 * spot(500, 380, 24) + 0.06 * spot(200, 420, 14)
+    noise = np.random.default_rng(1).normal(0.0, 0.003, SHAPE)
+    return tissue, nodes, noise.astype(np.float32)
 
 
 def _nir(spec: CameraSpec, number: int) -> Frame:
@@ -129,8 +137,8 @@ def _nir(spec: CameraSpec, number: int) -> Frame:
 
 def _white(spec: CameraSpec, number: int) -> Frame:
     top = 2**spec.pixel_format.bit_depth - 1
-    rng = np.random.default_rng(100 + number)
-    level = np.clip(0.4 + 0.3 * _scene(0) + rng.normal(0.0, 0.01, SHAPE), 0, 1) * top
+    tissue, _, noise = _scene_parts()
+    level = np.clip(0.4 + 0.3 * tissue + 3.0 * np.roll(noise, 5 * number, axis=1), 0, 1) * top
     pixels = level if spec.pixel_format is not PixelFormat.RGB8 else np.dstack([level] * 3)
     return _frame(spec, number, pixels.astype(spec.pixel_format.dtype))
 

@@ -187,8 +187,8 @@ def _live_rig(name: str | None) -> Rig:
 def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None = None) -> int:
     from functools import partial
 
+    from sln_guide.engine.entry import live_session
     from sln_guide.engine.remote import RemoteSession
-    from sln_guide.engine.serving import live_session
 
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:

@@ -216,6 +216,58 @@ def test_dead_processing_thread_leaves_white_light_and_recording(
     assert session.health().processing_error
 
 
+def test_white_light_and_recording_do_not_wait_for_the_core(
+    rig: Rig, cameras: dict[Role, MockCamera], tmp_path: Path
+) -> None:
+    compiled = threading.Event()
+    session = LiveSession(rig, cameras, cases=tmp_path, prepare=lambda: compiled.wait(60))
+    try:
+        session.start()
+        folder = session.start_recording()
+        wait_until(lambda: session.health().recorder.frames > 40, "frames are recorded")
+        assert session.health().preparing_since_ns is not None
+        assert session.latest_picture() is None
+        first = session.latest_white()
+        assert first is not None
+        wait_until(lambda: session.latest_white() is not first, "white light goes on")
+        compiled.set()
+        pictures_go_on(session, 10)
+        health = session.health()
+        assert health.preparing_since_ns is None
+        assert health.skipped_nir < 40, "what came before was not skipped: nothing was computed"
+        session.stop_recording()
+        wait_until(lambda: not session.health().recorder.recording, "the case is closed")
+    finally:
+        compiled.set()
+        session.close()
+    assert verify(folder).ok
+    with CaseReader(folder) as case:
+        first_computed = min(record.nir.sequence for record in case.guidance_log())
+        assert case.times_ns(Role.NIR).size > first_computed
+
+
+def test_a_core_that_cannot_be_made_ready_leaves_white_light(
+    rig: Rig,
+    cameras: dict[Role, MockCamera],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+
+    def broken() -> None:
+        raise OSError("no space left for compiled kernels")
+
+    session = LiveSession(rig, cameras, cases=tmp_path, prepare=broken)
+    try:
+        session.start()
+        wait_until(lambda: session.health().processing_error, "it is told")
+        assert "no space left" in str(session.health().processing_error)
+        first = session.latest_white()
+        wait_until(lambda: session.latest_white() is not first, "white light goes on")
+    finally:
+        session.close()
+
+
 def test_nir_unplugged_is_lost_then_live_again_in_a_new_epoch(
     session: LiveSession, cameras: dict[Role, MockCamera]
 ) -> None:

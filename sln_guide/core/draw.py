@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from hardware.rig import Registration
 from sln_guide.core import draw_demosaic as demosaic
 from sln_guide.core import draw_overlay as overlay
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.draw_geometry import Lookup, lookup, lookup_key
 from sln_guide.core.draw_mask import draw_mask
-from sln_guide.core.draw_overlay import spread_labels
-from sln_guide.guidance import CannotJudge, Guidance, Pair, Settings, View
+from sln_guide.guidance import CannotJudge, Guidance, Settings, View
 
 NEUTRAL = Gains()
 _MAX_GAIN = 8.0
@@ -272,41 +270,13 @@ def thumbnail_shape(frame: Frame, width_px: int) -> tuple[int, int]:
     return max(round(width_px * frame.height / frame.width), 1), width_px
 
 
-def warm_up(white: PixelFormat | None, nir: PixelFormat | None, gains: Gains = NEUTRAL) -> None:
-    """Compile every kernel that frames of these formats need, or load it from numba's cache.
-
-    Call before live work starts: a kernel met for the first time takes about half a second.
-    """
-    drawer = Drawer(gains)
-    settings = Settings()
-    dark = _blank(nir or PixelFormat.MONO8)
+def warm_up_alone(white: PixelFormat | None, nir: PixelFormat | None, gains: Gains) -> None:
+    """Compile what draws frames of these formats by themselves, or load it from numba's cache."""
+    out = np.empty((_BLANK_PX, _BLANK_PX), np.uint32)
     if nir is not None:
-        drawer.draw(View.NIR, None, dark, None, settings)
-        drawer.nir_thumbnail(dark, 8)
+        draw_nir_into(out, _blank(nir), 0.0, 1.0)
     if white is not None:
-        colour = _blank(white)
-        zeros = np.zeros((2, 2), dtype=np.float32)
-        guidance = Guidance(
-            generation=1,
-            pair=Pair(dark, colour),
-            detections=(),
-            grid_px=_BLANK_PX // 2,
-            signal=zeros,
-            background=zeros,
-            significance=zeros,
-            limit_contrast=zeros,
-            cannot_judge=np.zeros((2, 2), dtype=np.uint8),
-            limit_sbr=None,
-            false_calls_per_field=0.0,
-            display_full_scale=1.0,
-            colour_predicted=False,
-            registration=Registration(kind="assumed"),
-            settings=settings,
-        )
-        spread_labels(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.bool_), np.zeros(4, np.int32))
-        drawer.draw(View.WHITE, colour, None, None, settings)
-        drawer.draw(View.MERGED, colour, dark, guidance, settings)
-        drawer.white_thumbnail(colour, 8)
+        draw_white_into(out, _blank(white), gains)
 
 
 _BLANK_PX = 16

@@ -7,7 +7,7 @@ import queue
 import threading
 from typing import Any
 
-from sln_guide.engine.serving import Make, serve
+from sln_guide.engine.entry import Make, serve
 from sln_guide.engine.wire import Call, Load, Reply, Status, Unloaded, Unloader
 
 CLOSE_S = 90.0

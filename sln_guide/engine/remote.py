@@ -14,8 +14,8 @@ import msgspec
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.engine.link import Link
-from sln_guide.engine.serving import Make
+from sln_guide.engine.entry import Make
+from sln_guide.engine.link import CLOSE_S, KILL_S, Link
 from sln_guide.engine.wire import Call, Reply, Status
 from sln_guide.guidance import Mode, Picture, SessionHealth, Settings
 from sln_guide.source import EventMark, Paint, SourceError
@@ -23,7 +23,7 @@ from sln_guide.source import EventMark, Paint, SourceError
 ANSWER_S = 5.0
 SILENT_AFTER_S = 1.0
 START_S = 900.0
-"""The first start on a machine compiles the core."""
+"""The first start on a machine compiles what simulates cameras."""
 RESTART_AFTER_S = 0.5
 JOIN_S = 5.0
 _RESTART = 0
@@ -33,8 +33,8 @@ _RESTART = 0
 class RemoteSession:
     """Implements `PictureSource` and `Recordable` by asking the engine.
 
-    The engine's process starts at once, so that it imports and warms up while the caller does the
-    same; cameras are opened by `start`. An engine that dies is replaced by another, as often as
+    The engine's process starts at once, so that it gets ready while the caller does the same;
+    cameras are opened by `start`. An engine that dies is replaced by another, as often as
     it takes: white light comes back by itself, and the recording goes on.
 
     Parameters
@@ -57,6 +57,9 @@ class RemoteSession:
         self._status: Status | None = None
         self._gone: str | None = None
         self._started = False
+        self._telling = threading.Lock()
+        self._early: list[Call] | None = []
+        """What was chosen and stamped while the cameras were opened."""
         self._closed = threading.Event()
         self._exchange = threading.Lock()
         """Held while one engine takes another's place: after `close` none is started."""
@@ -101,6 +104,10 @@ class RemoteSession:
         """Have the cameras opened; their errors are raised here."""
         self._ask("start", {"settings": self._settings}, START_S)
         self._started = True
+        with self._telling:
+            early, self._early = self._early or [], None
+            for call in early:
+                self._link.say(call)
 
     def close(self) -> None:
         """Have the case closed and the engine ended, within bounded time. Idempotent."""
@@ -109,7 +116,8 @@ class RemoteSession:
         with self._exchange:
             self._closed.set()
         self._wake = None
-        self._link.end()
+        # until the cameras were open there was no case: nothing to wait for
+        self._link.end(patience_s=CLOSE_S if self._started else KILL_S)
         self._hearing.join(JOIN_S)
         self._link.release()
 
@@ -151,7 +159,7 @@ class RemoteSession:
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
         self._settings = replace(self._settings, **changes)
-        self._link.say(Call("change", changes))
+        self._tell(Call("change", changes))
         return self._settings
 
     def work_at(self, distance_mm: float) -> Settings:
@@ -163,7 +171,7 @@ class RemoteSession:
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
         """Tell that ``picture`` reached the window."""
         paint = Paint.of(picture, painted_ns, overlay_visible)
-        self._link.say(Call("note_paint", {"paint": paint}))
+        self._tell(Call("note_paint", {"paint": paint}))
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the marks so far, oldest first."""
@@ -172,7 +180,7 @@ class RemoteSession:
     def mark(self, name: str, detail: str = "") -> None:
         """Stamp an event."""
         when = time.monotonic_ns()
-        self._link.say(Call("mark", {"name": name, "detail": detail, "time_ns": when}))
+        self._tell(Call("mark", {"name": name, "detail": detail, "time_ns": when}))
 
     # -- Recordable ------------------------------------------------------------------------------
 
@@ -186,11 +194,21 @@ class RemoteSession:
     def stop_recording(self) -> None:
         """End the case: what waits is still written."""
         self._recording = False
-        self._link.say(Call("stop_recording"))
+        self._tell(Call("stop_recording"))
 
     # -- the engine ------------------------------------------------------------------------------
 
+    def _tell(self, call: Call) -> None:
+        """Have the engine do it soon, once it has started."""
+        with self._telling:
+            if self._early is not None:
+                self._early.append(call)
+            else:
+                self._link.say(call)
+
     def _ask(self, method: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+        if not (self._started or method == "start"):
+            raise SourceError("the cameras are still being opened; try again when they show")
         self._number += 1
         number = self._number
         box: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()

@@ -1,25 +1,28 @@
-"""`serve`: the engine's process: runs a `LiveSession` for a window in another process."""
+"""`Engine`: runs a `LiveSession` for a window in another process."""
 
 from __future__ import annotations
 
 import gc
 import pickle
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from hardware.cameras import cameras_for
 from hardware.frame import Frame
 from hardware.rig import Rig
+from sln_guide.core import subtract
+from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
 from sln_guide.guidance import Picture, Settings
 from sln_guide.session import LiveSession
+from sln_guide.warm_up import warm_up
 
 STATUS_EVERY_S = 0.05
 WHITE_ALONE_AFTER_S = 0.1
@@ -27,27 +30,19 @@ WHITE_ALONE_AFTER_S = 0.1
 WHITE_EVERY_S = 0.015
 JOIN_S = 2.0
 
-Make = Callable[[], LiveSession]
-"""Makes the session, in the engine's process: warms up, finds the cameras. Must be picklable."""
+
+def session_on(rig: Rig, cases: Path) -> LiveSession:
+    """Return a session on the rig's cameras; nothing is opened, or compiled, yet."""
+    if rig.light.gated is not None:
+        subtract.warm_up()  # the camera's thread calls it: that must not wait for a compiler
+    return LiveSession(rig, cameras_for(rig), cases=cases, prepare=partial(_prepare, rig))
 
 
-def serve(make: Make, connection: Connection) -> None:
-    """Make a session and serve it until the window closes it, or is gone."""
-    # Ctrl-C reaches every process of the terminal; the window decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Engine(make, connection).run()
-
-
-def live_session(rig: Rig, cases: Path) -> LiveSession:
-    """Return a session on the rig's cameras, everything compiled; nothing is opened yet."""
-    from hardware.cameras import cameras_for
-    from sln_guide.warm_up import warm_up
-
-    cameras = cameras_for(rig)
+def _prepare(rig: Rig) -> None:
     if not warm_up(rig):
         _tell("prepared the core for this machine; the next start is quick")
-    return LiveSession(rig, cameras, cases=cases)
+    gc.collect()
+    gc.freeze()
 
 
 class Engine:
@@ -69,6 +64,12 @@ class Engine:
             threading.Thread(target=self._send_status, name="status", daemon=True),
         ]
 
+    @property
+    def preparing(self) -> bool:
+        """Whether the session's core is still being compiled."""
+        session = self._session
+        return session is not None and session.health().preparing_since_ns is not None
+
     def run(self) -> None:
         """Answer calls until `close` is called or the window is gone; then end the session."""
         try:
@@ -76,9 +77,6 @@ class Engine:
                 self._made = self._make()  # while the window's process gets ready itself
             except Exception as error:  # noqa: BLE001 - told when the window asks to start
                 self._made = error
-            # a full garbage collection, looking through all modules, would hold up the pictures
-            gc.collect()
-            gc.freeze()
             while True:
                 try:
                     message = self._connection.recv()

@@ -14,21 +14,17 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from hardware.balance import Gains
-from hardware.frame import Frame
-from sln_guide.core.draw import NEUTRAL, draw_nir_into, draw_white_into, nir_window
 from sln_guide.gui import theme
+from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.keys import KeyMap
 from sln_guide.gui.preferences import Place
-from sln_guide.gui.preparing import GivenUp, prepared
 from sln_guide.gui.scale import application
+from sln_guide.gui.starting import Starting
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 
@@ -79,7 +75,7 @@ def run(
     config
         Folder of preferences and presets; None: nothing is read or kept.
     prepare
-        Done before the source is started, on the same thread; the screen says so if it takes long.
+        Done before the source is started, on the same thread; the window waits for both, open.
 
     Raises
     ------
@@ -90,7 +86,7 @@ def run(
     OSError
         The screenshot cannot be written.
     Exception
-        Whatever ``source.start`` raises, before any window is shown.
+        Whatever ``source.start`` raises: the window has closed then.
     """
     if screenshot is not None and seconds is None:
         seconds = SCREENSHOT_AFTER_S
@@ -102,34 +98,12 @@ def run(
     theme.dress(app)
     KeyMap(place.preferences.keys)  # before any camera is opened
 
-    def start() -> None:
-        if prepare is not None:
-            prepare()
-        source.start()
-
     try:
-        prepared(start)
         return _show(
-            app, source, screenshot, seconds, record, theatre, snapshot_folder, size, place
+            app, source, screenshot, seconds, record, theatre, snapshot_folder, size, place, prepare
         )
-    except GivenUp:
-        return 0
     finally:
         source.close()
-
-
-def draw_white(white: Frame, white_balance: Gains = NEUTRAL) -> NDArray[np.uint32]:
-    """Return a new picture of ``white`` alone, (H, W) uint32 0xffRRGGBB."""
-    out = np.empty((white.height, white.width), dtype=np.uint32)
-    draw_white_into(out, white, white_balance)
-    return out
-
-
-def draw_nir(nir: Frame) -> NDArray[np.uint32]:
-    """Return a new grey picture of ``nir`` alone, (H, W) uint32 0xffRRGGBB."""
-    out = np.empty((nir.height, nir.width), dtype=np.uint32)
-    draw_nir_into(out, nir, *nir_window(nir))
-    return out
 
 
 def _show(
@@ -142,6 +116,7 @@ def _show(
     snapshot_folder: Path,
     size: Size | None,
     place: Place,
+    prepare: Callable[[], object] | None,
 ) -> int:
     window = OperatorWindow(
         source,
@@ -152,13 +127,34 @@ def _show(
     )
     window.closed.connect(app.quit)
     unsaved: list[Path] = []
+    guards: list[Guard] = []
 
     def finish() -> None:
         if screenshot is not None and not save_screenshot(window, screenshot):
             unsaved.append(screenshot)
         window.close_now()
 
-    guard: Guard | None = None
+    def begin() -> None:
+        window.begin()
+        if record:
+            window.commands.start_recording()
+        if theatre:
+            window.toggle_theatre()
+        if seconds is not None:
+            ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
+            ending.timeout.connect(finish)
+            ending.start()
+        if app.platformName() not in OFFSCREEN:
+            guards.append(guard_of(window))
+        _keep_what_is_here()
+
+    def start() -> None:
+        prepare_drawing(source.rig)
+        if prepare is not None:
+            prepare()
+        source.start()
+
+    starting = Starting(start, begin, failed=window.close_now)
     try:
         with _faults(window) as faults, ending_by_signal(window.close_now):
             if size is not None:
@@ -166,23 +162,18 @@ def _show(
                 window.show()
             else:
                 window.showMaximized()
-            window.begin()
-            if record:
-                window.commands.start_recording()
-            if theatre:
-                window.toggle_theatre()
-            if seconds is not None:
-                ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
-                ending.timeout.connect(finish)
-                ending.start()
-            guard = guard_of(window) if app.platformName() not in OFFSCREEN else None
-            with _long_lived():
-                app.exec()
+            window.await_source()
+            starting.begin()
+            app.exec()
     finally:
-        if guard is not None:
+        starting.end()
+        gc.unfreeze()
+        for guard in guards:
             guard.end()
         window.close_now()
         window.deleteLater()
+    if starting.error is not None:
+        raise starting.error
     if unsaved:
         raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
     return FAULT_CODE if faults else 0
@@ -217,18 +208,13 @@ def choose_platform(*, ends_by_itself: bool) -> None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 
-@contextmanager
-def _long_lived() -> Iterator[None]:
+def _keep_what_is_here() -> None:
     """Keep the garbage collector away from what is here to stay.
 
     Looking through all modules, a full collection holds up the window for 100 ms and more.
     """
     gc.collect()
     gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextmanager

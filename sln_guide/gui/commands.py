@@ -438,7 +438,7 @@ class Commands(QObject):
             return
         try:
             folder = self.recordable.start_recording()
-        except (RecordingError, OSError) as error:
+        except (RecordingError, SourceError, OSError) as error:
             self.say(f"Not recording: {error}", Tone.ALARM)
             return
         self.say(f"Recording {folder.name}")

@@ -193,6 +193,12 @@ def judge_live(
         return _alarm(Word.MISALIGNED, *_misaligned(health.alignment, then))
     if view is View.MERGED and worse_of(registration, guidance).kind == "none":
         return _alarm(Word.UNREGISTERED, *_UNREGISTERED)
+    if health.preparing_since_ns is not None and (video_age_ms is None or is_fresh(video_age_ms)):
+        return _starting(
+            "Guidance is being made ready",
+            f"{_since(now_ns, health.preparing_since_ns)}On a machine's first start this takes "
+            f"some minutes{goes_on}",
+        )
     if nir.health is Health.STALE:
         return _starting("Waiting for NIR")
     if video_age_ms is None:
@@ -220,13 +226,8 @@ def judge_live(
     return Verdict(Word.LIVE, Tone.LIVE, True)
 
 
-def _starting(what: str) -> Verdict:
-    return Verdict(
-        Word.STALE,
-        Tone.NEUTRAL,
-        False,
-        Banner(Tone.NEUTRAL, what, "No overlay until a frame has proved it live"),
-    )
+def _starting(what: str, detail: str = "No overlay until a frame has proved it live") -> Verdict:
+    return Verdict(Word.STALE, Tone.NEUTRAL, False, Banner(Tone.NEUTRAL, what, detail))
 
 
 _UNREGISTERED = (

@@ -66,7 +66,7 @@ class OperatorWindow(Desk):
     Parameters
     ----------
     source
-        Started by the caller, and closed by it after the window.
+        Started by the caller before `begin`, and closed by it after the window.
     draw_white, draw_nir
         Draw a frame by itself; see `Showing`.
     snapshot_folder
@@ -99,7 +99,7 @@ class OperatorWindow(Desk):
         self._source = source
         self._fault: str | None = None
         self.watched: Callable[[], bool] | None = None
-        self._ended = False
+        self._begun = self._ended = False
         self._seen_guidance = (0, 0)
         self._refreshes = 0
         self._message_until_s = 0.0
@@ -151,17 +151,23 @@ class OperatorWindow(Desk):
 
     # -- living ----------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Follow the source from now on."""
-        self.watch.start()
-        self._source.on_picture(self._wake)
+    def await_source(self) -> None:
+        """Paint and obey while the source starts: there is nothing to follow yet."""
         self._tick.start()
         self._calm.start()
         self.setFocus()
-        if self._source.mode is not Mode.REPLAY:
-            self._awake.hold()
         self.commands.arranging.begin()
         self._arranged()
+
+    def begin(self) -> None:
+        """Follow the source, which has started, from now on."""
+        if not self._tick.isActive():
+            self.await_source()
+        self._begun = True
+        self.watch.start()
+        self._source.on_picture(self._wake)
+        if self._source.mode is not Mode.REPLAY:
+            self._awake.hold()
         if self.timeline is not None and self._replay is not None:
             self.timeline.strip.begin(self._replay.duration_s)
 
@@ -470,7 +476,7 @@ class OperatorWindow(Desk):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask before a recording or a live view ends."""
-        asks = self.commands.recording or self._source.mode is Mode.LIVE
+        asks = self.commands.recording or (self._begun and self._source.mode is Mode.LIVE)
         if asks and not self._ended:
             event.ignore()
             self.question.ask(recording=self.commands.recording)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from sln_guide.core.spot import Spot
 from sln_guide.guidance import Kind
@@ -46,6 +45,8 @@ def assign(
     cost = np.minimum(costs(tracks, spots, search_px), MISS_COST)
     if apart is not None:
         cost[np.array(apart)] = MISS_COST
+    from scipy.optimize import linear_sum_assignment  # half a second, not before a window opens
+
     rows, columns = linear_sum_assignment(cost)
     return [
         (int(row), int(column))

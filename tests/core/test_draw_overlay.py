@@ -480,9 +480,9 @@ def test_colour_tables_run_from_transparent_to_the_pale_end():
 
 
 def test_warming_up_any_formats():
-    draw.warm_up(PixelFormat.BAYER_RG8, PixelFormat.MONO12)
-    draw.warm_up(None, PixelFormat.MONO12P)
-    draw.warm_up(PixelFormat.RGB8, None)
+    draw.warm_up_alone(PixelFormat.BAYER_RG8, PixelFormat.MONO12, draw.NEUTRAL)
+    draw.warm_up_alone(None, PixelFormat.MONO12P, draw.NEUTRAL)
+    draw.warm_up_alone(PixelFormat.RGB8, None, draw.Gains(1.5, 1.0, 2.0, 0.03))
 
 
 def test_gains_reach_the_merged_view():

@@ -114,6 +114,22 @@ def test_settings_before_the_start_count(tmp_path: Path) -> None:
         session.close()
 
 
+def test_what_is_done_while_cameras_are_opened_counts(remote: RemoteSession) -> None:
+    remote.change(threshold_sigma=6.5)
+    remote.mark("phase", "1 Inject")
+    with pytest.raises(SourceError, match="still being opened"):
+        remote.start_recording()
+    with pytest.raises(SourceError, match="still being opened"):
+        remote.work_at(300.0)
+    remote.start()
+    wait_until(lambda: _generation(remote) > 0, "guidance")
+    wait_until(lambda: any(event.name == "phase" for event in remote.events()), "the mark")
+    picture = remote.latest_picture()
+    assert picture is not None
+    assert picture.guidance is not None
+    assert picture.guidance.settings.threshold_sigma == 6.5
+
+
 def test_a_camera_that_is_not_there_is_told_by_start(tmp_path: Path) -> None:
     session = RemoteSession(making.small_rig(), partial(making.session_without_camera, tmp_path))
     with pytest.raises(CameraNotFoundError, match="check its cable"):

@@ -267,6 +267,20 @@ def test_stale_until_proven_live(changes: dict[str, Any]) -> None:
     assert "Waiting for" in state.banners[0].headline
 
 
+def test_guidance_that_is_made_ready_is_said_and_shows_nothing() -> None:
+    making = session(preparing_since_ns=NOW - 12_000 * MS)
+    for changes in ({}, {"guidance": None}, {"guidance": None, "alone": True}):
+        state = look(health=making, **changes)
+        assert (state.word, state.tone) == (Word.STALE, Tone.NEUTRAL)
+        assert not state.overlay_allowed
+        assert state.banners[0].headline == "Guidance is being made ready"
+        assert "For 12 s" in state.banners[0].detail
+        assert "White light is live" in state.banners[0].detail
+    lost = replace(making, nir=replace(making.nir, health=Health.LOST))
+    assert look(health=lost).word is Word.LOST, "what is worse comes first"
+    assert look(health=making, video_mid_exposure_ns=NOW - 900 * MS).word is Word.NOT_LIVE
+
+
 def test_colour_view_is_live_without_an_overlay() -> None:
     state = look(view=View.WHITE)
     assert state.word is Word.LIVE

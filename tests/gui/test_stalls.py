@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.gui import guard, watchdog
-from sln_guide.gui.app import draw_nir, draw_white
+from sln_guide.gui.alone import draw_nir, draw_white
 from sln_guide.gui.verdict import REMOVED_MS
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.recording.verify import verify
@@ -73,7 +73,8 @@ def followed(qt: QApplication, tmp_path: Path) -> Iterator[Followed]:
     stalling.stall_where_asked(asked)
     sys.setprofile(None)  # the window's own thread is the one that must go on
     source = RemoteSession(making.small_rig(), partial(stalling.session, tmp_path / "cases", asked))
-    window = OperatorWindow(source, draw_white, draw_nir, snapshot_folder=tmp_path)
+    white = partial(draw_white, white_balance=source.rig.white_balance)
+    window = OperatorWindow(source, white, draw_nir, snapshot_folder=tmp_path)
     try:
         source.start()
         window.resize(1366, 768)

@@ -50,6 +50,10 @@ def processing_failed(s: Any) -> None:
     )
 
 
+def being_made_ready(s: Any) -> None:
+    s.now_health = replace(s.now_health, preparing_since_ns=time.monotonic_ns())
+
+
 NORMAL: dict[str, Any] = {"set_up": lambda s: None, "push": {}}
 STATES: dict[str, dict[str, Any]] = {
     "live": NORMAL,
@@ -76,6 +80,8 @@ STATES: dict[str, dict[str, Any]] = {
         "gone": True,
     },
     "simulated": NORMAL | {"mode": Mode.SIMULATED},
+    "being made ready": NORMAL
+    | {"set_up": being_made_ready, "push": {"overlay": False}, "calm": True},
 }
 
 
@@ -99,7 +105,11 @@ def test_the_overlay_is_on_the_screen_exactly_when_it_may_be(
 ) -> None:
     window, _ = shown_state(name, open_window, fakes, wait_for)
     share = share_of(pixels(window.video), OVERLAY_RGB)
-    if STATES[name].get("gone"):
+    if STATES[name].get("calm"):
+        assert share == 0.0
+        assert not window.video.shown.overlay
+        assert share_of(pixels(window.video), token_rgb(tokens.ALARM)) == 0.0
+    elif STATES[name].get("gone"):
         assert share == 0.0
         assert not window.video.shown.overlay
         assert share_of(pixels(window.video), token_rgb(tokens.ALARM)) > 0.05, "the red band"

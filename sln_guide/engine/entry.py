@@ -1,0 +1,43 @@
+"""What the engine's process begins with. Imports nothing yet of what works in there.
+
+The window's process imports this as well, and must not wait for the core to be imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardware.rig import Rig
+
+if TYPE_CHECKING:
+    from sln_guide.session import LiveSession
+
+Make = Callable[[], "LiveSession"]
+"""Makes the session, in the engine's process: finds the cameras. Must be picklable."""
+
+
+def serve(make: Make, connection: Connection) -> None:
+    """Make a session and serve it until the window closes it, or is gone."""
+    # Ctrl-C reaches every process of the terminal; the window decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    from sln_guide.engine.serving import Engine
+
+    engine = Engine(make, connection)
+    engine.run()
+    if engine.preparing:  # a compiler at work on its thread would not survive what ends Python
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def live_session(rig: Rig, cases: Path) -> LiveSession:
+    """Return a session on the rig's cameras; nothing is opened, or compiled, yet."""
+    from sln_guide.engine.serving import session_on
+
+    return session_on(rig, cases)

@@ -1,0 +1,54 @@
+"""`Starting`: has a source started on a thread of its own, while its window is open already."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from sln_guide.gui.wake import Wake
+
+_NAME = "starting"
+
+
+def under_way() -> bool:
+    """Whether work goes on that nobody waits for any more: maybe a compiler."""
+    return any(thread.name == _NAME for thread in threading.enumerate())
+
+
+class Starting:
+    """Does ``work`` on a thread, then calls ``done`` or ``failed`` on the GUI thread.
+
+    `error` is what ``work`` raised. GUI thread only.
+    """
+
+    def __init__(
+        self, work: Callable[[], object], done: Callable[[], object], failed: Callable[[], object]
+    ) -> None:
+        self._work = work
+        self._done = done
+        self._failed = failed
+        self.error: BaseException | None = None
+        self._told = Wake(self._tell)
+        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
+
+    def begin(self) -> None:
+        """Begin the work."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Call nobody any more; work that takes long goes on unheard."""
+        self._told.end()
+        self._told.deleteLater()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            self.error = error
+        self._told()
+
+    def _tell(self) -> None:
+        if self.error is None:
+            self._done()
+        else:
+            self._failed()

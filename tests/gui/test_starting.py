@@ -1,0 +1,123 @@
+"""A window is open, painted and obeys while its source starts, however long that takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from sln_guide.gui.app import run
+from sln_guide.gui.starting import Starting, under_way
+from sln_guide.gui.window import OperatorWindow
+from sln_guide.source import SourceError
+
+
+def the_window() -> OperatorWindow:
+    (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, OperatorWindow))
+    return window
+
+
+@pytest.fixture
+def slow(fakes: Any) -> Iterator[Any]:
+    """A source that records, and starts when `opened` is set."""
+
+    class Slow(fakes.Recording):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.opened = threading.Event()
+            self.started = False
+
+        def start(self) -> None:
+            self.opened.wait(20)
+            super().start()
+            self.started = True
+
+        def start_recording(self) -> Path:
+            if not self.started:
+                raise SourceError("the cameras are still being opened")
+            path: Path = super().start_recording()
+            return path
+
+    source = Slow()
+    yield source
+    source.opened.set()
+    deadline_s = time.monotonic() + 5
+    while under_way() and time.monotonic() < deadline_s:
+        threading.Event().wait(0.01)
+
+
+def test_it_can_be_used_before_a_camera_is_open(
+    qt: QApplication, slow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def act() -> None:
+        window = the_window()
+        shown = window.video.shown
+        seen.append((window.isVisible(), shown.state.pill, shown.state.banners[0].headline))
+        QTest.keyClick(window, Qt.Key.Key_L)
+        seen.append(str(window.showing.layout))
+        window.commands.start_recording()
+        seen.append(window.video.message)
+        slow.opened.set()
+
+    QTimer.singleShot(300, act)
+    assert run(slow, seconds=0.5, record=True, snapshot_folder=tmp_path) == 0
+    assert seen[0] == (True, "STALE", "Waiting for the cameras")
+    assert seen[1] == "triptych"
+    assert seen[2] == "Not recording: the cameras are still being opened"
+    assert slow.now_health.recorder.recording, "as asked on the command line, once they were open"
+    assert slow.painted_calls
+
+
+def test_closing_it_before_asks_nothing_and_gives_up(
+    qt: QApplication, slow: Any, tmp_path: Path
+) -> None:
+    QTimer.singleShot(200, lambda: the_window().close())
+    assert run(slow, snapshot_folder=tmp_path) == 0
+    assert not slow.started
+    assert slow.closed
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_starting_tells_the_gui_thread(qt: QApplication, fails: bool, wait_for: Any) -> None:
+    told: list[tuple[str, bool]] = []
+    main = threading.get_ident()
+
+    def say(what: str) -> Callable[[], None]:
+        return lambda: told.append((what, threading.get_ident() == main))
+
+    def work() -> None:
+        say("work")()
+        if fails:
+            raise ValueError("camera in use")
+
+    starting = Starting(work, say("done"), say("failed"))
+    starting.begin()
+    wait_for(lambda: len(told) == 2)
+    starting.end()
+    assert told == [("work", False), ("failed" if fails else "done", True)]
+    assert (str(starting.error) == "camera in use") is fails
+    wait_for(lambda: not under_way())
+
+
+def test_nobody_is_told_after_the_end(qt: QApplication, wait_for: Any) -> None:
+    told: list[str] = []
+    go = threading.Event()
+    starting = Starting(
+        lambda: go.wait(10), lambda: told.append("done"), lambda: told.append("failed")
+    )
+    starting.begin()
+    assert under_way()
+    starting.end()
+    go.set()
+    wait_for(lambda: not under_way())
+    QApplication.processEvents()
+    assert told == []
