@@ -1,0 +1,115 @@
+"""What a rig may not say, though every key by itself is well."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from hardware.frame import PixelFormat
+
+if TYPE_CHECKING:
+    from hardware.rig import CameraSpec, Rig
+
+BLACK_SHARE = 0.25
+"""Of full scale: a camera without light that shows more than this sees light."""
+_LINE = re.compile(r"Line[1-9][0-9]?")
+
+
+def problems(rig: Rig) -> Iterator[tuple[str, str]]:
+    """Yield each key that cannot stand so, and why."""
+    for key, value in _numbers(msgspec.structs.asdict(rig), ""):
+        if not math.isfinite(value):
+            yield key, f"{value} is not a number one can use"
+    if not rig.name.strip():
+        yield "name", "is empty"
+    for key in ("unchecked", "distances_mm", "expires"):
+        if getattr(rig, key) is not None:
+            yield key, "is found out when the rig is used: take it out"
+    for role in ("nir", "white"):
+        spec: CameraSpec | None = getattr(rig, role)
+        if spec is None:
+            continue
+        if spec.source == "recording":
+            yield f"{role}.source", "'recording' is no camera: give 'basler' or 'phantom'"
+        if spec.source == "basler" and not spec.serial:
+            yield f"{role}.serial", "a Basler camera is chosen by serial number: give it"
+        if spec.source == "phantom" and rig.phantom is None:
+            yield "phantom", f"{role}.source is 'phantom': give a [phantom] table"
+        if spec.trigger == "hardware" and spec.trigger_line is None:
+            yield f"{role}.trigger_line", "a hardware trigger needs its line, such as 'Line1'"
+        if spec.images is not None and not (rig.emulated and spec.source == "basler"):
+            yield f"{role}.images", "only an emulated camera plays images: set emulated = true"
+        if spec.pixel_format is PixelFormat.RGB8 and spec.source == "basler":
+            yield f"{role}.pixel_format", "colour is taken raw: choose a Bayer format"
+        if spec.pixel_format is PixelFormat.MONO12P and rig.emulated:
+            yield f"{role}.pixel_format", "Basler's emulator has no Mono12p: choose Mono12"
+        if spec.light_line is not None and not _LINE.fullmatch(spec.light_line):
+            yield f"{role}.light_line", f"must be Line1, Line2, ..., not {spec.light_line!r}"
+        if spec.roi is not None:
+            x, y, width, _ = spec.roi
+            if x < 0 or y < 0:
+                yield f"{role}.roi", f"begins outside the sensor at {x}, {y}"
+            if spec.pixel_format is PixelFormat.MONO12P and width % 2:
+                yield f"{role}.roi", f"Mono12p needs an even width, not {width}"
+        if spec.frame_rate_hz is not None and spec.exposure_us * spec.frame_rate_hz > 1e6:
+            yield (
+                f"{role}.exposure_us",
+                f"{spec.exposure_us:g} us do not fit into a frame at {spec.frame_rate_hz:g} Hz",
+            )
+        if role == "nir" and not spec.pixel_format.is_mono:
+            yield "nir.pixel_format", f"{spec.pixel_format} is not monochrome"
+        for key in ("white_balance", "black_counts"):
+            if role == "nir" and getattr(spec, key) is not None:
+                yield f"nir.{key}", "belongs to the white camera"
+        if (spec.black_counts or 0.0) > BLACK_SHARE * (2**spec.pixel_format.bit_depth - 1):
+            yield f"{role}.black_counts", f"{spec.black_counts:g} counts are no black"
+        if role == "white" and spec.pixel_format.is_mono:
+            yield "white.pixel_format", f"{spec.pixel_format} has no colour"
+    if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:
+        if rig.nir.serial == rig.white.serial:
+            yield "white.serial", "is the NIR camera's: each role needs its own camera"
+    for name in ("excitation_nm", "emission_nm"):
+        band: tuple[float, float] | None = getattr(rig.light, name)
+        if band is not None and not band[0] < band[1]:
+            yield f"light.{name}", f"goes from {band[0]:g} to {band[1]:g} nm: shorter one first"
+    if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
+        yield "nir.light_line", "gated light needs the line that says whether it is on"
+    if rig.recording.white == "jpeg":
+        if rig.white is None:
+            yield "recording.white", "'jpeg' is for white frames: the rig has no white camera"
+        elif not rig.white.pixel_format.is_bayer8:
+            yield (
+                "recording.white",
+                f"'jpeg' takes Bayer of 8 bits, not {rig.white.pixel_format}: choose BayerRG8, "
+                "or leave it 'lossless'",
+            )
+    elif rig.recording.jpeg_quality is not None:
+        yield "recording.jpeg_quality", "is for white = 'jpeg': choose that, or take it out"
+    if rig.phantom is not None and rig.phantom.room_light > 0 and rig.light.gated is None:
+        yield "phantom.room_light", "room light is drawn under gated light only: give light.gated"
+    if rig.optics.node_max_mm <= rig.optics.node_min_mm:
+        yield "optics.node_max_mm", "must be larger than optics.node_min_mm"
+    matrix = rig.registration.matrix()
+    if np.abs(matrix).max() > 1e9:
+        yield "registration.white_from_nir", "holds a value beyond any image"
+    if abs(float(np.linalg.det(matrix))) < 1e-9:
+        yield "registration.white_from_nir", "cannot be inverted"
+
+
+def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
+    """Yield every floating-point number below ``value`` with its key's path."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _numbers(part, f"{key}.{name}" if key else name)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _numbers(part, key)
+    elif isinstance(value, float):
+        yield key, value
