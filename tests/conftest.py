@@ -9,15 +9,24 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from hardware.frame import Frame
+    from hardware.rig import Rig
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 # A machine with other work to do makes no example wrong.
 settings.register_profile("patient", parent=settings(), deadline=None)
 settings.load_profile("patient")
+
+PROCEDURE_FRAMES = range(1500, 1620, 4)
+"""Frames of the phantom's procedure in which nodes light up."""
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -58,3 +67,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small disk needs the right to mount a tmpfs")
     yield point
     subprocess.run(["umount", str(point)], check=True)
+
+
+@pytest.fixture(scope="session")
+def small_rig() -> Rig:
+    """The demo's rig, with small frames."""
+    from hardware.rig import PhantomSpec, load_rig
+
+    demo = load_rig("demo")
+    return msgspec.structs.replace(
+        demo,
+        phantom=PhantomSpec(scene="procedure", seed=3, width=320, height=256),
+        optics=msgspec.structs.replace(demo.optics, mm_per_px=0.4),
+    )
+
+
+@pytest.fixture(scope="session")
+def pairs(small_rig: Rig) -> list[tuple[Frame, Frame]]:
+    """NIR and white frames of the phantom on `small_rig`, while nodes light up."""
+    from hardware.phantom import Phantom
+
+    assert small_rig.phantom is not None
+    phantom = Phantom(small_rig.phantom, small_rig)
+    return [(phantom.frame("nir", i), phantom.frame("white", i)) for i in PROCEDURE_FRAMES]

@@ -19,9 +19,10 @@ from sln_guide.export.what_if import Fate, what_if
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL
-from tests.export.conftest import MOMENTS
+from tests.conftest import PROCEDURE_FRAMES
+from tests.export.making import make_frame
 
-FRAMES = len(MOMENTS)
+FRAMES = len(PROCEDURE_FRAMES)
 
 
 def no_change(guidance: Guidance) -> Guidance:
@@ -150,9 +151,7 @@ def test_white_light_as_jpeg_is_told_and_neither_called_damage_nor_equal(
     assert main(["verify", str(folder)]) == OK
 
 
-def test_what_rests_on_nir_alone_is_still_compared_bit_for_bit(
-    record: Callable[..., Path],
-) -> None:
+def test_what_rests_on_nir_alone_is_still_compared_bit_for_bit(record: Callable[..., Path]) -> None:
     # white light went away at 15; from 20 a noted state, which live's own white light had led to
     with CaseReader(record(jpeg=True, white_until=15)) as case:
         result = verify_as_seen(case)
@@ -228,9 +227,7 @@ def test_nodes_recorded_elsewhere_are_moved(record: Callable[..., Path]) -> None
     assert difference.nodes[0].moved_mm == pytest.approx(1.2)
 
 
-def test_without_a_log_there_is_nothing_to_compare_with(
-    make_case: Callable[..., Path], make_frame: Callable[..., Frame]
-) -> None:
+def test_without_a_log_there_is_nothing_to_compare_with(make_case: Callable[..., Path]) -> None:
     with CaseReader(make_case([(Role.NIR, make_frame())])) as case:
         assert not verify_as_seen(case).ok
         with pytest.raises(RecordingError, match="no guidance log"):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from hardware.frame import Frame
 from sln_guide.export import batch as batch_module
 from sln_guide.export.batch import BatchSummary, cases_in, process_many
 from sln_guide.export.parquet import DETECTION_TYPES, parquet_available, write_parquet
@@ -17,12 +16,11 @@ from sln_guide.export.summary import Summary
 from sln_guide.export.tables import DETECTION_COLUMNS, Table
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import RecordingError
+from tests.export.making import make_frame
 
 
 @pytest.fixture
-def cases(
-    tmp_path: Path, make_case: Callable[..., Path], make_frame: Callable[..., Frame]
-) -> list[Path]:
+def cases(tmp_path: Path, make_case: Callable[..., Path]) -> list[Path]:
     made = []
     for number in range(3):
         frames = [

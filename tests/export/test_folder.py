@@ -66,9 +66,7 @@ def test_what_lies_there_is_not_touched_unless_forced(tmp_path: Path) -> None:
     assert held(tmp_path) == ["done.json", "thesis.txt"]
 
 
-def test_files_of_an_earlier_run_that_this_one_does_not_make_are_taken_away(
-    tmp_path: Path,
-) -> None:
+def test_files_of_an_earlier_run_that_this_one_does_not_make_are_taken_away(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("of another run")
     with OutputFolder(tmp_path, NAMES, force=True) as folder:
         folder.partial("a.csv").write_text("new")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.export.overlay import OverlayFilm
 from sln_guide.guidance import Guidance, Mode, Picture, Role, View
 from sln_guide.recording import CaseReader
 from sln_guide.render.look import Look
 from sln_guide.render.renderer import Renderer
+from tests.export.making import make_frame, make_guidance
 
 Filmed = list[tuple[Picture, Look]]
 
@@ -46,8 +46,6 @@ def test_without_a_white_frame_of_its_moment_guidance_is_shown_on_nir(
     tmp_path: Path,
     filmed: Filmed,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
-    make_guidance: Callable[..., Guidance],
 ) -> None:
     case = make_case([(Role.NIR, make_frame(0))])
     white = make_frame(1, white=True)
@@ -60,8 +58,6 @@ def test_without_registration_the_views_stand_side_by_side(
     tmp_path: Path,
     filmed: Filmed,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
-    make_guidance: Callable[..., Guidance],
 ) -> None:
     case = make_case([(Role.NIR, make_frame(0))], registration=Registration(kind="none"))
     film(case, tmp_path / "a.mp4", make_guidance(white=make_frame(1, white=True)))
@@ -74,8 +70,6 @@ def test_the_clock_and_what_it_is_are_burned_in(
     tmp_path: Path,
     filmed: Filmed,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
-    make_guidance: Callable[..., Guidance],
     mode: Mode,
 ) -> None:
     nir = make_frame(0, time_ns=61_500_000_000)
@@ -86,12 +80,7 @@ def test_the_clock_and_what_it_is_are_burned_in(
     assert look.simulated == (mode is Mode.SIMULATED)
 
 
-def test_no_path_films_nothing(
-    filmed: Filmed,
-    make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
-    make_guidance: Callable[..., Guidance],
-) -> None:
+def test_no_path_films_nothing(filmed: Filmed, make_case: Callable[..., Path]) -> None:
     with (
         CaseReader(make_case([(Role.NIR, make_frame(0))])) as reader,
         OverlayFilm(None, reader) as overlay,

@@ -20,6 +20,7 @@ from sln_guide.export.process import process_case
 from sln_guide.export.summary import Summary
 from sln_guide.guidance import Kind, Mode, Pair, Role
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from tests.export.making import make_frame, spoil
 
 PERIOD_NS = 33_000_000
 FILES = ["detections.csv", "frames.csv", "overlay.mp4", "summary.json"]
@@ -37,7 +38,7 @@ def video_times_s(path: Path) -> list[float]:
 
 
 @pytest.fixture
-def scene(make_frame: Callable[..., Frame]) -> Callable[..., Recorded]:
+def scene() -> Callable[..., Recorded]:
     """A bright round spot on a smooth ground that sways, in both streams."""
 
     def make(
@@ -211,7 +212,6 @@ def test_an_unreadable_frame_is_left_out_and_named(
     tmp_path: Path,
     make_case: Callable[..., Path],
     scene: Callable[..., Recorded],
-    spoil: Callable[..., None],
 ) -> None:
     case, out = make_case(scene(8)), tmp_path / "out"
     spoil(case, Role.NIR, 5)
@@ -230,7 +230,6 @@ def test_an_unreadable_white_frame_costs_the_colour_not_the_frame(
     tmp_path: Path,
     make_case: Callable[..., Path],
     scene: Callable[..., Recorded],
-    spoil: Callable[..., None],
 ) -> None:
     case, out = make_case(scene(8)), tmp_path / "out"
     spoil(case, Role.WHITE, 5)
@@ -299,7 +298,6 @@ def test_a_frame_of_another_size_ends_nothing(
 def test_frames_too_small_to_judge_are_looked_at(
     tmp_path: Path,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
     pixels: tuple[int, int],
 ) -> None:
     nir = replace(

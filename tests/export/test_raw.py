@@ -24,12 +24,13 @@ from sln_guide.export.folder import ExportError
 from sln_guide.export.raw import export_mkv, export_ome_tiff, unpacked
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader, RecordingError
+from tests.export.making import make_frame, spoil
 
 EXPORTS = [(export_mkv, "nir.mkv"), (export_ome_tiff, "nir.ome.tif")]
 
 
 @pytest.fixture
-def frames(make_frame: Callable[..., Frame]) -> list[Frame]:
+def frames() -> list[Frame]:
     steps_ns = (0, 33_000_000, 66_300_000, 200_000_000, 200_000_100)
     return [make_frame(i, shape=(37, 51), time_ns=10**9 + step) for i, step in enumerate(steps_ns)]
 
@@ -112,7 +113,6 @@ def test_ome_tiff_says_size_times_and_exposures(tmp_path: Path, case: Path) -> N
 def test_one_frame_of_eight_bits_without_a_scale(
     tmp_path: Path,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
     export: Callable[..., object],
     name: str,
 ) -> None:
@@ -130,7 +130,6 @@ def test_an_unreadable_frame_is_named_and_the_others_are_there(
     tmp_path: Path,
     case: Path,
     frames: list[Frame],
-    spoil: Callable[..., None],
     export: Callable[..., Any],
     name: str,
 ) -> None:
@@ -176,7 +175,6 @@ def test_nothing_is_written_over(
 def test_one_file_holds_one_size(
     tmp_path: Path,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
     export: Callable[..., Any],
     name: str,
 ) -> None:
@@ -191,7 +189,6 @@ def test_one_file_holds_one_size(
 def test_without_nir_there_is_nothing_to_export(
     tmp_path: Path,
     make_case: Callable[..., Path],
-    make_frame: Callable[..., Frame],
     export: Callable[..., Any],
     name: str,
 ) -> None:
@@ -200,7 +197,7 @@ def test_without_nir_there_is_nothing_to_export(
         export(reader, tmp_path / name)
 
 
-def test_packed_pixels_are_taken_apart(make_frame: Callable[..., Frame]) -> None:
+def test_packed_pixels_are_taken_apart() -> None:
     values = np.random.default_rng(0).integers(0, 4096, (6, 8), np.uint16)
     even, odd = values[:, 0::2], values[:, 1::2]
     packed = np.empty((6, 12), np.uint8)

@@ -20,7 +20,8 @@ from sln_guide.export.shown import export_curves, export_film, export_stills
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
-from tests.export.conftest import MOMENTS
+from tests.conftest import PROCEDURE_FRAMES
+from tests.export.making import make_frame, spoil
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_a_span_begins_with_settled_tracks(tmp_path: Path, case: Path) -> None:
         export_curves(reader, tmp_path / "late.csv", span=Span(begin_s))
         export_curves(reader, tmp_path / "all.csv")
     late, whole = rows(tmp_path / "late.csv"), rows(tmp_path / "all.csv")
-    assert len(whole) == len(MOMENTS)
+    assert len(whole) == len(PROCEDURE_FRAMES)
     assert [r["time_s"] for r in late] == [r["time_s"] for r in whole[20:]]
     nodes = [name for name in late[0] if name.endswith("signal")]
     assert nodes
@@ -128,9 +129,7 @@ def test_stills_are_the_frames_asked_for_with_their_json(tmp_path: Path, case: P
         export_stills(reader, out, [])
 
 
-def test_a_damaged_frame_is_named_and_left_out(
-    tmp_path: Path, case: Path, spoil: Callable[[Path, Role, int], None]
-) -> None:
+def test_a_damaged_frame_is_named_and_left_out(tmp_path: Path, case: Path) -> None:
     spoil(case, Role.NIR, 3)
     with CaseReader(case) as reader:
         summary = export_film(reader, tmp_path / "film.mp4", span=Span(end_s=0.5))
@@ -164,7 +163,8 @@ def test_what_is_there_is_not_written_over(tmp_path: Path, case: Path) -> None:
 
 
 def test_without_nir_there_is_nothing_to_export(
-    tmp_path: Path, make_case: Callable[..., Path], make_frame: Callable[..., Frame]
+    tmp_path: Path,
+    make_case: Callable[..., Path],
 ) -> None:
     with CaseReader(make_case([(Role.WHITE, make_frame(white=True))])) as reader:
         with pytest.raises(RecordingError, match="nothing to export"):

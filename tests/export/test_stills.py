@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,11 @@ from PySide6.QtGui import QImage
 
 from sln_guide.export.folder import ExportError
 from sln_guide.export.stills import png_bytes, save_still
-from sln_guide.guidance import Detection, Guidance, Mode, Picture
+from sln_guide.guidance import Mode
+from tests.export.making import make_detection, make_guidance, make_picture
 
 
-def test_the_picture_is_read_back_bit_for_bit_by_another_reader(
-    tmp_path: Path, make_picture: Callable[..., Picture]
-) -> None:
+def test_the_picture_is_read_back_bit_for_bit_by_another_reader(tmp_path: Path) -> None:
     picture = make_picture()
     png, _ = save_still(picture, tmp_path / "12.30.45 still", mode=Mode.LIVE)
     assert png.name == "12.30.45 still.png"
@@ -27,12 +25,7 @@ def test_the_picture_is_read_back_bit_for_bit_by_another_reader(
     assert np.array_equal(rows[:, : image.width()], picture.rgb32)
 
 
-def test_the_sidecar_says_what_made_it(
-    tmp_path: Path,
-    make_picture: Callable[..., Picture],
-    make_guidance: Callable[..., Guidance],
-    make_detection: Callable[..., Detection],
-) -> None:
+def test_the_sidecar_says_what_made_it(tmp_path: Path) -> None:
     coasting = make_detection(coasted=True, signal=None, sbr=None, cnr=None)
     seen = make_detection(x_px=np.float64(30.25))
     _, sidecar = save_still(
@@ -53,9 +46,7 @@ def test_the_sidecar_says_what_made_it(
     assert about["nir"]["sequence"] == 7
 
 
-def test_a_picture_without_guidance_claims_none(
-    tmp_path: Path, make_picture: Callable[..., Picture]
-) -> None:
+def test_a_picture_without_guidance_claims_none(tmp_path: Path) -> None:
     bare = replace(make_picture(), guidance=None, nir=None, overlay_drawn=False)
     _, sidecar = save_still(bare, tmp_path / "a.png", mode=Mode.LIVE)
     about = json.loads(sidecar.read_text())
@@ -64,15 +55,13 @@ def test_a_picture_without_guidance_claims_none(
     assert about["taken"] is None
 
 
-def test_nothing_is_written_over(tmp_path: Path, make_picture: Callable[..., Picture]) -> None:
+def test_nothing_is_written_over(tmp_path: Path) -> None:
     save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
     with pytest.raises(ExportError, match=r"a\.png exists already"):
         save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
 
 
-def test_a_folder_that_is_not_there_is_one_line(
-    tmp_path: Path, make_picture: Callable[..., Picture]
-) -> None:
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="cannot be written") as caught:
         save_still(make_picture(), tmp_path / "nowhere" / "a.png", mode=Mode.LIVE)
     assert "\n" not in str(caught.value)

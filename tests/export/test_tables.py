@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from hardware.frame import Frame
 from sln_guide.export.tables import (
     DETECTION_COLUMNS,
     FRAME_COLUMNS,
@@ -20,7 +18,7 @@ from sln_guide.export.tables import (
     frame_row,
     measured,
 )
-from sln_guide.guidance import Detection, Guidance
+from tests.export.making import make_detection, make_frame, make_guidance
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -35,7 +33,7 @@ def test_the_columns_promised_come_first_in_their_order() -> None:
     )
 
 
-def test_a_detection_is_read_back_as_it_was(make_detection: Callable[..., Detection]) -> None:
+def test_a_detection_is_read_back_as_it_was() -> None:
     file = io.StringIO()
     Table(file, DETECTION_COLUMNS).write(detection_row(12, 0.4000000001, make_detection()))
     (row,) = read(file.getvalue())
@@ -50,7 +48,7 @@ def test_a_detection_is_read_back_as_it_was(make_detection: Callable[..., Detect
     assert row["flags"] == 'saturated; says "by, instrument"'
 
 
-def test_what_is_unknown_is_an_empty_cell(make_detection: Callable[..., Detection]) -> None:
+def test_what_is_unknown_is_an_empty_cell() -> None:
     unknown = make_detection(
         area_mm2=None, spot_width_mm=None, sbr_interval=None, cnr_interval=None, flags=()
     )
@@ -70,17 +68,13 @@ def test_what_is_unknown_is_an_empty_cell(make_detection: Callable[..., Detectio
     }
 
 
-def test_a_coasting_node_is_not_measured(
-    make_guidance: Callable[..., Guidance], make_detection: Callable[..., Detection]
-) -> None:
+def test_a_coasting_node_is_not_measured() -> None:
     seen = make_detection()
     guidance = make_guidance(seen, make_detection(coasted=True, signal=None, sbr=None, cnr=None))
     assert measured(guidance) == (seen,)
 
 
-def test_none_found_and_not_looked_differ(
-    make_guidance: Callable[..., Guidance], make_frame: Callable[..., Frame]
-) -> None:
+def test_none_found_and_not_looked_differ() -> None:
     file = io.StringIO()
     table = Table(file, FRAME_COLUMNS)
     white = make_frame(4, white=True)
@@ -105,7 +99,7 @@ def test_none_found_and_not_looked_differ(
     assert (second["frame"], second["sequence"], second["reason"]) == ("", "8", "lost on the way")
 
 
-def test_nothing_but_numbers_in_number_cells(make_detection: Callable[..., Detection]) -> None:
+def test_nothing_but_numbers_in_number_cells() -> None:
     file = io.StringIO()
     tiny = make_detection(x_px=1 / 3, signal=1e-7, y_px=1023.123456789)
     Table(file, DETECTION_COLUMNS).write(detection_row(0, 1234.5678915, tiny))

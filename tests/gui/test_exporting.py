@@ -24,7 +24,6 @@ from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseWriter
 from sln_guide.recording.reader import CaseReader
 from sln_guide.replay import ReplaySession
-from tests.export.conftest import pairs, small_rig  # noqa: F401 - fixtures
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -177,8 +176,8 @@ def test_pressed_through_it_leaves_the_file(
     wait_for: Wait,
     fakes: Any,
     tmp_path: Path,
-    small_rig: Any,  # noqa: F811
-    pairs: Any,  # noqa: F811
+    small_rig: Any,
+    pairs: Any,
 ) -> None:
     """A real case in a real replay: NIR frames come out as they went in."""
     folder = tmp_path / "seen.case"
