@@ -200,6 +200,8 @@ def _age(age_ms: float | None, tone: Tone, *, replay: bool, frozen: bool, view: 
     if age_ms is None:
         return Reading("overlay off" if view is View.WHITE else "no overlay", Tone.PLAIN)
     text = f"{age_ms:.0f} ms" if age_ms < 10_000 else elapsed_text(round(age_ms * 1e6))
+    if replay and view is View.NIR:
+        return Reading("NIR by itself", Tone.PLAIN)
     if replay:
         return Reading(f"NIR to white {text}", Tone.PLAIN)
     if frozen:

@@ -319,6 +319,8 @@ def test_replay_judges_the_recording_not_the_clock_on_the_wall() -> None:
     assert (state.pill, state.tone, state.borders) == ("REPLAY", Tone.REPLAY, (Border.REPLAY,))
     assert state.overlay_allowed
     assert state.readings.age.text == "NIR to white 4 ms"
+    alone = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns, view=View.NIR)
+    assert alone.readings.age.text == "NIR by itself"
     apart = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 400 * MS)
     assert not apart.overlay_allowed
     assert apart.tone is Tone.ALARM
