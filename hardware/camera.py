@@ -8,6 +8,7 @@ from typing import Literal, Protocol, Self, runtime_checkable
 from hardware.frame import Frame, PixelFormat
 
 Trigger = Literal["free-run", "hardware"]
+ConversionGain = Literal["High", "Low"]
 
 
 class CameraError(Exception):
@@ -51,6 +52,7 @@ class CameraSettings:
     """What to set. ``None`` leaves the camera's own value; what it became is read back.
 
     ``roi`` is (x, y, width, height) in sensor px. ``black_level`` in counts.
+    ``conversion_gain`` is the mode of a sensor that has two; None read back: it has but one.
     ``trigger`` "hardware" waits for ``trigger_line``, rising edge, one frame a pulse.
     """
 
@@ -62,6 +64,7 @@ class CameraSettings:
     black_level: float | None = None
     trigger: Trigger | None = None
     trigger_line: str | None = None
+    conversion_gain: ConversionGain | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.balance import Gains
-from hardware.camera import CameraSettings, Trigger
+from hardware.camera import CameraSettings, ConversionGain, Trigger
 from hardware.frame import PixelFormat
 from hardware.rig_rules import problems
 
@@ -56,6 +56,8 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     black_level: NonNegative | None = None
     trigger: Trigger = "free-run"
     trigger_line: str | None = None
+    conversion_gain: ConversionGain | None = None
+    """Mode of a sensor that has two; None: as the camera stands, which no calibration trusts."""
     light_line: str | None = None
     """Input line that is high while the excitation light is on, such as "Line3"."""
     pfs: str | None = None
@@ -80,6 +82,7 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             black_level=self.black_level,
             trigger=self.trigger,
             trigger_line=self.trigger_line,
+            conversion_gain=self.conversion_gain,
         )
 
 

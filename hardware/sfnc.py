@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from hardware.camera import CameraSettings
+from hardware.camera import CameraSettings, ConversionGain
 from hardware.frame import PixelFormat
 from hardware.genicam import Features, PfsEntry
 from hardware.images import image_files, read_image
@@ -21,6 +21,7 @@ POSSIBLE_RATE = (
 )
 BLACK_LEVEL = ("BlackLevel", "BlackLevelAbs", "BlackLevelRaw")
 READOUT = ("SensorReadoutTime", "ReadoutTimeAbs")
+CONVERSION_GAIN = "BslConversionGainMode"
 ROI = ("OffsetX", "OffsetY", "Width", "Height")
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -32,6 +33,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "black_level": BLACK_LEVEL,
     "trigger": ("TriggerMode",),
     "trigger_line": ("TriggerSource",),
+    "conversion_gain": (CONVERSION_GAIN,),
 }
 """Which features a ``.pfs`` file may set each of our settings by."""
 
@@ -64,6 +66,9 @@ def write(features: Features, settings: CameraSettings) -> None:
         wanted = float(settings.exposure_us)
         name = _required(features, EXPOSURE, "exposure_us")
         features.set(name, wanted, of="exposure_us", tolerance=RELATIVE * wanted)
+    if settings.conversion_gain is not None:  # first: it bounds the gain
+        name = _required(features, (CONVERSION_GAIN,), "conversion_gain")
+        features.set(name, settings.conversion_gain, of="conversion_gain")
     if settings.gain_db is not None:
         _write_gain(features, settings.gain_db)
     if settings.black_level is not None:
@@ -83,7 +88,9 @@ def write(features: Features, settings: CameraSettings) -> None:
 
 
 def read(features: Features) -> CameraSettings:
-    """Return what the camera does now; every field set (``trigger_line`` only when triggered).
+    """Return what the camera does now; every field set that it has.
+
+    ``trigger_line`` only when triggered.
 
     Raises
     ------
@@ -111,6 +118,7 @@ def read(features: Features) -> CameraSettings:
         black_level=features.number(*BLACK_LEVEL) or 0.0,
         trigger="free-run" if line is None else "hardware",
         trigger_line=line,
+        conversion_gain=_conversion_gain(features),
     )
 
 
@@ -242,6 +250,17 @@ def _read_gain(features: Features) -> float:
             f"GainRaw is {features.get(raw)}, in steps that are no decibels: give gain_db = 0"
         )
     return 0.0
+
+
+def _conversion_gain(features: Features) -> ConversionGain | None:
+    if features.first(CONVERSION_GAIN) is None:
+        return None
+    mode = str(features.get(CONVERSION_GAIN))
+    if mode == "High":
+        return "High"
+    if mode == "Low":
+        return "Low"
+    raise features.refuse(f"{CONVERSION_GAIN} is {mode}: choose High or Low in the rig file")
 
 
 def _triggers(features: Features) -> tuple[str, ...]:

@@ -85,6 +85,8 @@ def settled(
         raise refuse("roi", "a colour mosaic needs even offsets")
     if layout is PixelFormat.MONO12P and w % 2:
         raise refuse("roi", "Mono12p needs an even width")
+    if new.conversion_gain is not None:
+        raise refuse("conversion_gain", "this sensor has but one")
     if new.trigger not in ("free-run", "hardware"):
         raise refuse("trigger", "choose free-run or hardware")
     # As a real camera does, it slows down rather than cut an exposure short.

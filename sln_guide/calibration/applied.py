@@ -331,6 +331,11 @@ def _mismatch(
         why = f"made with roi {binding.roi}, the rig has {spec.roi}"
     elif gain and abs(binding.gain_db - spec.gain_db) > GAIN_TOLERANCE_DB:
         why = f"made at {binding.gain_db:g} dB gain, the rig has {spec.gain_db:g} dB"
+    elif layout and binding.conversion_gain != spec.conversion_gain:
+        why = (
+            f"made at conversion gain {_mode(binding.conversion_gain)}, the rig has "
+            f"{_mode(spec.conversion_gain)}"
+        )
     elif gain and spec.black_level is not None:
         if abs(binding.black_level - spec.black_level) > 0.5:
             why = f"made with black level {binding.black_level:g}, not {spec.black_level:g}"
@@ -338,6 +343,10 @@ def _mismatch(
     if why is None and exposure and not low * 0.999 <= spec.exposure_us <= high * 1.001:
         why = f"made for exposures of {low:g} to {high:g} us, the rig has {spec.exposure_us:g} us"
     return why
+
+
+def _mode(conversion_gain: str | None) -> str:
+    return "none" if conversion_gain is None else conversion_gain
 
 
 def _in_time(path: str, key: str, made_at: datetime, valid_days: float, now: datetime) -> Expiry:

@@ -40,7 +40,6 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         role: Literal["nir", "white"],
         settings: CameraSettings,
         exposure_us: tuple[float, float] | None = None,
-        conversion_gain: str | None = None,
     ) -> Self:
         """Return the binding of a camera as ``settings`` (every field set) read back.
 
@@ -51,7 +50,7 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """
         s = settings
         if s.roi is None or s.pixel_format is None or s.gain_db is None or s.exposure_us is None:
-            raise ValueError("every field of the settings must be set")
+            raise ValueError("every field of the settings that a camera has must be set")
         return cls(
             camera_id=camera_id,
             role=role,
@@ -60,7 +59,7 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             gain_db=float(s.gain_db),
             black_level=float(s.black_level or 0.0),
             exposure_us=exposure_us or (float(s.exposure_us), float(s.exposure_us)),
-            conversion_gain=conversion_gain,
+            conversion_gain=s.conversion_gain,
         )
 
     @property

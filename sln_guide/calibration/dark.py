@@ -24,6 +24,8 @@ VALID_DAYS = 180.0
 LIGHT_SHARE = 0.01
 """Light, if the median pixel rises by more than this share of full scale, or one part of the
 field stands this far above another."""
+ABOVE_BLACK_SHARE = 0.05
+"""Light too, if the median pixel stands further above the black level."""
 HOT_SIGMAS = 12.0
 BLOCK_PX = 32
 
@@ -177,7 +179,7 @@ def _refuse_light(
     parts = _block_medians(means[-1])
     uneven = float(parts.max() - parts.min())
     advice = "cap the lens, darken the room, switch the excitation off, then try again"
-    if rise > LIGHT_SHARE * top or above > 0.05 * top:
+    if rise > LIGHT_SHARE * top or above > ABOVE_BLACK_SHARE * top:
         raise CaptureError(
             f"light reaches the sensor: the dark level rises by {rise:.0f} counts with exposure, "
             f"{above:.0f} above the black level; {advice}"

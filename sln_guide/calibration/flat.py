@@ -24,6 +24,7 @@ KIND = "flat"
 VALID_DAYS = 90.0
 LEVEL_SHARES = (0.10, 0.85)
 """Between these shares of full scale the target must read."""
+SATURATED_SHARE = 0.001
 DEVIANT_SHARE = 0.3
 MAX_STEP = 0.12
 """A target whose light changes more than this between neighbouring blocks is not uniform."""
@@ -94,7 +95,7 @@ def make_flat(
     full = float((found.mean >= 0.98 * top).mean())
     level = float(np.median(light))
     low, high = LEVEL_SHARES
-    if full > 0.001 or level > high * top:
+    if full > SATURATED_SHARE or level > high * top:
         raise CaptureError(
             f"{full:.1%} of the target is saturated (median {level:.0f} of {top} counts): "
             "shorten the exposure or dim the light, then try again"

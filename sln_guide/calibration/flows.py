@@ -168,7 +168,24 @@ def take_at(
         rate = min(wanted.frame_rate_hz, 0.95e6 / exposure_us)
         wanted = replace(wanted, frame_rate_hz=rate)
     with grabbing(camera, wanted) as applied:
+        refuse_unnamed_mode(camera, spec, applied)
         return take(camera, count, applied, progress=progress, stop=stop, reject=reject)
+
+
+def refuse_unnamed_mode(camera: Camera, spec: CameraSpec, applied: CameraSettings) -> None:
+    """Refuse a sensor of two conversion gains whose rig names none: another day has the other.
+
+    Raises
+    ------
+    CaptureError
+        Saying which is set, and where to write it.
+    """
+    mode = applied.conversion_gain
+    if mode is not None and spec.conversion_gain is None:
+        raise CaptureError(
+            f"camera {camera.camera_id} has two conversion gains and stands at {mode}: write "
+            f'conversion_gain = "{mode}" into its table of the rig, then try again'
+        )
 
 
 def bound(camera: Camera, role: RoleName, settings: CameraSettings) -> Binding:

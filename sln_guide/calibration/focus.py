@@ -85,9 +85,7 @@ def black_level(frame: Frame) -> float:
     top = 2**frame.bit_depth - 1
     mean, brightest = float(pixels.mean()), float(np.percentile(pixels, 99))
     if mean > LARGEST_BLACK_SHARE * top or brightest > mean + LARGEST_BLACK_SHARE * top:
-        raise CaptureError(
-            f"light falls in ({mean:.0f} counts in the mean): cap the lens of the white camera"
-        )
+        raise CaptureError(f"light falls in ({mean:.0f} counts in the mean): cap the lens")
     return mean
 
 

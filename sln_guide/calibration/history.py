@@ -29,7 +29,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def text(self) -> str:
         """Say it in one line."""
-        value = "not measured" if self.value is None else f"{self.value:.4g} {self.unit}".strip()
+        value = "not measured" if self.value is None else f"{self.value:.3g} {self.unit}".strip()
         bound = ""
         if self.limit is not None:
             bound = f" ({'at most' if self.at_most else 'at least'} {self.limit:g})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import math
 import os
 import secrets
 from collections.abc import Sequence
@@ -90,15 +91,15 @@ def photon_transfer_page(found: PhotonTransfer) -> Drawing:
 def photon_transfer_lines(found: PhotonTransfer) -> list[str]:
     """Say a photon transfer's figures in lines."""
     lines = [
-        f"system gain K: {found.electron_counts:.4f} +- {found.electron_counts_error:.4f} "
+        f"system gain K: {found.electron_counts:.4f} ± {found.electron_counts_error:.4f} "
         f"counts/e- at {found.binding.gain_db:g} dB",
         f"read noise: {found.read_noise_electrons:.2f} e-  ({found.dark_noise_counts:.2f} counts)",
         f"saturation: {found.saturation_electrons:.0f} e-  ({found.saturation_counts:.0f} counts)",
         f"sensitivity threshold: {found.sensitivity_threshold_electrons:.2f} e-",
         f"dynamic range: {20 * np.log10(found.dynamic_range):.1f} dB",
         f"largest signal to noise: {found.snr_max:.0f}",
-        f"linearity error: {100 * found.linearity_error_min:+.2f} to "
-        f"{100 * found.linearity_error_max:+.2f} %",
+        f"linearity error: {100 * found.linearity_error_min:+z.2f} to "
+        f"{100 * found.linearity_error_max:+z.2f} %",
     ]
     if found.dsnu_electrons is not None and found.prnu is not None:
         lines.append(f"DSNU {found.dsnu_electrons:.2f} e-, PRNU {100 * found.prnu:.2f} %")
@@ -120,7 +121,7 @@ def registration_lines(found: RigRegistration) -> list[str]:
         f"valid from {fields.range_mm[0]:.0f} to {fields.range_mm[1]:.0f} mm",
         f"baseline {fields.stereo.baseline_mm:.2f} mm; parallax for {fields.optics.relief_mm:g} mm "
         f"of relief: {fields.parallax_mm:.2f} mm ({fields.parallax_px_per_mm:.2f} px a mm)",
-        f"scale {plane.mm_per_px:.5f} mm/px +- {100 * fields.mm_per_px_error:.2f} %",
+        f"scale {plane.mm_per_px:.5f} mm/px ± {100 * fields.mm_per_px_error:.2f} %",
         *fields.notes,
     ]
 
@@ -227,14 +228,14 @@ def plot(
         up = (y - spans[1][0]) / (spans[1][1] - spans[1][0])
         return x0 + width * across, y0 + height * (1.0 - up)
 
-    for k in range(5):
-        share = k / 4
-        x, y = (low + share * (high - low) for low, high in spans)
-        px, py = place(x, y)
+    for x in _ticks(*spans[0]):
+        px, _ = place(x, 0.0)
         page.line([(px, y0), (px, y0 + height)], PALE, 0.15)
+        page.text(px, y0 + height + 3.8, f"{x:.6g}", 2.5, GREY, "middle")
+    for y in _ticks(*spans[1]):
+        _, py = place(0.0, y)
         page.line([(x0, py), (x0 + width, py)], PALE, 0.15)
-        page.text(px, y0 + height + 3.8, f"{x:.4g}", 2.5, GREY, "middle")
-        page.text(x0 - 1.2, py + 0.9, f"{y:.4g}", 2.5, GREY, "end")
+        page.text(x0 - 1.2, py + 0.9, f"{y:.6g}", 2.5, GREY, "end")
     frame = [(x0, y0), (x0 + width, y0), (x0 + width, y0 + height), (x0, y0 + height), (x0, y0)]
     page.line(frame, GREY, 0.25)
     page.text(x0 + width, y0 + height + 8.2, x_label, 2.8, GREY, "end")
@@ -246,6 +247,15 @@ def plot(
         else:
             for px, py in points:
                 page.dot(px, py, colour)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return three to six round numbers within a span."""
+    rough = (high - low) / 5.0
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * unit for factor in (1.0, 2.0, 5.0, 10.0) if factor * unit >= rough)
+    numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
+    return [number * step for number in numbers]
 
 
 def _begun(title: str, made_at: datetime) -> Drawing:

@@ -28,6 +28,7 @@ from sln_guide.calibration.flows import (
     Step,
     bound,
     free_running,
+    refuse_unnamed_mode,
     spec_of,
 )
 from sln_guide.calibration.focus import black_level, white_balance
@@ -383,7 +384,9 @@ class CheckFlow(Flow):
         roles: tuple[RoleName, ...] = ("nir", "white")
         for k, role in enumerate(role for role in roles if role in self._cameras):
             camera = self._cameras[role]
-            with grabbing(camera, free_running(spec_of(rig, role))) as settings:
+            spec = spec_of(rig, role)
+            with grabbing(camera, free_running(spec)) as settings:
+                refuse_unnamed_mode(camera, spec, settings)
                 bindings.append(bound(camera, role, settings))
                 next_frame(camera, stop)
                 taken[role] = []

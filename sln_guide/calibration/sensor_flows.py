@@ -10,13 +10,25 @@ import numpy as np
 
 from hardware.bench import CAP, Plane
 from hardware.camera import Camera
+from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.calibration.binding import Binding
-from sln_guide.calibration.dark import DarkMap, make_dark
+from sln_guide.calibration.dark import ABOVE_BLACK_SHARE, DarkMap, make_dark
 from sln_guide.calibration.errors import CaptureError
-from sln_guide.calibration.flat import make_flat
-from sln_guide.calibration.flows import Flow, Outcome, Step, bound, part_of, spec_of, take_at
-from sln_guide.calibration.frames import Progress, Stack
+from sln_guide.calibration.flat import LEVEL_SHARES, SATURATED_SHARE, make_flat
+from sln_guide.calibration.flows import (
+    Flow,
+    Outcome,
+    RoleName,
+    Sight,
+    Step,
+    bound,
+    part_of,
+    spec_of,
+    take_at,
+)
+from sln_guide.calibration.focus import black_level
+from sln_guide.calibration.frames import Progress, Stack, unpacked
 from sln_guide.calibration.photon_transfer import (
     NonUniformity,
     PhotonTransfer,
@@ -46,6 +58,30 @@ EVEN_IT = (
 )
 
 
+def _dark_sight(frame: Frame, black_level_counts: float) -> Sight:
+    try:
+        level = black_level(frame)
+    except CaptureError as error:
+        return Sight(f"Not yet: {error}", good=False)
+    if level - black_level_counts > ABOVE_BLACK_SHARE * (2**frame.bit_depth - 1):
+        return Sight(f"Not yet: {level:.0f} counts: cap the lens, switch the light off", good=False)
+    return Sight(f"Dark: {level:.1f} counts", good=True)
+
+
+def _lit_sight(frame: Frame, offset_counts: float) -> Sight:
+    """Judge a plain target by its middle: the whole field is judged when it is measured."""
+    top = 2**frame.bit_depth - 1
+    pixels = unpacked(frame)
+    level = float(np.median(pixels)) - offset_counts
+    low, high = LEVEL_SHARES
+    told = f"target at {max(level, 0.0) / top:.0%} of full scale"
+    if level < low * top:
+        return Sight(f"Not yet: {told}: bring more light or expose longer", good=False)
+    if level > high * top or float((pixels >= top).mean()) > SATURATED_SHARE:
+        return Sight(f"Not yet: {told}, too bright: dim the light or expose shorter", good=False)
+    return Sight(f"Bright enough: {told}", good=True)
+
+
 class DarkFlow(Flow):
     """Takes the dark map at the shortest, the rig's and a long exposure."""
 
@@ -73,6 +109,10 @@ class DarkFlow(Flow):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
         return (self._camera,)
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether the lens is capped."""
+        return _dark_sight(frame, self._camera.settings.black_level or 0.0)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         stacks = [
@@ -112,7 +152,7 @@ def dark_lines(found: DarkMap) -> list[str]:
         f"offset {f.offset_counts:.2f} counts, read noise {f.read_noise_counts:.2f} counts, "
         f"{f.bad_pixels} bad pixels",
         f"dark current {f.current_counts_per_ms:.5f} counts/ms, fixed pattern "
-        f"{f.fixed_pattern_counts:.2f} counts, drift {f.drift_counts:+.2f} counts",
+        f"{f.fixed_pattern_counts:.2f} counts, drift {f.drift_counts:+z.2f} counts",
         f"{f.frames} frames at {', '.join(f'{e:g}' for e in f.exposures_us)} us; good for "
         f"{low:g} to {high:g} us at {f.binding.gain_db:g} dB, for {f.valid_days:g} days",
         *(f"left out: {line}" for line in f.rejected),
@@ -145,6 +185,10 @@ class FlatFlow(Flow):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
         return (self._camera,)
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight:
+        """Say whether it is bright enough, and not too bright."""
+        return _lit_sight(frame, self._dark.fields.offset_counts)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         stack = take_at(
@@ -206,6 +250,12 @@ class PhotonTransferFlow(Flow):
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
         return (self._camera,)
+
+    def sight(self, role: RoleName, frame: Frame) -> Sight | None:
+        """Say whether the lens is capped, once it must be: before, any steady light will do."""
+        if self.position == 0:
+            return None
+        return _dark_sight(frame, self._camera.settings.black_level or 0.0)
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         if index == 0:

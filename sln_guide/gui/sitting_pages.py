@@ -132,7 +132,8 @@ class StepPage(QWidget):
         step = min(stand.step + 1, stand.steps)
         say(self.count, "" if focusing else f"Step {step} of {stand.steps}")
         say(self.instruction, stand.instruction)
-        say(self.told, f"Found: {stand.told}" if stand.told and not measuring else "")
+        found = f"Step {stand.step} found: {stand.told}" if stand.told else ""
+        say(self.told, "" if measuring else found)
         say(self.problem, stand.problem)
         share = stand.done / stand.total if stand.total else 0.0
         if measuring:

@@ -18,7 +18,8 @@ from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.dark import DarkMap, make_dark
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
 from sln_guide.calibration.flat import FlatMap, make_flat
-from sln_guide.calibration.frames import Stack, grabbing, pixel_statistics, take
+from sln_guide.calibration.flows import spec_of, take_at
+from sln_guide.calibration.frames import Stack, grabbing, no_progress, pixel_statistics, take
 
 from .conftest import NOW
 
@@ -131,6 +132,23 @@ def test_a_strobe_s_frame_is_left_out_and_named(bench: Bench) -> None:
         stack = take(Doctored(camera, {6: 40}), 20, applied)
     assert len(stack.pixels) == 19
     assert "frame 4" in stack.rejected[0]
+
+
+class TwoGains(BenchCamera):
+    """Stands at one of two conversion gains."""
+
+    def apply(self, settings: CameraSettings) -> CameraSettings:
+        return replace(super().apply(settings), conversion_gain="Low")
+
+
+def test_two_conversion_gains_of_which_the_rig_names_none_are_refused(bench: Bench) -> None:
+    """Else nothing would tell that the other one is set tomorrow."""
+    spec = spec_of(bench.rig, "nir")
+    with pytest.raises(CaptureError, match='write conversion_gain = "Low" into its table'):
+        take_at(TwoGains(bench, "nir"), spec, 8, 1000.0, no_progress, None)
+    stack = take_at(BenchCamera(bench, "nir"), spec, 8, 1000.0, no_progress, None)
+    low = Binding.of("40012345", "nir", replace(stack.settings, conversion_gain="Low"))
+    assert low.conversion_gain == "Low"
 
 
 def test_unsteady_light_is_refused(bench: Bench) -> None:

@@ -85,6 +85,7 @@ def problems_of(rig_file: Path, **changes: object) -> str:
         ({"source": "basler", "serial": "40012345"}, "made with camera bench-nir"),
         ({"roi": (0, 0, 320, 256)}, "made with roi"),
         ({"pixel_format": "Mono10"}, "the rig takes"),
+        ({"conversion_gain": "High"}, "made at conversion gain none, the rig has High"),
     ],
 )
 def test_a_rig_changed_since_refuses_its_calibrations_by_name(

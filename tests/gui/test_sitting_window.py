@@ -194,6 +194,32 @@ def test_what_the_board_looks_like_is_told_before_measuring(open_sitting: Any, u
     assert not window.grab().isNull()
 
 
+def test_cap_and_target_are_told_before_measuring(open_sitting: Any, until: Wait) -> None:
+    window = open_sitting(ByHand)
+    sitting = window.sittings[0]
+    view = window.step.views["nir"]
+
+    def says(words: str) -> None:
+        until(lambda: view.seen and view.seen.sight and words in view.seen.sight.text)
+
+    sitting.show(CAP)
+    begin(window, until)
+    says("Dark: ")
+    sitting.show(Plane(outside=1.0, electrons_per_ms=(400.0, 400.0)))
+    says("cap the lens")
+    sitting.show(CAP)
+    says("Dark: ")
+    QTest.keyClick(window, Key.Key_Return)
+    until(lambda: window.done.following.isVisible())
+    QTest.keyClick(window, Key.Key_Return)
+    until(lambda: arranging(window))
+    says("0% of full scale: bring more light")
+    sitting.show(Plane(outside=1.0, electrons_per_ms=(5000.0, 0.0)))
+    says("too bright: dim the light")
+    sitting.show(Plane(outside=1.0))
+    says("Bright enough: ")
+
+
 def test_what_needs_another_first_says_so_in_the_list(open_sitting: Any, until: Wait) -> None:
     window = open_sitting()
     QTest.keyClick(window, Key.Key_2)

@@ -141,6 +141,8 @@ class CameraContract:
             value = getattr(got, field.name)
             if field.name == "trigger_line" and got.trigger == "free-run":
                 continue
+            if field.name == "conversion_gain":  # of a sensor that has two
+                continue
             assert value is not None, field.name
             if isinstance(wanted, float):
                 assert value == pytest.approx(wanted, rel=0.01, abs=0.1), field.name

@@ -134,6 +134,7 @@ def modern(**changes: Node) -> Features:
         "ResultingFrameRate": Node(75.0),
         "SensorReadoutTime": Node(12000.0),
         "DeviceTemperature": Node(41.25),
+        "BslConversionGainMode": Node("Low", choices=("Low", "High")),
         **triggers(FrameBurstStart="Off", FrameStart="Off"),
         **changes,
     }

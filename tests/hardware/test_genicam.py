@@ -107,6 +107,7 @@ def test_a_modern_camera_is_set_and_read_back() -> None:
             roi=(16, 2, 640, 512),
             black_level=12.0,
             trigger="free-run",
+            conversion_gain="High",
         ),
     )
     assert sfnc.read(camera) == CameraSettings(
@@ -117,6 +118,7 @@ def test_a_modern_camera_is_set_and_read_back() -> None:
         roi=(16, 2, 640, 512),
         black_level=12.0,
         trigger="free-run",
+        conversion_gain="High",
     )
     assert camera.get("ExposureAuto") == "Off"
     assert sfnc.readout_us(camera) == 12_000.0
@@ -145,6 +147,7 @@ def test_an_old_camera_is_set_by_its_old_names() -> None:
     got = sfnc.read(camera)
     assert (got.exposure_us, got.gain_db, got.black_level) == (2_000.0, 0.0, 16.0)
     assert got.frame_rate_hz == 30.0
+    assert got.conversion_gain is None
     # pylon takes no floating-point number for an integer feature
     assert gain.writes == [192]
     assert isinstance(gain.writes[0], int)
@@ -165,6 +168,7 @@ def test_an_old_camera_is_set_by_its_old_names() -> None:
         (CameraSettings(black_level=1.0), "BlackLevel"),
         (CameraSettings(gain_db=0.0), "GainRaw"),
         (CameraSettings(frame_rate_hz=1.0), "AcquisitionFrameRate"),
+        (CameraSettings(conversion_gain="High"), "BslConversionGainMode"),
         (CameraSettings(trigger="hardware", trigger_line="Line1"), "cannot be triggered"),
     ],
 )

@@ -176,6 +176,7 @@ def test_what_a_stream_rests_on_cannot_change_while_grabbing(
         (CameraSettings(roi=(-2, 0, 10, 10)), "roi"),
         (CameraSettings(roi=(0, 0, 0, 10)), "roi"),
         (CameraSettings(pixel_format=PixelFormat.BAYER_RG8), "Mono12"),
+        (CameraSettings(conversion_gain="High"), "has but one"),
         (CameraSettings(pixel_format=PixelFormat.MONO12P, roi=(0, 0, 31, 10)), "even"),
     ],
 )
