@@ -8,6 +8,7 @@ BENCHMARKS = (
     "calibration",
     "core_speed",
     "detection",
+    "false_tracks",
     "live_path",
     "recording",
     "screen",

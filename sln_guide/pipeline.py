@@ -19,6 +19,10 @@ from sln_guide.tracking import TrackField, TrackState, track
 
 BASELINE_WITHIN_NS = 2_000_000_000
 """How long after the request a baseline may still be taken."""
+NEW_ABOVE_SIGMA = 0.6
+"""How far above the operator's threshold sightings must lie to confirm something new. Texture is
+locked to tissue, so frames add no proof: by what it states itself, this calls a quarter as much of
+it. What is confirmed is followed down to the threshold."""
 FULL_SCALE_FOLLOW_S = 2.0
 """Time constant of the automatic display scale: slow, so that brightness means something."""
 
@@ -221,6 +225,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
             node_max_px=_node_max_px(setup.optics),
             cannot_judge=analysis.cannot_judge,
             grid_px=analysis.grid_px,
+            new_sigma=settings.threshold_sigma + NEW_ABOVE_SIGMA,
         ),
         registration=registration,
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.tracking import HEIGHT, SCENES, WIDTH, Scene, Score, follow, play, spot_at
 from hardware.rig import Registration
-from sln_guide.core.spot import Spot
+from sln_guide.core.spot import PARTLY_HIDDEN, Spot
 from sln_guide.guidance import CannotJudge, Detection, Kind
 from sln_guide.tracking import TrackField, TrackState, track
 
@@ -239,6 +239,66 @@ def test_things_in_sight_together_are_never_made_one() -> None:
     for index in range(4, 40):
         state, detections = run(state, (second,), time_ns + index * PERIOD_NS)
     assert [(d.track_id, d.coasted) for d in detections] == [(1, True), (2, False)]
+
+
+def test_what_an_instrument_leaves_in_sight_of_a_node_does_not_lead_it_astray() -> None:
+    """The visible rest of a covered node slides with the edge that covers it."""
+    state, time_ns = confirmed_at(400, 400, seconds=3)
+    for index in range(1, 25):
+        rest = replace(spot_at(400 + 3 * index, 400, width_px=45.0), flags=(PARTLY_HIDDEN,))
+        state, _ = run(state, (rest,), time_ns + index * PERIOD_NS)
+    for index in range(25, 40):
+        state, _ = run(state, (), time_ns + index * PERIOD_NS)
+    back = spot_at(400, 400)
+    _, (only,) = run(state, (back,), time_ns + 40 * PERIOD_NS)
+    assert only.track_id == 1
+    assert not only.coasted
+    assert abs(only.x_px - 400) < 3.0
+
+
+def test_a_second_find_upon_a_node_takes_nothing_from_it() -> None:
+    state, time_ns = confirmed_at(400, 400)
+    for index in range(1, 6):  # a second one, for a moment, on the same thing
+        state, _ = run(
+            state,
+            (spot_at(400, 400), spot_at(415, 400, width_px=40.0)),
+            time_ns + index * 33_000_000,
+        )
+    for index in range(6, 60):  # half of it in sight: smaller, fainter, to one side
+        rest = spot_at(412, 400, width_px=42.0, signal=6.0)
+        state, detections = run(state, (rest,), time_ns + index * PERIOD_NS)
+    assert [(d.track_id, d.coasted) for d in detections] == [(1, False)]
+
+
+def test_only_strong_sightings_prove_something_new() -> None:
+    field = replace(FIELD, new_sigma=5.1)
+    state = TrackState()
+    for index in range(90):
+        faint = spot_at(400, 400, significance=4.9)
+        state, (only,) = run(state, (faint,), index * PERIOD_NS, field=field)
+    assert not only.confirmed
+    for index in range(90, 120):
+        clear = spot_at(400, 400, significance=5.4)
+        state, (only,) = run(state, (clear,), index * PERIOD_NS, field=field)
+    assert only.confirmed
+    for index in range(120, 240):  # once confirmed, it is followed by whatever is called
+        faint = spot_at(400, 400, significance=4.6)
+        state, (only,) = run(state, (faint,), index * PERIOD_NS, field=field)
+        assert only.confirmed
+        assert not only.coasted
+    for index in range(240, 300):
+        state, _ = run(state, (), index * PERIOD_NS, field=field)
+    for index in range(300, 330):  # and known again
+        faint = spot_at(400, 400, significance=4.6)
+        state, detections = run(state, (faint,), index * PERIOD_NS, field=field)
+    assert [(d.track_id, d.coasted) for d in detections] == [(1, False)]
+
+
+def test_an_injection_site_that_grew_out_of_a_spot_is_no_node() -> None:
+    state, time_ns = confirmed_at(400, 400)
+    site = spot_at(400, 400, width_px=66.0, signal=14.0, kind=Kind.INJECTION, significance=99.0)
+    _, (only,) = run(state, (site,), time_ns + PERIOD_NS)
+    assert (only.track_id, only.kind) == (1, Kind.INJECTION)
 
 
 def test_a_jump_of_the_tissue_is_followed_in_the_same_frame() -> None:

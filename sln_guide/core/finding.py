@@ -46,7 +46,7 @@ from sln_guide.core.measure import (
     take,
 )
 from sln_guide.core.pyramid import Pyramid
-from sln_guide.core.spot import Spot
+from sln_guide.core.spot import PARTLY_HIDDEN, Spot
 from sln_guide.core.spots import RAYS, SECTORS, find_peaks_into
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
@@ -200,6 +200,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             called = alone and local[r, c] + worth >= threshold
             if called and spot_into(f, count, seen, r, c, size, shape, noise, unit):
                 called = _plausible(f, f.table[count], at_rim(f, r, c))
+                called = called and not _told_already(f, f.table[count])
             else:
                 called = False
             if called:
@@ -248,6 +249,14 @@ def _plausible(f, spot, rim):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def _told_already(f, spot):  # type: ignore[no-untyped-def]
+    """Whether a spot's centre came to lie on what an earlier one covers: two peaks of one thing."""
+    rows, cols = f.taken.shape
+    r, c = int(spot[Y] + 0.5), int(spot[X] + 0.5)
+    return f.taken[min(max(r, 0), rows - 1), min(max(c, 0), cols - 1)]
+
+
+@nb.njit(nogil=True, cache=True)
 def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
     """Add what a spot's shape is worth inside of its half-maximum circle: it is shown as called."""
     square = spot[AREA] / math.pi
@@ -273,7 +282,7 @@ def _spot(finder: Finder, k: int, block: int) -> Spot:
     if row[SATURATED] > 0:
         flags.append("saturated")
     if row[HIDDEN]:
-        flags.append("partly hidden")
+        flags.append(PARTLY_HIDDEN)
     contour = None
     if kind in (Kind.NODE, Kind.UNCERTAIN):
         contour = (finder.contours[k] + np.float32(0.5)) * np.float32(block) - np.float32(0.5)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from sln_guide.guidance import Interval, Kind
 
+PARTLY_HIDDEN = "partly hidden"
+"""Flag: not all of a spot's surroundings were in sight."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spot:

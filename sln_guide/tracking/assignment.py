@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sln_guide.core.spot import Spot
 from sln_guide.guidance import Kind
-from sln_guide.tracking.motion import centre_error_px
+from sln_guide.tracking.motion import place_error_px
 from sln_guide.tracking.state import Track
 
 TAIL = 4.0
@@ -21,7 +21,7 @@ WIDTH_SPREAD = 0.3
 MOST_SIGNAL_COST = 9.0
 MOST_WIDTH_COST = 4.0
 """Looks alone never separate a thing from its place: half hidden it is fainter and smaller."""
-OTHER_KIND_COST = 2.0
+OTHER_KIND_COST = 6.0
 MISS_COST = -2.0 * math.log(0.01)
 """What leaving a track without a spot costs: any dearer assignment is not made. Something new
 turns up where a track is sought in about one frame in a hundred."""
@@ -62,7 +62,7 @@ def costs(tracks: Sequence[Track], spots: Sequence[Spot], search_px: float) -> N
     ).T[:, :, None]
     of_spots = np.array(
         [
-            (s.x_px, s.y_px, centre_error_px(s) ** 2, _log(s.signal), _log(s.spot_width_px))
+            (s.x_px, s.y_px, place_error_px(s) ** 2, _log(s.signal), _log(s.spot_width_px))
             for s in spots
         ]
     ).T[:, None, :]

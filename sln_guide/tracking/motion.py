@@ -13,7 +13,7 @@ import math
 
 from msgspec.structs import replace
 
-from sln_guide.core.spot import Spot
+from sln_guide.core.spot import PARTLY_HIDDEN, Spot
 from sln_guide.tracking.state import Track
 
 MEMORY_S = 0.7
@@ -21,6 +21,8 @@ MEMORY_S = 0.7
 SPEED_SHARE_PER_S = 0.25
 """Typical speed relative to the tissue, in largest node diameters a second."""
 LEAST_CENTRE_ERROR_PX = 0.5
+HIDDEN_ERROR = 0.75
+"""Error of a partly hidden spot's centre, as a share of its width: what covers it moves it."""
 
 
 def centre_error_px(spot: Spot) -> float:
@@ -31,6 +33,21 @@ def centre_error_px(spot: Spot) -> float:
     """
     share = max(0.02, 0.5 / max(spot.significance, 1.0))
     return math.hypot(LEAST_CENTRE_ERROR_PX, share * spot.spot_width_px)
+
+
+def place_error_px(spot: Spot) -> float:
+    """Return the standard error of a spot's centre as that of the whole thing [px].
+
+    What an instrument leaves in sight of a node slides along its edge, away from the centre.
+    """
+    if not partly_hidden(spot):
+        return centre_error_px(spot)
+    return math.hypot(centre_error_px(spot), HIDDEN_ERROR * spot.spot_width_px)
+
+
+def partly_hidden(spot: Spot) -> bool:
+    """Whether the core says that not all of its surroundings were in sight."""
+    return PARTLY_HIDDEN in spot.flags
 
 
 def predicted(
@@ -70,10 +87,13 @@ def predicted(
 
 
 def corrected(track: Track, spot: Spot) -> Track:
-    """Return the predicted ``track`` with the spot's measured centre taken in."""
-    innovation_var = track.var_xx + centre_error_px(spot) ** 2
+    """Return the predicted ``track`` with the spot's measured centre taken in.
+
+    A partly hidden spot says where, but not how fast: its centre moves with what covers it.
+    """
+    innovation_var = track.var_xx + place_error_px(spot) ** 2
     gain_x = track.var_xx / innovation_var
-    gain_v = track.var_xv / innovation_var
+    gain_v = 0.0 if partly_hidden(spot) else track.var_xv / innovation_var
     dx, dy = float(spot.x_px) - track.x_px, float(spot.y_px) - track.y_px
     return replace(
         track,

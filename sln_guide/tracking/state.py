@@ -42,8 +42,9 @@ class Track(msgspec.Struct, frozen=True):
         How long it was in sight, all told.
     misses
         Frames since the last sighting.
-    sightings_ns
-        Times of recent sightings; kept only until it is confirmed.
+    sightings_ns, strong_ns
+        Times of recent sightings, and of those strong enough to prove something new
+        (`TrackField.new_sigma`); kept only until it is confirmed.
     node_number
         SLN-1, SLN-2 ... in the order in which nodes were confirmed; 0 for what never was a node.
     """
@@ -68,6 +69,7 @@ class Track(msgspec.Struct, frozen=True):
     misses: int
     sightings_ns: tuple[int, ...]
     node_number: int = 0
+    strong_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,9 @@ class TrackField:
     cannot_judge, grid_px
         As in `sln_guide.guidance.Guidance`: a track whose place cannot be judged is kept longer.
         None: everywhere can be judged.
+    new_sigma
+        Significance that a sighting needs to count as proof of something new. What is confirmed
+        already, or was and comes back, is followed by anything the core calls.
     """
 
     width: int
@@ -148,6 +153,7 @@ class TrackField:
     node_max_px: float | None = None
     cannot_judge: NDArray[np.uint8] | None = None
     grid_px: int = 8
+    new_sigma: float = 0.0
 
     @property
     def search_px(self) -> float:

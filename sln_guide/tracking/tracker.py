@@ -12,7 +12,7 @@ from sln_guide.core.spot import Spot
 from sln_guide.guidance import Detection, Kind
 from sln_guide.tracking.assignment import assign
 from sln_guide.tracking.detections import told
-from sln_guide.tracking.motion import centre_error_px, corrected, predicted
+from sln_guide.tracking.motion import corrected, place_error_px, predicted
 from sln_guide.tracking.state import KINDS, Track, TrackField, TrackState
 
 CONFIRM_WINDOW_NS = 400_000_000
@@ -103,19 +103,20 @@ def track(
     ]
     lost = [one for one in known if _lost(one, clock_ns)]
     known = [one for one in known if not _lost(one, clock_ns)]
-    spot_of = dict(assign(known, followed, field.search_px))
+    spot_of = _assigned(known, followed, field.search_px)
 
     seen: list[tuple[Track, Spot]] = []
     unseen: list[Track] = []
     for index, one in enumerate(known):
         if index in spot_of:
             spot = followed[spot_of[index]]
-            seen.append((_seen(one, spot, clock_ns, elapsed_ns, looks_ns), spot))
+            strong = spot.significance >= field.new_sigma
+            seen.append((_seen(one, spot, clock_ns, elapsed_ns, looks_ns, strong=strong), spot))
         else:
             unseen.append(one)
     taken = set(spot_of.values())
     seen += [
-        (_born(spot, clock_ns, field.search_px), spot)
+        (_born(spot, clock_ns, field), spot)
         for index, spot in enumerate(followed)
         if index not in taken
     ]
@@ -139,6 +140,29 @@ def track(
     return after, told(seen, untracked, unseen, clock_ns, field, registration)
 
 
+def _assigned(known: list[Track], spots: list[Spot], search_px: float) -> dict[int, int]:
+    """Return which spot each track is seen as, by index.
+
+    A passer-by that appeared upon something confirmed comes last: it takes nothing from it.
+    """
+    confirmed = [one for one in known if one.track_id]
+    upon = [one.track_id == 0 and any(_upon(one, other) for other in confirmed) for one in known]
+    spot_of: dict[int, int] = {}
+    for last in (False, True):
+        rows = [i for i in range(len(known)) if upon[i] is last]
+        taken = set(spot_of.values())
+        columns = [i for i in range(len(spots)) if i not in taken]
+        pairs = assign([known[i] for i in rows], [spots[i] for i in columns], search_px)
+        spot_of |= {rows[row]: columns[column] for row, column in pairs}
+    return spot_of
+
+
+def _upon(one: Track, other: Track) -> bool:
+    """Whether the centre of ``one`` lies within the half width of ``other``."""
+    distance_px = math.hypot(one.x_px - other.x_px, one.y_px - other.y_px)
+    return distance_px < other.width_px / 2
+
+
 def _name(
     seen: list[tuple[Track, Spot]],
     unseen: list[Track],
@@ -149,13 +173,14 @@ def _name(
 ) -> tuple[int, list[Track]]:
     """Give identities, in place, to what in ``seen`` has proved itself.
 
-    First those of confirmed tracks out of sight since before it appeared, then new ones. Return
-    the next free identity, and ``unseen`` without the tracks that were found again.
+    First those of confirmed tracks out of sight since before it appeared, then new ones, for
+    which the sightings must have been strong. Return the next free identity, and ``unseen``
+    without the tracks that were found again.
     """
     proved = [
         index
         for index, (one, _) in enumerate(seen)
-        if one.track_id == 0 and _proved(one, clock_ns, looks_ns)
+        if one.track_id == 0 and _proved(one, one.sightings_ns, clock_ns, looks_ns)
     ]
     missing = [one for one in unseen if one.track_id]
     # two things that were in sight together are not one
@@ -169,7 +194,7 @@ def _name(
         seen[index] = (replace(again, node_number=old.node_number), spot)
     for index in proved:
         one, spot = seen[index]
-        if one.track_id == 0:
+        if one.track_id == 0 and _proved(one, one.strong_ns, clock_ns, looks_ns):
             seen[index] = (_named(one, next_id, 0, one.born_ns), spot)
             next_id += 1
     return next_id, [one for one in unseen if one.track_id == 0 or one.track_id not in found]
@@ -194,6 +219,7 @@ def _named(one: Track, track_id: int, watched_ns: int, born_ns: int) -> Track:
         watched_ns=one.watched_ns + watched_ns,
         born_ns=born_ns,
         sightings_ns=(),
+        strong_ns=(),
     )
 
 
@@ -214,7 +240,7 @@ def _recent_looks(state: TrackState, clock_ns: int, elapsed_ns: int) -> tuple[in
     return looks[min(first, max(0, len(looks) - LEAST_LOOKS)) :]
 
 
-def _born(spot: Spot, clock_ns: int, search_px: float) -> Track:
+def _born(spot: Spot, clock_ns: int, field: TrackField) -> Track:
     votes = tuple(1.0 if kind is spot.kind else 0.0 for kind in KINDS)
     at_rest = Track(
         track_id=0,
@@ -224,7 +250,7 @@ def _born(spot: Spot, clock_ns: int, search_px: float) -> Track:
         y_px=float(spot.y_px),
         vx_px_s=0.0,
         vy_px_s=0.0,
-        var_xx=centre_error_px(spot) ** 2,
+        var_xx=place_error_px(spot) ** 2,
         var_xv=0.0,
         var_vv=0.0,
         width_px=float(spot.spot_width_px),
@@ -236,23 +262,35 @@ def _born(spot: Spot, clock_ns: int, search_px: float) -> Track:
         watched_ns=0,
         misses=0,
         sightings_ns=(clock_ns,),
+        strong_ns=(clock_ns,) if spot.significance >= field.new_sigma else (),
     )
     # an unknown velocity is one that anything long forgotten may have
-    unknown = predicted(at_rest, 3600.0, (0.0, 0.0), search_px)
+    unknown = predicted(at_rest, 3600.0, (0.0, 0.0), field.search_px)
     return replace(at_rest, var_vv=unknown.var_vv)
 
 
 def _seen(
-    one: Track, spot: Spot, clock_ns: int, elapsed_ns: int, looks_ns: tuple[int, ...]
+    one: Track,
+    spot: Spot,
+    clock_ns: int,
+    elapsed_ns: int,
+    looks_ns: tuple[int, ...],
+    *,
+    strong: bool,
 ) -> Track:
     fade = math.exp(-elapsed_ns / 1e9 / VOTE_MEMORY_S)
     votes = tuple(
         fade * vote + (1.0 if kind is spot.kind else 0.0)
         for kind, vote in zip(KINDS, one.kind_votes, strict=True)
     )
+    if spot.kind is Kind.INJECTION:
+        # a saturated site of that size is no matter of votes: what grew into it was no node
+        votes = tuple(sum(votes) if kind is spot.kind else 0.0 for kind in KINDS)
     leading = max(range(len(KINDS)), key=votes.__getitem__)
     stands = votes[leading] <= VOTE_LEAD * votes[KINDS.index(one.kind)]
-    sightings = (*one.sightings_ns, clock_ns) if one.track_id == 0 and elapsed_ns > 0 else ()
+    proving = one.track_id == 0 and elapsed_ns > 0
+    sightings = (*one.sightings_ns, clock_ns) if proving else ()
+    strong_ns = (*one.strong_ns, clock_ns) if proving and strong else one.strong_ns
     return replace(
         corrected(one, spot),
         kind=one.kind if stands else KINDS[leading],
@@ -265,6 +303,7 @@ def _seen(
         watched_ns=one.watched_ns + (elapsed_ns if one.misses == 0 else 0),
         misses=0,
         sightings_ns=tuple(t for t in sightings if t >= looks_ns[0]),
+        strong_ns=tuple(t for t in strong_ns if t >= looks_ns[0]),
     )
 
 
@@ -286,8 +325,10 @@ def _forgotten(one: Track) -> bool:
     return one.absent_ns > min(COAST_NS, COAST_PER_WATCHED * one.watched_ns)
 
 
-def _proved(one: Track, clock_ns: int, looks_ns: tuple[int, ...]) -> bool:
-    sightings = len(one.sightings_ns)
+def _proved(
+    one: Track, sightings_ns: tuple[int, ...], clock_ns: int, looks_ns: tuple[int, ...]
+) -> bool:
+    sightings = len(sightings_ns)
     return (
         sightings >= CONFIRM_SIGHTINGS
         and sightings >= CONFIRM_SHARE * len(looks_ns)
