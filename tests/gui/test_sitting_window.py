@@ -210,7 +210,7 @@ def test_cap_and_target_are_told_before_measuring(open_sitting: Any, until: Wait
     sitting.show(CAP)
     says("Dark: ")
     QTest.keyClick(window, Key.Key_Return)
-    until(lambda: window.done.following.isVisible())
+    until(window.done.following.isVisible)
     QTest.keyClick(window, Key.Key_Return)
     until(lambda: arranging(window))
     says("0% of full scale: bring more light")
