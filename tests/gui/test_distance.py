@@ -147,12 +147,15 @@ def test_the_picture_s_scale_is_that_of_its_own_distance(open_window: Open, sour
     [(3.0, "", Tone.NEUTRAL), (0.5, "check expires ", Tone.NEUTRAL), (-1.0, "expired", Tone.STALE)],
 )
 def test_the_end_of_the_check_is_told_before_and_after(
-    open_window: Open, fakes: Any, hours: float, said: str, tone: Tone
+    open_window: Open, fakes: Any, wait_for: Any, hours: float, said: str, tone: Tone
 ) -> None:
     ends = utc_now() + timedelta(hours=hours)
     source = fakes.Source(expires=Expiry(what="quality check", at=ends))
     source.push()
     window = open_window(source)
+    wait_for(lambda: window.watch.newest.health)
+    source.push()
+    window.refresh()
     window.refresh_readings()
     state = window.strip._state
     reading = state.readings.registration
