@@ -90,6 +90,7 @@ def main(folder: Path) -> None:
                     break
                 step = guide.stand.step
                 if choice == "register" and step == 5:
+                    until(lambda: all(s.sight and s.sight.good for s in guide.pictures.values()))
                     keep(window, "register", folder)
                 press(Qt.Key.Key_Return)
                 if choice == "ptc" and not kept:

@@ -149,9 +149,10 @@ class CameraView(Panel):
         if seen.focus is not None:
             self._paint_focus(painter, room, seen.focus.share)
             room.adjust(0, 0, 0, -BAR_PX)
-        if seen.sight is not None:
-            _paint_sight(painter, room, seen.sight)
-            room.adjust(0, 0, 0, -SIGHT_PX)
+        else:
+            if seen.sight is not None:
+                _paint_sight(painter, room, seen.sight)
+            room.adjust(0, 0, 0, -SIGHT_PX)  # kept free: the picture does not jump
         image = as_image(seen.rgb32)
         size = QSize(image.width(), image.height()).scaled(
             room.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio
