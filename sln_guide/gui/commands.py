@@ -111,6 +111,7 @@ class Commands(QObject):
         self.replay = source if isinstance(source, Replayable) else None
         self.recordable = source if isinstance(source, Recordable) else None
         self._saving = False
+        self._beginning: str | None = None
         self._marks = 0
         self._draws_curve = False
         self._export: CaseExport | None = None
@@ -441,7 +442,7 @@ class Commands(QObject):
         except (RecordingError, SourceError, OSError) as error:
             self.say(f"Not recording: {error}", Tone.ALARM)
             return
-        self.say(f"Recording {folder.name}")
+        self._beginning = folder.name
         self.done.emit()
 
     def stop_recording(self) -> None:
@@ -452,7 +453,13 @@ class Commands(QObject):
             self.done.emit()
 
     def follow_recorder(self, health: SessionHealth | None) -> None:
-        """Notice when a stopped recording is on disk."""
+        """Notice when a case has its first frame, and when a stopped one is on disk."""
+        if self._beginning is not None and health is not None:
+            if health.recorder.error is not None:
+                self._beginning = None  # a band says it
+            elif health.recorder.recording and health.recorder.frames:
+                self.say(f"Recording {self._beginning}")
+                self._beginning = None
         if self._saving and health is not None and not health.recorder.recording:
             self._saving = False
             recorder = health.recorder

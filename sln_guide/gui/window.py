@@ -161,11 +161,11 @@ class OperatorWindow(Desk):
 
     def begin(self) -> None:
         """Follow the source, which has started, from now on."""
-        if not self._tick.isActive():
-            self.await_source()
         self._begun = True
         self.watch.start()
         self._source.on_picture(self._wake)
+        if not self._tick.isActive():
+            self.await_source()
         if self._source.mode is not Mode.REPLAY:
             self._awake.hold()
         if self.timeline is not None and self._replay is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,30 @@ def test_holding_stops_and_shows_how_far_it_is(
     wait_for(lambda: window.video.message.startswith("Recording saved: 20260302-124107.case, 120"))
     assert "head 0123456789ab…, whole in heads.txt" in window.video.message
     assert window.record.text() == "Record"
+
+
+def test_it_is_said_that_a_recording_runs_once_it_does(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    def recorder(**changes: Any) -> None:
+        asked = time.monotonic_ns()
+        now = replace(source.now_health.recorder, **changes)
+        source.now_health = replace(source.now_health, recorder=now)
+        wait_for(lambda: (window.watch.newest.asked_ns or 0) > asked)
+        window.refresh_readings()
+
+    source.start_recording = lambda: Path("/cases/a.case")
+    window.commands.start_recording()
+    recorder(recording=True, frames=0)
+    assert window.video.message == ""
+    recorder(frames=1)
+    assert window.video.message == "Recording a.case"
+    window.video.say("")
+    recorder(recording=False, frames=0)
+    window.commands.start_recording()
+    recorder(error="the disk is full")
+    recorder(recording=True, frames=9, error=None)
+    assert window.video.message == "", "a band says what became of it"
 
 
 def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
