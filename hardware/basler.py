@@ -29,7 +29,7 @@ from hardware.camera import (
     CameraTimeoutError,
 )
 from hardware.frame import Frame
-from hardware.genicam import LINEAR, TEST_IMAGES, Features, read_pfs
+from hardware.genicam import GLOBAL_SHUTTER, LINEAR, TEST_IMAGES, Features, read_pfs
 from hardware.grabbing import Grabbing, block_ids, ns_per_tick
 from hardware.pylon_words import EMULATOR_CLASS, CameraInfo, line_bit, open_error, plain
 from hardware.stream import CALL_GRACE_S, CallWatch
@@ -229,6 +229,9 @@ class BaslerCamera(Camera):
                 fixed = self._load_pfs(features, device, settings) if not self._started else ()
                 if self._linear:
                     features.neutral(LINEAR, fixed=fixed, why="NIR must stay linear, but")
+                if settings.trigger == "hardware" or self._light_bit is not None:
+                    why = "what is exposed together needs a global shutter, but"
+                    features.neutral(GLOBAL_SHUTTER, fixed=fixed, why=why)
                 if not self._emulated:
                     features.neutral(TEST_IMAGES, fixed=fixed, why="it must show light, but")
                 elif self._images is not None:

@@ -53,6 +53,12 @@ LINEAR: tuple[tuple[str, Value], ...] = (
 )
 """Every feature that would bend, sharpen, smooth or rewrite counts, and its harmless value."""
 
+GLOBAL_SHUTTER: tuple[tuple[str, Value], ...] = (
+    ("SensorShutterMode", "Global"),
+    ("ShutterMode", "Global"),
+)
+"""By its new and its old name: rows that are exposed one after another are of no one moment."""
+
 TEST_IMAGES: tuple[tuple[str, Value], ...] = (
     ("TestPattern", "Off"),
     ("TestImageSelector", "Off"),

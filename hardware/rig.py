@@ -167,13 +167,14 @@ class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Excitation and filters: bands (from, to) in nm; ``probe`` names the tracer they are for.
 
     With ``gated`` the excitation follows the NIR camera's exposure-active line: so many lit frames,
-    then so many dark ones.
+    then so many dark ones. ``mains_hz``: of the room's lamps, which must cancel between them.
     """
 
     probe: str | None = None
     excitation_nm: tuple[Positive, Positive] | None = None
     emission_nm: tuple[Positive, Positive] | None = None
     gated: tuple[PositiveInt, PositiveInt] | None = None
+    mains_hz: Positive | None = None
 
 
 class RecordingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -11,12 +11,15 @@ import msgspec
 import numpy as np
 
 from hardware.frame import PixelFormat
+from hardware.gating import rates_that_cancel
 
 if TYPE_CHECKING:
     from hardware.rig import CameraSpec, Rig
 
 BLACK_SHARE = 0.25
 """Of full scale: a camera without light that shows more than this sees light."""
+LAMP_PERIODS_OFF = 0.01
+"""So little from whole periods, and a lamp that ripples by a tenth leaves less than a hundredth."""
 _LINE = re.compile(r"Line[1-9][0-9]?")
 
 
@@ -79,6 +82,7 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
             yield f"light.{name}", f"goes from {band[0]:g} to {band[1]:g} nm: shorter one first"
     if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
         yield "nir.light_line", "gated light needs the line that says whether it is on"
+    yield from _lamps(rig)
     if rig.recording.white == "jpeg":
         if rig.white is None:
             yield "recording.white", "'jpeg' is for white frames: the rig has no white camera"
@@ -99,6 +103,25 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
         yield "registration.white_from_nir", "holds a value beyond any image"
     if abs(float(np.linalg.det(matrix))) < 1e-9:
         yield "registration.white_from_nir", "cannot be inverted"
+
+
+def _lamps(rig: Rig) -> Iterator[tuple[str, str]]:
+    """Yield what keeps lamps on the mains from cancelling between a lit and a dark frame."""
+    mains_hz = rig.light.mains_hz
+    if mains_hz is None:
+        return
+    if rig.light.gated is None:
+        yield "light.mains_hz", "is for gated light: give light.gated, or take it out"
+    elif rig.nir is not None and rig.nir.frame_rate_hz is not None:
+        periods = 2.0 * mains_hz / rig.nir.frame_rate_hz
+        if abs(periods - round(periods)) > LAMP_PERIODS_OFF or periods < 0.5:
+            rates = rates_that_cancel(2.0 * mains_hz, rig.nir.exposure_us)[:3]
+            told = ", ".join(f"{rate:.4g}" for rate in rates)
+            yield (
+                "nir.frame_rate_hz",
+                f"{rig.nir.frame_rate_hz:g} frames a second lie {periods:.2f} periods of the "
+                f"room's lamps apart, so these do not cancel: choose {told}",
+            )
 
 
 def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:

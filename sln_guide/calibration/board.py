@@ -17,6 +17,10 @@ from sln_guide.calibration.frames import unpacked
 from sln_guide.calibration.paper import A4_MM, GREY, PALE, Drawing, pdf
 
 DICTIONARY = cv2.aruco.DICT_4X4_100
+FULL_SHARE = 0.2
+BLURRED_PX = 2.0
+BOARD_CONTRAST = 0.4
+"""Of a picture in which no board is found: saturated, blurred; no board has less contrast."""
 LEAST_SHARE = 0.4
 """Of the board's corners that must be seen."""
 SATURATED_SHARE = 0.03
@@ -202,19 +206,22 @@ def find_board(frame: Frame, board: Board) -> View:
         detector = cv2.aruco.CharucoDetector(board.pattern())
         found, numbers, _, _ = detector.detectBoard(picture, None, None, marker_corners, marker_ids)
     if found is None and markers >= 4:
+        _refuse_poor(frame, grey, "the markers do not lie as they should")
         raise CaptureError(
             f"the markers do not lie as on a board of {board.columns} x {board.rows} squares: "
             "show the board that was printed for this rig, or give its --board"
         )
     if found is None or numbers is None or markers == 0:
+        _refuse_poor(frame, grey, "no board to be seen")
         raise CaptureError(
             "no board to be seen: put the whole board into the field, focused, and light it "
             "(in NIR too; many inks vanish there)"
         )
     if len(numbers) < max(8, LEAST_SHARE * board.corners):
+        few = f"only {len(numbers)} of {board.corners} corners seen"
+        _refuse_poor(frame, grey, few)
         raise CaptureError(
-            f"only {len(numbers)} of {board.corners} corners seen: bring more of the board into "
-            "the field, without glare or shadow on it"
+            f"{few}: bring more of the board into the field, without glare or shadow on it"
         )
     region = cv2.boundingRect(np.concatenate([c.reshape(-1, 2) for c in marker_corners]))
     x, y, w, h = region
@@ -249,6 +256,28 @@ def find_board(frame: Frame, board: Board) -> View:
         ids, refined = ids[~stray], refined[~stray]
     corners = board.pattern().getChessboardCorners()[ids].astype(np.float64)
     return View(ids, refined.astype(np.float64), corners, (frame.width, frame.height), blur)
+
+
+def _refuse_poor(frame: Frame, grey: NDArray[np.float32], what: str) -> None:
+    """Blame the picture, where it is too bright or too blurred for any board to be found in it.
+
+    Raises
+    ------
+    CaptureError
+        ``what`` was the matter, and why.
+    """
+    full = float((unpacked(frame) >= 2**frame.bit_depth - 1).mean())
+    if full > FULL_SHARE:
+        raise CaptureError(
+            f"{what}: {full:.0%} of the picture is saturated: shorten the exposure or dim the light"
+        )
+    blur = _blur_px(grey, (0, 0, frame.width, frame.height))
+    low, high = (float(v) for v in np.percentile(grey, (10, 90)))
+    if blur > BLURRED_PX and high - low > BOARD_CONTRAST * high:
+        raise CaptureError(
+            f"{what}, the picture is blurred (edges {blur:.1f} px wide): focus, hold the board "
+            "still, shorten the exposure"
+        )
 
 
 def _markers(

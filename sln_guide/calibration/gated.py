@@ -351,7 +351,7 @@ def remedy(found: ForeignLight, exposure_us: float) -> str:
     A ripple that shows does not cancel between lit and dark frames.
     """
     if found.lamp_hz is None:
-        return found.text() if found.strobes > 0 else ""
+        return f"{found.text()}: shield the field from it" if found.strobes > 0 else ""
     rates = ", ".join(f"{r:.4g}" for r in rates_that_cancel(found.lamp_hz, exposure_us)[:3])
     return f"{found.text()}: set {rates} frames a second"
 

@@ -98,8 +98,8 @@ def photon_transfer_lines(found: PhotonTransfer) -> list[str]:
         f"sensitivity threshold: {found.sensitivity_threshold_electrons:.2f} e-",
         f"dynamic range: {20 * np.log10(found.dynamic_range):.1f} dB",
         f"largest signal to noise: {found.snr_max:.0f}",
-        f"linearity error: {100 * found.linearity_error_min:+z.2f} to "
-        f"{100 * found.linearity_error_max:+z.2f} %",
+        f"linearity error: {100 * found.linearity_error_min:+.2g} to "
+        f"{100 * found.linearity_error_max:+.2g} %",
     ]
     if found.dsnu_electrons is not None and found.prnu is not None:
         lines.append(f"DSNU {found.dsnu_electrons:.2f} e-, PRNU {100 * found.prnu:.2f} %")
@@ -134,7 +134,8 @@ def registration_page(found: RigRegistration) -> Drawing:
     seen = errors[errors >= 0]
     top = max(float(seen.max()), 0.1) if seen.size else 1.0
     cell = 150.0 / errors.shape[1]
-    page.text(LEFT_MM, 96, f"error over the NIR field, white px: white 0, red {top:.2f}", 3.0)
+    scale = f"white 0, red {top:.2f}; grey: outside the white picture"
+    page.text(LEFT_MM, 96, f"error over the NIR field, white px: {scale}", 3.0)
     for (row, column), value in np.ndenumerate(errors):
         share = min(float(value) / top, 1.0)
         colour: Colour = PALE if value < 0 else (1.0, 1.0 - 0.85 * share, 1.0 - 0.9 * share)

@@ -29,6 +29,7 @@ from sln_guide.calibration.gated import (
     LampWatch,
     Subtraction,
     recognise_foreign_light,
+    remedy,
 )
 from tests.frames import frame_of
 
@@ -195,6 +196,11 @@ def test_the_lamp_is_recognised_from_frames_that_sample_it_slowly(lamp_hz: float
     steady = recognise_foreign_light(times, 400 + rng.normal(0, 0.3, 90), 0.006)
     assert steady.lamp_hz is None
     assert steady.text() == "room light is steady"
+    assert remedy(steady, 6000.0) == ""
+    levels = 400 + rng.normal(0, 0.3, 90)
+    levels[[20, 50, 71]] += 300.0
+    flashed = remedy(recognise_foreign_light(times, levels, 0.006), 6000.0)
+    assert "foreign flash (a tracker?): shield the field from it" in flashed
 
 
 CHILD = """

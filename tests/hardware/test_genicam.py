@@ -9,7 +9,7 @@ import pytest
 from hardware import sfnc
 from hardware.camera import BadSettingError, CameraSettings
 from hardware.frame import PixelFormat
-from hardware.genicam import LINEAR, read_pfs
+from hardware.genicam import GLOBAL_SHUTTER, LINEAR, read_pfs
 from tests.hardware.nodes import Broken, Node, Refused, Selected, features, modern, triggers
 
 # -- one feature -------------------------------------------------------------------------------
@@ -73,6 +73,18 @@ def test_whatever_a_saved_file_bends_is_refused_by_name(
     with pytest.raises(BadSettingError, match=rf"linear, but: {name}="):
         features(**{name: bent}).neutral(LINEAR, fixed=[name], why="NIR must stay linear, but")
     assert bent.writes == []
+
+
+def test_frames_exposed_together_have_a_global_shutter_or_are_refused() -> None:
+    why = "what is exposed together needs a global shutter, but"
+    able = features(SensorShutterMode=Node("Rolling", choices=("Rolling", "Global")))
+    able.neutral(GLOBAL_SHUTTER, why=why)
+    assert able.get("SensorShutterMode") == "Global"
+    for name in ("SensorShutterMode", "ShutterMode"):
+        unable = features(**{name: Node("Rolling", choices=("Rolling", "GlobalReset"))})
+        with pytest.raises(BadSettingError, match=f"global shutter, but: {name}=Rolling"):
+            unable.neutral(GLOBAL_SHUTTER, why=why)
+    features().neutral(GLOBAL_SHUTTER, why=why)  # has but one shutter, and does not tell of it
 
 
 def test_all_that_cannot_be_made_linear_is_named_at_once() -> None:

@@ -111,6 +111,11 @@ def test_a_good_rig_is_taken_as_written() -> None:
             "registration.white_from_nir",
         ),
         (GOOD + "[phantom]\nwidth = 0", "phantom.width"),
+        (GOOD + "[light]\nmains_hz = 50", "light.mains_hz"),
+        (
+            with_line('light_line = "Line3"', "nir") + "[light]\ngated = [1, 1]\nmains_hz = 50",
+            "nir.frame_rate_hz",
+        ),
         (GOOD + "[recording]\nwhite = 'png'", "recording.white"),
         (GOOD + "[recording]\nnir = 'jpeg'", "recording.nir"),
         (GOOD + "[recording]\njpeg_quality = 90", "recording.jpeg_quality"),
@@ -255,3 +260,10 @@ def test_triggered_cameras_have_a_limit_to_their_skew() -> None:
     rig = msgspec.structs.replace(demo, white=chained)
     assert rig.skew_limit_ms == 2.0
     assert msgspec.structs.replace(rig, max_skew_ms=0.5).skew_limit_ms == 0.5
+
+
+@pytest.mark.parametrize("rate_hz", ["50", "33.333", "25"])
+def test_rates_at_which_the_room_s_lamps_cancel_are_taken(rate_hz: str) -> None:
+    text = with_line('light_line = "Line3"', "nir") + "[light]\ngated = [1, 1]\nmains_hz = 50"
+    text = text.replace("frame_rate_hz = 60", f"frame_rate_hz = {rate_hz}")
+    assert parse_rig(text, origin="bench.toml").name == "bench"
