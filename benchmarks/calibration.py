@@ -32,8 +32,8 @@ from hardware.phantom.gated import GatedPhantom, spot_noise
 from hardware.rig import Sensor, load_rig
 from sln_guide import pipeline
 from sln_guide.calibration.board import Board
+from sln_guide.calibration.board_flows import RegisterFlow
 from sln_guide.calibration.gated import Subtraction, taken_off
-from sln_guide.calibration.rig_flows import RegisterFlow
 from sln_guide.calibration.sitting import BENCH_BOARD
 from sln_guide.guidance import Pair, Settings
 

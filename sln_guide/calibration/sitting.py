@@ -19,18 +19,13 @@ from hardware.rig import Rig, RigError, load_rig
 from sln_guide.calibration.applied import Applied, apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.board import Board
+from sln_guide.calibration.board_flows import RegisterFlow, SpotFlow, board_laid
 from sln_guide.calibration.container import prove_writable
 from sln_guide.calibration.dark import DarkMap
 from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.calibration.flows import Flow, Key, Outcome, Step, lay
 from sln_guide.calibration.rig_file import note_in_rig
-from sln_guide.calibration.rig_flows import (
-    CheckFlow,
-    RegisterFlow,
-    SpotFlow,
-    WhiteBalanceFlow,
-    board_laid,
-)
+from sln_guide.calibration.rig_flows import CheckFlow, WhiteBalanceFlow
 from sln_guide.calibration.sensor_flows import DarkFlow, FlatFlow, PhotonTransferFlow
 from sln_guide.calibration.target import Target
 from sln_guide.calibration.watched import WatchedCamera

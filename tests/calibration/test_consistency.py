@@ -127,3 +127,20 @@ def test_a_real_rig_knocked_by_so_much_is_found_out(
     assert look.verdict == ("moved" if any(shift) else "holds")
     if any(shift):
         assert look.shift_px == pytest.approx((-shift[0], -shift[1]), abs=6.0)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (30.0, 0.0), (-100.0, 80.0)])
+def test_a_real_pair_that_shares_hardly_an_edge_is_not_told(shift: tuple[float, float]) -> None:
+    """A plant before a bare wall, by cameras of 320 and of 2454 px: neither proved nor refuted."""
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / "vis_nir_pair"
+    if not folder.is_dir():
+        pytest.skip("real recordings are absent: no ../shared/data beside the project")
+    nir, white = (
+        cv2.imread(str(next(folder.glob(f"{kind}*"))), cv2.IMREAD_GRAYSCALE).astype(np.float32)
+        for kind in ("NIR", "VIS")
+    )
+    # from the plant's tip and its pot, by eye
+    by_eye = np.array([[9.31, 0.0, -239.0], [0.0, 9.31, -358.0], [0.0, 0.0, 1.0]])
+    placed = moved(*shift) @ by_eye
+    assert compare(nir, white, placed, tolerance_px=4.0).verdict == "cannot tell"
+    assert register_scene(nir, white, placed) is None, "no guess"
