@@ -9,6 +9,7 @@ BENCHMARKS = (
     "core_speed",
     "detection",
     "false_tracks",
+    "ideal_observer",
     "live_path",
     "recording",
     "screen",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
@@ -209,3 +210,20 @@ def test_a_few_cells_beside_a_node_do_not_make_its_contrast_certain(second: int)
         assert 1.0 < node.cnr < 15.0
         assert node.cnr_interval.low > 0.8 * node.cnr
         assert node.cnr_interval.high < 1.2 * node.cnr
+
+
+def test_two_peaks_of_one_thing_are_one_find() -> None:
+    """An instrument near a node bends its light into two peaks, whose centres come out the same."""
+    rig = load_rig("demo")
+    assert rig.phantom is not None
+    phantom = Phantom(msgspec.structs.replace(rig.phantom, seed=3), rig)
+    index = round(35.6 * 30)  # at 30 Hz
+    pair = Pair(phantom.frame("nir", index), phantom.frame("white", index), 0)
+    _, guidance = step(initial_state(Setup.from_rig(rig)), pair, Settings())
+    node = next(n for n in phantom.truth(index).nodes if n.node_id == 2)
+    on_it = [
+        d
+        for d in guidance.detections
+        if np.hypot(d.x_px - node.x_px, d.y_px - node.y_px) < node.width_px / 2
+    ]
+    assert [d.kind for d in on_it] == [Kind.NODE]
