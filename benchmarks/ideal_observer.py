@@ -39,6 +39,8 @@ SHAPES_MM = ((3.0, 1.0), (5.0, 3.0), (7.0, 5.0), (9.0, 7.0), (12.0, 9.0))
 APART = 5
 """Peaks nearer than this are one call [blocks]."""
 DETECTOR_SIGMA = 4.5
+RAYLEIGH_MEDIAN = 1.1774
+"""Median distance of a point in the plane whose coordinates have a standard deviation of 1."""
 
 Map = NDArray[np.float64]
 
@@ -99,19 +101,33 @@ class Observer:
             left -= self._weights[self._band, index] * known
         return left
 
-    def sigma_of(self, added: Map) -> float:
-        """Return the significance of one node: ``added`` is what it adds to the twin's logs.
+    def light_on_shading(self, added: Map) -> Map:
+        """Return the logs that a node's light adds to shading; ``added``: to the twin's logs.
 
-        The shape sought is that of its light on shading alone: light fills texture's valleys, so
-        its logs depend on what nobody can know.
+        Light fills texture's valleys, so what it adds to the logs depends on what nobody knows.
         """
-        light = np.expm1(added) * np.exp(self._nir)
-        template: Map = dctn(
-            np.log1p(np.maximum(light / np.exp(self._shading[0]), 0.0)), norm="ortho"
-        )
+        light = np.expm1(added) * np.exp(self._nir - self._shading[0])
+        return np.log1p(np.maximum(light, 0.0))
+
+    def sigma_of(self, added: Map) -> float:
+        """Return the significance of one node whose place and shape are known."""
+        template: Map = dctn(self.light_on_shading(added), norm="ortho")
         matched = template / self._power
         seen = self._twin + dctn(added, norm="ortho")
         return float((seen * matched).sum() / np.sqrt((template * matched).sum()))
+
+    def centre_bound_px(self, added: Map) -> float:
+        """Return the least median error of the centre of a node whose shape is known [px].
+
+        Cramer-Rao: the inverse of the Fisher information of a shift in this noise and texture.
+        """
+        slopes = [
+            dctn(slope / BLOCK_PX, norm="ortho")
+            for slope in np.gradient(self.light_on_shading(added))
+        ]
+        fisher = np.array([[(a * b / self._power).sum() for b in slopes] for a in slopes])
+        variance = np.trace(np.linalg.inv(fisher)) / 2.0
+        return float(RAYLEIGH_MEDIAN * np.sqrt(variance))
 
     def searched(self, scene: Rendered) -> Map:
         """Return the highest significance of the bank at each block of ``scene``."""
@@ -200,6 +216,7 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
     """Print and return recall by contrast: detector, observer searching, and told all."""
     detector = Scored()
     known: list[tuple[float, float, float]] = []
+    bounds: list[float] = []
     false: list[float] = []
     analyser: Analyser | None = None
     for index in range(count):
@@ -221,8 +238,14 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
         nearest = np.argmin(distances, axis=0)
         for k, node in enumerate(scene.nodes):
             reach_px = max(0.5 * node.width_px, 15.0)
-            told_all = observer.sigma_of(np.where(nearest == k, added, 0.0))
-            known.append((node.contrast, float(best[distances[k] < reach_px].max()), told_all))
+            own = np.where(nearest == k, added, 0.0)
+            known.append(
+                (node.contrast, float(best[distances[k] < reach_px].max()), observer.sigma_of(own))
+            )
+            if any(
+                np.hypot(s.x_px - node.x_px, s.y_px - node.y_px) < reach_px for s in result.spots
+            ):
+                bounds.append(observer.centre_bound_px(own))
     rate = detector.false / detector.fields
     allowed = max(round(rate * count), 1)
     threshold = sorted(false, reverse=True)[min(allowed, len(false)) - 1]
@@ -243,6 +266,10 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
             f"{low:5g} - {high:4g} {len(found):6d} {np.mean(found):9.2f} {searching:9.2f} "
             f"{told_all:9.2f}"
         )
+    print(
+        f"centres of {len(bounds)} nodes found, median error: {np.median(detector.errors):.1f} px; "
+        f"Cramer-Rao for a known shape {np.median(bounds):.1f} px"
+    )
     return shares
 
 
