@@ -18,6 +18,7 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.verdict import Banner
 from sln_guide.guidance import Health
 from sln_guide.render import tokens
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 LOST = Banner(Tone.ALARM, "NOT LIVE: NIR camera lost", "For 3 s")
@@ -26,11 +27,11 @@ CALM = Banner(Tone.NEUTRAL, "Waiting for NIR", "")
 
 
 @pytest.fixture
-def state(fakes: Any) -> Any:
+def state() -> Any:
     from sln_guide.gui.health_watch import HealthReading
     from sln_guide.gui.showing import Showing
 
-    source = fakes.Source()
+    source = fakes.FakeSource()
     now_ns = source.push().handed_over_ns
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     return showing.look(now_ns, HealthReading(source.health(), now_ns)).state
@@ -88,11 +89,11 @@ def test_nothing_to_silence(state: Any) -> None:
 
 @pytest.mark.parametrize("how", ["key", "press"])
 def test_the_operator_takes_notice(
-    how: str, open_window: Any, fakes: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+    how: str, open_window: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beeps: list[int] = []
     monkeypatch.setattr(QApplication, "beep", lambda: beeps.append(1))
-    source = fakes.Source()
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     source.set_stream("nir", health=Health.LOST, since_ns=time.monotonic_ns())
@@ -120,11 +121,11 @@ def test_the_operator_takes_notice(
 
 
 def test_without_sound_nothing_else_changes(
-    open_window: Any, fakes: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+    open_window: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beeps: list[int] = []
     monkeypatch.setattr(QApplication, "beep", lambda: beeps.append(1))
-    source = fakes.Source()
+    source = fakes.FakeSource()
     window = open_window(source)
     window.commands.arranging.toggle_sound()
     source.set_stream("nir", health=Health.LOST)

@@ -17,18 +17,18 @@ from PySide6.QtWidgets import QApplication
 
 from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, run
 from sln_guide.gui.start import choose
+from tests.gui import fakes
 from tests.x_server import x_server
 
+ROOT = Path(__file__).resolve().parents[2]
+
 PROGRAM = """
-import importlib.util, sys
+import sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("fakes", {fakes!r})
-fakes = importlib.util.module_from_spec(spec)
-sys.modules["fakes"] = fakes
-spec.loader.exec_module(fakes)
 from sln_guide.core.opencv import cv2
 from sln_guide.gui.app import NoDisplayError, run
 from PySide6.QtWidgets import QApplication
+from tests.gui import fakes
 try:
     code = run(fakes.FakeSource(), snapshot_folder=Path({folder!r}), **{arguments!r})
 except NoDisplayError as error:
@@ -41,14 +41,10 @@ sys.exit(code)
 
 def run_apart(folder: Path, env: dict[str, str], **arguments: Any) -> tuple[int, str]:
     """Run in a process of its own, so that Qt chooses its platform anew."""
-    fakes = str(Path(__file__).with_name("conftest.py"))
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("QT_", "DISPLAY", "WAYLAND"))}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            PROGRAM.format(fakes=fakes, folder=str(folder), arguments=arguments),
-        ],
+        [sys.executable, "-c", PROGRAM.format(folder=str(folder), arguments=arguments)],
+        cwd=ROOT,
         env=clean | env,
         capture_output=True,
         text=True,
@@ -58,10 +54,8 @@ def run_apart(folder: Path, env: dict[str, str], **arguments: Any) -> tuple[int,
     return done.returncode, done.stdout + done.stderr
 
 
-def test_runs_for_its_time_and_leaves_a_picture(
-    qt: QApplication, fakes: Any, tmp_path: Path
-) -> None:
-    source = fakes.Source()
+def test_runs_for_its_time_and_leaves_a_picture(qt: QApplication, tmp_path: Path) -> None:
+    source = fakes.FakeSource()
     picture = tmp_path / "made" / "window.png"
     code = run(
         source,
@@ -80,28 +74,24 @@ def test_runs_for_its_time_and_leaves_a_picture(
 
 
 def test_records_from_the_start_and_is_closed_without_asking(
-    qt: QApplication, fakes: Any, tmp_path: Path
+    qt: QApplication, tmp_path: Path
 ) -> None:
-    source = fakes.Recording()
+    source = fakes.RecordingSource()
     assert run(source, seconds=0.3, record=True, snapshot_folder=tmp_path) == 0
     assert source.now_health.recorder.recording
     assert source.closed
 
 
-def test_a_screenshot_that_cannot_be_written_is_an_error(
-    qt: QApplication, fakes: Any, tmp_path: Path
-) -> None:
-    source = fakes.Source()
+def test_a_screenshot_that_cannot_be_written_is_an_error(qt: QApplication, tmp_path: Path) -> None:
+    source = fakes.FakeSource()
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="screenshot could not be written"):
         run(source, screenshot=tmp_path / "file" / "w.png", seconds=0.1, snapshot_folder=tmp_path)
     assert source.closed
 
 
-def test_a_source_that_cannot_start_leaves_no_window(
-    qt: QApplication, fakes: Any, tmp_path: Path
-) -> None:
-    class Broken(fakes.Source):
+def test_a_source_that_cannot_start_leaves_no_window(qt: QApplication, tmp_path: Path) -> None:
+    class Broken(fakes.FakeSource):
         def start(self) -> None:
             raise RuntimeError("camera in use")
 
@@ -112,9 +102,9 @@ def test_a_source_that_cannot_start_leaves_no_window(
 
 
 def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
-    qt: QApplication, fakes: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    qt: QApplication, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = fakes.Source()
+    source = fakes.FakeSource()
     banners: list[str] = []
 
     marks = iter([()] * 2)
@@ -144,8 +134,8 @@ def _signals_as_they_were() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
-def test_asked_to_terminate_it_closes_cleanly(qt: QApplication, fakes: Any, tmp_path: Path) -> None:
-    source = fakes.Recording()
+def test_asked_to_terminate_it_closes_cleanly(qt: QApplication, tmp_path: Path) -> None:
+    source = fakes.RecordingSource()
     QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run(source, seconds=30, record=True, snapshot_folder=tmp_path) == 0
     assert source.closed

@@ -17,14 +17,15 @@ from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.gui.readings import NOTHING, Tone, expiry_reading
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Settings
+from tests.gui import fakes
 
 Open = Callable[[Any], OperatorWindow]
 NEAREST_MM, FARTHEST_MM = 280.0, 310.0
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    class Registered(fakes.Source):
+def source() -> Any:
+    class Registered(fakes.FakeSource):
         move_range = (NEAREST_MM, FARTHEST_MM)
 
         def work_at(self, distance_mm: float) -> Settings:
@@ -76,8 +77,8 @@ def test_a_distance_out_of_reach_is_refused_by_name(open_window: Open, source: A
     assert window.video.message == "Not changed: registration.npz: holds not at 305 mm"
 
 
-def test_a_rig_of_one_distance_says_so_and_shows_no_buttons(open_window: Open, fakes: Any) -> None:
-    source = fakes.Source()
+def test_a_rig_of_one_distance_says_so_and_shows_no_buttons(open_window: Open) -> None:
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_Period)
@@ -147,10 +148,10 @@ def test_the_picture_s_scale_is_that_of_its_own_distance(open_window: Open, sour
     [(3.0, "", Tone.NEUTRAL), (0.5, "check expires ", Tone.NEUTRAL), (-1.0, "expired", Tone.STALE)],
 )
 def test_the_end_of_the_check_is_told_before_and_after(
-    open_window: Open, fakes: Any, wait_for: Any, hours: float, said: str, tone: Tone
+    open_window: Open, wait_for: Any, hours: float, said: str, tone: Tone
 ) -> None:
     ends = utc_now() + timedelta(hours=hours)
-    source = fakes.Source(expires=Expiry(what="quality check", at=ends))
+    source = fakes.FakeSource(expires=Expiry(what="quality check", at=ends))
     source.push()
     window = open_window(source)
     wait_for(lambda: window.watch.newest.health)
@@ -166,5 +167,5 @@ def test_the_end_of_the_check_is_told_before_and_after(
         assert f"{ends.astimezone():%H:%M}" in reading.text
     assert state.banners == (), "calmly: the pictures are as good as ever"
     assert state.overlay_allowed
-    rig = fakes.Source(expires=source.rig.expires, unchecked="it failed").rig
+    rig = fakes.FakeSource(expires=source.rig.expires, unchecked="it failed").rig
     assert expiry_reading(rig, utc_now()) == NOTHING, "the banner says it already"

@@ -24,6 +24,8 @@ from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseWriter
 from sln_guide.recording.reader import CaseReader
 from sln_guide.replay import ReplaySession
+from sln_guide.warm_up import warm_up
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -47,10 +49,10 @@ class Export:
 
 
 @pytest.fixture
-def window(open_window: Any, fakes: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def window(open_window: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(commands, "CaseExport", Export)
     monkeypatch.setattr(Export, "made", [])
-    source = fakes.Replay()
+    source = fakes.ReplaySource()
     source.push(age_ms=1e7)
     window = open_window(source)
     window.source = source
@@ -174,12 +176,12 @@ def test_a_process_that_dies_is_told(wait_for: Wait, tmp_path: Path) -> None:
 def test_pressed_through_it_leaves_the_file(
     qt: QApplication,
     wait_for: Wait,
-    fakes: Any,
     tmp_path: Path,
     small_rig: Any,
     pairs: Any,
 ) -> None:
     """A real case in a real replay: NIR frames come out as they went in."""
+    warm_up(small_rig)  # no wait below includes a compiler
     folder = tmp_path / "seen.case"
     with CaseWriter(folder, rig=small_rig, settings=Settings()) as case:
         for nir, white in pairs[:6]:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from sln_guide.gui.filmstrip import COUNT, Filmstrip, coarse_to_fine
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -25,8 +26,8 @@ def test_every_place_once_and_the_whole_soon(count: int) -> None:
 
 
 @pytest.fixture
-def window(open_window: Any, fakes: Any) -> Any:
-    source = fakes.Replay()
+def window(open_window: Any) -> Any:
+    source = fakes.ReplaySource()
     source.push(age_ms=1e7)
     one = open_window(source)
     one.source = source
@@ -48,9 +49,9 @@ def test_they_come_and_lie_where_their_time_is(window: Any, wait_for: Wait) -> N
 
 
 def test_a_picture_that_takes_long_holds_up_neither_window_nor_closing(
-    open_window: Any, fakes: Any, wait_for: Wait
+    open_window: Any, wait_for: Wait
 ) -> None:
-    source = fakes.Replay()
+    source = fakes.ReplaySource()
     source.push(age_ms=1e7)
     asked, release = threading.Event(), threading.Event()
     times: list[float] = []

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from sln_guide.gui import theme
 from sln_guide.render import tokens
+from tests.gui import fakes
 from tests.gui.test_states import STATES, shown_state
 
 Wait = Callable[[Callable[[], object]], None]
@@ -63,16 +64,14 @@ def compare(seen: NDArray[np.uint8], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_a_state_looks_as_it_did(name: str, open_window: Any, fakes: Any, wait_for: Wait) -> None:
-    window, _ = shown_state(name, open_window, fakes, wait_for)
+def test_a_state_looks_as_it_did(name: str, open_window: Any, wait_for: Wait) -> None:
+    window, _ = shown_state(name, open_window, wait_for)
     compare(small(window), name)
 
 
 @pytest.mark.parametrize("layout", ["triptych", "inset", "quad"])
-def test_a_layout_looks_as_it_did(
-    layout: str, open_window: Any, fakes: Any, wait_for: Wait
-) -> None:
-    window, source = shown_state("live", open_window, fakes, wait_for)
+def test_a_layout_looks_as_it_did(layout: str, open_window: Any, wait_for: Wait) -> None:
+    window, source = shown_state("live", open_window, wait_for)
     while window.showing.layout != layout:
         QTest.keyClick(window, Qt.Key.Key_L)
     window.video.say("")
@@ -81,8 +80,8 @@ def test_a_layout_looks_as_it_did(
     compare(small(window), layout)
 
 
-def test_settings_and_keys_look_as_they_did(open_window: Any, fakes: Any, wait_for: Wait) -> None:
-    window, _ = shown_state("live", open_window, fakes, wait_for)
+def test_settings_and_keys_look_as_they_did(open_window: Any, wait_for: Wait) -> None:
+    window, _ = shown_state("live", open_window, wait_for)
     QTest.keyClick(window, Qt.Key.Key_P)
     window.refresh_readings()
     QApplication.processEvents()
@@ -103,10 +102,8 @@ def test_golden_pictures_tell_states_apart() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-def test_every_screen_has_room(
-    size: tuple[int, int], open_window: Any, fakes: Any, wait_for: Wait
-) -> None:
-    source = fakes.Recording()
+def test_every_screen_has_room(size: tuple[int, int], open_window: Any, wait_for: Wait) -> None:
+    source = fakes.RecordingSource()
     source.push()
     window = open_window(source, size)
     window.refresh()

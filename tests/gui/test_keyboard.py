@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.keys import KEYS, Action
+from tests.gui import fakes
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -32,8 +33,8 @@ def repeats(window: Any, key: Qt.Key, stamps: range) -> None:
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    source = fakes.Recording()
+def source() -> Any:
+    source = fakes.RecordingSource()
     source.push()
     return source
 
@@ -99,10 +100,8 @@ LIVE_ONLY = {Action.RECORD, Action.NEARER, Action.FARTHER}
 
 
 @pytest.mark.parametrize("kind", ["live", "replay"])
-def test_every_action_has_a_key_and_every_key_does_something(
-    kind: str, open_window: Open, fakes: Any
-) -> None:
-    source = fakes.Recording() if kind == "live" else fakes.Replay()
+def test_every_action_has_a_key_and_every_key_does_something(kind: str, open_window: Open) -> None:
+    source = fakes.RecordingSource() if kind == "live" else fakes.ReplaySource()
     source.push()
     window = open_window(source)
     assert set(KEYS.values()) == set(Action)
@@ -110,8 +109,8 @@ def test_every_action_has_a_key_and_every_key_does_something(
     assert known == set(Action) - (LIVE_ONLY if kind == "replay" else {Action.EXPORT})
 
 
-def test_arrows_step_though_a_slider_was_pressed(open_window: Open, fakes: Any) -> None:
-    source = fakes.Replay()
+def test_arrows_step_though_a_slider_was_pressed(open_window: Open) -> None:
+    source = fakes.ReplaySource()
     source.push(age_ms=1e7)
     window = open_window(source)
     QTest.mouseClick(window.overlay.threshold, Qt.MouseButton.LeftButton)

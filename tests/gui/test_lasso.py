@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from hardware.rig import Registration
 from sln_guide.gui.lasso import Lasso, in_nir
 from sln_guide.guidance import MOST_EXCLUSION_POINTS, View
+from tests.gui import fakes
 
 
 def test_a_finger_draws_a_region_of_few_points() -> None:
@@ -36,13 +37,13 @@ def test_a_slip_is_no_region(path: list[tuple[float, float]]) -> None:
     assert lasso.take() == ()
 
 
-def test_what_is_drawn_on_colour_lies_in_nir_by_the_registration(fakes: Any) -> None:
+def test_what_is_drawn_on_colour_lies_in_nir_by_the_registration() -> None:
     doubled = Registration(
         kind="calibrated", white_from_nir=((2.0, 0.0, 10.0), (0.0, 2.0, 0.0), (0.0, 0.0, 1.0))
     )
-    picture = fakes.Source(registration=doubled).push()
+    picture = fakes.FakeSource(registration=doubled).push()
     assert in_nir(((30.0, 40.0), (50.0, 40.0)), picture) == ((10.0, 20.0), (20.0, 20.0))
-    none = fakes.Source(registration=Registration()).push()
+    none = fakes.FakeSource(registration=Registration()).push()
     assert in_nir(((30.0, 40.0), (50.0, 40.0)), none) == ()
 
 
@@ -54,8 +55,8 @@ def drag(window: Any, corners: list[tuple[int, int]]) -> None:
     QTest.mouseRelease(video, Qt.MouseButton.LeftButton, pos=QPoint(*corners[-1]))
 
 
-def test_drawn_by_hand_and_taken_away_again(open_window: Any, fakes: Any) -> None:
-    source = fakes.Source()
+def test_drawn_by_hand_and_taken_away_again(open_window: Any) -> None:
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_X)
@@ -76,8 +77,8 @@ def test_drawn_by_hand_and_taken_away_again(open_window: Any, fakes: Any) -> Non
     assert source.settings.exclusion_px == ()
 
 
-def test_not_on_a_frozen_picture(open_window: Any, fakes: Any) -> None:
-    source = fakes.Source()
+def test_not_on_a_frozen_picture(open_window: Any) -> None:
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_Space)
@@ -86,8 +87,8 @@ def test_not_on_a_frozen_picture(open_window: Any, fakes: Any) -> None:
     assert not window.video._lasso.on
 
 
-def test_a_slip_says_so(open_window: Any, fakes: Any) -> None:
-    source = fakes.Source()
+def test_a_slip_says_so(open_window: Any) -> None:
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     window.settings.exclude.click()
@@ -97,8 +98,8 @@ def test_a_slip_says_so(open_window: Any, fakes: Any) -> None:
     assert source.settings.exclusion_px == ()
 
 
-def test_the_region_is_drawn_where_it_lies(open_window: Any, fakes: Any) -> None:
-    source = fakes.Source()
+def test_the_region_is_drawn_where_it_lies(open_window: Any) -> None:
+    source = fakes.FakeSource()
     source.change(view=View.NIR)
     window = open_window(source)
     source.push(detections=())

@@ -17,6 +17,7 @@ from sln_guide.render.look import Look
 from sln_guide.render.renderer import Renderer
 from sln_guide.render.wording import cnr_text, sbr_text, tag_lines, width_text
 from sln_guide.styles import SIGNAL_UNIT, UNCALIBRATED_UNIT, legend_of
+from tests.gui import fakes
 
 WHY = "/home/or/rigs/calibration/checks: the last quality check is expired; run `sln-guide check`"
 Open = Callable[..., Any]
@@ -24,10 +25,12 @@ Wait = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    source = fakes.Source(unchecked=WHY)
+def source() -> Any:
+    source = fakes.FakeSource(unchecked=WHY)
     source.push(
-        detections=(fakes.detection(spot_width_mm=None, area_mm2=None, flags=(UNCALIBRATED,)),),
+        detections=(
+            fakes.make_detection(spot_width_mm=None, area_mm2=None, flags=(UNCALIBRATED,)),
+        ),
         flags=(UNCALIBRATED,),
     )
     return source
@@ -70,7 +73,7 @@ def test_no_words_carry_a_unit(source: Any) -> None:
     assert (motion.unit, motion.limit) == ("px", 10.0)
 
 
-def test_the_picture_itself_says_so(fakes: Any, qt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_picture_itself_says_so(qt: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A still or a film that leaves the program says it, without the window's banner."""
     said: list[str] = []
     put = marks.put_chip
@@ -82,6 +85,6 @@ def test_the_picture_itself_says_so(fakes: Any, qt: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(marks, "put_chip", listen)
     for flags in ((), (UNCALIBRATED,)):
         said.clear()
-        picture = fakes.Source().push(flags=flags)
+        picture = fakes.FakeSource().push(flags=flags)
         Renderer().render_to_image(picture, Look(), (640, 512))
         assert ("NOT CALIBRATED" in said) == bool(flags)

@@ -43,6 +43,7 @@ from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
 from sln_guide.render.figures import Figures
 from sln_guide.render.wording import sbr_text
 from sln_guide.source import EventMark
+from tests.gui import fakes
 
 
 @pytest.mark.parametrize(
@@ -65,16 +66,16 @@ def test_false_calls_in_words(per_field: float, text: str) -> None:
     assert false_calls_text(per_field) == text
 
 
-def test_nodes_in_words(fakes: Any) -> None:
+def test_nodes_in_words() -> None:
     detections = (
-        fakes.detection(7, kind=Kind.UNCERTAIN, confirmed=False, flags=("by instrument",)),
-        fakes.detection(3, coasted=True, sbr=None, cnr=None, signal=None, age_s=3.2),
-        fakes.detection(2, confirmed=False, node_number=0),
-        fakes.detection(1, saturated_fraction=0.2),
-        fakes.detection(9, kind=Kind.CHANNEL),
-        fakes.detection(10, kind=Kind.INJECTION),
+        fakes.make_detection(7, kind=Kind.UNCERTAIN, confirmed=False, flags=("by instrument",)),
+        fakes.make_detection(3, coasted=True, sbr=None, cnr=None, signal=None, age_s=3.2),
+        fakes.make_detection(2, confirmed=False, node_number=0),
+        fakes.make_detection(1, saturated_fraction=0.2),
+        fakes.make_detection(9, kind=Kind.CHANNEL),
+        fakes.make_detection(10, kind=Kind.INJECTION),
     )
-    source = fakes.Source()
+    source = fakes.FakeSource()
     guidance = source.push(detections=detections).guidance
     rows = node_rows(guidance)
     assert [(r.name, r.words, r.value) for r in rows] == [
@@ -88,8 +89,8 @@ def test_nodes_in_words(fakes: Any) -> None:
     assert node_ink(1) != node_ink(2)
 
 
-def test_the_list_says_the_figures_that_the_tags_say(fakes: Any) -> None:
-    guidance = fakes.Source().push(detections=(fakes.detection(3, sbr=2.0),)).guidance
+def test_the_list_says_the_figures_that_the_tags_say() -> None:
+    guidance = fakes.FakeSource().push(detections=(fakes.make_detection(3, sbr=2.0),)).guidance
     figures = Figures()
     (found,) = guidance.detections
     earlier = replace(found, sbr=2.5)
@@ -98,20 +99,20 @@ def test_the_list_says_the_figures_that_the_tags_say(fakes: Any) -> None:
     assert node_ink(1) == node_ink(7)
 
 
-def test_history_keeps_each_nodes_signal_in_time(fakes: Any) -> None:
+def test_history_keeps_each_nodes_signal_in_time() -> None:
     history = SignalHistory()
-    source = fakes.Source()
+    source = fakes.FakeSource()
 
     def guidance(*detections: Any) -> Any:
         return source.push(detections=detections).guidance
 
-    one, two = fakes.detection(1), fakes.detection(2, signal=5.0)
+    one, two = fakes.make_detection(1), fakes.make_detection(2, signal=5.0)
     assert history.add(0.0, guidance(one))
     assert not history.add(EVERY_S / 2, guidance(one)), "too near in time"
     assert not history.add(-5.0, guidance(one)), "late"
     assert history.add(1.0, guidance(one, two))
     assert history.add(2.0, guidance(replace(one, coasted=True, signal=None), two))
-    assert history.add(3.0, guidance(fakes.detection(3, confirmed=False, node_number=0)))
+    assert history.add(3.0, guidance(fakes.make_detection(3, confirmed=False, node_number=0)))
     signals = history.signals()
     assert list(signals) == ["SLN-1", "SLN-2"]
     np.testing.assert_array_equal(signals["SLN-1"], [12.0, 12.0, np.nan, np.nan])
@@ -121,9 +122,9 @@ def test_history_keeps_each_nodes_signal_in_time(fakes: Any) -> None:
     assert all(len(s) == len(history.times_s()) for s in history.signals().values())
 
 
-def test_history_forgets_tracks_that_left_long_ago(fakes: Any) -> None:
+def test_history_forgets_tracks_that_left_long_ago() -> None:
     history = SignalHistory()
-    source = fakes.Source()
+    source = fakes.FakeSource()
     with_one = source.push().guidance
     without = source.push(detections=()).guidance
     history.add(0.0, with_one)
@@ -195,7 +196,7 @@ def test_a_wake_after_its_end_does_nothing(qt: QApplication) -> None:
 
 
 def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
-    fakes: Any, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sln_guide.gui.health_watch.END_TIMEOUT_S", 0.05)
     release, asked = threading.Event(), threading.Event()
@@ -203,7 +204,7 @@ def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
     def hang() -> Any:
         asked.set()
         release.wait(10)
-        return fakes.Source().now_health
+        return fakes.FakeSource().now_health
 
     watch = HealthWatch(hang)
     watch.start()
@@ -214,7 +215,7 @@ def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
     watch._thread.join(5)
 
 
-def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication, fakes: Any) -> None:
+def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication) -> None:
     image = QImage(9, 8, QImage.Format.Format_RGB32)
     image.fill(0xFF00FF00)
     saved: list[str] = []
@@ -223,7 +224,7 @@ def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication, fakes: 
     screen = {"age": math.nan, "list": (1, math.inf), "in": {"x": 2.5}}
     snapshot = Snapshot(
         image=image,
-        picture=fakes.Source().push(),
+        picture=fakes.FakeSource().push(),
         screen=screen,
         mode=Mode.LIVE,
         title="case",
@@ -265,15 +266,15 @@ def test_the_icon_can_be_drawn(qt: QApplication) -> None:
     assert drawn.pixelColor(32, 32).green() > 200, "a node glows in its middle"
 
 
-def test_interval_is_shown_by_its_half_width(fakes: Any) -> None:
-    source = fakes.Source()
-    wide = fakes.detection(1, sbr_interval=Interval(1.77, 2.57))
+def test_interval_is_shown_by_its_half_width() -> None:
+    source = fakes.FakeSource()
+    wide = fakes.make_detection(1, sbr_interval=Interval(1.77, 2.57))
     (row,) = node_rows(source.push(detections=(wide,)).guidance)
     assert row.value == "SBR 2.17 ± 0.40"
 
 
-def test_readout_tells_signal_or_why_not(fakes: Any) -> None:
-    source = fakes.Source()
+def test_readout_tells_signal_or_why_not() -> None:
+    source = fakes.FakeSource()
     signal = np.full((16, 20), 6.0, np.float32)
     judge = np.zeros((16, 20), np.uint8)
     judge[0, 0] = int(CannotJudge.SATURATED | CannotJudge.GLINT)
@@ -289,9 +290,9 @@ def test_readout_tells_signal_or_why_not(fakes: Any) -> None:
     assert readout(replace(picture, guidance=None), 80.0, 64.0, 0.1) == ""
 
 
-def test_readout_goes_through_the_registration(fakes: Any) -> None:
+def test_readout_goes_through_the_registration() -> None:
     twice = ((2.0, 0.0, 0.0), (0.0, 2.0, 0.0), (0.0, 0.0, 1.0))
-    source = fakes.Source(registration=Registration(kind="calibrated", white_from_nir=twice))
+    source = fakes.FakeSource(registration=Registration(kind="calibrated", white_from_nir=twice))
     signal = np.arange(320, dtype=np.float32).reshape(16, 20)
     picture = source.push(signal=signal)
     assert readout(picture, 100.0, 60.0, None).startswith("signal 66 ")  # NIR 50, 30: row 3, col 6
@@ -385,13 +386,13 @@ def test_without_a_desktop_nothing_is_held(
     assert not awake.held
 
 
-def test_light_commanded_and_observed(fakes: Any) -> None:
+def test_light_commanded_and_observed() -> None:
     def said(line: str | None, light_on: bool | None, gated: tuple[int, int] | None = None) -> Any:
-        rig = fakes.rig()
+        rig = fakes.make_rig()
         spec = msgspec.structs.replace(rig.nir, light_line=line)
         light = msgspec.structs.replace(rig.light, gated=gated)
         rig = msgspec.structs.replace(rig, nir=spec, light=light)
-        return light_reading(replace(fakes.nir(1, 0), light_on=light_on), rig)
+        return light_reading(replace(fakes.make_nir(1, 0), light_on=light_on), rig)
 
     assert said(None, True).text == "", "nothing tells of the light"
     assert said("Line3", True).text == "light on"
@@ -401,9 +402,9 @@ def test_light_commanded_and_observed(fakes: Any) -> None:
     assert said("Line3", False, (2, 1)).text == "light gated 2:1"
 
 
-def test_light_that_should_be_on_is_said_in_the_strip(open_window: Any, fakes: Any) -> None:
-    rig = fakes.rig()
-    source = fakes.Source(nir=msgspec.structs.replace(rig.nir, light_line="Line3"))
+def test_light_that_should_be_on_is_said_in_the_strip(open_window: Any) -> None:
+    rig = fakes.make_rig()
+    source = fakes.FakeSource(nir=msgspec.structs.replace(rig.nir, light_line="Line3"))
     picture = source.push()
     source.picture = replace(picture, nir=replace(picture.nir, light_on=False))
     window = open_window(source)

@@ -16,13 +16,14 @@ from PySide6.QtTest import QTest
 from sln_guide.gui.curves import Plot
 from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
 from sln_guide.gui.plot_data import HISTOGRAM_SIGMA, parted, significance_counts
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def window(open_window: Any, fakes: Any, wait_for: Wait) -> Any:
-    source = fakes.Source()
+def window(open_window: Any, wait_for: Wait) -> Any:
+    source = fakes.FakeSource()
     one = open_window(source)
     one.source = source
     wait_for(lambda: source.push() and bool(one.curves._curves))
@@ -101,8 +102,8 @@ def test_curves_are_saved_as_tables(window: Any, wait_for: Wait, tmp_path: Path)
     assert names == ["curves.csv", "kinetics.csv"]
 
 
-def test_without_a_node_there_is_nothing_to_save(open_window: Any, fakes: Any) -> None:
-    window = open_window(fakes.Source())
+def test_without_a_node_there_is_nothing_to_save(open_window: Any) -> None:
+    window = open_window(fakes.FakeSource())
     window.settings.curves.click()
     assert window.video.message == "No curve to save yet: neither node nor region"
 

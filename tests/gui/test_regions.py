@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from sln_guide.gui.history import EVERY_S, SignalHistory, region_light
 from sln_guide.gui.lasso import Lasso, Shape
 from sln_guide.guidance import MOST_REGIONS, CannotJudge, Settings
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 SQUARE = ((16.0, 16.0), (47.0, 16.0), (47.0, 47.0), (16.0, 47.0))
@@ -23,8 +24,8 @@ SQUARE = ((16.0, 16.0), (47.0, 16.0), (47.0, 47.0), (16.0, 47.0))
 
 
 @pytest.fixture
-def window(open_window: Any, fakes: Any) -> Any:
-    source = fakes.Source()
+def window(open_window: Any) -> Any:
+    source = fakes.FakeSource()
     source.push()
     one = open_window(source)
     one.source = source
@@ -56,8 +57,8 @@ def test_a_shape_lies_between_the_ends_of_a_drag(shape: Shape) -> None:
     )
 
 
-def test_the_light_of_a_region_is_the_mean_of_what_can_be_judged_in_it(fakes: Any) -> None:
-    guidance = fakes.Source().push().guidance
+def test_the_light_of_a_region_is_the_mean_of_what_can_be_judged_in_it() -> None:
+    guidance = fakes.FakeSource().push().guidance
     signal = guidance.signal.copy()
     signal[2:6, 2:6] = 4.0
     judge = guidance.cannot_judge.copy()
@@ -72,8 +73,8 @@ def test_the_light_of_a_region_is_the_mean_of_what_can_be_judged_in_it(fakes: An
     assert np.isnan(region_light(one, outside))
 
 
-def test_a_curve_rises_as_its_region_does_and_ends_with_it(fakes: Any) -> None:
-    history, source = SignalHistory(), fakes.Source()
+def test_a_curve_rises_as_its_region_does_and_ends_with_it() -> None:
+    history, source = SignalHistory(), fakes.FakeSource()
     settings = Settings(regions_px=(SQUARE,))
     plain = source.push(detections=()).guidance
     for step in range(20):

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 
 from sln_guide.gui.timeline import SPEEDS, precise_clock, speed_text
 from sln_guide.source import EventMark
+from tests.gui import fakes
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -19,8 +20,8 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    source = fakes.Replay()
+def source() -> Any:
+    source = fakes.ReplaySource()
     source.push(age_ms=1e7)
     return source
 

@@ -73,14 +73,13 @@ def test_what_is_wanted_is_kept_and_a_broken_file_is_for_others_to_tell(tmp_path
     assert wanted_scale(tmp_path) == 0.0
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
 PROGRAM = """
-import importlib.util, sys
+import sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("fakes", {fakes!r})
-fakes = importlib.util.module_from_spec(spec)
-sys.modules["fakes"] = fakes
-spec.loader.exec_module(fakes)
 from sln_guide.gui.app import run
+from tests.gui import fakes
 place = Path({folder!r})
 picture = place / "w.png"
 sys.exit(run(fakes.FakeSource(), screenshot=picture, seconds=0.6, snapshot_folder=place,
@@ -95,9 +94,9 @@ def test_on_a_4k_screen_the_window_is_twice_as_large(
     Place(tmp_path).keep(interface_scale=wanted)
     with x_server(3840, 2160) as name:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("QT_", "WAYLAND"))}
-        fakes = str(Path(__file__).with_name("conftest.py"))
         subprocess.run(
-            [sys.executable, "-c", PROGRAM.format(fakes=fakes, folder=str(tmp_path))],
+            [sys.executable, "-c", PROGRAM.format(folder=str(tmp_path))],
+            cwd=ROOT,
             env=clean | {"DISPLAY": name, "QT_QPA_PLATFORM": "xcb"},
             check=True,
             timeout=60,

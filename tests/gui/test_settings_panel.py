@@ -19,6 +19,7 @@ from sln_guide.gui.mounting import turned_image, turned_pixels, turned_size, tur
 from sln_guide.gui.preferences import Mounting, Place
 from sln_guide.gui.scale import choices, display_of
 from sln_guide.gui.window import OperatorWindow
+from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 ALL = [Mounting(turns, mirrored) for turns in range(4) for mirrored in (False, True)]
@@ -30,8 +31,8 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def window(qt: QApplication, fakes: Any, place: Place, tmp_path: Path) -> Any:
-    source = fakes.Source()
+def window(qt: QApplication, place: Place, tmp_path: Path) -> Any:
+    source = fakes.FakeSource()
     one = OperatorWindow(
         source, fakes.white_pixels, fakes.nir_pixels, snapshot_folder=tmp_path, place=place
     )
@@ -129,11 +130,9 @@ def test_pixels_and_places_are_turned_alike(qt: QApplication, mounting: Mounting
 
 
 @pytest.mark.parametrize("mounting", ALL)
-def test_marks_and_read_out_follow_the_mounting(
-    window: Any, mounting: Mounting, fakes: Any
-) -> None:
+def test_marks_and_read_out_follow_the_mounting(window: Any, mounting: Mounting) -> None:
     window.commands.arranging._keep(mounting=mounting)
-    detection = fakes.detection(x_px=40.0, y_px=30.0, x_white_px=40.0, y_white_px=30.0)
+    detection = fakes.make_detection(x_px=40.0, y_px=30.0, x_white_px=40.0, y_white_px=30.0)
     window.source.push(overlay=True, detections=(detection,))
     window._arranged()
     window.video.repaint()

@@ -14,18 +14,19 @@ from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.showing import Showing, motion_since_guidance
 from sln_guide.gui.verdict import Word
 from sln_guide.guidance import Health, Mode, View
+from tests.gui import fakes
 
 MS = 1_000_000
 OVERLAY = 0xFF5AFF3C
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    return fakes.Source()
+def source() -> Any:
+    return fakes.FakeSource()
 
 
 @pytest.fixture
-def showing(source: Any, fakes: Any) -> Showing:
+def showing(source: Any) -> Showing:
     return Showing(source, fakes.white_pixels, fakes.nir_pixels)
 
 
@@ -147,8 +148,8 @@ def test_nir_view_gives_way_to_white_light_when_it_stops(showing: Showing, sourc
     assert shown.view is View.WHITE
 
 
-def test_unregistered_and_colour_views_show_pictures_without_marks(fakes: Any) -> None:
-    source = fakes.Source(registration=Registration())
+def test_unregistered_and_colour_views_show_pictures_without_marks() -> None:
+    source = fakes.FakeSource(registration=Registration())
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     picture = source.push(overlay=False)
     shown = look(showing, source)
@@ -157,8 +158,8 @@ def test_unregistered_and_colour_views_show_pictures_without_marks(fakes: Any) -
     assert not shown.overlay
 
 
-def test_replay_keeps_the_pair_it_stands_at(fakes: Any) -> None:
-    source = fakes.Replay()
+def test_replay_keeps_the_pair_it_stands_at() -> None:
+    source = fakes.ReplaySource()
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     picture = source.push(age_ms=9e6)
     assert look(showing, source, 60_000).image is picture.rgb32
@@ -225,18 +226,18 @@ def test_a_beat_counts_images_not_paints(showing: Showing, source: Any) -> None:
     assert look(showing, source).beat == first + 1
 
 
-def test_motion_is_measured_in_mm_of_the_rig_or_in_px_without_a_scale(fakes: Any) -> None:
-    source = fakes.Source()
+def test_motion_is_measured_in_mm_of_the_rig_or_in_px_without_a_scale() -> None:
+    source = fakes.FakeSource()
     picture = source.push(shift_px=(3.0, 4.0))
     motion = motion_since_guidance(picture, source.rig)
     assert motion is not None
     assert (motion.distance, motion.limit, motion.unit) == (pytest.approx(0.5), 1.0, "mm")
     twice = ((2.0, 0.0, 5.0), (0.0, 2.0, 7.0), (0.0, 0.0, 1.0))
-    scaled = fakes.Source(registration=Registration(kind="calibrated", white_from_nir=twice))
+    scaled = fakes.FakeSource(registration=Registration(kind="calibrated", white_from_nir=twice))
     motion = motion_since_guidance(scaled.push(shift_px=(3.0, 4.0)), scaled.rig)
     assert motion is not None
     assert motion.distance == pytest.approx(0.25)
-    unscaled = fakes.Source(optics=Optics())
+    unscaled = fakes.FakeSource(optics=Optics())
     motion = motion_since_guidance(unscaled.push(shift_px=(3.0, 4.0)), unscaled.rig)
     assert motion is not None
     assert (motion.distance, motion.limit, motion.unit) == (5.0, 3.0, "px")
@@ -250,8 +251,8 @@ def test_white_alone_is_read_only(showing: Showing, source: Any) -> None:
     assert not shown.image.flags.writeable
 
 
-def test_modes_differ(fakes: Any) -> None:
-    source = fakes.Source(mode=Mode.SIMULATED)
+def test_modes_differ() -> None:
+    source = fakes.FakeSource(mode=Mode.SIMULATED)
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     source.push()
     assert look(showing, source).state.pill == "SIMULATED"

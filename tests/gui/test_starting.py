@@ -17,6 +17,7 @@ from sln_guide.gui.app import run
 from sln_guide.gui.starting import Starting, under_way
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import SourceError
+from tests.gui import fakes
 
 
 def the_window() -> OperatorWindow:
@@ -25,10 +26,10 @@ def the_window() -> OperatorWindow:
 
 
 @pytest.fixture
-def slow(fakes: Any) -> Iterator[Any]:
+def slow() -> Iterator[Any]:
     """A source that records, and starts when `opened` is set."""
 
-    class Slow(fakes.Recording):  # type: ignore[misc]
+    class Slow(fakes.RecordingSource):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.opened = threading.Event()

@@ -21,6 +21,7 @@ from sln_guide.gui.readings import Tone
 from sln_guide.gui.signs import PILL_TINT
 from sln_guide.guidance import Health, Mode, RecorderHealth, Settings
 from sln_guide.render import tokens
+from tests.gui import fakes
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -85,9 +86,9 @@ STATES: dict[str, dict[str, Any]] = {
 }
 
 
-def shown_state(name: str, open_window: Open, fakes: Any, wait_for: Wait) -> tuple[Any, Any]:
+def shown_state(name: str, open_window: Open, wait_for: Wait) -> tuple[Any, Any]:
     state = STATES[name]
-    source = fakes.Source(mode=state.get("mode", Mode.LIVE), **state.get("rig", {}))
+    source = fakes.FakeSource(mode=state.get("mode", Mode.LIVE), **state.get("rig", {}))
     source.push()
     window = open_window(source, (1366, 768))
     state["set_up"](source)
@@ -101,9 +102,9 @@ def shown_state(name: str, open_window: Open, fakes: Any, wait_for: Wait) -> tup
 
 @pytest.mark.parametrize("name", STATES)
 def test_the_overlay_is_on_the_screen_exactly_when_it_may_be(
-    name: str, open_window: Open, fakes: Any, wait_for: Wait
+    name: str, open_window: Open, wait_for: Wait
 ) -> None:
-    window, _ = shown_state(name, open_window, fakes, wait_for)
+    window, _ = shown_state(name, open_window, wait_for)
     share = share_of(pixels(window.video), OVERLAY_RGB)
     if STATES[name].get("calm"):
         assert share == 0.0
@@ -119,10 +120,10 @@ def test_the_overlay_is_on_the_screen_exactly_when_it_may_be(
         assert share_of(pixels(window.video), token_rgb(tokens.ALARM)) == 0.0
 
 
-def test_states_look_different(open_window: Open, fakes: Any, wait_for: Wait) -> None:
+def test_states_look_different(open_window: Open, wait_for: Wait) -> None:
     looks = {}
     for name in STATES:
-        window, _ = shown_state(name, open_window, fakes, wait_for)
+        window, _ = shown_state(name, open_window, wait_for)
         strip = pixels(window.strip)[:, :420]
         looks[name] = np.concatenate([strip.ravel(), pixels(window.video)[:90].ravel()])
         window.close_now()
@@ -135,12 +136,12 @@ def test_states_look_different(open_window: Open, fakes: Any, wait_for: Wait) ->
 
 
 def test_colour_has_no_scale_while_the_registration_is_withdrawn(
-    open_window: Open, fakes: Any, wait_for: Wait
+    open_window: Open, wait_for: Wait
 ) -> None:
     """The bar lies at the bottom left, white: there when live, gone with the registration."""
     shares = []
     for name in ("live", "registration withdrawn"):
-        window, _ = shown_state(name, open_window, fakes, wait_for)
+        window, _ = shown_state(name, open_window, wait_for)
         corner = pixels(window.video)[-30:, :120]
         shares.append(share_of(corner, token_rgb(tokens.TEXT), 12))
         window.close_now()
@@ -149,21 +150,21 @@ def test_colour_has_no_scale_while_the_registration_is_withdrawn(
 
 
 def test_a_picture_that_is_old_loses_its_colour_and_white_light_that_is_live_keeps_it(
-    open_window: Open, fakes: Any, wait_for: Wait
+    open_window: Open, wait_for: Wait
 ) -> None:
-    window, _ = shown_state("white lost", open_window, fakes, wait_for)
+    window, _ = shown_state("white lost", open_window, wait_for)
     shown = pixels(window.video)[300:400, 500:600].astype(int)
     assert np.ptp(shown, axis=2).max() <= 12, "grey"
-    window, _ = shown_state("nir lost", open_window, fakes, wait_for)
+    window, _ = shown_state("nir lost", open_window, wait_for)
     shown = pixels(window.video)[300:400, 500:600].astype(int)
     assert np.ptp(shown, axis=2).min() > 40, "in colour"
 
 
 def test_a_stall_of_processing_does_not_leave_an_old_overlay(
-    open_window: Open, fakes: Any, wait_for: Wait
+    open_window: Open, wait_for: Wait
 ) -> None:
     """White light goes on, pictures do not: within a tick of 250 ms the overlay is gone."""
-    source = fakes.Source()
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     source.push()
@@ -193,9 +194,9 @@ def test_a_stall_of_processing_does_not_leave_an_old_overlay(
 
 
 def test_everything_stops_and_the_window_says_so_by_itself(
-    open_window: Open, fakes: Any, wait_for: Wait
+    open_window: Open, wait_for: Wait
 ) -> None:
-    source = fakes.Source()
+    source = fakes.FakeSource()
     source.push()
     window = open_window(source)
     source.push()
@@ -208,9 +209,9 @@ def test_everything_stops_and_the_window_says_so_by_itself(
 
 
 def test_recording_trouble_is_said_and_leaves_the_overlay(
-    open_window: Open, fakes: Any, wait_for: Wait
+    open_window: Open, wait_for: Wait
 ) -> None:
-    source = fakes.Recording()
+    source = fakes.RecordingSource()
     source.push()
     source.now_health = replace(
         source.now_health,
@@ -224,11 +225,9 @@ def test_recording_trouble_is_said_and_leaves_the_overlay(
 
 
 @pytest.mark.parametrize("name", ["replay", "simulated replay"])
-def test_replay_has_its_violet_frame(
-    name: str, open_window: Open, fakes: Any, wait_for: Wait
-) -> None:
+def test_replay_has_its_violet_frame(name: str, open_window: Open, wait_for: Wait) -> None:
     rig = {"emulated": True} if name == "simulated replay" else {}
-    source = fakes.Replay(**rig)
+    source = fakes.ReplaySource(**rig)
     source.push(age_ms=1e7)
     window = open_window(source)
     wait_for(lambda: window.video.shown.image is not None)
@@ -242,8 +241,8 @@ def test_replay_has_its_violet_frame(
     assert share_of(shown, OVERLAY_RGB) > 0.005
 
 
-def test_simulated_frame_is_hatched(open_window: Open, fakes: Any, wait_for: Wait) -> None:
-    window, _ = shown_state("simulated", open_window, fakes, wait_for)
+def test_simulated_frame_is_hatched(open_window: Open, wait_for: Wait) -> None:
+    window, _ = shown_state("simulated", open_window, wait_for)
     edge = pixels(window.video)[2]
     cyan = np.abs(edge.astype(int) - token_rgb(tokens.SIMULATED)).max(axis=1) < 24
     assert 0.2 < cyan.mean() < 0.8

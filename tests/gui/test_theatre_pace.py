@@ -16,6 +16,7 @@ from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.video import AGE_S, CLEAN_EVERY_S, VideoView
 from sln_guide.guidance import View
 from sln_guide.render.look import Look
+from tests.gui import fakes
 
 
 class Clock:
@@ -42,9 +43,9 @@ def theatre(qt: QApplication, clock: Clock) -> Any:
     view.deleteLater()
 
 
-def looks(fakes: Any, pictures: int) -> list[Shown]:
+def looks(pictures: int) -> list[Shown]:
     """What the window would hand on for as many pictures, each a little later."""
-    source = fakes.Source()
+    source = fakes.FakeSource()
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     found = []
     for _ in range(pictures):
@@ -60,10 +61,8 @@ def with_age(shown: Shown, text: str) -> Shown:
     return replace(shown, state=replace(shown.state, readings=readings))
 
 
-def test_pictures_come_thirty_times_a_second_at_most(
-    theatre: VideoView, clock: Clock, fakes: Any
-) -> None:
-    first, soon, later = looks(fakes, 3)
+def test_pictures_come_thirty_times_a_second_at_most(theatre: VideoView, clock: Clock) -> None:
+    first, soon, later = looks(3)
     theatre.show_now(first)
     clock.now_s += 0.6 * CLEAN_EVERY_S
     theatre.show_now(soon)
@@ -85,9 +84,9 @@ def test_pictures_come_thirty_times_a_second_at_most(
     ],
 )
 def test_what_is_claimed_is_never_held_back(
-    change: dict[str, Any], theatre: VideoView, clock: Clock, fakes: Any
+    change: dict[str, Any], theatre: VideoView, clock: Clock
 ) -> None:
-    first, second = looks(fakes, 2)
+    first, second = looks(2)
     theatre.show_now(first)
     clock.now_s += 0.001
     if "state" in change:
@@ -97,18 +96,18 @@ def test_what_is_claimed_is_never_held_back(
     assert theatre.shown is changed
 
 
-def test_the_operators_view_takes_every_picture(qt: QApplication, clock: Clock, fakes: Any) -> None:
+def test_the_operators_view_takes_every_picture(qt: QApplication, clock: Clock) -> None:
     view = VideoView()
-    for shown in looks(fakes, 3):
+    for shown in looks(3):
         view.show_now(shown)
         assert view.shown is shown
     view.deleteLater()
 
 
 def test_the_age_stands_still_until_it_was_read_but_not_its_tone(
-    theatre: VideoView, clock: Clock, fakes: Any
+    theatre: VideoView, clock: Clock
 ) -> None:
-    (shown,) = looks(fakes, 1)
+    (shown,) = looks(1)
 
     def said(text: str, after_s: float, **state: Any) -> str:
         clock.now_s += after_s

@@ -106,16 +106,15 @@ def test_the_watchdog_ends_with_the_application(qt: QApplication) -> None:
     assert guard._process.returncode == 0
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
 STALLED = """
-import importlib.util, sys, time
+import sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("fakes", {fakes!r})
-fakes = importlib.util.module_from_spec(spec)
-sys.modules["fakes"] = fakes
-spec.loader.exec_module(fakes)
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from sln_guide.gui.app import run
+from tests.gui import fakes
 app = QApplication(["stalled"])
 def stall():
     print("stalled", flush=True)
@@ -140,6 +139,7 @@ def begun(program: str, display: str) -> Iterator[Any]:
     """Run a program on that display, to be talked with line by line."""
     process = subprocess.Popen(
         [sys.executable, "-c", program],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -153,8 +153,7 @@ def begun(program: str, display: str) -> Iterator[Any]:
 
 
 def test_a_stalled_window_is_covered_on_a_real_screen(tmp_path: Path) -> None:
-    fakes = str(Path(__file__).with_name("conftest.py"))
-    program = STALLED.format(fakes=fakes, folder=str(tmp_path))
+    program = STALLED.format(folder=str(tmp_path))
     with (
         x_server(1366, 768) as display,
         begun(LOOKING, display) as looking,

@@ -20,6 +20,7 @@ from sln_guide.gui.layout import Layout
 from sln_guide.gui.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
 from sln_guide.render import figures
+from tests.gui import fakes
 
 Open = Callable[..., Any]
 Wait = Callable[[Callable[[], object]], None]
@@ -35,8 +36,8 @@ def names(source: Any) -> list[str]:
 
 
 @pytest.fixture
-def source(fakes: Any) -> Any:
-    source = fakes.Recording()
+def source() -> Any:
+    source = fakes.RecordingSource()
     source.push()
     return source
 
@@ -448,14 +449,14 @@ def test_closing_while_recording_asks(wait_for: Wait, window: Any, source: Any) 
 
 
 def test_closing_a_live_view_asks_and_a_simulated_one_does_not(
-    wait_for: Wait, open_window: Open, fakes: Any
+    wait_for: Wait, open_window: Open
 ) -> None:
-    live = open_window(fakes.Source(mode=Mode.LIVE))
+    live = open_window(fakes.FakeSource(mode=Mode.LIVE))
     live.close()
     assert live.isVisible()
     answer(live, "Close")
     wait_for(lambda: not live.isVisible())
-    simulated = open_window(fakes.Source(mode=Mode.SIMULATED))
+    simulated = open_window(fakes.FakeSource(mode=Mode.SIMULATED))
     simulated.close()
     assert not simulated.isVisible()
 
@@ -491,9 +492,9 @@ def test_many_wakes_from_another_thread_become_few_looks(
 
 
 def test_a_source_whose_health_hangs_does_not_hold_up_the_picture(
-    wait_for: Wait, open_window: Open, fakes: Any
+    wait_for: Wait, open_window: Open
 ) -> None:
-    source = fakes.Source()
+    source = fakes.FakeSource()
     source.push()
     release, asked = threading.Event(), threading.Event()
     answered = source.now_health
@@ -516,8 +517,8 @@ def test_a_source_whose_health_hangs_does_not_hold_up_the_picture(
         release.set()
 
 
-def test_health_that_raises_is_said(wait_for: Wait, open_window: Open, fakes: Any) -> None:
-    source = fakes.Source()
+def test_health_that_raises_is_said(wait_for: Wait, open_window: Open) -> None:
+    source = fakes.FakeSource()
     source.push()
 
     def fail() -> Any:
@@ -530,7 +531,7 @@ def test_health_that_raises_is_said(wait_for: Wait, open_window: Open, fakes: An
     )
 
 
-def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any, fakes: Any) -> None:
+def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any) -> None:
     window.refresh_readings()
     assert window.nodes.rows[0].name == "SLN-1"
     assert window.nodes.rows[0].value == "SBR 2.17 ± 0.05"
@@ -604,15 +605,15 @@ def test_the_theatres_screen_is_chosen_and_kept(
 
 
 def test_the_list_follows_the_tags_without_waiting_for_calm(
-    wait_for: Wait, open_window: Open, fakes: Any, monkeypatch: pytest.MonkeyPatch
+    wait_for: Wait, open_window: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One node with two figures on the screen: which is true?"""
     monkeypatch.setattr(figures, "STANDING_NS", 0)
-    source = fakes.Source()
+    source = fakes.FakeSource()
     window = open_window(source)
-    source.push(detections=(fakes.detection(1, sbr=2.5),))
+    source.push(detections=(fakes.make_detection(1, sbr=2.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 2.5"])
     monkeypatch.setattr(window, "refresh_readings", lambda: None)
     window._calm.stop()  # it holds on to the method that was there
-    source.push(detections=(fakes.detection(1, sbr=3.5),))
+    source.push(detections=(fakes.make_detection(1, sbr=3.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
