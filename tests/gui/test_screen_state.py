@@ -6,99 +6,31 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardware.frame import Frame
 from hardware.rig import Registration
-from sln_guide.gui.readings import Tone, clock_text, elapsed_text
-from sln_guide.gui.screen_state import Border, Freeze, ScreenState, screen_state
+from sln_guide.gui.readings import Tone
+from sln_guide.gui.screen_state import Border, Freeze
 from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
 from sln_guide.guidance import (
     Alignment,
-    Guidance,
     Health,
-    LampState,
     Mode,
-    Pair,
     RecorderHealth,
-    Role,
-    SessionHealth,
     Settings,
-    StreamHealth,
     View,
 )
-from tests.frames import frame_of
-
-MS = 1_000_000
-NOW = 3_600_000 * MS
-CALIBRATED = Registration(kind="calibrated", residual_mm=0.3)
-
-
-def nir_frame(mid_exposure_ns: int) -> Frame:
-    times_ns = {"host_time_ns": mid_exposure_ns, "mid_exposure_ns": mid_exposure_ns}
-    return frame_of(np.zeros((2, 2)), **times_ns)
-
-
-def guidance(age_ms: float = 20.0, registration: Registration = CALIBRATED) -> Guidance:
-    maps = np.zeros((1, 1), np.float32)
-    return Guidance(
-        generation=1,
-        pair=Pair(nir_frame(NOW - round(age_ms * MS)), None),
-        detections=(),
-        grid_px=8,
-        signal=maps,
-        background=maps,
-        significance=maps,
-        limit_contrast=maps,
-        cannot_judge=np.zeros((1, 1), np.uint8),
-        limit_sbr=1.2,
-        false_calls_per_field=0.05,
-        display_full_scale=1.0,
-        colour_predicted=True,
-        registration=registration,
-        settings=Settings(),
-    )
-
-
-def stream(role: Role, **changes: Any) -> StreamHealth:
-    live = StreamHealth(
-        role, "cam", Health.LIVE, rate_hz=60.0, period_ns=16 * MS, last_frame_ns=NOW
-    )
-    return replace(live, **changes)
-
-
-def session(
-    nir: dict[str, Any] | None = None, white: dict[str, Any] | None = None, **changes: Any
-) -> SessionHealth:
-    return replace(
-        SessionHealth(
-            nir=stream(Role.NIR, **(nir or {})),
-            white=stream(Role.WHITE, **(white or {})),
-            latency_p50_ms=8.0,
-            latency_p99_ms=13.0,
-        ),
-        **changes,
-    )
-
-
-def look(**changes: Any) -> ScreenState:
-    """All is well, but for ``changes``."""
-    well: dict[str, Any] = {
-        "now_ns": NOW,
-        "guidance": guidance(),
-        "health": session(),
-        "mode": Mode.LIVE,
-        "registration": CALIBRATED,
-        "video_mid_exposure_ns": NOW - 20 * MS,
-    }
-    return screen_state(**(well | changes))
-
-
-def words(state: ScreenState) -> str:
-    return " ".join([state.pill, *(f"{b.headline} {b.detail}" for b in state.banners)])
+from tests.gui.situations import (
+    CALIBRATED,
+    MS,
+    NOW,
+    guidance,
+    look,
+    session,
+    words,
+)
 
 
 def test_all_well_is_live_calm_and_shows_its_age() -> None:
@@ -372,91 +304,6 @@ def test_a_fault_of_the_window_is_said() -> None:
     assert "KeyError: 'x'" in state.banners[0].detail
 
 
-@pytest.mark.parametrize(
-    ("recorder", "recording", "disk", "banner"),
-    [
-        (RecorderHealth(), ("not recording", Tone.NEUTRAL), ("", Tone.NEUTRAL), None),
-        (
-            RecorderHealth(recording=True, started_ns=NOW - 753_000 * MS, minutes_left=214.9),
-            ("REC 00:12:33", Tone.RECORDING),
-            ("disk 214 min", Tone.NEUTRAL),
-            None,
-        ),
-        (
-            RecorderHealth(recording=True, started_ns=NOW, minutes_left=9.99),
-            ("REC 00:00:00", Tone.RECORDING),
-            ("disk 9 min", Tone.STALE),
-            None,
-        ),
-        (
-            RecorderHealth(recording=True, minutes_left=1.5),
-            ("REC 00:00:00", Tone.RECORDING),
-            ("disk 1 min", Tone.ALARM),
-            None,
-        ),
-        (
-            RecorderHealth(recording=True, minutes_left=90000.0),
-            ("REC 00:00:00", Tone.RECORDING),
-            ("disk > 24 h", Tone.NEUTRAL),
-            None,
-        ),
-        (
-            RecorderHealth(minutes_left=0.0, error="the disk is full: free space"),
-            ("REC FAILED", Tone.ALARM),
-            ("disk 0 min", Tone.ALARM),
-            "Recording stopped",
-        ),
-        (
-            RecorderHealth(recording=True, dropped=1),
-            ("REC INCOMPLETE", Tone.ALARM),
-            ("", Tone.NEUTRAL),
-            "Recording incomplete: 1 frame not recorded",
-        ),
-    ],
-)
-def test_recording_and_disk(
-    recorder: RecorderHealth,
-    recording: tuple[str, Tone],
-    disk: tuple[str, Tone],
-    banner: str | None,
-) -> None:
-    state = look(health=session(recorder=recorder))
-    shown = state.readings
-    assert (shown.recording.text, shown.recording.tone) == recording
-    assert (shown.disk.text, shown.disk.tone) == disk
-    assert state.overlay_allowed, "a recording that fails leaves the live picture alone"
-    assert [b.headline for b in state.banners] == ([] if banner is None else [banner])
-    assert look(mode=Mode.REPLAY).readings.recording.text == ""
-
-
-def test_readings_of_streams_and_registration() -> None:
-    shown = look().readings
-    assert shown.rates.text == "NIR 60 | white 60 fps"
-    assert shown.losses.text == "lost 0"
-    assert shown.latency.text == "p50 8 · p99 13 ms"
-    assert shown.registration.text == "registration 0.3 mm"
-    lossy = look(health=session(nir={"lost": 2, "failed": 1}, white={"health": Health.DEGRADED}))
-    assert (lossy.readings.losses.text, lossy.readings.losses.tone) == ("lost 3 | 0", Tone.STALE)
-    assert lossy.readings.rates.tone is Tone.STALE
-    assumed = look(registration=Registration(kind="assumed")).readings.registration
-    assert (assumed.text, assumed.tone) == ("registration assumed", Tone.STALE)
-    parallax = look(parallax_mm=2.67).readings.registration.text
-    assert parallax == "registration 0.3 mm + 2.7 parallax"
-    alone = look(health=replace(session(), white=None)).readings
-    assert alone.rates.text == "NIR 60 fps"
-    old = look(health_ns=NOW - 3_000 * MS).readings.status
-    assert (old.text, old.tone) == ("readings 3.0 s old", Tone.STALE)
-    assert look(health_ns=NOW).readings.status.text == ""
-
-
-def test_durations_in_words() -> None:
-    said = [elapsed_text(round(s * 1e9)) for s in (-1, 0.31, 9.94, 9.96, 59.4, 59.6, 3599, 7500)]
-    assert said[:4] == ["0.0 s", "0.3 s", "9.9 s", "10 s"]
-    assert said[4:] == ["59 s", "1 min 0 s", "59 min 59 s", "2 h 5 min"]
-    assert clock_text(3723.9) == "01:02:03"
-    assert clock_text(-4) == "00:00:00"
-
-
 # -- properties --------------------------------------------------------------------------------
 
 nanoseconds = st.integers(-2_000 * MS, 5_000 * MS)
@@ -607,47 +454,3 @@ def test_cameras_that_moved_take_the_overlay_not_the_video(mode: Mode) -> None:
     assert not seen.video_old
     alone = look(guidance=withdrawn, health=session(alignment=alignment), mode=mode, view=View.NIR)
     assert alone.overlay_allowed, "NIR in its own view needs no registration"
-
-
-@pytest.mark.parametrize(
-    ("alignment", "said"),
-    [
-        (None, "registration 0.3 mm"),
-        (Alignment("holds", "holds", None, None, NOW), "registration 0.3 mm, holds"),
-        (
-            Alignment("cannot tell", "cannot tell", None, None, NOW),
-            "registration 0.3 mm, not checked",
-        ),
-        (
-            Alignment("holds", "holds", None, None, NOW - 6_000 * MS),
-            "registration 0.3 mm, not checked",
-        ),
-    ],
-)
-def test_what_the_edges_tell_is_said(alignment: Alignment | None, said: str) -> None:
-    assert look(health=session(alignment=alignment)).readings.registration.text == said
-
-
-def test_a_lamp_against_its_pattern_is_an_alarm_and_ripple_a_calm_word() -> None:
-    told = "the excitation light stays ON, against its pattern: switch it off by hand"
-    stuck = look(health=session(lamp=LampState(2.0, 9, 9, 3, told)))
-    assert any(b.tone is Tone.ALARM and b.detail == told for b in stuck.banners)
-    assert look(health=session(lamp=LampState(2.0, 9, 9, 0, None))).banners == ()
-    ripple = look(health=session(lamp=LampState(2.0, 9, 9, 0, None, "ripples")))
-    assert [(b.tone, b.slim, b.detail) for b in ripple.banners] == [(Tone.NEUTRAL, True, "ripples")]
-
-
-def test_skew_is_told_and_an_alarm_beyond_the_rig_s_limit() -> None:
-    within = look(health=session(skew_ms=0.4), skew_limit_ms=2.0)
-    assert within.banners == ()
-    assert within.readings.losses.text.endswith("skew 0.4 ms")
-    beyond = look(health=session(skew_ms=7.3), skew_limit_ms=2.0)
-    assert beyond.overlay_allowed
-    assert "not exposed together" in beyond.banners[0].headline
-    assert "7.3 ms apart, the rig allows 2 ms" in beyond.banners[0].detail
-    assert beyond.readings.losses.tone is Tone.ALARM
-    assert look(health=session(skew_ms=7.3)).banners == (), "free-running cameras have no limit"
-
-
-def test_the_plane_of_a_registration_by_distance_is_said() -> None:
-    assert look(distance_mm=290.0).readings.registration.text == "registration 0.3 mm at 290 mm"

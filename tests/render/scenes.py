@@ -18,11 +18,15 @@ from sln_guide.guidance import (
     Settings,
     View,
 )
+from sln_guide.render.look import Look
+from sln_guide.render.renderer import Renderer
 from tests.frames import frame_of
 
 WIDTH, HEIGHT = 640, 512
 CALIBRATED = Registration(kind="calibrated", residual_mm=0.2)
 GREY = 0xFF605048
+SIZE = (WIDTH, HEIGHT)
+BARE = Look(tags=False, legend=False, scale_bar=False, heartbeat=False)
 
 
 def make_frame(pixel_format: PixelFormat, height: int = HEIGHT, width: int = WIDTH) -> Frame:
@@ -111,3 +115,11 @@ def make_picture(*detections: Detection, **changes) -> Picture:
 def with_guidance(picture: Picture, **changes) -> Picture:
     assert picture.guidance is not None
     return replace(picture, guidance=replace(picture.guidance, **changes))
+
+
+def rendered(picture, look=BARE, size=SIZE):
+    return Renderer().render_to_image(picture, look, size)
+
+
+def as_array(image):
+    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), image.width()).copy()

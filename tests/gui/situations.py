@@ -1,0 +1,91 @@
+"""Situations the screen may be in, and what it then claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hardware.frame import Frame
+from hardware.rig import Registration
+from sln_guide.gui.screen_state import ScreenState, screen_state
+from sln_guide.guidance import (
+    Guidance,
+    Health,
+    Mode,
+    Pair,
+    Role,
+    SessionHealth,
+    Settings,
+    StreamHealth,
+)
+from tests.frames import frame_of
+
+MS = 1_000_000
+NOW = 3_600_000 * MS
+CALIBRATED = Registration(kind="calibrated", residual_mm=0.3)
+
+
+def nir_frame(mid_exposure_ns: int) -> Frame:
+    times_ns = {"host_time_ns": mid_exposure_ns, "mid_exposure_ns": mid_exposure_ns}
+    return frame_of(np.zeros((2, 2)), **times_ns)
+
+
+def guidance(age_ms: float = 20.0, registration: Registration = CALIBRATED) -> Guidance:
+    maps = np.zeros((1, 1), np.float32)
+    return Guidance(
+        generation=1,
+        pair=Pair(nir_frame(NOW - round(age_ms * MS)), None),
+        detections=(),
+        grid_px=8,
+        signal=maps,
+        background=maps,
+        significance=maps,
+        limit_contrast=maps,
+        cannot_judge=np.zeros((1, 1), np.uint8),
+        limit_sbr=1.2,
+        false_calls_per_field=0.05,
+        display_full_scale=1.0,
+        colour_predicted=True,
+        registration=registration,
+        settings=Settings(),
+    )
+
+
+def stream(role: Role, **changes: Any) -> StreamHealth:
+    live = StreamHealth(
+        role, "cam", Health.LIVE, rate_hz=60.0, period_ns=16 * MS, last_frame_ns=NOW
+    )
+    return replace(live, **changes)
+
+
+def session(
+    nir: dict[str, Any] | None = None, white: dict[str, Any] | None = None, **changes: Any
+) -> SessionHealth:
+    return replace(
+        SessionHealth(
+            nir=stream(Role.NIR, **(nir or {})),
+            white=stream(Role.WHITE, **(white or {})),
+            latency_p50_ms=8.0,
+            latency_p99_ms=13.0,
+        ),
+        **changes,
+    )
+
+
+def look(**changes: Any) -> ScreenState:
+    """All is well, but for ``changes``."""
+    well: dict[str, Any] = {
+        "now_ns": NOW,
+        "guidance": guidance(),
+        "health": session(),
+        "mode": Mode.LIVE,
+        "registration": CALIBRATED,
+        "video_mid_exposure_ns": NOW - 20 * MS,
+    }
+    return screen_state(**(well | changes))
+
+
+def words(state: ScreenState) -> str:
+    return " ".join([state.pill, *(f"{b.headline} {b.detail}" for b in state.banners)])
