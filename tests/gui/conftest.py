@@ -18,13 +18,6 @@ from sln_guide.gui import theme
 from sln_guide.gui.window import OperatorWindow
 from tests.gui.fakes import (
     FakeSource,
-    RecordingSource,
-    ReplaySource,
-    make_detection,
-    make_guidance,
-    make_nir,
-    make_rig,
-    make_white,
     nir_pixels,
     white_pixels,
 )
@@ -105,25 +98,6 @@ def wait_for(qt: QApplication) -> Callable[[Callable[[], object]], None]:
             QTest.qWait(2)
 
     return wait
-
-
-@pytest.fixture
-def fakes() -> type:
-    """Return the classes and makers above, for tests to name."""
-
-    class Fakes:
-        Source = FakeSource
-        Recording = RecordingSource
-        Replay = ReplaySource
-        detection = staticmethod(make_detection)
-        guidance = staticmethod(make_guidance)
-        white = staticmethod(make_white)
-        nir = staticmethod(make_nir)
-        rig = staticmethod(make_rig)
-        white_pixels = staticmethod(white_pixels)
-        nir_pixels = staticmethod(nir_pixels)
-
-    return Fakes
 
 
 @pytest.fixture

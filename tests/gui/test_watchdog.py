@@ -120,8 +120,11 @@ def stall():
     print("stalled", flush=True)
     sys.stdin.readline()
     print("answers", flush=True)
-QTimer.singleShot(1500, stall)
-run(fakes.FakeSource(), seconds=20, snapshot_folder=Path({folder!r}), size=(1366, 768))
+def stall_once_watched():
+    watched = [w for w in app.topLevelWidgets() if getattr(w, "watched", None) is not None]
+    QTimer.singleShot(*((1500, stall) if watched else (50, stall_once_watched)))
+stall_once_watched()
+run(fakes.FakeSource(), seconds=60, snapshot_folder=Path({folder!r}), size=(1366, 768))
 """
 
 LOOKING = """
