@@ -55,6 +55,10 @@ class RemoteSession:
         self._picture: Picture | None = None
         self._white: Frame | None = None
         self._status: Status | None = None
+        self._began_ns = 0
+        """When the first engine's session began: the clock of events does not begin anew."""
+        self._events_before: tuple[EventMark, ...] = ()
+        """Stamped while earlier engines ran."""
         self._gone: str | None = None
         self._started = False
         self._telling = threading.Lock()
@@ -146,15 +150,16 @@ class RemoteSession:
         status = self._status
         if status is None:
             raise SourceError(self._gone or "cameras, core and recorder are starting")
+        health = replace(status.health, started_ns=self._began_ns)
         if self._gone is not None:
-            return _stopped(status.health, self._gone)
+            return _stopped(health, self._gone)
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
             raise SourceError(
                 f"cameras, core and recorder have not answered for {silent_s:.0f} s. "
                 "If this stays, restart the program: what was recorded is kept"
             )
-        return status.health
+        return health
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
@@ -175,7 +180,12 @@ class RemoteSession:
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the marks so far, oldest first."""
-        return () if self._status is None else self._status.events
+        status = self._status
+        if status is None:
+            return self._events_before
+        later_s = (status.health.started_ns - self._began_ns) / 1e9
+        now = (replace(event, time_s=event.time_s + later_s) for event in status.events)
+        return *self._events_before, *now
 
     def mark(self, name: str, detail: str = "") -> None:
         """Stamp an event."""
@@ -263,9 +273,7 @@ class RemoteSession:
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Status):
-            self._status = message
-            if message.unchecked != self._rig.unchecked:
-                self._rig = msgspec.structs.replace(self._rig, unchecked=message.unchecked)
+            self._take_status(message)
         elif isinstance(message, Reply):
             if message.number == _RESTART:
                 self._restarted(message.error)
@@ -277,6 +285,16 @@ class RemoteSession:
             else:
                 self._white = message
             self._tell_window()
+
+    def _take_status(self, status: Status) -> None:
+        before = self._status
+        if before is None:
+            self._began_ns = status.health.started_ns
+        elif before.health.started_ns != status.health.started_ns:
+            self._events_before = self.events()
+        self._status = status
+        if status.unchecked != self._rig.unchecked:
+            self._rig = msgspec.structs.replace(self._rig, unchecked=status.unchecked)
 
     def _restarted(self, error: Exception | None) -> None:
         if error is not None:

@@ -368,12 +368,14 @@ class OperatorWindow(Desk):
         seen = guidance.generation, guidance.pair.nir.mid_exposure_ns
         if seen == self._seen_guidance:
             return
+        health = self.watch.newest.health
+        if health is None and self._replay is None:
+            return  # the session's clock is not known yet
         self._seen_guidance = seen
         if self._replay is None:
             self._history.add(self._session_s(seen[1]), guidance)
             self._library.start()
         else:
-            health = self.watch.newest.health
             period_ns = 0 if health is None else health.nir.period_ns
             self._replayed.add(seen[1] - self._replay.began_ns, guidance, period_ns)
 

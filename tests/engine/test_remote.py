@@ -157,7 +157,10 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     monkeypatch.setattr(remote_module, "RESTART_AFTER_S", 0.3)
     remote.start()
     first_case = remote.start_recording()
+    remote.mark("phase", "1 Inject")
     wait_until(lambda: _generation(remote) > 10, "guidance")
+    wait_until(lambda: any(event.name == "phase" for event in remote.events()), "the mark")
+    began_ns, stamped = remote.health().started_ns, remote.events()
     killed = remote.pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
@@ -171,7 +174,11 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     wait_until(lambda: remote.pid != killed and healthy(remote), "another engine")
     wait_until(lambda: remote.latest_picture() is not last, "pictures again")
     wait_until(lambda: remote.health().recorder.recording, "recording again")
-    assert any(event.name == "restart" for event in remote.events())
+    wait_until(lambda: any(event.name == "restart" for event in remote.events()), "the mark")
+    events = remote.events()
+    assert events[: len(stamped)] == stamped, "the injection is not forgotten"
+    assert [e.time_s for e in events] == sorted(e.time_s for e in events), "one clock"
+    assert remote.health().started_ns == began_ns
     remote.close()
     assert list(tmp_path.glob("*.case")) == [first_case]  # it goes on as its next part
     result = verify(first_case)
