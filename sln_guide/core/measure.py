@@ -11,7 +11,14 @@ import numba as nb
 import numpy as np
 
 from sln_guide.core.grid import exp_into
-from sln_guide.core.spots import RAYS, SECTORS, measure_into, refine_into, region_sums_into
+from sln_guide.core.spots import (
+    RAYS,
+    SECTORS,
+    lean_of,
+    measure_into,
+    refine_into,
+    region_sums_into,
+)
 
 COLUMNS = 12
 (
@@ -143,7 +150,10 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
         f.contours[row, k, 0] = c0 + x + radius[k] * math.cos(turn)
         f.contours[row, k, 1] = r0 + y + radius[k] * math.sin(turn)
     out = f.table[row]
-    out[X], out[Y] = c0 + x, r0 + y
+    f.scratch[:] = radius
+    middle = np.median(f.scratch)
+    lean_y, lean_x = lean_of(f.ring, f.ring_seen, f.scratch, middle, top - base)
+    out[X], out[Y] = c0 + x - lean_x, r0 + y - lean_y
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
     out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr
