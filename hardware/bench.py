@@ -22,7 +22,6 @@ from hardware.opencv import cv2
 from hardware.rig import CameraSpec, Rig
 
 RoleName = Literal["nir", "white"]
-SCENE = "bench"
 OVERSAMPLING = 3
 ITERATE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 1e-9)
 FULL_WELL_ELECTRONS = 19_000.0

@@ -108,7 +108,7 @@ def measure(
         _scale(rig, scale, limits),
     ]
     if white is not None:
-        figures.append(_registration(rig.registration, marks, white, target, rig, limits))
+        figures.append(_registration(rig.registration, marks, white, target, limits))
     for role, stream in zip(("NIR", "white"), streams, strict=False):
         figures.append(_bounded(f"{role} frames lost", stream.lost, "", 0.0))
         figures.append(
@@ -355,7 +355,6 @@ def _registration(
     marks: NDArray[np.float64],
     white: Frame,
     target: Target,
-    rig: Rig,
     limits: Tolerances,
 ) -> Figure:
     name = "registration error"

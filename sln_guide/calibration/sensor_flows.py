@@ -104,7 +104,6 @@ class DarkFlow(Flow):
         self._frames, self._temperature = frames, temperature_c
         own = self._spec.exposure_us
         self._exposures = tuple(sorted({min(1000.0, own), own, max(longest_us, own)}))
-        self._stacks: list[Stack] = []
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
