@@ -12,7 +12,7 @@ from hardware.frame import Frame, frozen_pixels
 from hardware.rig import Registration
 from sln_guide.core.baseline import Baseline, follow_into
 from sln_guide.core.evidence import HEADROOM
-from sln_guide.core.field import Field, Geometry
+from sln_guide.core.field import SIGMA_OF_DIAMETER, Field, Geometry
 from sln_guide.core.finding import Seen, find_into, finder, spots_of
 from sln_guide.core.grid import multiply_into
 from sln_guide.core.maps import maps_into
@@ -81,7 +81,7 @@ class Analyser:
         self._prior = prior(geometry)
         self._trend = trend(rows, cols)
         self._masks = masks(geometry)
-        largest = spots[-1] / 0.4  # the largest node's diameter in cells
+        largest = spots[-1] / SIGMA_OF_DIAMETER  # the largest node's diameter in cells
         self._sizes = Sizes(
             glint=float(max(4, round((spots[0] * 2.355) ** 2))),
             site=float(0.25 * np.pi * (_SITE_WIDTH * largest) ** 2),

@@ -16,7 +16,7 @@ ASSUMED_FIELD_WIDTH_MM = 128.0
 _SMALLEST_NODE_BLOCKS = 3.75
 """Blocks across the smallest node: enough to see its shape, few enough to be quick."""
 _MOST_COLUMNS = 320
-_SPOT_SIGMA_OF_DIAMETER = 0.4
+SIGMA_OF_DIAMETER = 0.4
 """Sigma of the spot that a node makes, as a share of its diameter; scatter only widens it."""
 
 
@@ -96,8 +96,8 @@ class Geometry:
         block = min(max(block, math.ceil(max(field.width, field.height) / _MOST_COLUMNS), 1), 64)
         rows = -(-field.height // block)
         cols = -(-field.width // block)
-        low = max(_SPOT_SIGMA_OF_DIAMETER * smallest_px / block, 1.0)
-        high = _SPOT_SIGMA_OF_DIAMETER * field.node_max_mm / mm_per_px / block
+        low = max(SIGMA_OF_DIAMETER * smallest_px / block, 1.0)
+        high = SIGMA_OF_DIAMETER * field.node_max_mm / mm_per_px / block
         high = max(min(high, min(rows, cols) / 8.0), low * 1.2)
         count = 5
         sigmas = tuple(low * (high / low) ** (i / (count - 1)) for i in range(count))

@@ -16,6 +16,7 @@ from sln_guide.core.evidence import (
     CHANNEL,
     HEADROOM,
     INJECTION,
+    UNCERTAIN,
     at_rim,
     is_channel,
     kind_of,
@@ -24,7 +25,7 @@ from sln_guide.core.evidence import (
     stands_alone,
     worth_of,
 )
-from sln_guide.core.field import Geometry
+from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.measure import (
     AREA,
@@ -57,6 +58,8 @@ _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 0.8
 """Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
+_WIDEST = 1.3
+"""Width of the largest node's light, far above what is around, as a share of its diameter."""
 _LEAST_INSIDE = 3.0
 """Cells that a node's centre must lie within the field where its peak is at the rim."""
 _INJECTION_SIGNIFICANCE = 99.0
@@ -70,6 +73,7 @@ class Finder(NamedTuple):
     contours: NDArray[np.float32]
     sigmas: NDArray[np.float64]
     least_area: float
+    most_area: float
     smooth_of: NDArray[np.int64]
     support_of: NDArray[np.int64]
     peak_r: NDArray[np.int64]
@@ -106,6 +110,7 @@ def finder(
         np.zeros((_MOST_SPOTS, RAYS, 2), np.float32),
         np.array(geometry.spot_sigmas),
         0.25 * math.pi * (_NARROWEST * geometry.smallest) ** 2,
+        0.25 * math.pi * (_WIDEST * geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER) ** 2,
         smooth_of,
         support_of,
         np.zeros(_MOST_PEAKS, np.int64),
@@ -180,7 +185,10 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     count = 0
     for k in range(1, min(sites, _MOST_SPOTS) + 1):
         region_into(f, count, seen, seen.site, k, noise, unit)
-        f.table[count, KIND] = INJECTION
+        # brightness alone makes no injection site: before something dark, on a back table say, a
+        # node is as bright; but it need not clip, and is no larger
+        clips, size = f.table[count, SATURATED], f.table[count, AREA]
+        f.table[count, KIND] = INJECTION if clips > 0 or size > f.most_area else UNCERTAIN
         f.table[count, SIGNIFICANCE] = _INJECTION_SIGNIFICANCE
         count += 1
     # a second round, because a neighbour found later may be what hid a node's own slope
@@ -218,7 +226,8 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 region_into(f, count, seen, f.labels, region, noise, unit)
                 f.table[count, KIND] = CHANNEL
                 f.table[count, SIGNIFICANCE] = local[r, c]
-                count += 1
+                # in the dark noise may outline a region that is no brighter than what is around it
+                count += f.table[count, SBR] > 1.0
         peaks = left
     return count, found > _MOST_PEAKS
 

@@ -15,21 +15,24 @@ _LN2 = np.float32(0.6931471805599453)
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def log_into(out, values, floor):  # type: ignore[no-untyped-def]
-    """Write ``log(max(values, 0) + floor)``; ``floor`` > 0 keeps noise in the dark small.
+    """Write ``log(max(values + floor, 0.3 * floor))``; ``floor`` > 0 keeps noise in the dark small.
 
+    Noise about nothing stays even on both sides: were all below nothing one value, a dark level
+    set half a count too high would leave half a field without any noise, and the rest standing out.
     All three are finite float32. Exponent and mantissa are taken apart, the mantissa brought to
     [sqrt(1/2), sqrt(2)) and log m = 2 artanh((m - 1) / (m + 1)) summed to its ninth power:
     relative error below 3e-7, and no call stands in the way of SIMD.
     """
     rows, cols = out.shape
     exponent = np.empty(cols, np.float32)
+    least = np.float32(0.3) * floor
     for r in range(rows):
         to = out[r]
         given = values[r]
         bits = to.view(np.uint32)
         for c in range(cols):
-            v = given[c]
-            to[c] = (v if v > np.float32(0) else np.float32(0)) + floor
+            v = given[c] + floor
+            to[c] = v if v > least else least
         for c in range(cols):
             # 0x3F3504F3 is sqrt(1/2): the offset makes the exponent round there, and keeps the
             # word positive, so that a logical shift will do

@@ -29,7 +29,6 @@ class NirReducer:
     """
 
     def __init__(self, field: Field, geometry: Geometry) -> None:
-        self._field = field
         self._block = geometry.block_px
         shape = (geometry.rows, geometry.cols)
         self.mean = np.zeros(shape, np.float32)

@@ -84,7 +84,7 @@ def _row(detection: Detection) -> NodeRow:
     elif doubtful:
         words = "uncertain"
     elif not detection.confirmed:
-        words = "not confirmed yet"
+        words = "not confirmed"
     else:
         words = " · ".join(filter(None, (cnr_text(detection), width_text(detection))))
     return NodeRow(

@@ -62,7 +62,7 @@ def tag_lines(detection: Detection, settings: Settings) -> tuple[str, str]:
     if detection.kind is Kind.INJECTION:
         return name, "" if settings.show_injection else "colour masked"
     if detection.kind is Kind.NODE and not detection.confirmed:
-        return name, "not confirmed yet"
+        return name, "not confirmed"
     first = "   ".join(part for part in (name, sbr_text(detection)) if part)
     flags = [flag for flag in detection.flags if flag not in ("saturated", UNCALIBRATED)]
     if detection.kind is Kind.UNCERTAIN:

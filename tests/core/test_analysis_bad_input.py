@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hardware.frame import PixelFormat
+from hardware.opencv import cv2
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser, Field
 from sln_guide.guidance import CannotJudge, Kind
@@ -168,3 +171,44 @@ def test_a_field_that_cannot_be_is_refused() -> None:
         field(10, 10, node_min_mm=5.0, node_max_mm=5.0)
     with pytest.raises(ValueError, match="monochrome"):
         field(10, 10, PixelFormat.RGB8)
+
+
+def in_the_dark(width_mm: float, top: float, ground: float, off: float = 0.0) -> list:
+    """Return what is found of a spot before a dark ground [counts]; the dark level is ``off``."""
+    y, x = np.mgrid[:1024, :1280]
+    sigma = width_mm / 0.1 / 2.355
+    light = ground + top * np.exp(-((x - 640) ** 2 + (y - 500) ** 2) / (2 * sigma**2))
+    rng = np.random.default_rng(1)
+    counts = 64 - off + rng.poisson(2.5 * light) / 2.5 + rng.normal(0, 3, light.shape)
+    pixels = np.clip(np.rint(counts), 0, 4095).astype(np.uint16)
+    result = Analyser(field(1024, 1280, mm_per_px=0.1)).analyse(frame_of(pixels), None, NONE, 4.5)
+    assert not result.flags
+    return list(result.spots)
+
+
+@pytest.mark.parametrize("ground", [0.0, 2.0, 40.0])
+def test_brightness_alone_makes_no_injection_site(ground: float) -> None:
+    """An excised node on a dark table is far brighter than it; only what clips tells a depot."""
+    (found,) = in_the_dark(8.0, 1500.0, ground)
+    assert found.kind is Kind.UNCERTAIN
+    assert np.hypot(found.x_px - 640, found.y_px - 500) < 8
+    sites = [s for s in in_the_dark(8.0, 6000.0, ground) if s.kind is not Kind.CHANNEL]
+    assert [s.kind for s in sites] == [Kind.INJECTION]
+    wide = [s for s in in_the_dark(18.0, 3500.0, ground) if s.kind is not Kind.CHANNEL]
+    assert [s.kind for s in wide] == [Kind.INJECTION]
+
+
+@pytest.mark.parametrize("off", [0.3, 0.5, 0.8])
+def test_a_dark_level_that_is_off_fills_the_dark_with_nothing(off: float) -> None:
+    """Half of all noise was cut off at nothing, and the other half stood out: 48 rings."""
+    (found,) = in_the_dark(8.0, 1500.0, 0.0, off)
+    assert np.hypot(found.x_px - 640, found.y_px - 500) < 8
+
+
+def test_what_is_found_is_brighter_than_what_is_around_it(shared_data: Path) -> None:
+    for image in sorted((shared_data / "nir2_mouse").glob("*.png")):
+        pixels = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
+        analyser = Analyser(field(*pixels.shape, PixelFormat.MONO8, dark_counts=0.0))
+        result = analyser.analyse(frame_of(pixels, PixelFormat.MONO8), None, NONE, 4.5)
+        assert result.spots
+        assert all(spot.sbr > 1.0 for spot in result.spots)

@@ -81,7 +81,7 @@ def test_nodes_in_words() -> None:
     assert [(r.name, r.words, r.value) for r in rows] == [
         ("SLN-1", "CNR ≥ 7.3 · spot 3.0 mm", "SBR ≥ 2.17"),
         ("SLN-3", "not seen for 3.2 s", ""),
-        ("node", "not confirmed yet", ""),
+        ("node", "not confirmed", ""),
         ("?", "uncertain · by instrument", "SBR 2.17 ± 0.05"),
     ]
     assert not rows[1].seen

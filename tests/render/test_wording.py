@@ -52,7 +52,7 @@ def test_what_is_not_seen_now_has_no_figures():
 def test_an_unconfirmed_node_has_neither_number_nor_figures():
     new = make_detection(confirmed=False, track_id=7)
     assert node_name(new) == "node"
-    assert tag_lines(new, SHOWN) == ("node", "not confirmed yet")
+    assert tag_lines(new, SHOWN) == ("node", "not confirmed")
 
 
 def test_an_untracked_node_has_no_number():
