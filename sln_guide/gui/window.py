@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,6 +46,8 @@ WHITE_TICK_MS = 16
 """While white light is shown by itself nobody wakes the window."""
 CALM_MS = 200
 """Numbers change five times a second at most, so that they can be read."""
+FLOWING_S = 0.06
+"""Pictures flow where the last was painted no longer ago."""
 CURVES_EVERY = 3
 """Calm refreshes between two of the curves: a minute lies in a thousand px of them."""
 MESSAGE_S = 5.0
@@ -102,6 +105,8 @@ class OperatorWindow(Desk):
         self._begun = self._ended = False
         self._seen_guidance = (0, 0)
         self._refreshes = 0
+        self._painted_s = -math.inf
+        self._readings_due = False
         self._message_until_s = 0.0
         self._history = SignalHistory()
         self._replayed = ReplayHistory()
@@ -147,7 +152,9 @@ class OperatorWindow(Desk):
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
         self._calm = QTimer(self, interval=CALM_MS)
-        self._calm.timeout.connect(self.refresh_readings)
+        self._calm.timeout.connect(self._refresh_calmly)
+        self._between = QTimer(self, singleShot=True, interval=0)
+        self._between.timeout.connect(self.refresh_readings)
 
     # -- living ----------------------------------------------------------------------------------
 
@@ -188,6 +195,7 @@ class OperatorWindow(Desk):
         self._wake.end()
         self._tick.stop()
         self._calm.stop()
+        self._between.stop()
         self._awake.let_go()
         self.watch.end()
         self._library.end()
@@ -217,6 +225,13 @@ class OperatorWindow(Desk):
         if self._tick.interval() != wanted:
             self._tick.setInterval(wanted)
         self._take_in(self._source.latest_picture())
+
+    def _refresh_calmly(self) -> None:
+        """Have numbers renewed between two pictures, where pictures come: none waits for them."""
+        if time.monotonic() - self._painted_s < FLOWING_S:
+            self._readings_due = True
+        else:
+            self.refresh_readings()
 
     def refresh_readings(self) -> None:
         """Bring numbers, lists and buttons up to date; calmly, beside the pictures."""
@@ -391,6 +406,10 @@ class OperatorWindow(Desk):
 
     def _was_painted(self, shown: Shown) -> None:
         self.showing.painted(shown, time.monotonic_ns())
+        self._painted_s = time.monotonic()
+        if self._readings_due:
+            self._readings_due = False
+            self._between.start()
         if self._figures.changes != self._figures_listed:
             self._list_nodes(shown)
 

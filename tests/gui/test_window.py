@@ -617,3 +617,28 @@ def test_the_list_follows_the_tags_without_waiting_for_calm(
     window._calm.stop()  # it holds on to the method that was there
     source.push(detections=(fakes.make_detection(1, sbr=3.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
+
+
+def test_numbers_are_renewed_between_two_pictures(wait_for: Wait, window: Any, source: Any) -> None:
+    """None waits for them while pictures come; without pictures they come at once."""
+    asked: list[int] = []
+
+    def events() -> tuple[()]:
+        asked.append(source.number)
+        return ()
+
+    def paint_one() -> None:
+        before = len(source.painted_calls)
+        source.push()
+        wait_for(lambda: len(source.painted_calls) > before)
+
+    window._calm.stop()
+    source.events = events
+    paint_one()
+    window._calm.timeout.emit()
+    assert asked == []
+    paint_one()
+    wait_for(lambda: asked == [source.number])
+    QTest.qWait(100)
+    window._calm.timeout.emit()
+    assert len(asked) == 2
