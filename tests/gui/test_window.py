@@ -15,6 +15,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QWidget
 
+from sln_guide.gui import window as window_module
 from sln_guide.gui.buttons import HOLD_S
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.layout import sides as layout_sides
@@ -619,7 +620,9 @@ def test_the_list_follows_the_tags_without_waiting_for_calm(
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
 
 
-def test_numbers_are_renewed_between_two_pictures(wait_for: Wait, window: Any, source: Any) -> None:
+def test_numbers_are_renewed_between_two_pictures(
+    wait_for: Wait, window: Any, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """None waits for them while pictures come; without pictures they come at once."""
     asked: list[int] = []
 
@@ -632,13 +635,15 @@ def test_numbers_are_renewed_between_two_pictures(wait_for: Wait, window: Any, s
         source.push()
         wait_for(lambda: len(source.painted_calls) > before)
 
+    monkeypatch.setattr(window_module, "FLOWING_S", 1e9)
     window._calm.stop()
-    source.events = events
     paint_one()
+    wait_for(lambda: window.strip.pill == "LIVE")
+    source.events = events
     window._calm.timeout.emit()
     assert asked == []
     paint_one()
     wait_for(lambda: asked == [source.number])
-    QTest.qWait(100)
+    monkeypatch.setattr(window_module, "FLOWING_S", 0.0)
     window._calm.timeout.emit()
     assert len(asked) == 2
