@@ -62,6 +62,7 @@ THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 STEPS_TO_TRUST_AGAIN = 10
 END_TIMEOUT_S = 3.0
+LEAST_APART_NS = 20_000_000
 SKEWS = 31
 """Pairs whose median skew is told."""
 
@@ -359,9 +360,9 @@ class LiveSession:
         self._recordings.stop()
 
     def _recording_begun(self, folder: Path) -> None:
-        if self._gated is not None:
-            # the first computation in the case must rest on dark frames that are in it
-            self._logged_from_ns = time.monotonic_ns() + 2 * OLDEST_DARK_NS
+        # the first computation in the case must rest on frames that are in it, dark ones too
+        reach_ns = self._apart_ns() if self._gated is None else OLDEST_DARK_NS
+        self._logged_from_ns = time.monotonic_ns() + 2 * reach_ns
         self._snapshot_wanted = True
         self.mark("record", folder.name)
 
@@ -483,13 +484,17 @@ class LiveSession:
             self.mark("exposure", f"NIR {exposure_us / 1000:.3g} ms, following the tissue")
 
     def _pair(self, pairing: Pairing, nir: Frame) -> Pair:
-        white = self._streams.get(Role.WHITE)
-        if white is None:
+        if Role.WHITE not in self._streams:
             return Pair(nir, None)
-        pair = pairing.match(nir, max(white.period_ns(), 20_000_000))
+        pair = pairing.match(nir, self._apart_ns())
         if pair.white is not None:
             self._skews_ns.append(abs(pair.skew_ns))
         return pair
+
+    def _apart_ns(self) -> int:
+        """Return how far apart in time the frames of a pair may be exposed."""
+        white = self._streams.get(Role.WHITE)
+        return 0 if white is None else max(white.period_ns(), LEAST_APART_NS)
 
     # -- edges thread ----------------------------------------------------------------------------
 
