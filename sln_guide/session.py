@@ -63,6 +63,7 @@ THUMBNAILS_EVERY = 4
 STEPS_TO_TRUST_AGAIN = 10
 END_TIMEOUT_S = 3.0
 LEAST_APART_NS = 20_000_000
+NEVER_NS = 1 << 62
 SKEWS = 31
 """Pairs whose median skew is told."""
 
@@ -333,8 +334,8 @@ class LiveSession:
         keeps them. Faults show in `health`.
         """
         self._judge_expiry()
-        folder = self._recordings.start(self._settings, self._earlier_events())
-        self._recording_begun(folder)
+        folder = self._begin_case(self._recordings.start)
+        assert folder is not None
         return folder
 
     def _judge_expiry(self) -> None:
@@ -359,7 +360,20 @@ class LiveSession:
         """End the case; what waits is still written. Returns at once: `health` says when."""
         self._recordings.stop()
 
-    def _recording_begun(self, folder: Path) -> None:
+    def _begin_case(self, begin: Callable[..., Path | None]) -> Path | None:
+        """Begin, or go on with, a case; nothing that rests on frames before it is logged in it."""
+        before, self._logged_from_ns = self._logged_from_ns, NEVER_NS
+        folder = None
+        try:
+            folder = begin(self._settings, self._earlier_events())
+        finally:
+            if folder is None:
+                self._logged_from_ns = before
+        if folder is not None:
+            self._case_begun(folder)
+        return folder
+
+    def _case_begun(self, folder: Path) -> None:
         # the first computation in the case must rest on frames that are in it, dark ones too
         reach_ns = self._apart_ns() if self._gated is None else OLDEST_DARK_NS
         self._logged_from_ns = time.monotonic_ns() + 2 * reach_ns
@@ -447,7 +461,7 @@ class LiveSession:
                         self._snapshot_wanted = False
                         snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
-                    if logged and setup is self._setup:
+                    if nir.host_time_ns >= self._logged_from_ns and setup is self._setup:
                         self._record_guidance(guidance)
                     if self._edges is not None:
                         self._edges.see(guidance.pair, guidance.settings)
@@ -518,13 +532,8 @@ class LiveSession:
         Events about streams are stamped when their state changes.
         """
         before: dict[Role, tuple[Health, int]] = {}
-        interrupted: Path | None = None
         if not self._ending.wait(HEALTH_EVERY_S):  # the live picture comes first
-            interrupted = self._recordings.continue_interrupted(
-                self._settings, self._earlier_events()
-            )
-        if interrupted is not None:
-            self._recording_begun(interrupted)
+            self._begin_case(self._recordings.continue_interrupted)
         while not self._ending.wait(HEALTH_EVERY_S):
             health = self.health()
             self._record_health(health)
