@@ -19,7 +19,7 @@ from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import Span, computed
 from sln_guide.export.summary import assumptions
-from sln_guide.guidance import NUDGED, UNCALIBRATED, Settings
+from sln_guide.guidance import NUDGED, UNCALIBRATED, Role, Settings
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.session import LiveSession
@@ -97,10 +97,13 @@ def test_another_distance_or_a_nudge_is_taken_live_and_replayed_as_it_was(
             for c in computed(case, asked, Span())
             if c.guidance is not None
         }
-        player, nudged = Player(case, tuple(case.pairs())), 0
-        for index, record in enumerate(case.guidance_log()):
-            if index == 0 and record.nir.mid_exposure_ns not in again:
-                continue  # the first may rest on a frame from before the case
+        pairs = tuple(case.pairs())
+        place = {nir: index for index, (nir, _) in enumerate(pairs)}
+        player, nudged = Player(case, pairs), 0
+        for record in case.guidance_log():
+            found = case.find(Role.NIR, record.nir)
+            assert found is not None
+            index = place[found]
             rig = by_hand if record.settings.plane else case.rig
             made = again[record.nir.mid_exposure_ns].registration
             nudge_px, kind = (0.0, 0.0), "calibrated"

@@ -624,26 +624,17 @@ def test_numbers_are_renewed_between_two_pictures(
     wait_for: Wait, window: Any, source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None waits for them while pictures come; without pictures they come at once."""
-    asked: list[int] = []
-
-    def events() -> tuple[()]:
-        asked.append(source.number)
-        return ()
-
-    def paint_one() -> None:
-        before = len(source.painted_calls)
-        source.push()
-        wait_for(lambda: len(source.painted_calls) > before)
-
+    source.push()
+    wait_for(lambda: source.painted_calls)
+    called: list[str] = []
+    monkeypatch.setattr(window, "refresh_readings", lambda: called.append("readings"))
     monkeypatch.setattr(window_module, "FLOWING_S", 1e9)
-    window._calm.stop()
-    paint_one()
-    wait_for(lambda: window.strip.pill == "LIVE")
-    source.events = events
+    window._between.stop()
     window._calm.timeout.emit()
-    assert asked == []
-    paint_one()
-    wait_for(lambda: asked == [source.number])
+    assert called == []
+    assert not window._between.isActive()
+    window.video.repaint()
+    assert window._between.isActive(), "after the paint it is their turn"
     monkeypatch.setattr(window_module, "FLOWING_S", 0.0)
     window._calm.timeout.emit()
-    assert len(asked) == 2
+    assert called == ["readings"]
