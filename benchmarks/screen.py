@@ -45,7 +45,7 @@ def was_painted(self, shown):
         self.close_now()
 OperatorWindow._was_painted = was_painted
 if __name__ == "__main__":
-    code = main(["demo", "--seconds", "60", "--cases", sys.argv[2]])
+    code = main(["demo", "--cases", sys.argv[2]])
     print(json.dumps(told))
     sys.exit(code)
 """

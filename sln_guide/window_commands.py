@@ -190,11 +190,19 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     from sln_guide.engine.entry import live_session
     from sln_guide.engine.remote import RemoteSession
 
+    # a window that ends by itself is there to show guidance: its time must not go to a compiler
+    by_itself = options.seconds is not None or options.screenshot is not None
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
-        return _show(session, options)
+        return _show(session, options, prepare=partial(_warm_up, rig) if by_itself else None)
     finally:
         session.close()
+
+
+def _warm_up(rig: Rig) -> None:
+    from sln_guide.warm_up import warm_up  # half a second of imports: not before the window is open
+
+    warm_up(rig)
 
 
 def _show(
