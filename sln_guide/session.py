@@ -134,6 +134,7 @@ class LiveSession:
         self._skews_ns: deque[int] = deque(maxlen=SKEWS)
         self._snapshot_wanted = False
         self._logged_from_ns = 0
+        self._beginning = threading.Lock()
         self._latency = Latency()
         self._painted = (0, False)
         self._prepare = prepare
@@ -362,16 +363,17 @@ class LiveSession:
 
     def _begin_case(self, begin: Callable[..., Path | None]) -> Path | None:
         """Begin, or go on with, a case; nothing that rests on frames before it is logged in it."""
-        before, self._logged_from_ns = self._logged_from_ns, NEVER_NS
-        folder = None
-        try:
-            folder = begin(self._settings, self._earlier_events())
-        finally:
-            if folder is None:
-                self._logged_from_ns = before
-        if folder is not None:
-            self._case_begun(folder)
-        return folder
+        with self._beginning:  # Record may be pressed while a case cut short is being continued
+            before, self._logged_from_ns = self._logged_from_ns, NEVER_NS
+            folder = None
+            try:
+                folder = begin(self._settings, self._earlier_events())
+            finally:
+                if folder is None:
+                    self._logged_from_ns = before
+            if folder is not None:
+                self._case_begun(folder)
+            return folder
 
     def _case_begun(self, folder: Path) -> None:
         # the first computation in the case must rest on frames that are in it, dark ones too
