@@ -14,7 +14,7 @@ from sln_guide.core.grid import exp_into
 from sln_guide.core.spots import (
     RAYS,
     SECTORS,
-    lean_of,
+    centre_of,
     measure_into,
     refine_into,
     region_sums_into,
@@ -152,8 +152,8 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     out = f.table[row]
     f.scratch[:] = radius
     middle = np.median(f.scratch)
-    lean_y, lean_x = lean_of(f.ring, f.ring_seen, f.scratch, middle, top - base)
-    out[X], out[Y] = c0 + x - lean_x, r0 + y - lean_y
+    centre_y, centre_x = centre_of(f.ring, f.ring_seen, f.scratch, light, y, x, middle, base)
+    out[X], out[Y] = c0 + centre_x, r0 + centre_y
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
     out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr

@@ -23,16 +23,13 @@ _LOOKS = _directions(0.5, SECTORS * _TURNS)
 _MIDDLES = _directions(0.5, SECTORS)
 _SECTOR_MEAN = 0.974
 """Mean of a slope over a sector as a share of what it has in its middle: sin(pi/8) / (pi/8)."""
-_LEAN = 1.13
-"""How far a slope carries a centroid, in slope times squared radius over height.
-
-Over the disc inside half of the height the slope's moment is pi/4 radius^4, and a Gaussian holds
-pi radius^2 times 0.221 heights above that level.
-"""
+_REACH = 2.1
+"""Radius of the centre's weight in half-maximum radii: where a node's light ends."""
+_CENTRE_ROUNDS = 3
 _OUTLIER = 3.7
 """Median deviations from the median (2.5 sigma) at which a sector is cut: it holds something."""
 _MOST_LEAN = 0.5
-"""Of the radius: a correction beyond that is none."""
+"""Of the radius: a centre farther off than that is another thing's."""
 
 
 @nb.njit(nogil=True, cache=True)
@@ -265,35 +262,57 @@ def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def lean_of(ring, seen, scratch, size, height):  # type: ignore[no-untyped-def]
-    """Return how far the ground's slope has carried a spot's centroid, (y, x) [cells].
+def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-untyped-def]
+    """Return a spot's centre (y, x) [cells]: the centroid of its light above the ground.
 
-    ``ring``, ``seen``: sectors as `refine_into` leaves them; ``size``: median radius; ``height``
-    above the ground. (0, 0) where a sector is hidden. ``scratch``: workspace, two times sectors.
+    Weighted by (1 - d^2 / R^2)^2 about itself, which is close to the spot's own shape: what lies
+    in the middle counts more than where texture is all there is, and no contour's course decides.
+    The ground is ``base`` and its slope, which would else carry the centre with it.
+
+    ``ring``, ``seen``: sectors as `refine_into` leaves them; ``size``: median radius; ``scratch``:
+    workspace, two times sectors. (y, x) comes back where a sector is hidden, or nothing agrees.
     """
     n = ring.shape[0]
     for k in range(n):
         if seen[k] <= 0.5:
-            return 0.0, 0.0
+            return y, x
         scratch[k] = ring[k]
     level = np.median(scratch[:n])
     for k in range(n):
         scratch[n + k] = abs(ring[k] - level)
     reach = _OUTLIER * np.median(scratch[n : 2 * n])
-    sum_y = 0.0
-    sum_x = 0.0
+    slope_y, slope_x = 0.0, 0.0
     for k in range(n):
         v = min(max(ring[k] - level, -reach), reach)
-        sum_y += v * _MIDDLES[k, 0]
-        sum_x += v * _MIDDLES[k, 1]
+        slope_y += v * _MIDDLES[k, 0]
+        slope_x += v * _MIDDLES[k, 1]
     inner, outer = annulus_of(size)
     share = 2.0 / (n * _SECTOR_MEAN * 0.5 * (inner + outer))
-    per_slope = _LEAN * size * size / max(height, 1e-12)
-    y, x = per_slope * share * sum_y, per_slope * share * sum_x
-    longest = np.hypot(y, x)
-    if longest > _MOST_LEAN * size:
-        y, x = y * _MOST_LEAN * size / longest, x * _MOST_LEAN * size / longest
-    return y, x
+    slope_y, slope_x = slope_y * share, slope_x * share
+    rows, cols = image.shape
+    square = (_REACH * size) ** 2
+    far = int(_REACH * size) + 2
+    at_y, at_x = y, x
+    for _ in range(_CENTRE_ROUNDS):
+        total, sum_y, sum_x = 0.0, 0.0, 0.0
+        for i in range(max(int(at_y) - far, 0), min(int(at_y) + far + 1, rows)):
+            for j in range(max(int(at_x) - far, 0), min(int(at_x) + far + 1, cols)):
+                dy, dx = i - at_y, j - at_x
+                d = dy * dy + dx * dx
+                if d < square:
+                    ground = base + slope_y * (i - y) + slope_x * (j - x)
+                    w = (1.0 - d / square) ** 2 * (image[i, j] - ground)
+                    total += w
+                    sum_y += w * dy
+                    sum_x += w * dx
+        if total <= 0.0:
+            return y, x
+        # light that is weighed about the wrong place seems to lie only half as far from it
+        at_y += 2.0 * sum_y / total
+        at_x += 2.0 * sum_x / total
+        if (at_y - y) ** 2 + (at_x - x) ** 2 > (_MOST_LEAN * size) ** 2:
+            return y, x
+    return at_y, at_x
 
 
 @nb.njit(nogil=True, cache=True)

@@ -35,12 +35,13 @@ def centre_error_px(spot: Spot) -> float:
     return math.hypot(LEAST_CENTRE_ERROR_PX, share * spot.spot_width_px)
 
 
-def place_error_px(spot: Spot) -> float:
+def place_error_px(spot: Spot, *, covered: bool = False) -> float:
     """Return the standard error of a spot's centre as that of the whole thing [px].
 
     What an instrument leaves in sight of a node slides along its edge, away from the centre.
+    ``covered``: its track knows that something lies before it.
     """
-    if not partly_hidden(spot):
+    if not (covered or partly_hidden(spot)):
         return centre_error_px(spot)
     return math.hypot(centre_error_px(spot), HIDDEN_ERROR * spot.spot_width_px)
 
@@ -86,14 +87,16 @@ def predicted(
     )
 
 
-def corrected(track: Track, spot: Spot) -> Track:
+def corrected(track: Track, spot: Spot, *, covered: bool = False) -> Track:
     """Return the predicted ``track`` with the spot's measured centre taken in.
 
-    A partly hidden spot says where, but not how fast: its centre moves with what covers it.
+    A partly hidden spot says where, but not how fast: its centre moves with what covers it. So
+    does one whose track is ``covered`` where it was expected: it may show all that is left of the
+    thing's rim, and look whole.
     """
-    innovation_var = track.var_xx + place_error_px(spot) ** 2
+    innovation_var = track.var_xx + place_error_px(spot, covered=covered) ** 2
     gain_x = track.var_xx / innovation_var
-    gain_v = 0.0 if partly_hidden(spot) else track.var_xv / innovation_var
+    gain_v = 0.0 if covered or partly_hidden(spot) else track.var_xv / innovation_var
     dx, dy = float(spot.x_px) - track.x_px, float(spot.y_px) - track.y_px
     return replace(
         track,

@@ -110,8 +110,7 @@ def track(
     for index, one in enumerate(known):
         if index in spot_of:
             spot = followed[spot_of[index]]
-            strong = spot.significance >= field.new_sigma
-            seen.append((_seen(one, spot, clock_ns, elapsed_ns, looks_ns, strong=strong), spot))
+            seen.append((_seen(one, spot, clock_ns, elapsed_ns, looks_ns, field), spot))
         else:
             unseen.append(one)
     taken = set(spot_of.values())
@@ -275,8 +274,7 @@ def _seen(
     clock_ns: int,
     elapsed_ns: int,
     looks_ns: tuple[int, ...],
-    *,
-    strong: bool,
+    field: TrackField,
 ) -> Track:
     fade = math.exp(-elapsed_ns / 1e9 / VOTE_MEMORY_S)
     votes = tuple(
@@ -290,9 +288,11 @@ def _seen(
     stands = votes[leading] <= VOTE_LEAD * votes[KINDS.index(one.kind)]
     proving = one.track_id == 0 and elapsed_ns > 0
     sightings = (*one.sightings_ns, clock_ns) if proving else ()
+    strong = spot.significance >= field.new_sigma
     strong_ns = (*one.strong_ns, clock_ns) if proving and strong else one.strong_ns
+    covered = one.track_id > 0 and field.hidden(one.x_px, one.y_px, one.width_px)
     return replace(
-        corrected(one, spot),
+        corrected(one, spot, covered=covered),
         kind=one.kind if stands else KINDS[leading],
         kind_votes=votes,
         width_px=one.width_px + LOOKS_SHARE * (float(spot.spot_width_px) - one.width_px),
