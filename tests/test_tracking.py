@@ -256,6 +256,22 @@ def test_what_an_instrument_leaves_in_sight_of_a_node_does_not_lead_it_astray() 
     assert abs(only.x_px - 400) < 3.0
 
 
+def test_the_rim_of_a_covered_node_does_not_lead_it_astray_where_it_looks_whole() -> None:
+    state, time_ns = confirmed_at(400, 400, seconds=3)
+    mask = np.zeros((HEIGHT // 8, WIDTH // 8), np.uint8)
+    mask[46:60, 40:52] = CannotJudge.INSTRUMENT
+    field = replace(FIELD, cannot_judge=mask)
+    for index in range(1, 4):
+        rim = spot_at(418 + 8 * index, 400 - 14 * index, width_px=45.0, significance=7.5)
+        state, _ = run(state, (rim,), time_ns + index * PERIOD_NS, field=field)
+    for index in range(4, 10):
+        state, _ = run(state, (), time_ns + index * PERIOD_NS, field=field)
+    _, (only,) = run(state, (spot_at(400, 400),), time_ns + 10 * PERIOD_NS)
+    assert only.track_id == 1
+    assert not only.coasted
+    assert abs(only.x_px - 400) < 3.0
+
+
 def test_a_second_find_upon_a_node_takes_nothing_from_it() -> None:
     state, time_ns = confirmed_at(400, 400)
     for index in range(1, 6):  # a second one, for a moment, on the same thing

@@ -202,8 +202,7 @@ class Analyser:
         clock.mark("maps")
         seen = Seen(
             o.local,
-            o.which,
-            o.filters,
+            o.sizes,
             o.spread,
             t.residual,
             self._pyramid,

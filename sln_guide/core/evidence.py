@@ -49,38 +49,7 @@ _LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def size_and_shape(f, seen, r, c, threshold):  # type: ignore[no-untyped-def]
-    """Return the size of a peak's spot (an index), and its shape at that size.
-
-    The size that responds most; but where texture is fine, a large bright node responds most at
-    its very top: then the smallest larger one at which it stands alone and is beyond doubt.
-    """
-    size = int(seen.which[r, c])
-    shape = _survey(f, seen, r, c, size)
-    if stands_alone(shape):
-        return size, shape
-    for k in range(size + 1, f.sigmas.shape[0]):
-        if _response(seen, r, c, k) >= _BEYOND_DOUBT * threshold:
-            other = _survey(f, seen, r, c, k)
-            if stands_alone(other) and form_of(other, k) >= _MISSHAPEN:
-                return k, other
-    return size, shape
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _response(seen, r, c, k):  # type: ignore[no-untyped-def]
-    """Return the significance of a peak as a spot of one size."""
-    total = 0.0
-    before = seen.residual[r, c]
-    for b in range(seen.filters.shape[1]):
-        here = seen.pyramid.blurs[b, r, c]
-        total += seen.filters[k, b] * (before - here)
-        before = here
-    return total / seen.spread[r, c]
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _survey(f, seen, r, c, k):  # type: ignore[no-untyped-def]
+def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     """Return how a peak stands in its surroundings, taken for a spot of one size.
 
     (height, which is log(1 + contrast), level around, isolation, depth of the lowest sector,

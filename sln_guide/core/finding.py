@@ -21,7 +21,7 @@ from sln_guide.core.evidence import (
     is_channel,
     kind_of,
     on_channel,
-    size_and_shape,
+    shape_of,
     stands_alone,
     worth_of,
 )
@@ -52,8 +52,12 @@ from sln_guide.core.spots import RAYS, SECTORS, find_peaks_into
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
-_MOST_PEAKS = 256
+_MOST_PEAKS = 512
 _MOST_SPOTS = 48
+_WIDE_SIZE = 3
+"""Index of the least size of spots that finer texture may hide."""
+_NOT_BEST = 0.5
+"""What a peak is worth less where another size responds more [sigma]."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 0.8
@@ -78,6 +82,8 @@ class Finder(NamedTuple):
     support_of: NDArray[np.int64]
     peak_r: NDArray[np.int64]
     peak_c: NDArray[np.int64]
+    peak_size: NDArray[np.int64]
+    peak_value: NDArray[np.float32]
     order: NDArray[np.int64]
     ring: NDArray[np.float64]
     ring_seen: NDArray[np.float64]
@@ -116,6 +122,8 @@ def finder(
         np.zeros(_MOST_PEAKS, np.int64),
         np.zeros(_MOST_PEAKS, np.int64),
         np.zeros(_MOST_PEAKS, np.int64),
+        np.zeros(_MOST_PEAKS, np.float32),
+        np.zeros(_MOST_PEAKS, np.int64),
         np.zeros(SECTORS),
         np.zeros(SECTORS),
         np.zeros(RAYS),
@@ -138,15 +146,14 @@ def finder(
 class Seen(NamedTuple):
     """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
 
-    ``local``: significance; ``which``: uint8, index of the spot size that gave it; ``filters``,
-    ``spread``: see `core.observer`; ``residual``: log NIR without what explains it; ``pyramid``:
-    its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``: saturated share; ``site``:
-    int32, 0 or the injection site; ``floor``: under the logarithm [counts].
+    ``local``, ``sizes``, ``spread``: see `core.observer`; ``residual``: log NIR without what
+    explains it; ``pyramid``: its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
+    saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
+    [counts].
     """
 
     local: NDArray[np.float32]
-    which: NDArray[np.uint8]
-    filters: NDArray[np.float64]
+    sizes: NDArray[np.float32]
     spread: NDArray[np.float32]
     residual: NDArray[np.float32]
     pyramid: Pyramid
@@ -168,10 +175,9 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     """
     local = seen.local
     rows, cols = local.shape
-    reach = max(1, int(f.sigmas[0] + 0.5))
-    found = find_peaks_into(f.peak_r, f.peak_c, local, threshold - np.float32(HEADROOM), reach)
+    found = _find_peaks(f, local, seen.sizes, threshold - np.float32(HEADROOM))
     peaks = min(found, _MOST_PEAKS)
-    _sort_peaks(f, local, peaks)
+    _sort_peaks(f, peaks)
     limit = np.float32(_REACH) * threshold
     for r in range(rows):
         for c in range(cols):
@@ -201,11 +207,12 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 continue
             if count >= _MOST_SPOTS:
                 return count, True
-            size, shape = size_and_shape(f, seen, r, c, threshold)
+            size, value = f.peak_size[k], f.peak_value[k]
+            shape = shape_of(f, seen, r, c, size)
             region = f.labels[r, c]
             alone = stands_alone(shape) and not on_channel(f, seen, shape, region)
             worth = worth_of(f, shape, size, r, c)
-            called = alone and local[r, c] + worth >= threshold
+            called = alone and value + worth >= threshold
             if called and spot_into(f, count, seen, r, c, size, shape, noise, unit):
                 called = _plausible(f, f.table[count], at_rim(f, r, c))
                 called = called and not _told_already(f, f.table[count])
@@ -213,8 +220,8 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 called = False
             if called:
                 spot = f.table[count]
-                spot[KIND] = kind_of(shape, size, local[r, c], threshold)
-                spot[SIGNIFICANCE] = local[r, c] + worth
+                spot[KIND] = kind_of(shape, size, value, threshold)
+                spot[SIGNIFICANCE] = value + worth
                 _raise_by(significance, spot, max(worth, 0.0))
                 take(f, spot)
                 count += 1
@@ -233,13 +240,42 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
 
 
 @nb.njit(nogil=True, cache=True)
-def _sort_peaks(f, local, peaks):  # type: ignore[no-untyped-def]
+def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
+    """Find the peaks at or above ``threshold`` [sigma] of each size by itself; return their number.
+
+    Fine texture on a wide faint node has peaks of its own, which fall off on no side, and hide the
+    node from whoever looks at the largest response alone. A small size's peak, of which there are
+    many, counts only where no other size responds more.
+    """
+    found = 0
+    for k in range(sizes.shape[0] - 1, -1, -1):  # the largest first: they are few
+        first = found
+        reach = max(1, int(f.sigmas[k] + 0.5))
+        room_r, room_c = f.peak_r[first:], f.peak_c[first:]
+        count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach)
+        if count > room_r.shape[0]:
+            return first + count
+        for i in range(first, first + count):
+            r, c = f.peak_r[i], f.peak_c[i]
+            value = sizes[k, r, c]
+            if value < local[r, c]:
+                value -= np.float32(_NOT_BEST)
+                if k < _WIDE_SIZE or value < threshold:
+                    continue
+            f.peak_r[found], f.peak_c[found] = r, c
+            f.peak_size[found], f.peak_value[found] = k, value
+            found += 1
+    return found
+
+
+@nb.njit(nogil=True, cache=True)
+def _sort_peaks(f, peaks):  # type: ignore[no-untyped-def]
     """Order peaks by falling significance, equal ones as they were found."""
     order = f.order
     for i in range(peaks):
-        v = local[f.peak_r[i], f.peak_c[i]]
+        v = f.peak_value[i]
         j = i
-        while j > 0 and local[f.peak_r[order[j - 1]], f.peak_c[order[j - 1]]] < v:
+        while j > 0 and f.peak_value[order[j - 1]] < v:
             order[j] = order[j - 1]
             j -= 1
         order[j] = i

@@ -28,14 +28,14 @@ _ROUNDS = 4
 class Observer(NamedTuple):
     """Workspace for B bands and S spot sizes on one grid.
 
-    ``local`` (rows, cols) float32 significance, ``which`` uint8 the spot size that gave it,
-    ``spread`` float32 how much livelier texture is here than over the field, at least 1.
+    ``sizes`` (S, rows, cols) float32 significance as a spot of each size, ``local`` the largest of
+    them, ``spread`` how much livelier texture is here than over the field, at least 1.
     ``templates``, ``filters`` (S, B) float64, ``sharpness`` (S): significance of a spot of
     height 1 before ``trials`` (S) weigh the sizes.
     """
 
     local: NDArray[np.float32]
-    which: NDArray[np.uint8]
+    sizes: NDArray[np.float32]
     spread: NDArray[np.float32]
     size: NDArray[np.float32]
     calm: NDArray[np.float32]
@@ -50,7 +50,6 @@ class Observer(NamedTuple):
     filters: NDArray[np.float64]
     sharpness: NDArray[np.float64]
     bands: NDArray[np.float32]
-    line: NDArray[np.float32]
 
 
 def observer(
@@ -66,7 +65,7 @@ def observer(
 
     return Observer(
         grid(),
-        np.zeros((rows, cols), np.uint8),
+        np.zeros((scales, rows, cols), np.float32),
         grid(),
         grid(),
         grid(),
@@ -81,7 +80,6 @@ def observer(
         np.zeros((scales, bands)),
         np.zeros(scales),
         np.zeros((bands, cols), np.float32),
-        np.zeros(cols, np.float32),
     )
 
 
@@ -177,18 +175,16 @@ def _mix_6(line, bands, f):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _keep_larger(best, which, line, s):  # type: ignore[no-untyped-def]
+def _keep_larger(best, line):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
-        larger = line[c] > best[c]
-        best[c] = line[c] if larger else best[c]
-        which[c] = s if larger else which[c]
+        best[c] = line[c] if line[c] > best[c] else best[c]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def respond_into(best, which, residual, blurs, filters, bands, line):  # type: ignore[no-untyped-def]
-    """Write the largest response over spot sizes, and which gave it.
+def respond_into(best, sizes, residual, blurs, filters, bands):  # type: ignore[no-untyped-def]
+    """Write the response of each spot size (S, rows, cols), and the largest of them.
 
-    ``filters`` (S, 6); ``bands`` (6, cols) and ``line`` (cols) are workspaces.
+    ``filters`` (S, 6); ``bands`` (6, cols) is a workspace.
     """
     count, rows, cols = blurs.shape
     for r in range(rows):
@@ -196,17 +192,22 @@ def respond_into(best, which, residual, blurs, filters, bands, line):  # type: i
         for b in range(1, count):
             _subtract(bands[b], blurs[b - 1, r], blurs[b, r])
         _mix_6(best[r], bands, filters[0])
-        kind = which[r]
         for c in range(cols):
-            kind[c] = np.uint8(0)
+            sizes[0, r, c] = best[r, c]
         for s in range(1, filters.shape[0]):
-            _mix_6(line, bands, filters[s])
-            _keep_larger(best[r], kind, line, np.uint8(s))
+            _mix_6(sizes[s, r], bands, filters[s])
+            _keep_larger(best[r], sizes[s, r])
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _scale(line, factor):  # type: ignore[no-untyped-def]
+    for c in range(line.shape[0]):
+        line[c] *= factor[c]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
-    """Divide `Observer.local` by how much livelier texture is here than over the field.
+    """Divide responses by how much livelier texture is here than over the field.
 
     From the mean size of responses in the wider surroundings, bright spots left out.
     """
@@ -225,13 +226,17 @@ def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
             n += keep
     surroundings_into(o.spread, around, o.size, o.calm)
     unit = np.float32(1.0 / max(total / max(n, 1), 1e-6))
+    share = o.bands[0]
     for r in range(rows):
-        spread, local = o.spread[r], o.local[r]
+        spread, u = o.spread[r], usable[r]
         for c in range(cols):
             s = spread[c] * unit
             s = s if s > np.float32(1) else np.float32(1)
             spread[c] = s
-            local[c] /= s
+            share[c] = u[c] / s
+        _scale(o.local[r], share)
+        for k in range(o.sizes.shape[0]):
+            _scale(o.sizes[k, r], share)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -259,17 +264,19 @@ def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
             if told[r, c] < np.float32(0.5):
                 o.local[r, c] /= scale
                 o.spread[r, c] *= scale
+                for k in range(o.sizes.shape[0]):
+                    o.sizes[k, r, c] /= scale
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def observe_into(o, pyramid, around, residual, usable):  # type: ignore[no-untyped-def]
-    """Fill `Observer.local`, ``which`` and ``spread``; False: too little of the field is usable."""
+    """Fill `Observer.local`, ``sizes`` and ``spread``; False: too little of the field is usable."""
     pyramid_into(pyramid, residual, usable)
     n = _gather_into(o.samples, residual, pyramid.blurs, usable, o.stride)
     if not covariance_into(o, n):
         return False
     _make_filters(o)
-    respond_into(o.local, o.which, residual, pyramid.blurs, o.filters, o.bands, o.line)
+    respond_into(o.local, o.sizes, residual, pyramid.blurs, o.filters, o.bands)
     _weigh_by_liveliness(o, around, usable)
     return True
 

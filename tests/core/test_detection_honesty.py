@@ -120,6 +120,28 @@ def test_a_baseline_makes_the_faint_findable(
     assert np.hypot(node.x_px - 330, node.y_px - 240) < 6
 
 
+def test_what_a_baseline_leaves_of_texture_does_not_hide_a_wide_faint_node() -> None:
+    """Its fine peaks respond more than the node does, and fall off on no side."""
+    rig = load_rig("demo")
+    assert rig.phantom is not None
+    assert rig.nir is not None
+    phantom = Phantom(msgspec.structs.replace(rig.phantom, seed=4), rig)
+    seconds = [0.0, 1.0, 1.1, 45.0, 55.0, 60.0, 66.0]
+    settings = Settings()
+    state = initial_state(Setup.from_rig(rig))
+    for second in seconds:
+        index = round(second * rig.nir.frame_rate_hz)
+        nir, white = phantom.frame("nir", index), phantom.frame("white", index)
+        if second == 1.0:
+            settings = Settings(baseline_ns=nir.mid_exposure_ns)
+        state, guidance = step(state, Pair(nir, white), settings)
+        if second < 45.0:
+            continue
+        (deep,) = (node for node in phantom.truth(index).nodes if node.depth_mm == 7.0)
+        off = [np.hypot(d.x_px - deep.x_px, d.y_px - deep.y_px) for d in guidance.detections]
+        assert min(off) < 0.25 * deep.width_px
+
+
 def test_a_baseline_does_not_hide_a_bright_node(analyser: Analyser) -> None:
     tissue = texture(401, 0.16)
     analyser.analyse(nir_of(500 * np.exp(tissue)), None, NONE, 4.5)
