@@ -9,7 +9,6 @@ import threading
 import time
 import traceback
 from dataclasses import fields
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,27 +21,47 @@ from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
 from sln_guide.guidance import Picture, Settings
 from sln_guide.session import LiveSession
-from sln_guide.warm_up import warm_up
+from sln_guide.warm_up import compiled_before, warm_up
 
 STATUS_EVERY_S = 0.05
 WHITE_ALONE_AFTER_S = 0.1
 """Without a picture for so long, white light is sent by itself."""
 WHITE_EVERY_S = 0.015
 JOIN_S = 2.0
+_AHEAD = "core-ahead"
 
 
 def session_on(rig: Rig, cases: Path) -> LiveSession:
     """Return a session on the rig's cameras; nothing is opened, or compiled, yet."""
     if rig.light.gated is not None:
         subtract.warm_up()  # the camera's thread calls it: that must not wait for a compiler
-    return LiveSession(rig, cameras_for(rig), cases=cases, prepare=partial(_prepare, rig))
+    ahead = _Ahead(rig)
+    return LiveSession(rig, cameras_for(rig), cases=cases, prepare=ahead.finish)
 
 
-def _prepare(rig: Rig) -> None:
-    if not warm_up(rig):
-        _tell("prepared the core for this machine; the next start is quick")
-    gc.collect()
-    gc.freeze()
+class _Ahead:
+    """Loads the core while cameras are found, or a phantom is drawn, beside it.
+
+    Only where this machine has compiled it before: else a phantom's own kernels, and with them
+    white light, would wait for the compiler.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._done = False
+        self._thread = threading.Thread(target=self._run, name=_AHEAD, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._done = compiled_before() and warm_up(self._rig)
+
+    def finish(self) -> None:
+        """Wait for that, and do what is left to do."""
+        self._thread.join()
+        if not self._done and not warm_up(self._rig):
+            _tell("prepared the core for this machine; the next start is quick")
+        gc.collect()
+        gc.freeze()
 
 
 class Engine:
@@ -66,7 +85,9 @@ class Engine:
 
     @property
     def preparing(self) -> bool:
-        """Whether the session's core is still being compiled."""
+        """Whether the session's core is still being loaded, or compiled."""
+        if any(thread.name == _AHEAD for thread in threading.enumerate()):
+            return True
         session = self._session
         return session is not None and session.health().preparing_since_ns is not None
 
