@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -93,3 +97,16 @@ def rig_of(nir: PixelFormat, white: PixelFormat) -> Rig:
         f'[white]\nsource="basler"\nserial="2"\npixel_format="{white}"\nexposure_us=1e4\n',
         origin="test",
     )
+
+
+def test_whether_this_machine_has_compiled_before_is_told_by_its_cache(tmp_path: Path) -> None:
+    ask = "from sln_guide.warm_up import compiled_before; print(compiled_before())"
+    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    env.pop("NUMBA_CACHE_DIR", None)
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", ask], env=env, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert told == ["False", "True"]
