@@ -66,16 +66,6 @@ def label_into(labels, mask, parent):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def count_into(counts, labels, mask):  # type: ignore[no-untyped-def]
-    """Count, for each label, its cells that are set in ``mask``; ``counts`` (labels + 1)."""
-    counts[:] = 0
-    for r in range(labels.shape[0]):
-        for c in range(labels.shape[1]):
-            if mask[r, c]:
-                counts[labels[r, c]] += 1
-
-
-@nb.njit(nogil=True, cache=True)
 def grow_into(out, mask):  # type: ignore[no-untyped-def]
     """Write ``mask`` grown by one cell in all eight directions; not in place."""
     rows, cols = mask.shape

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
 from sln_guide.core.grid import exp_into, log_into, quantile, select
-from sln_guide.core.label import count_into, grow_into, label_into
+from sln_guide.core.label import grow_into, label_into
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.core.sites import mark_sites
 from sln_guide.guidance import CannotJudge
@@ -303,13 +303,15 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     tissue, noise, floor, noisy, dim_edge = _typical(m, mean, edge, sensor)
     log_into(m.log, mean, floor)
     for r in range(rows):
+        calm, f_r = m.calm[r], full[r]
         for c in range(cols):
-            m.calm[r, c] = np.float32(full[r, c] <= np.float32(0.02))
+            calm[c] = np.float32(f_r[c] <= np.float32(0.02))
     surroundings_into(m.level, around, m.log, m.calm)
     exp_into(m.level, m.level)
     for r in range(rows):
+        around_r = m.level[r]
         for c in range(cols):
-            m.level[r, c] -= floor
+            around_r[c] -= floor
     level = max(tissue, noise, 1e-3)
     dark_level = max(4.0 * noise, float(_DARK_OF_TISSUE) * tissue)
     _judge_into(
@@ -336,20 +338,23 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     # a saturated node keeps its place, with a flat top
     darkness = 0
     for r in range(rows):
+        dark_r = dark[r]
         for c in range(cols):
-            darkness += dark[r, c]
+            darkness += dark_r[c]
     hides = 0xFF ^ _SATURATED
     if darkness > 0.4 * mean.size:
         hides ^= _TOO_DARK  # then darkness is the background, not its absence
+    hiding = np.uint8(hides)
     for r in range(rows):
+        shade_r, why = shade[r], judge[r]
         for c in range(cols):
-            shade[r, c] = judge[r, c] & hides != 0
+            shade_r[c] = (why[c] & hiding) != np.uint8(0)
     grow_into(m.grown, shade)
     for r in range(rows):
+        usable, hidden, glare, why = m.usable[r], m.grown[r], m.glare[r], judge[r]
         for c in range(cols):
-            m.usable[r, c] = np.float32(not m.grown[r, c])
-            if m.glare[r, c]:
-                judge[r, c] |= _NEAR_INJECTION
+            usable[c] = np.float32(0) if hidden[c] else np.float32(1)
+            why[c] |= np.uint8(_NEAR_INJECTION) if glare[c] else np.uint8(0)
     return _fitness(mean, full, m.usable), tissue, noise, floor, sites
 
 
@@ -357,17 +362,30 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
 def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
     """Tell glints, which are small, from instruments: longer edges with the shade they enclose."""
     rows, cols = m.sharp.shape
+    edges = 0
     for r in range(rows):
+        near, sharp, shade, dark = m.near[r], m.sharp[r], m.shade[r], m.dark[r]
         for c in range(cols):
-            m.near[r, c] = m.sharp[r, c] | (m.shade[r, c] & (not m.dark[r, c]))
+            near[c] = sharp[c] | (shade[c] & (not dark[c]))
+            edges += sharp[c]
+    if edges == 0:
+        return
     count = label_into(m.labels, m.near, m.parent)
     cells, rims = m.counts[: count + 1], m.others[: count + 1]
-    count_into(cells, m.labels, m.near)
-    count_into(rims, m.labels, m.sharp)
+    cells[:] = 0
+    rims[:] = 0
     for r in range(rows):
         for c in range(cols):
             k = m.labels[r, c]
-            if k > 0 and rims[k] > glint_cells and rims[k] > 0.06 * cells[k]:
+            if k > 0:
+                cells[k] += 1
+                rims[k] += m.sharp[r, c]
+    for r in range(rows):
+        for c in range(cols):
+            k = m.labels[r, c]
+            if k == 0:
+                continue
+            if rims[k] > glint_cells and rims[k] > 0.06 * cells[k]:
                 m.judge[r, c] |= _INSTRUMENT
             elif m.sharp[r, c]:
                 m.judge[r, c] |= _GLINT

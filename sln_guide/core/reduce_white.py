@@ -190,14 +190,15 @@ def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weig
         (columns (sums, sums uint32, full uint16, step of the raw type), colours (four
         uint32, spare (3, ...) uint32, spare step, spare full)).
     at, weight
-        `sample_into`.
+        `sample_into`; (4, 0) where ``own`` is ``planes`` and nothing is to be sampled.
     """
     columns, colours = work
     if rgb:
         _reduce_rgb_into(own, raw, block, limit, columns, colours)
     else:
         _reduce_bayer_into(own, raw, block, phase, limit, columns, colours)
-    sample_into(planes, own, at, weight)
+    if at.shape[1] > 0:
+        sample_into(planes, own, at, weight)
     unit = np.float32(1.0) / np.float32(limit)
     edge = planes[EDGE]
     for i in range(edge.shape[0]):

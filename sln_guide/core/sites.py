@@ -21,6 +21,8 @@ _OWN_HALO = np.float32(0.6)
 """Least share of the level around a large site that is there without it."""
 _HALO = 0.5
 """Width of its halo as a share of its radius."""
+_CLIPPED = np.float32(0.02)
+"""Share of a cell's pixels at full scale from which on it counts as clipped."""
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
 
 
@@ -33,27 +35,15 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     proportional to the logarithm of height over level. ``tissue``: the field's level [counts].
     Returns how many sites there are.
     """
-    rows, cols = mean.shape
-    around = m.level
-    found = False
-    for r in range(rows):
-        for c in range(cols):
-            m.site[r, c] = 0
-            m.glare[r, c] = False
-            clipped = full[r, c] > np.float32(0.02)
-            m.near[r, c] = clipped or mean[r, c] > np.float32(3) * max(around[r, c], floor)
-            found |= m.near[r, c]
-    if not found:
+    first, end = _mark_bright(m, mean, full, floor)
+    if first == end:
         return 0
     # what the surroundings are without such light
-    for r in range(rows):
-        for c in range(cols):
-            if m.near[r, c]:
-                m.calm[r, c] = np.float32(0)
-    ground = m.ground
-    surroundings_into(ground, surroundings, m.log, m.calm)
+    surroundings_into(m.ground, surroundings, m.log, m.calm)
+    ground, labels = m.ground[first:end], m.labels[first:end]
+    mean, full, rows, cols = mean[first:end], full[first:end], end - first, mean.shape[1]
     exp_into(ground, ground)
-    count = label_into(m.labels, m.near, m.parent)
+    count = label_into(labels, m.near[first:end], m.parent)
     cells, clipped = m.counts[: count + 1], m.others[: count + 1]
     grounds, tops = m.sums[: count + 1], m.tops[: count + 1]
     cells[:] = 0
@@ -62,10 +52,10 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     tops[:] = 0
     for r in range(rows):
         for c in range(cols):
-            k = m.labels[r, c]
+            k = labels[r, c]
             if k > 0:
                 cells[k] += 1
-                clipped[k] += full[r, c] > np.float32(0.02)
+                clipped[k] += full[r, c] > _CLIPPED
                 grounds[k] += ground[r, c] - floor
                 tops[k] = max(tops[k], mean[r, c])
     flank = m.parent[: count + 1]  # the labels are resolved: it is free
@@ -77,7 +67,7 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
         grounds[k] = max(own, floor)
     for r in range(rows):
         for c in range(cols):
-            k = m.labels[r, c]
+            k = labels[r, c]
             if k > 0 and mean[r, c] - grounds[k] > np.float32(0.5) * (tops[k] - grounds[k]):
                 flank[k] += 1
     sites = 0
@@ -90,30 +80,59 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
         flank[k] = sites if is_site else 0
     if sites == 0:
         return 0
+    site, judge = m.site[first:end], m.judge[first:end]
     for r in range(rows):
         for c in range(cols):
-            k = flank[m.labels[r, c]] if m.labels[r, c] > 0 else 0
-            m.site[r, c] = k
+            k = flank[labels[r, c]] if labels[r, c] > 0 else 0
+            site[r, c] = k
             if k > 0:
-                m.judge[r, c] |= _NEAR_INJECTION
+                judge[r, c] |= _NEAR_INJECTION
     for k in range(1, sites + 1):
-        _mark_halo(m, k)
+        _mark_halo(m, k, first, end)
     return sites
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _mark_halo(m, site):  # type: ignore[no-untyped-def]
-    """Mark one site and its surroundings, in which no faint thing can be told."""
-    rows, cols = m.site.shape
-    near, grown = m.near, m.grown
-    size = 0
+def _mark_bright(m, mean, full, floor):  # type: ignore[no-untyped-def]
+    """Mark what clips or is far brighter than around it; return the rows between which it lies."""
+    rows, cols = mean.shape
+    first, end = rows, rows
     for r in range(rows):
+        near, calm, m_r, f_r, around = m.near[r], m.calm[r], mean[r], full[r], m.level[r]
+        m.site[r] = 0
+        m.glare[r] = False
+        n = 0
         for c in range(cols):
-            near[r, c] = m.site[r, c] == site
-            size += near[r, c]
-    for _ in range(max(2, int(_HALO * math.sqrt(size / math.pi) + 0.5))):
+            a = around[c] if around[c] > floor else floor
+            bright = (f_r[c] > _CLIPPED) | (m_r[c] > np.float32(3) * a)
+            near[c] = bright
+            n += bright
+        if n > 0:
+            first, end = min(first, r), r + 1
+            for c in range(cols):
+                calm[c] = np.float32(0) if near[c] else calm[c]
+    return first, end
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _mark_halo(m, site, first, end):  # type: ignore[no-untyped-def]
+    """Mark one site and its surroundings, in which no faint thing can be told."""
+    size = 0
+    for r in range(first, end):
+        mine = m.site[r]
+        for c in range(mine.shape[0]):
+            size += mine[c] == site
+    reach = max(2, int(_HALO * math.sqrt(size / math.pi) + 0.5))
+    first, end = max(first - reach, 0), min(end + reach, m.near.shape[0])
+    for r in range(first, end):
+        near_r, mine = m.near[r], m.site[r]
+        for c in range(mine.shape[0]):
+            near_r[c] = mine[c] == site
+    near, grown = m.near[first:end], m.grown[first:end]
+    for _ in range(reach):
         grow_into(grown, near)
         near, grown = grown, near
-    for r in range(rows):
-        for c in range(cols):
-            m.glare[r, c] |= near[r, c]
+    for r in range(first, end):
+        glare, n = m.glare[r], near[r - first]
+        for c in range(n.shape[0]):
+            glare[c] |= n[c]

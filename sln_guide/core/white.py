@@ -122,3 +122,7 @@ class WhiteReducer:
             [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx]
         )
         self._weight = np.ascontiguousarray(weight, np.float32)
+        if self._own.shape == self.planes.shape and np.array_equal(self._at[0], np.arange(u.size)):
+            if not (fx.any() or fy.any()):  # cell upon cell: there is nothing to sample
+                self._own = self.planes
+                self._at, self._weight = self._at[:, :0].copy(), self._weight[:, :0].copy()

@@ -14,7 +14,7 @@ from hardware.frame import PixelFormat
 from hardware.rig import Registration
 from sln_guide.core import grid
 from sln_guide.core.field import Field, Geometry
-from sln_guide.core.label import count_into, grow_into, label_into, moments_into
+from sln_guide.core.label import grow_into, label_into, moments_into
 from sln_guide.core.observer import band_templates, covariance_into, observer, respond_into
 from sln_guide.core.pyramid import pyramid, pyramid_into
 from sln_guide.core.reduce import unpack_12p_into
@@ -260,9 +260,6 @@ def test_labels_are_scipys(seed: int, share: float) -> None:
     exact, number = ndimage.label(mask, np.ones((3, 3)))
     assert count == number
     assert np.array_equal(labels, exact)
-    sizes = np.zeros(count + 1, np.int64)
-    count_into(sizes, labels, mask)
-    assert sizes[1:].tolist() == np.bincount(exact.ravel(), minlength=count + 1)[1:].tolist()
     moments = np.zeros((count + 1, 6))
     moments_into(moments, labels)
     for k in range(1, count + 1):
