@@ -48,7 +48,7 @@ from sln_guide.core.measure import (
 )
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.spot import PARTLY_HIDDEN, Spot
-from sln_guide.core.spots import RAYS, SECTORS, find_peaks_into
+from sln_guide.core.spots import RAYS, SECTORS, cells_above_into, find_peaks_into
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
@@ -80,6 +80,7 @@ class Finder(NamedTuple):
     most_area: float
     smooth_of: NDArray[np.int64]
     support_of: NDArray[np.int64]
+    cells: NDArray[np.int32]
     peak_r: NDArray[np.int64]
     peak_c: NDArray[np.int64]
     peak_size: NDArray[np.int64]
@@ -119,6 +120,7 @@ def finder(
         0.25 * math.pi * (_WIDEST * geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER) ** 2,
         smooth_of,
         support_of,
+        np.zeros(cells, np.int32),
         np.zeros(_MOST_PEAKS, np.int64),
         np.zeros(_MOST_PEAKS, np.int64),
         np.zeros(_MOST_PEAKS, np.int64),
@@ -180,10 +182,11 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     _sort_peaks(f, peaks)
     limit = np.float32(_REACH) * threshold
     for r in range(rows):
+        reached, of_row = f.reached[r], local[r]
         for c in range(cols):
-            f.reached[r, c] = local[r, c] > limit
-            f.taken[r, c] = False
-            f.ground[r, c] = seen.usable[r, c]
+            reached[c] = of_row[c] > limit
+        f.taken[r] = False
+        f.ground[r] = seen.usable[r]
     regions = label_into(f.labels, f.reached, f.parent)
     moments_into(f.moments[: regions + 1], f.labels)
     f.lines[: regions + 1] = np.nan
@@ -248,11 +251,12 @@ def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
     many, counts only where no other size responds more.
     """
     found = 0
+    high = f.cells[: cells_above_into(f.cells, local, threshold)]
     for k in range(sizes.shape[0] - 1, -1, -1):  # the largest first: they are few
         first = found
         reach = max(1, int(f.sigmas[k] + 0.5))
         room_r, room_c = f.peak_r[first:], f.peak_c[first:]
-        count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach)
+        count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach, high)
         if count > room_r.shape[0]:
             return first + count
         for i in range(first, first + count):

@@ -97,68 +97,65 @@ def _add_4(line, b1, a1, b2, a2, t1, t2):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def _blur_along(to, given, first, end, step, taps):  # type: ignore[no-untyped-def]
+    """Blur cells ``first`` to ``end`` of a flat image along cells ``step`` apart."""
+    s, t = step, 2 * step
+    _blend_5(
+        to[first:end],
+        given[first:end],
+        given[first - s : end - s],
+        given[first + s : end + s],
+        given[first - t : end - t],
+        given[first + t : end + t],
+        taps[0],
+        taps[1],
+        taps[2],
+    )
+    for k in range(3, taps.shape[0] - 1, 2):
+        s, t = k * step, (k + 1) * step
+        _add_4(
+            to[first:end],
+            given[first - s : end - s],
+            given[first + s : end + s],
+            given[first - t : end - t],
+            given[first + t : end + t],
+            taps[k],
+            taps[k + 1],
+        )
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
     """Gaussian blur; ``taps`` is half of the kernel from its centre; outside counts as 0.
 
-    ``taps`` holds an even number after the centre's. ``padded``, a workspace of zeros (rows + 2 n,
-    cols + 2 n) for n = len(taps) - 1, keeps its margins zero.
+    ``taps`` holds an even number after the centre's. ``padded``: `padded_for`. With margins of
+    zeros between them rows lie end to end: one long line is quicker than many short ones.
     """
     rows, cols = source.shape
     n = taps.shape[0] - 1
-    m = n + cols
-    line = np.empty(cols, np.float32)
+    wide = cols + 2 * n
     for r in range(rows):
-        wide = padded[r + n]
-        given = source[r]
-        to = wide[n:m]
+        to, given = padded[0, r + n], source[r]
         for c in range(cols):
-            to[c] = given[c]
-        _blend_5(
-            line,
-            to,
-            wide[n - 1 : m - 1],
-            wide[n + 1 : m + 1],
-            wide[n - 2 : m - 2],
-            wide[n + 2 : m + 2],
-            taps[0],
-            taps[1],
-            taps[2],
-        )
-        for k in range(3, n, 2):
-            _add_4(
-                line,
-                wide[n - k : m - k],
-                wide[n + k : m + k],
-                wide[n - k - 1 : m - k - 1],
-                wide[n + k + 1 : m + k + 1],
-                taps[k],
-                taps[k + 1],
-            )
-        for c in range(cols):
-            to[c] = line[c]
+            to[c + n] = given[c]
+    first, end = n * wide + n, (n + rows) * wide - n
+    image, across, down = (
+        padded[0].reshape(padded[0].size),
+        padded[1].reshape(padded[0].size),
+        padded[2].reshape(padded[0].size),
+    )
+    _blur_along(across, image, first, end, 1, taps)
+    _blur_along(down, across, first, end, wide, taps)
     for r in range(rows):
-        i = r + n
-        _blend_5(
-            out[r],
-            padded[i, n:m],
-            padded[i - 1, n:m],
-            padded[i + 1, n:m],
-            padded[i - 2, n:m],
-            padded[i + 2, n:m],
-            taps[0],
-            taps[1],
-            taps[2],
-        )
-        for k in range(3, n, 2):
-            _add_4(
-                out[r],
-                padded[i - k, n:m],
-                padded[i + k, n:m],
-                padded[i - k - 1, n:m],
-                padded[i + k + 1, n:m],
-                taps[k],
-                taps[k + 1],
-            )
+        to, given = out[r], padded[2, r + n]
+        for c in range(cols):
+            to[c] = given[c + n]
+
+
+def padded_for(shape: tuple[int, int], taps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the workspace that `blur_into` needs for images of ``shape``: three with margins."""
+    margin = 2 * (len(taps) - 1)
+    return np.zeros((3, shape[0] + margin, shape[1] + margin), np.float32)
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")

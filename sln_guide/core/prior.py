@@ -22,6 +22,7 @@ from sln_guide.core.grid import (
     gaussian_taps,
     log_into,
     multiply_into,
+    padded_for,
     select,
     shrink_into,
 )
@@ -34,7 +35,6 @@ from sln_guide.core.least_squares import (
     solve_into,
     total_of,
 )
-from sln_guide.core.pyramid import padded_for
 from sln_guide.guidance import CannotJudge
 
 _OUTSIDE = np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)

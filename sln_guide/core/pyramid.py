@@ -19,6 +19,7 @@ from sln_guide.core.grid import (
     gaussian_taps,
     halve_into,
     multiply_into,
+    padded_for,
     shrink_into,
 )
 
@@ -150,9 +151,3 @@ def surroundings_into(level, s, values, weight):  # type: ignore[no-untyped-def]
     blur_into(s.blurred_weights, s.weights, s.taps, s.padded)
     divide_into(s.blurred, s.blurred, s.blurred_weights)
     enlarge_into(level, s.blurred, _FACTOR, s.line)
-
-
-def padded_for(shape: tuple[int, int], taps: Grid) -> Grid:
-    """Return the workspace that `blur_into` needs for images of ``shape``."""
-    margin = 2 * (len(taps) - 1)
-    return np.zeros((shape[0] + margin, shape[1] + margin), np.float32)

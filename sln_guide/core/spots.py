@@ -33,39 +33,50 @@ _MOST_LEAN = 0.5
 
 
 @nb.njit(nogil=True, cache=True)
-def find_peaks_into(peak_r, peak_c, image, threshold, reach):  # type: ignore[no-untyped-def]
+def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
+    """Write the flat indices of cells at or above ``threshold``, in row order; return how many."""
+    flat = image.reshape(image.size)
+    count = 0
+    for i in range(flat.shape[0]):
+        cells[count] = i
+        count += flat[i] >= threshold
+    return count
+
+
+@nb.njit(nogil=True, cache=True)
+def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ignore[no-untyped-def]
     """Write cells at or above ``threshold`` that exceed all others within ``reach`` [cells].
 
-    Ties go to the first in row order. Returns how many there are in all; only as many as fit in
-    ``peak_r`` are written.
+    Looked for among ``cells``, flat indices in row order. Ties go to the first. Returns how many
+    there are in all; only as many as fit in ``peak_r`` are written.
     """
     rows, cols = image.shape
     count = 0
-    for r in range(rows):
-        for c in range(cols):
-            v = image[r, c]
-            if v < threshold:
+    for at in cells:
+        r, c = at // cols, at % cols
+        v = image[r, c]
+        if v < threshold:
+            continue
+        top = True
+        for dr in range(-reach, reach + 1):
+            i = r + dr
+            if i < 0 or i >= rows:
                 continue
-            top = True
-            for dr in range(-reach, reach + 1):
-                i = r + dr
-                if i < 0 or i >= rows:
+            for dc in range(-reach, reach + 1):
+                j = c + dc
+                if j < 0 or j >= cols or (dr == 0 and dc == 0):
                     continue
-                for dc in range(-reach, reach + 1):
-                    j = c + dc
-                    if j < 0 or j >= cols or (dr == 0 and dc == 0):
-                        continue
-                    w = image[i, j]
-                    if w > v or (w == v and (dr < 0 or (dr == 0 and dc < 0))):
-                        top = False
-                        break
-                if not top:
+                w = image[i, j]
+                if w > v or (w == v and (dr < 0 or (dr == 0 and dc < 0))):
+                    top = False
                     break
-            if top:
-                if count < peak_r.shape[0]:
-                    peak_r[count] = r
-                    peak_c[count] = c
-                count += 1
+            if not top:
+                break
+        if top:
+            if count < peak_r.shape[0]:
+                peak_r[count] = r
+                peak_c[count] = c
+            count += 1
     return count
 
 

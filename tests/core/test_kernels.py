@@ -19,7 +19,7 @@ from sln_guide.core.observer import band_templates, covariance_into, observer, r
 from sln_guide.core.pyramid import pyramid, pyramid_into
 from sln_guide.core.reduce import unpack_12p_into
 from sln_guide.core.reduction import NirReducer, bad_rows, block_share
-from sln_guide.core.spots import RAYS, find_peaks_into, trace_contour_into
+from sln_guide.core.spots import RAYS, cells_above_into, find_peaks_into, trace_contour_into
 from sln_guide.core.white import WhiteReducer
 from tests.frames import frame_of
 
@@ -221,8 +221,7 @@ def test_logarithm_and_exponential(seed: int, floor: float) -> None:
 def test_blur_is_a_correlation(seed: int, sigma: float, rows: int) -> None:
     image = np.random.default_rng(seed).random((rows, 37)).astype(np.float32)
     taps = grid.gaussian_taps(sigma)
-    n = len(taps) - 1
-    padded = np.zeros((rows + 2 * n, 37 + 2 * n), np.float32)
+    padded = grid.padded_for((rows, 37), taps)
     out = np.zeros_like(image)
     grid.blur_into(out, image, taps, padded)
     kernel = np.concatenate([taps[:0:-1], taps]).astype(np.float64)
@@ -278,7 +277,10 @@ def test_peaks_are_strict_maxima(seed: int, reach: int) -> None:
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 12, (23, 31)).astype(np.float32)
     r, c = np.zeros(1000, np.int64), np.zeros(1000, np.int64)
-    n = find_peaks_into(r, c, image, np.float32(8), reach)
+    cells = np.zeros(image.size, np.int32)
+    high = cells[: cells_above_into(cells, image, np.float32(8))]
+    assert high.tolist() == np.flatnonzero(image >= 8).tolist()
+    n = find_peaks_into(r, c, image, np.float32(8), reach, high)
     highest = ndimage.maximum_filter(image, 2 * reach + 1)
     found = set(zip(r[:n].tolist(), c[:n].tolist(), strict=True))
     for i, j in found:
