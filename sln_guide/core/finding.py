@@ -177,8 +177,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     """
     local = seen.local
     rows, cols = local.shape
-    found = _find_peaks(f, local, seen.sizes, threshold - np.float32(HEADROOM))
-    peaks = min(found, _MOST_PEAKS)
+    peaks, more = _find_peaks(f, local, seen.sizes, threshold - np.float32(HEADROOM))
     _sort_peaks(f, peaks)
     limit = np.float32(_REACH) * threshold
     for r in range(rows):
@@ -239,27 +238,27 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 # in the dark noise may outline a region that is no brighter than what is around it
                 count += f.table[count, SBR] > 1.0
         peaks = left
-    return count, found > _MOST_PEAKS
+    return count, more
 
 
 @nb.njit(nogil=True, cache=True)
 def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
-    """Find the peaks at or above ``threshold`` [sigma] of each size by itself; return their number.
+    """Find the peaks at or above ``threshold`` [sigma] of each size by itself.
 
     Fine texture on a wide faint node has peaks of its own, which fall off on no side, and hide the
     node from whoever looks at the largest response alone. A small size's peak, of which there are
-    many, counts only where no other size responds more.
+    many, counts only where no other size responds more. Returns how many there are, and whether
+    there were more than can be looked at.
     """
-    found = 0
+    found, more = 0, False
     high = f.cells[: cells_above_into(f.cells, local, threshold)]
     for k in range(sizes.shape[0] - 1, -1, -1):  # the largest first: they are few
         first = found
         reach = max(1, int(f.sigmas[k] + 0.5))
         room_r, room_c = f.peak_r[first:], f.peak_c[first:]
         count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach, high)
-        if count > room_r.shape[0]:
-            return first + count
-        for i in range(first, first + count):
+        more |= count > room_r.shape[0]
+        for i in range(first, min(first + count, _MOST_PEAKS)):
             r, c = f.peak_r[i], f.peak_c[i]
             value = sizes[k, r, c]
             if value < local[r, c]:
@@ -269,7 +268,7 @@ def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
             f.peak_r[found], f.peak_c[found] = r, c
             f.peak_size[found], f.peak_value[found] = k, value
             found += 1
-    return found
+    return found, more
 
 
 @nb.njit(nogil=True, cache=True)
