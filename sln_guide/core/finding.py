@@ -56,7 +56,7 @@ _MOST_PEAKS = 512
 _MOST_SPOTS = 48
 _WIDE_SIZE = 3
 """Index of the least size of spots that finer texture may hide."""
-_NOT_BEST = 0.5
+_NOT_BEST = 1.0
 """What a peak is worth less where another size responds more [sigma]."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
