@@ -364,8 +364,9 @@ class LiveSession:
     def _begin_case(self, begin: Callable[..., Path | None]) -> Path | None:
         """Begin, or go on with, a case; nothing that rests on frames before it is logged in it."""
         with self._beginning:  # Record may be pressed while a case cut short is being continued
-            before, self._logged_from_ns = self._logged_from_ns, NEVER_NS
-            folder = None
+            before, folder = self._logged_from_ns, None
+            if not self._recordings.recording:  # a case that runs goes on, and loses nothing
+                self._logged_from_ns = NEVER_NS
             try:
                 folder = begin(self._settings, self._earlier_events())
             finally:

@@ -20,6 +20,7 @@ from sln_guide import pipeline
 from sln_guide import session as session_module
 from sln_guide import stream as stream_module
 from sln_guide.guidance import Health, Mode, Role
+from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.session import LiveSession
@@ -214,6 +215,36 @@ def test_dead_processing_thread_leaves_white_light_and_recording(
     wait_until(lambda: session.latest_white() is not first, "white light goes on")
     wait_until(lambda: session.health().recorder.frames > recorded + 10, "recording goes on")
     assert session.health().processing_error
+
+
+def test_a_second_record_is_refused_and_leaves_nothing_out_of_the_log(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.start()
+    folder = session.start_recording()
+    pictures_go_on(session, 20)
+    refuse = session._recordings.start
+    seen: list[int] = []
+
+    def slowly(*arguments: Any) -> Any:
+        """Refuse as ever, while guidance goes on."""
+        for _ in range(2):
+            picture = session.latest_picture()
+            assert picture is not None
+            assert picture.guidance is not None
+            seen.append(picture.guidance.pair.nir.sequence)
+            pictures_go_on(session, 10)
+        return refuse(*arguments)
+
+    monkeypatch.setattr(session._recordings, "start", slowly)
+    with pytest.raises(RecordingError, match="already recording"):
+        session.start_recording()
+    pictures_go_on(session, 10)
+    session.stop_recording()
+    wait_until(lambda: not session.health().recorder.recording, "the case is closed")
+    with CaseReader(folder) as case:
+        logged = {record.nir.sequence for record in case.guidance_log()}
+    assert any(seen[0] < sequence <= seen[1] for sequence in logged)
 
 
 def test_white_light_and_recording_do_not_wait_for_the_core(
