@@ -272,6 +272,19 @@ def test_the_rim_of_a_covered_node_does_not_lead_it_astray_where_it_looks_whole(
     assert abs(only.x_px - 400) < 3.0
 
 
+def test_a_saturated_node_is_in_sight_and_followed_where_it_goes() -> None:
+    """Nothing tells of the tissue's motion: where the node is, is all there is to go by."""
+    state, time_ns = confirmed_at(400, 400, seconds=3)
+    mask = np.zeros((HEIGHT // 8, WIDTH // 8), np.uint8)
+    mask[40:60, 40:100] = CannotJudge.SATURATED
+    field = replace(FIELD, cannot_judge=mask)
+    for index in range(1, 61):
+        x_px = 400 + 4.0 * index
+        state, (only,) = run(state, (spot_at(x_px, 400),), time_ns + index * PERIOD_NS, field=field)
+        assert (only.track_id, only.coasted) == (1, False)
+    assert abs(state.tracks[0].x_px - x_px) < 6.0
+
+
 def test_a_second_find_upon_a_node_takes_nothing_from_it() -> None:
     state, time_ns = confirmed_at(400, 400)
     for index in range(1, 6):  # a second one, for a moment, on the same thing

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.guidance import Kind
+from sln_guide.guidance import CannotJudge, Kind
 
 KINDS = tuple(Kind)
 
@@ -166,8 +166,17 @@ class TrackField:
 
     def hidden(self, x_px: float, y_px: float, width_px: float) -> bool:
         """Whether a thing there would not be seen: outside, or a third of it unjudgeable."""
-        if self.outside(x_px, y_px):
-            return True
+        return self.outside(x_px, y_px) or self._marked(x_px, y_px, width_px, 0xFF)
+
+    def covered(self, x_px: float, y_px: float, width_px: float) -> bool:
+        """Whether an instrument lies before a third of a thing there: what is left misleads.
+
+        Other reasons do not cover: a saturated node is in sight, and where it seems to be.
+        """
+        return self._marked(x_px, y_px, width_px, int(CannotJudge.INSTRUMENT))
+
+    def _marked(self, x_px: float, y_px: float, width_px: float, reasons: int) -> bool:
+        """Whether one of ``reasons`` (bits of `CannotJudge`) holds for a third of a place."""
         mask = self.cannot_judge
         if mask is None or mask.size == 0:
             return False
@@ -178,4 +187,4 @@ class TrackField:
         bottom = max(top + 1, round((y_px + half) / self.grid_px))
         right = max(left + 1, round((x_px + half) / self.grid_px))
         place = mask[top:bottom, left:right]
-        return 3 * int(np.count_nonzero(place)) >= place.size
+        return 3 * int(np.count_nonzero(place & np.uint8(reasons))) >= place.size

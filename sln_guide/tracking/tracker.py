@@ -290,7 +290,7 @@ def _seen(
     sightings = (*one.sightings_ns, clock_ns) if proving else ()
     strong = spot.significance >= field.new_sigma
     strong_ns = (*one.strong_ns, clock_ns) if proving and strong else one.strong_ns
-    covered = one.track_id > 0 and field.hidden(one.x_px, one.y_px, one.width_px)
+    covered = one.track_id > 0 and field.covered(one.x_px, one.y_px, one.width_px)
     return replace(
         corrected(one, spot, covered=covered),
         kind=one.kind if stands else KINDS[leading],
