@@ -11,7 +11,12 @@ from sln_guide.export.recomputing import Recomputed, recompute
 from sln_guide.guidance import Detection, Guidance, Kind
 from sln_guide.recording import CaseReader, DetectionRecord, digest
 from sln_guide.recording.records import detection_record
-from sln_guide.recording.writer import software_versions
+from sln_guide.recording.software import (
+    COMPUTATION,
+    other_code,
+    other_versions,
+    software_versions,
+)
 
 POSITION_TOLERANCE_PX = 0.05
 RELATIVE_TOLERANCE = 1e-3
@@ -37,7 +42,10 @@ class AsSeen:
     named
         The first differences, in plain words.
     other_software
-        What recorded the case and is another version here.
+        What recorded the case and is another version here, each with the version then.
+    other_code
+        Digest of the code that computed it then, where that was other code than here; None: the
+        same; empty: it was recorded before cases noted that.
     """
 
     same: int = 0
@@ -48,11 +56,17 @@ class AsSeen:
     not_made: Counter[str] = field(default_factory=Counter)
     named: list[str] = field(default_factory=list)
     other_software: tuple[str, ...] = ()
+    other_code: str | None = None
 
     @property
     def lossy(self) -> int:
         """How many computations cannot be compared bit for bit: white light is there as JPEG."""
         return self.lossy_alike + self.lossy_different
+
+    @property
+    def by_other_code(self) -> bool:
+        """Whether it is known that other code computed the case than computes it here."""
+        return bool(self.other_code)
 
     @property
     def ok(self) -> bool:
@@ -64,9 +78,9 @@ class AsSeen:
         total = self.same + self.within + self.different
         lines: list[str] = []
         if total or not self.lossy:
-            verdict = (
-                "as seen" if self.ok else "NOT AS SEEN" if self.different else "nothing to compare"
-            )
+            verdict = "as seen" if self.ok else "nothing to compare"
+            if self.different:
+                verdict = "OTHER CODE, NOT AS SEEN" if self.by_other_code else "NOT AS SEEN"
             which = " without lossy white light" if self.lossy else ""
             lines.append(
                 f"  replay: {verdict}: {self.same} of {total} computations{which} "
@@ -89,9 +103,29 @@ class AsSeen:
                 "damage nor a proof (`what-if` tells whether any node changed)",
             ]
         lines += [f"  {n} not made again: {why}" for why, n in self.not_made.items()]
-        if self.other_software and (self.within or self.different):
-            lines.append(f"  recorded with other software: {', '.join(self.other_software)}")
+        if self.within or self.different or (self.not_made and self.by_other_code):
+            lines += self._why()
         return "\n".join(lines)
+
+    def _why(self) -> list[str]:
+        """Say what may have made a difference."""
+        here = f"{software_versions()[COMPUTATION]} here"
+        lines: list[str] = []
+        if self.by_other_code:
+            lines.append(
+                f"  computed by another version of the code ({COMPUTATION} {self.other_code} then, "
+                f"{here}): differences are expected, and neither damage nor a proof"
+            )
+        elif self.other_code is not None:
+            lines.append(
+                f"  recorded before cases noted which code computed them ({COMPUTATION} {here}): "
+                "nothing tells whether it was this"
+            )
+        if self.other_software:
+            lines.append(f"  recorded with other software: {', '.join(self.other_software)}")
+        elif self.other_code is None:
+            lines.append("  computed by this very code, with the same libraries")
+        return lines
 
 
 def verify_as_seen(
@@ -100,7 +134,8 @@ def verify_as_seen(
     """Make every computation that ``case`` logged again, and compare the digests.
 
     The same bytes are promised with the same software on the same kind of processor; elsewhere the
-    same findings within `POSITION_TOLERANCE_PX` and `RELATIVE_TOLERANCE`. Where white light was
+    same findings within `POSITION_TOLERANCE_PX` and `RELATIVE_TOLERANCE`. Other code than computed
+    it (see `recording.software`) promises nothing, and that is said. Where white light was
     recorded as JPEG neither is promised, and those computations are counted apart.
 
     Raises
@@ -108,12 +143,8 @@ def verify_as_seen(
     RecordingError
         When the case cannot be read.
     """
-    here = software_versions()
-    result = AsSeen(
-        other_software=tuple(
-            f"{name} {made}" for name, made in case.software.items() if here.get(name) != made
-        )
-    )
+    recorders = case.recorders()
+    result = AsSeen(other_software=other_versions(recorders), other_code=other_code(recorders))
     total = case.computation_count
     for done, made in enumerate(recompute(case), 1):
         _judge(result, made)

@@ -25,7 +25,7 @@ from sln_guide.export.tables import DETECTION_COLUMNS, Table
 from sln_guide.guidance import Kind, Role, Settings
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.folder import part_paths
-from sln_guide.recording.writer import software_versions
+from sln_guide.recording.software import software_versions
 
 ALL_DETECTIONS, ALL_PARQUET, ALL_CASES = "detections.csv", "detections.parquet", "cases.csv"
 CASE_COLUMNS = (

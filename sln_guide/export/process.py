@@ -28,7 +28,7 @@ from sln_guide.guidance import Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
 from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.corrections import setup_of
-from sln_guide.recording.writer import software_versions
+from sln_guide.recording.software import software_versions
 
 DETECTIONS, FRAMES, VIDEO, SUMMARY = "detections.csv", "frames.csv", "overlay.mp4", "summary.json"
 MOST_LOST_ROWS = 10_000

@@ -18,6 +18,7 @@ from hardware.rig import Optics, Rig
 from sln_guide.export.recomputing import recompute
 from sln_guide.guidance import Detection, Kind, Settings
 from sln_guide.recording import CaseReader, DetectionRecord, RecordingError
+from sln_guide.recording.software import other_code
 
 NEAR_PX = 12.0
 """How near two findings are the same one where the scale is unknown."""
@@ -59,6 +60,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What other settings change. ``not_made``: computations that could not be made again.
 
     ``white_light``: how it was recorded; where as JPEG, that alone may change a finding.
+    ``same_code``: whether the code here computed what was recorded; None: nobody noted it.
     """
 
     schema: int = 1
@@ -67,6 +69,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     compared: int
     white_light: Literal["lossless", "jpeg"]
+    same_code: bool | None
     not_made: dict[str, int]
     nodes: tuple[NodeFate, ...]
 
@@ -85,6 +88,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         if self.white_light == "jpeg":
             lines.append(
                 "  white light was recorded as JPEG: a small change may be its doing, "
+                "not that of the settings"
+            )
+        if not self.same_code:
+            which = "other code" if self.same_code is False else "nobody noted which code"
+            lines.append(
+                f"  {which} computed what was recorded: a change may be its doing, "
                 "not that of the settings"
             )
         lines += [
@@ -148,6 +157,7 @@ def what_if(
         When the case has no guidance log to compare with.
     """
     total = case.computation_count
+    code = other_code(case.recorders())
     if total == 0:
         raise RecordingError(
             f"case {case.folder.name} has no guidance log to compare with: it was imported, or "
@@ -178,6 +188,7 @@ def what_if(
         settings=change(case.settings),
         compared=compared,
         white_light=case.rig.recording.white,
+        same_code=None if code == "" else code is None,
         not_made=dict(not_made),
         nodes=tuple(nodes),
     )

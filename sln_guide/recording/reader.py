@@ -130,8 +130,20 @@ class CaseReader:
 
     @property
     def software(self) -> dict[str, str]:
-        """What recorded it."""
+        """What began to record it; see `recording.software`."""
         return self.header.software
+
+    def recorders(self) -> tuple[dict[str, str], ...]:
+        """Return what recorded it, one after another: an update may lie between two parts."""
+        found = [self.software]
+        for part in self._contents.parts:
+            try:
+                header = read_header(part)
+            except RecordingError:
+                continue  # damaged: told when the case was opened, or by `verify`
+            if header is not None and header.software not in found:
+                found.append(header.software)
+        return tuple(found)
 
     @property
     def started_wall_ns(self) -> int:

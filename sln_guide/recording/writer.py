@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,6 +28,7 @@ from sln_guide.recording.packed import PackedFrame, pack_frame
 from sln_guide.recording.part import Entry, write_index
 from sln_guide.recording.records import CaseHeader, Manifest, PartFile
 from sln_guide.recording.resuming import LeftOver, boot_id, left_over
+from sln_guide.recording.software import software_versions
 from sln_guide.recording.tape import Tape
 
 ROLL_S = 300.0
@@ -49,13 +48,6 @@ class CaseSummary:
     head: str
     complete: bool
     incomplete: tuple[str, ...]
-
-
-def software_versions() -> dict[str, str]:
-    """Return what a case says made it."""
-    names = ("sln-guide", "numpy", "blosc2", "numba", "opencv-python")
-    found = {name: version(name) for name in names}
-    return found | {"python": platform.python_version(), "machine": platform.machine()}
 
 
 class CaseWriter:
@@ -175,7 +167,12 @@ class CaseWriter:
         self._manifest_writing = threading.Lock()
         number = 0 if left is None else left.next_part
         if left is not None:
-            header = msgspec.structs.replace(header, part=number, previous_link=left.link.hex())
+            header = msgspec.structs.replace(
+                header,
+                part=number,
+                previous_link=left.link.hex(),
+                software=software_versions(),  # of whoever goes on: it may have been updated
+            )
         try:
             lock.reserve()
             self._tape = Tape(

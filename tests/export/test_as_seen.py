@@ -18,6 +18,7 @@ from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.what_if import Fate, what_if
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording.software import COMPUTATION, software_versions
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL
 from tests.conftest import PROCEDURE_FRAMES
 from tests.export.making import make_frame
@@ -42,13 +43,15 @@ def record(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> 
         snapshots: frozenset[int] = frozenset({0, 20}),
         jpeg: bool = False,
         white_until: int = FRAMES,
+        software: dict[str, str] | None = None,
     ) -> Path:
         folder = tmp_path / "seen.case"
         kept = RecordingSpec(white="jpeg" if jpeg else "lossless")
         rig = msgspec.structs.replace(small_rig, recording=kept)
         setup = pipeline.Setup.from_rig(small_rig)
         state = pipeline.initial_state(setup)
-        with CaseWriter(folder, rig=rig, settings=Settings(threshold_sigma=4.0)) as case:
+        settings = Settings(threshold_sigma=4.0)
+        with CaseWriter(folder, rig=rig, settings=settings, software=software) as case:
             for index, (nir, seen) in enumerate(pairs):
                 white = seen if index < white_until else None
                 if index >= first_recorded:
@@ -88,6 +91,58 @@ def test_a_difference_is_named_and_makes_no_other(record: Callable[..., Path]) -
     assert (result.same, result.different) == (FRAMES - 1, 1)
     assert "x_px" in result.text()
     assert "NOT AS SEEN" in result.text()
+
+
+def nothing_found(guidance: Guidance) -> Guidance:
+    return replace(guidance, detections=())
+
+
+OTHER_CODE = software_versions() | {COMPUTATION: "0123456789ab"}
+NOT_NOTED = {name: made for name, made in software_versions().items() if name != COMPUTATION}
+
+
+def test_a_difference_by_the_very_same_code_is_not_sound(
+    record: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(record(forge=nothing_found)), "--replay"]) == NOT_SOUND
+    told = capsys.readouterr().out
+    assert "replay: NOT AS SEEN" in told
+    assert "by this very code, with the same libraries" in told
+
+
+def test_a_difference_by_other_code_is_expected_and_neither_damage_nor_proof(
+    record: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = record(forge=nothing_found, software=OTHER_CODE)
+    assert main(["verify", str(folder), "--replay"]) == PARTIAL
+    told = capsys.readouterr().out
+    assert "replay: OTHER CODE, NOT AS SEEN" in told
+    here = software_versions()[COMPUTATION]
+    assert f"computation 0123456789ab then, {here} here): differences are expected" in told
+    with CaseReader(folder) as case:
+        difference = what_if(case, lambda settings: settings)
+    assert difference.same_code is False
+    assert "other code computed what was recorded" in difference.text()
+
+
+def test_other_code_that_finds_the_same_is_as_seen(record: Callable[..., Path]) -> None:
+    with CaseReader(record(software=OTHER_CODE)) as case:
+        result = verify_as_seen(case)
+    assert result.ok
+    assert "as seen" in result.text()
+    assert "then" not in result.text()
+
+
+def test_of_a_case_that_did_not_note_its_code_nobody_can_tell(record: Callable[..., Path]) -> None:
+    folder = record(forge=nothing_found, software=NOT_NOTED)
+    with CaseReader(folder) as case:
+        result = verify_as_seen(case)
+        difference = what_if(case, lambda settings: settings)
+    assert "replay: NOT AS SEEN" in result.text()
+    assert "before cases noted which code computed them" in result.text()
+    assert difference.same_code is None
+    assert "nobody noted which code" in difference.text()
+    assert main(["verify", str(folder), "--replay"]) == NOT_SOUND
 
 
 def test_a_hair_is_within_tolerance_and_a_missing_finding_is_not(

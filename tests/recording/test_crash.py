@@ -121,9 +121,11 @@ def test_resumed_and_closed_is_sound_but_never_complete(tmp_path: Path) -> None:
         assert read.pairs() == [(i, i) for i in range(9)]
 
 
-def abandon(folder: Path, count: int = 6, cut: int = 0) -> None:
+def abandon(
+    folder: Path, count: int = 6, cut: int = 0, software: dict[str, str] | None = None
+) -> None:
     """Leave a case as a dead recorder would, ``cut`` bytes short of its last record's end."""
-    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    case = CaseWriter(folder, rig=rig(), settings=Settings(), software=software)
     fill(case, count)
     case._tape._part.release()
     case._lock.release()

@@ -14,8 +14,8 @@ import pytest
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
-from sln_guide.recording import writer as writer_module
 from sln_guide.recording.folder import MANIFEST, RESERVE, part_paths
+from sln_guide.recording.software import software_versions
 from sln_guide.recording.verify import verify
 from tests.recording.making import assert_same_frame, fill, frame, record, rig, white
 
@@ -305,5 +305,5 @@ def test_memory_and_file_handles_stay_bounded_over_many_parts(tmp_path: Path) ->
 def test_software_versions_are_in_every_case(tmp_path: Path) -> None:
     record(tmp_path / "x.case", 1)
     with CaseReader(tmp_path / "x.case") as case:
-        assert case.software == writer_module.software_versions()
-        assert {"sln-guide", "numpy", "blosc2", "python"} <= set(case.software)
+        assert case.software == software_versions()
+        assert {"sln-guide", "numpy", "blosc2", "python", "computation"} <= set(case.software)
