@@ -24,9 +24,10 @@ Make = Callable[[], "LiveSession"]
 
 def serve(make: Make, connection: Connection) -> None:
     """Make a session and serve it until the window closes it, or is gone."""
-    # Ctrl-C reaches every process of the terminal; the window decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C, and a terminal that is closed, reach every process of it; the window decides what
+    # they mean.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     from sln_guide.engine.serving import Engine
 
     engine = Engine(make, connection)

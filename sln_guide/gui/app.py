@@ -242,9 +242,11 @@ def _faults(window: OperatorWindow) -> Iterator[list[str]]:
 
 @contextmanager
 def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
-    """Close the window, and with it the case, at Ctrl-C or when asked to terminate.
+    """Close the window, and with it the case, at Ctrl-C, when asked to terminate, or hung up.
 
-    Python sees a signal between two of its own steps; the window's timer makes sure of those.
+    Python sees a signal between two of its own steps, in the middle of a picture as well: so the
+    window closes a moment later, when nothing else is at work in it. Its timer makes sure of those
+    steps. What was told to be ignored (``nohup``) is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -254,12 +256,16 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
         app = QApplication.instance()
         assert app is not None
         app.setProperty(ASKED_TO_END, True)  # the start screen must not come back
-        close()
+        QTimer.singleShot(0, close)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, end) for number in numbers]
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    before = [signal.signal(number, end) for number in heard]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(heard, before, strict=True):
             signal.signal(number, handler)

@@ -75,7 +75,8 @@ class CaseExport:
 
 def _export(tells: Connection, case: Path, wish: Wish) -> None:
     """Export, and tell; in the other process."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         tells.send(Told(0, 0, *_exported(tells, case, wish)))
     except (KeyboardInterrupt, OSError):

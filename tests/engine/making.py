@@ -75,6 +75,7 @@ def record_until_killed(cases: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).resolve().parents[2],
+        start_new_session=True,
     )
 
 

@@ -241,13 +241,17 @@ def test_a_stuck_engine_does_not_hold_up_the_end(
     assert not psutil.pid_exists(pid)
 
 
-def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["killed", "its terminal closed"])
+def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path, how: str) -> None:
     window = making.record_until_killed(tmp_path)
     try:
         assert window.stdout is not None
         engine = psutil.Process(int(window.stdout.readline()))
         wait_until(lambda: _bytes_in(tmp_path) > 2_000_000, "something recorded")
-        window.send_signal(signal.SIGKILL)
+        if how == "killed":
+            window.send_signal(signal.SIGKILL)
+        else:
+            os.killpg(window.pid, signal.SIGHUP)
         window.wait(10.0)
         with suppress(psutil.NoSuchProcess):
             engine.wait(30.0)

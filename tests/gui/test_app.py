@@ -128,19 +128,56 @@ def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
 
 @pytest.fixture
 def _signals_as_they_were() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    heard = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in heard]
     yield
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in heard] == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("_signals_as_they_were")
-def test_asked_to_terminate_it_closes_cleanly(qt: QApplication, tmp_path: Path) -> None:
+def test_asked_to_terminate_it_closes_cleanly(
+    qt: QApplication, tmp_path: Path, number: signal.Signals
+) -> None:
     source = fakes.RecordingSource()
-    QTimer.singleShot(200, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    QTimer.singleShot(200, lambda: os.kill(os.getpid(), number))
     assert run(source, seconds=30, record=True, snapshot_folder=tmp_path) == 0
     assert source.closed
     assert choose(tmp_path, tmp_path) == (), "not back to the start screen"
     qt.setProperty(ASKED_TO_END, None)
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_asked_to_terminate_amid_a_picture_it_is_finished_first(
+    qt: QApplication, tmp_path: Path
+) -> None:
+    """What is at work on the window's parts must not have them taken away from under it."""
+    source = fakes.FakeSource()
+    still_open: list[bool] = []
+    events = source.events
+
+    def events_and_end() -> Any:
+        if source.wake is not None and not still_open:
+            os.kill(os.getpid(), signal.SIGTERM)
+            still_open.append(source.wake is not None)
+        return events()
+
+    source.events = events_and_end  # type: ignore[method-assign]
+    assert run(source, seconds=30, snapshot_folder=tmp_path) == 0
+    assert still_open == [True]
+    qt.setProperty(ASKED_TO_END, None)
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_what_was_told_to_be_ignored_is(qt: QApplication, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        source = fakes.FakeSource()
+        QTimer.singleShot(100, lambda: os.kill(os.getpid(), signal.SIGHUP))
+        assert run(source, seconds=0.4, snapshot_folder=tmp_path) == 0
+        assert not qt.property(ASKED_TO_END)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_without_a_display_it_runs_offscreen_only_if_it_ends_by_itself(tmp_path: Path) -> None:
