@@ -137,7 +137,10 @@ class Painting:
             painter.restore()
         frame.signs.paint(painter)
         beat = Sheet(ratio)
-        corner = frame.inner.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (2 / 3)
+        # in the chosen picture: beside it curves may lie over everything
+        main = frame.panes[0]
+        large = QRectF(main.left, main.top, main.width, main.height) & frame.inner
+        corner = large.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (2 / 3)
         marks.put_heartbeat(beat, corner.x(), corner.y(), shown.beat, 1.0)
         beat.paint(painter)
 

@@ -162,6 +162,21 @@ class Showing:
         image = self._drawn_by_itself(Content.WHITE, white)
         return self._shown(image, picture, View.WHITE, state, alone=True)
 
+    def white_beside_an_old_picture(self, now_ns: int) -> NDArray[np.uint32] | None:
+        """Return live white light by itself where the newest picture has none so young.
+
+        None where a picture brings it, where it is old itself, and in a replay.
+        """
+        frame, picture = self._source.latest_white(), self._source.latest_picture()
+        if self._source.mode is Mode.REPLAY or frame is None:
+            return None
+        if not is_fresh((now_ns - frame.mid_exposure_ns) / MS):
+            return None
+        if picture is not None and picture.white is not None:
+            if is_fresh((now_ns - picture.white.mid_exposure_ns) / MS):
+                return None
+        return self._drawn_by_itself(Content.WHITE, frame)
+
     def painted(self, shown: Shown, painted_ns: int) -> None:
         """Tell the source what really reached the window; a withdrawn overlay is told too."""
         picture = shown.picture

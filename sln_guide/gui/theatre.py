@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QScreen, QShowEvent
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
@@ -15,7 +15,9 @@ class TheatreWindow(QWidget):
     """Full screen on another screen where there is one, else a window beside the operator's.
 
     A projector that is unplugged puts it away, instead of it falling over the operator's window;
-    plugged in again, it comes back. Keys pressed here do what they do in the operator's window.
+    plugged in again, it comes back. Where it is the operator's own screen that goes, their window
+    takes this one's place, and both go home when that screen comes back. Keys pressed here do
+    what they do in the operator's window.
 
     Attributes
     ----------
@@ -31,6 +33,8 @@ class TheatreWindow(QWidget):
         self.wanted = ""
         self._screen_name: str | None = None
         self._awaited: str | None = None
+        self._home: str | None = None
+        """The operator's own screen, while that is unplugged."""
         self.setWindowTitle("sln-guide · theatre")
         self.video = VideoView(look=look, figures=figures, clean=True)
         inside = QVBoxLayout(self)
@@ -51,7 +55,10 @@ class TheatreWindow(QWidget):
             self._open_on(self._other_screen())
 
     def _screen_removed(self, screen: QScreen) -> None:
-        self.screen_gone(screen.name())
+        if screen is self._operator.screen():
+            self.operators_screen_gone(screen.name())
+        else:
+            self.screen_gone(screen.name())
 
     def screen_gone(self, name: str) -> None:
         """Get out of the way when the screen it is on was unplugged."""
@@ -60,12 +67,31 @@ class TheatreWindow(QWidget):
             self._awaited = name
             self.changed.emit(f"Theatre display {name} unplugged: it comes back when plugged in")
 
+    def operators_screen_gone(self, name: str) -> None:
+        """Leave the screen that is left to the operator: who guides must see their window."""
+        self._home = name
+        QTimer.singleShot(0, self, self._rescue_operator)  # once Qt has moved it
+        if self.isVisible():
+            self.hide()
+            self._awaited = name
+            self.changed.emit(
+                f"Screen {name} unplugged: the theatre display comes back when it does"
+            )
+
     def screen_came(self, screen: QScreen) -> None:
-        """Come back on the screen that was unplugged."""
-        if self._awaited == screen.name():
+        """Come back on the screen that was unplugged; if it was the operator's, they do."""
+        name = screen.name()
+        if name == self._home:
+            self._home = None
+            move_to(self._operator, screen)
+        if name == self._awaited:
             self._awaited = None
-            self._open_on(screen)
-            self.changed.emit(f"Theatre display {screen.name()} is back")
+            self._open_on(self._other_screen())
+            self.changed.emit(f"Theatre display {self._screen_name or ''} is back")
+
+    def _rescue_operator(self) -> None:
+        if self._home is not None:
+            move_to(self._operator, self._operator.screen())
 
     def _open_on(self, screen: QScreen | None) -> None:
         if screen is None:
@@ -118,3 +144,20 @@ class TheatreWindow(QWidget):
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Hand the key on."""
         self._operator.keyReleaseEvent(event)
+
+
+def move_to(window: QWidget, screen: QScreen) -> None:
+    """Have a window where it can be seen on ``screen``, on top and as large as it was.
+
+    Not every desktop brings back a window whose screen is gone.
+    """
+    maximised, room = window.isMaximized(), screen.availableGeometry()
+    if maximised:
+        window.showNormal()  # one that is maximised stays where it is
+    window.setScreen(screen)
+    window.resize(window.size().boundedTo(room.size()))
+    window.move(room.topLeft())
+    if maximised:
+        window.showMaximized()
+    window.raise_()
+    window.activateWindow()

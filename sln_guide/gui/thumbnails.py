@@ -138,14 +138,19 @@ class Thumbnails(QWidget):
         self.nir.setChecked(view is View.NIR)
 
     def show_picture(
-        self, picture: Picture | None, health: SessionHealth | None, now_ns: int | None
+        self,
+        picture: Picture | None,
+        health: SessionHealth | None,
+        now_ns: int | None,
+        white_alone: Pixels = None,
     ) -> None:
         """Show a picture's thumbnails; what is lost or old says so.
 
-        ``now_ns`` is None in a replay, where standing still is no fault.
+        ``now_ns`` is None in a replay, where standing still is no fault. ``white_alone`` is live
+        white light that no picture brings: there is nothing to wait for then.
         """
-        white, nir = (None, None) if health is None else (health.white, health.nir)
-        notes = [_trouble(stream) for stream in (white, nir)]
+        streams = (None, None) if health is None else (health.white, health.nir)
+        notes = [_trouble(stream) for stream in streams]
         if picture is None:
             pixels: tuple[Pixels, Pixels] = (None, None)
             notes = [note or "waiting" for note in notes]
@@ -155,6 +160,8 @@ class Thumbnails(QWidget):
                 notes = [note or "old" for note in notes]
             frames = (picture.white, picture.nir)
             notes = [n or ("" if f else "none") for n, f in zip(notes, frames, strict=True)]
+        if white_alone is not None:
+            pixels, notes[0] = (white_alone, pixels[1]), _trouble(streams[0])
         changed = self.white.show_now(pixels[0], notes[0])
         if self.nir.show_now(pixels[1], notes[1]) or changed:
             self.updateGeometry()

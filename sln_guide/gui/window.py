@@ -271,6 +271,7 @@ class OperatorWindow(Desk):
             self._source.latest_picture(),
             reading.health,
             time.monotonic_ns() if self._replay is None else None,
+            self.showing.white_beside_an_old_picture(time.monotonic_ns()),
         )
         stamped = None if self._replay is None else set(phase_events(events))
         self.phases.show_phase(phase_at(events, now_s), stamped)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QWidget
 
 from hardware.rig import Registration
 from sln_guide.gui import theme
+from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.signs import PILL_TINT
 from sln_guide.guidance import Health, Mode, RecorderHealth, Settings
@@ -118,6 +119,36 @@ def test_the_overlay_is_on_the_screen_exactly_when_it_may_be(
     else:
         assert share > 0.005
         assert share_of(pixels(window.video), token_rgb(tokens.ALARM)) == 0.0
+
+
+@pytest.mark.parametrize("layout", CHOICES)
+def test_the_heartbeat_is_seen_in_every_layout(
+    layout: Layout, open_window: Open, wait_for: Wait
+) -> None:
+    window, source = shown_state("live", open_window, wait_for)
+    window.showing.choose_layout(layout)
+    seen = []
+    for _ in range(2):
+        source.push()
+        window.refresh()
+        everything = pixels(window)
+        seen.append(everything[window.video.y() :, : window.video.geometry().right()])
+    assert (seen[0] != seen[1]).any(), "nothing tells that pictures come"
+
+
+def test_the_small_colour_picture_does_not_wait_for_what_the_large_one_shows(
+    open_window: Open, wait_for: Wait
+) -> None:
+    source = fakes.FakeSource()
+    source.push_white()
+    window = open_window(source, (1366, 768))
+    wait_for(lambda: window.watch.newest.health)
+    source.push_white()
+    window.refresh()
+    window.refresh_readings()
+    assert window.video.shown.alone
+    assert share_of(pixels(window.thumbnails.white), fakes.TISSUE) > 0.2
+    assert share_of(pixels(window.thumbnails.nir), fakes.TISSUE) == 0.0
 
 
 def test_states_look_different(open_window: Open, wait_for: Wait) -> None:
