@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,7 +20,6 @@ from sln_guide.drawing import Drawing
 from sln_guide.guidance import ColourMap, Pair, Settings, View
 from sln_guide.recording.codec import prepare
 
-QUICK_S = 3.0
 STEPS = 14
 """Enough for tracks to be confirmed, and then to be lost sight of."""
 STEP_NS = 50_000_000
@@ -38,15 +37,25 @@ def compiled_before() -> bool:
     return bool(grid.halve_into.stats.cache_hits)
 
 
+def compilations() -> int:
+    """Return how many kernels of the core this process compiled that the cache did not have."""
+    core = [module for name, module in sys.modules.items() if name.startswith("sln_guide.core.")]
+    kernels = {id(each): each for module in core for each in vars(module).values()}
+    counts = (
+        getattr(getattr(each, "stats", None), "cache_misses", {}) for each in kernels.values()
+    )
+    return sum(sum(count.values()) for count in counts)
+
+
 def warm_up(rig: Rig) -> bool:
     """Put a small busy scene in the rig's formats through pipeline and drawing.
 
     With dark, flat and white balance where the rig names them, and without, in case they are
-    refused. Returns whether it was quick: this machine had compiled everything before.
+    refused. Returns whether all was there to be loaded: whether nothing had to be compiled.
     """
     if rig.nir is None:
         return True
-    began_s = time.perf_counter()
+    before = compilations()
     prepare()
     motion.warm_up()
     if rig.light.gated is not None:
@@ -74,7 +83,7 @@ def warm_up(rig: Rig) -> bool:
                 drawing.picture(None, later, None, Settings())
             if kind == "none":
                 break
-    return time.perf_counter() - began_s < QUICK_S
+    return compilations() == before
 
 
 def _maps(rig: Rig) -> dict[str, NDArray[np.float32]]:

@@ -23,6 +23,7 @@ from hardware.rig import Calibration, Rig, load_rig, parse_rig
 from sln_guide import pipeline
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
+from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
 from sln_guide.warm_up import warm_up
 
@@ -100,7 +101,10 @@ def rig_of(nir: PixelFormat, white: PixelFormat) -> Rig:
 
 
 def test_whether_this_machine_has_compiled_before_is_told_by_its_cache(tmp_path: Path) -> None:
-    ask = "from sln_guide.warm_up import compiled_before; print(compiled_before())"
+    ask = (
+        "from sln_guide.warm_up import compilations, compiled_before; "
+        "print(compilations(), compiled_before(), compilations())"
+    )
     env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     env.pop("NUMBA_CACHE_DIR", None)
     told = [
@@ -109,4 +113,33 @@ def test_whether_this_machine_has_compiled_before_is_told_by_its_cache(tmp_path:
         ).stdout.strip()
         for _ in range(2)
     ]
-    assert told == ["False", "True"]
+    assert told == ["0 False 1", "0 True 0"]
+
+
+@pytest.mark.parametrize("probe_there", [False, True])
+@pytest.mark.parametrize("all_there", [False, True])
+def test_it_is_said_whenever_the_core_had_to_be_compiled(
+    probe_there: bool,
+    all_there: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the probe lay in the cache and others did not."""
+    calls: list[str] = []
+
+    def warm_up(rig: Rig) -> bool:
+        calls.append(rig.name)
+        return all_there or len(calls) > 1
+
+    monkeypatch.setattr(serving, "compiled_before", lambda: probe_there)
+    monkeypatch.setattr(serving, "warm_up", warm_up)
+    monkeypatch.setattr(serving.gc, "freeze", lambda: None)
+    serving._Ahead(load_rig("demo")).finish()
+    assert calls == ["demo"], "once"
+    assert ("prepared the core" in capfd.readouterr().err) is not all_there
+
+
+def test_what_was_compiled_is_not_compiled_again() -> None:
+    rig = load_rig("demo")
+    warm_up(rig)
+    assert warm_up(rig)

@@ -48,17 +48,20 @@ class _Ahead:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self._done = False
+        self._was_there: bool | None = None
+        """What `warm_up` returned; None: it was not called."""
         self._thread = threading.Thread(target=self._run, name=_AHEAD, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        self._done = compiled_before() and warm_up(self._rig)
+        if compiled_before():
+            self._was_there = warm_up(self._rig)
 
     def finish(self) -> None:
         """Wait for that, and do what is left to do."""
         self._thread.join()
-        if not self._done and not warm_up(self._rig):
+        was_there = warm_up(self._rig) if self._was_there is None else self._was_there
+        if not was_there:
             _tell("prepared the core for this machine; the next start is quick")
         gc.collect()
         gc.freeze()
