@@ -20,14 +20,23 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 def image_files(folder: Path) -> tuple[Path, ...]:
     """Return the images in ``folder``, in the order a person counts: 2 before 10.
 
+    Names that begin with a dot are hidden, and no images (``._im1.png`` is what macOS leaves beside
+    ``im1.png`` on a memory stick).
+
     Raises
     ------
     CameraError
-        There is no such folder, or no image in it.
+        There is no such folder, no image in it, or a link to an image that is gone.
     """
     if not folder.is_dir():
         raise CameraError(f"{folder}: no such folder of images")
-    files = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+    named = [
+        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
+    ]
+    for path in named:
+        if path.is_symlink() and not path.exists():
+            raise CameraError(f"{path}: a link that leads nowhere: remove it or fetch the image")
+    files = [p for p in named if p.is_file()]
     if not files:
         raise CameraError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")
     return tuple(sorted(files, key=_counting_order))
@@ -35,7 +44,8 @@ def image_files(folder: Path) -> tuple[Path, ...]:
 
 def _counting_order(path: Path) -> tuple[list[tuple[int, str]], str]:
     parts = re.split(r"(\d+)", path.name)
-    return [(int(p), "") if p.isdigit() else (0, p) for p in parts], path.name
+    # every second part is digits; str.isdigit() would also take what int() does not, such as "²"
+    return [(int(p), "") if i % 2 else (0, p) for i, p in enumerate(parts)], path.name
 
 
 def read_image(path: Path) -> Pixels:
@@ -52,6 +62,8 @@ def read_image(path: Path) -> Pixels:
         encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     except OSError as error:
         raise IncompleteFrameError(f"{path}: cannot be read ({error})") from None
+    if encoded[:2].tobytes() in (b"P2", b"P3"):  # OpenCV wants something behind the last number
+        encoded = np.append(encoded, np.uint8(ord("\n")))
     pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
     if pixels is None:
         raise IncompleteFrameError(f"{path}: not an image, or cut short")

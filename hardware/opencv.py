@@ -2,7 +2,8 @@
 
 OpenCV's wheels carry a Qt 5 of their own and point two variables of the environment at it on
 import; PySide6 would then look for its platform plugins in there and abort the process. Both are
-put back to what they were.
+put back to what they were. Its own log is switched off: what it
+complains of is raised or returned, and said once, in one line.
 """
 
 from __future__ import annotations
@@ -19,5 +20,7 @@ for _name, _value in _before.items():
         os.environ.pop(_name, None)
     else:
         os.environ[_name] = _value
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 __all__ = ["cv2"]

@@ -23,6 +23,7 @@ from sln_guide.terminal import (
     NOT_SOUND,
     OK,
     OUTPUT,
+    PARTIAL,
     RIG,
     USAGE,
     positive,
@@ -65,8 +66,16 @@ def _attempt(words: Sequence[str]) -> tuple[int, str]:
         code = _exit_code(error)
         if code is None:
             raise
-        print(f"sln-guide: {error}", file=sys.stderr)
-        return code, str(error)
+        said = _line(error)
+        print(f"sln-guide: {said}", file=sys.stderr)
+        return code, said
+
+
+def _line(error: Exception) -> str:
+    """Return what an error says, in one line; of a failed system call which file, and what."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).splitlines())
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -143,7 +152,9 @@ def import_(options: argparse.Namespace) -> int:
     print(summary.text())
     for assumption in summary.assumptions:
         print(f"  assumed: {assumption}")
-    return OK
+    for what in summary.damage:
+        print(f"  damaged: {what}")
+    return PARTIAL if summary.damage else OK
 
 
 def recover(options: argparse.Namespace) -> int:

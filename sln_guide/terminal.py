@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 
@@ -45,6 +46,6 @@ def progress_bar(word: str) -> Callable[[int, int], None]:
 def positive(text: str) -> float:
     """Read a positive number for argparse."""
     value = float(text)
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be positive, not {text}")
     return value

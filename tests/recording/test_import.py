@@ -151,13 +151,17 @@ def test_colour_video_as_white_and_its_luma_as_nir(
     white = stored(folder, Role.WHITE)
     assert white.shape == smooth.shape
     assert np.abs(white.astype(int) - smooth).max() < 25
-    if pixel_format != "bgr0":
-        summary = import_case(tmp_path / name, None, tmp_path / "n.case")
-        assert any("not linear" in note for note in summary.assumptions)
-        assert stored(tmp_path / "n.case", Role.NIR).shape == smooth.shape[:3]
-    else:
-        with pytest.raises(ImportProblem, match="convert to grey"):
-            import_case(tmp_path / name, None, tmp_path / "n.case")
+    summary = import_case(tmp_path / name, None, tmp_path / "n.case")
+    says = "green channel" if pixel_format == "bgr0" else "not linear"
+    assert any(says in note for note in summary.assumptions)
+    nir = stored(tmp_path / "n.case", Role.NIR)
+    assert nir.shape == smooth.shape[:3]
+    if pixel_format == "bgr0":
+        assert np.array_equal(nir, smooth[..., 1])
+        coloured = np.dstack([smooth[0, ..., 0], smooth[0, ..., 1] // 2, smooth[0, ..., 2]])
+        write_video(tmp_path / "c.mkv", coloured[np.newaxis], codec, pixel_format)
+        with pytest.raises(ImportProblem, match="is a colour picture"):
+            import_case(tmp_path / "c.mkv", None, tmp_path / "c.case")
 
 
 def test_raw_mosaics_by_white_format(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import math
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
+from sln_guide.recording.folder import failure
 from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.registration import load_registration
-from sln_guide.recording.importing.sources import open_source
+from sln_guide.recording.importing.sources import ImageFiles, open_source
 from sln_guide.recording.importing.stream import (
     Stream,
     choose_nir_format,
@@ -26,6 +28,7 @@ from sln_guide.recording.importing.stream import (
     grey_of,
 )
 from sln_guide.recording.importing.times import set_times
+from sln_guide.recording.importing.told import refuse_idle, refuse_impossible
 from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.reader import DARK
 from sln_guide.recording.writer import CaseWriter
@@ -45,6 +48,8 @@ class ImportSummary:
     pairs: int
     head: str
     assumptions: tuple[str, ...]
+    damage: tuple[str, ...] = ()
+    """What could not be read whole, and was imported as far as it could."""
 
     def text(self) -> str:
         """Return one line for a terminal."""
@@ -110,10 +115,21 @@ def import_case(
     RecordingError
         When ``out`` cannot be written.
     """
-    if nir is None and white is None:
-        raise ImportProblem("nothing to import: give --nir, --white, or both")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ImportProblem(f"{out}: already there: choose another name for the case")
+    refuse_idle(
+        nir, white, bit_depth=bit_depth, white_format=white_format, registration=registration
+    )
+    refuse_impossible(
+        fps=fps,
+        exposure_us=exposure_us,
+        mm_per_px=mm_per_px,
+        gain_db=gain_db,
+        black_level=black_level,
+    )
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ImportProblem(f"{out}: already there: choose another name for the case")
+    except OSError as error:
+        raise failure(out, "make the case folder", error) from None
     notes: list[str] = []
     streams = [
         Stream(role, open_source(path, colour=role is Role.WHITE))
@@ -121,9 +137,11 @@ def import_case(
         if path is not None
     ]
     steps = Steps(progress)
+    damage: list[str] = []
     for stream in streams:
         examine(stream, steps.step)
         notes += stream.source.notes
+        damage += stream.source.damage
     steps.know(2 * sum(s.count for s in streams))
     by_role = {s.role: s for s in streams}
     if Role.NIR in by_role:
@@ -138,31 +156,51 @@ def import_case(
         nir=_spec(by_role.get(Role.NIR), exposure_us, gain_db, rate_hz, notes),
         white=_spec(by_role.get(Role.WHITE), exposure_us, gain_db, rate_hz, None),
         optics=Optics(mm_per_px=mm_per_px),
-        sensor=Sensor(dark_counts=_dark_counts(black_level, dark_map, notes)),
+        sensor=Sensor(dark_counts=_dark_counts(black_level, dark_map, by_role, notes)),
         registration=_registration(registration, by_role, notes),
     )
     if mm_per_px is None:
         notes.append("scale unknown: sizes in px only (--mm-per-px)")
-    wall_ns = int(streams[0].source.path.stat().st_mtime_ns)
-    notes.append("recorded when the files were last changed, by the file system")
-    with CaseWriter(
+    notes.append("recorded when the first file was last changed, by the file system")
+    writer = CaseWriter(
         out,
         rig=rig,
         settings=Settings(),
         title=title or out.stem,
-        started_wall_ns=wall_ns,
+        started_wall_ns=_changed_ns(streams[0]),
         started_monotonic_ns=0,
-    ) as case:
+    )
+    with _whole_or_not_at_all(out), writer as case:
         if dark_map is not None:
             case.attach(DARK, pack_array(dark_map), "application/x-npy")
         case.write_event("imported", rig.description, 0)
-        for note in notes:
-            case.write_event("assumed", note, 0)
+        for kind, lines in (("assumed", notes), ("damaged", damage)):
+            for line in lines:
+                case.write_event(kind, line, 0)
         _write(case, streams, rig, steps)
         summary = case.close()
     nir_count = by_role[Role.NIR].count if Role.NIR in by_role else 0
     pairs = _count_pairs(by_role) if len(by_role) == 2 else nir_count
-    return ImportSummary(out, dict(summary.frames), pairs, summary.head, tuple(notes))
+    return ImportSummary(
+        out, dict(summary.frames), pairs, summary.head, tuple(notes), tuple(damage)
+    )
+
+
+@contextmanager
+def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
+    """Take away what was written of a case when its import fails: the source still has it all."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _changed_ns(stream: Stream) -> int:
+    """Return when the first file of a stream was last changed (ns since 1970)."""
+    source = stream.source
+    first = source.files[0] if isinstance(source, ImageFiles) else source.path
+    return int(first.stat().st_mtime_ns)
 
 
 class Steps:
@@ -207,11 +245,18 @@ def _dark_map(path: Path, nir: Stream | None) -> NDArray[np.float32]:
 
 
 def _dark_counts(
-    told: float | None, dark_map: NDArray[np.float32] | None, notes: list[str]
+    told: float | None,
+    dark_map: NDArray[np.float32] | None,
+    streams: dict[Role, Stream],
+    notes: list[str],
 ) -> float:
+    nir = streams.get(Role.NIR)
     if told is not None:
-        if not math.isfinite(told) or told < 0:
-            raise ImportProblem(f"--black-level {told}: give counts, 0 or more")
+        if nir is not None and told >= (1 << nir.bit_depth) - 1:
+            raise ImportProblem(
+                f"--black-level {told:g}: leaves no light in {nir.bit_depth} bits: give the counts "
+                "without light"
+            )
         return told
     if dark_map is not None:
         return float(np.mean(dark_map, dtype=np.float64))
@@ -232,8 +277,6 @@ def _spec(
         notes.append(f"exposure {ASSUMED_EXPOSURE_US:g} us: signal reads as counts (--exposure-us)")
     if notes is not None and gain_db is None:
         notes.append("gain 0 dB (--gain-db)")
-    if gain_db is not None and not (math.isfinite(gain_db) and gain_db >= 0):
-        raise ImportProblem(f"--gain-db {gain_db}: give 0 or more")
     return CameraSpec(
         source="recording",
         pixel_format=stream.pixel_format,
@@ -262,6 +305,11 @@ def _registration(
     if str(told) == "none":
         return Registration(kind="none")
     if str(told) == "identity":
+        if not alike:
+            raise ImportProblem(
+                f"--registration identity: NIR is {nir.width}x{nir.height}, white "
+                f"{white.width}x{white.height} px: give a file with the matrix, or none"
+            )
         return Registration(kind="assumed")
     return load_registration(Path(told))
 

@@ -60,5 +60,8 @@ def checked(name: str, pixels: Pixels) -> Pixels:
     elif pixels.ndim != 2:
         raise ImportProblem(f"{name}: an array of {pixels.shape} is not a picture")
     if not 0 < pixels.shape[0] <= MAX_EDGE_PX or not 0 < pixels.shape[1] <= MAX_EDGE_PX:
-        raise ImportProblem(f"{name}: {pixels.shape[1]}x{pixels.shape[0]} px is not a picture")
+        raise ImportProblem(
+            f"{name}: {pixels.shape[1]}x{pixels.shape[0]} px is not a picture: give 1 to "
+            f"{MAX_EDGE_PX} px an edge"
+        )
     return np.ascontiguousarray(pixels)

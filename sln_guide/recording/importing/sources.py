@@ -1,13 +1,14 @@
-"""Streams of pictures other programs wrote: folders, TIFF stacks, arrays, videos. Read in order."""
+"""Streams of pictures other programs wrote: folders, TIFF stacks, arrays, videos. In order."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from hardware.camera import CameraError
 from hardware.images import SUFFIXES, image_files, read_image
 from sln_guide.recording.importing.picture import ImportProblem, Picture, Pixels, checked
 from sln_guide.recording.importing.tiff import TiffStack
+from sln_guide.recording.importing.video import Video
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".m4v", ".mpg", ".mpeg", ".webm")
@@ -38,8 +40,13 @@ class Source(Protocol):
         """What had to be assumed in reading, in plain words."""
         ...
 
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What was found damaged in reading, and was read nevertheless."""
+        ...
+
     def numbers(self) -> tuple[int, ...] | None:
-        """Return the number in each file's name where every name has its own, else None."""
+        """Return the number in each file's name where they grow from file to file, else None."""
         ...
 
     def pictures(self) -> Iterator[Picture]:
@@ -55,14 +62,18 @@ def open_source(path: Path, *, colour: bool) -> Source:
     ImportProblem
         Nothing there, or nothing that can be read.
     """
-    if path.is_dir():
-        try:
+    try:
+        if path.is_dir():
             files = image_files(path)
-        except CameraError as error:
-            raise ImportProblem(str(error)) from None
-        return ImageFiles(path, files)
-    if not path.exists():
-        raise ImportProblem(f"{path}: does not exist")
+            return ImageFiles(path, files, notes=_folder_notes(path, files))
+        if not path.exists():
+            raise ImportProblem(f"{path}: does not exist")
+        if not path.is_file():
+            raise ImportProblem(f"{path}: is neither a file nor a folder")
+    except CameraError as error:
+        raise ImportProblem(str(error)) from None
+    except OSError as error:
+        raise ImportProblem(f"{path}: cannot be read ({error.strerror})") from None
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
         return TiffStack(path)
@@ -76,6 +87,31 @@ def open_source(path: Path, *, colour: bool) -> Source:
         f"{path}: cannot be imported: give a folder of images, one of "
         f"{', '.join((*SUFFIXES, '.npy', *VIDEO_SUFFIXES))}"
     )
+
+
+def _folder_notes(folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
+    """Say what of a folder is not imported, and where two files may be the same picture."""
+    notes = []
+    taken = set(files)
+    hidden = (".DS_Store", "Thumbs.db", "desktop.ini")
+    left = sorted(p.name for p in folder.iterdir() if p not in taken and p.name not in hidden)
+    if left:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        notes.append(f"{folder.name}: passed over {', '.join(left[:3])}{more}: no images")
+    suffixes = sorted({p.suffix.lower() for p in files})
+    if len(suffixes) > 1 and len({p.stem for p in files}) < len(files):
+        notes.append(
+            f"{folder.name}: {' and '.join(suffixes)} of the same names are taken for pictures of "
+            "their own, one after the other"
+        )
+    return tuple(notes)
+
+
+def _pgm_bits(data: bytes) -> int | None:
+    """Return the bits a PGM states by its largest value; 65535 is only what 16 bits can hold."""
+    header = re.match(rb"P[25](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d+)", data)
+    largest = int(header[1]) if header is not None else 0
+    return largest.bit_length() if 255 < largest < 65535 else None
 
 
 def _png_problem(data: bytes) -> tuple[str | None, int | None]:
@@ -98,7 +134,7 @@ def _png_problem(data: bytes) -> tuple[str | None, int | None]:
 
 
 def _stated_bits(path: Path) -> int | None:
-    """Return the bits a PNG states, after proving it whole; None for other files.
+    """Return the bits a PNG (after proving it whole) or PGM states; None for other files.
 
     OpenCV would also refuse a damaged file, but only after printing its own lines about it.
 
@@ -120,7 +156,7 @@ def _stated_bits(path: Path) -> int | None:
         return bits
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
         raise ImportProblem(f"{path}: is cut short: remove it or fetch it again")
-    return None
+    return _pgm_bits(data[:4096])
 
 
 @dataclass(frozen=True)
@@ -131,14 +167,16 @@ class ImageFiles:
     files: tuple[Path, ...]
     rate_hz: float | None = None
     notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
     def numbers(self) -> tuple[int, ...] | None:
-        """Return the last number in each file's name."""
+        """Return the last number in each file's name, where they grow from file to file."""
         found = [re.findall(r"\d+", p.stem) for p in self.files]
         if len(self.files) < 2 or not all(found):
             return None
         numbers = tuple(int(f[-1]) for f in found)
-        return numbers if len(set(numbers)) == len(numbers) else None
+        growing = all(a < b for a, b in itertools.pairwise(numbers))
+        return numbers if growing else None
 
     def pictures(self) -> Iterator[Picture]:
         """Yield them."""
@@ -168,6 +206,7 @@ class ArrayFile:
     colour: bool
     rate_hz: float | None = None
     notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
     def numbers(self) -> None:
         """Array planes have no numbers of their own."""
@@ -190,91 +229,3 @@ class ArrayFile:
         for index in range(len(planes)):
             name = f"{self.path} [{index}]"
             yield Picture(name, checked(name, np.array(planes[index])))
-
-
-@dataclass
-class Video:
-    """A video file. Grey formats keep their bits; for NIR in YUV the stored luma is taken."""
-
-    path: Path
-    colour: bool
-    rate_hz: float | None = field(default=None, init=False)
-    notes: tuple[str, ...] = field(default=(), init=False)
-
-    def __post_init__(self) -> None:
-        import av
-
-        try:
-            with av.open(str(self.path)) as container:
-                if not container.streams.video:
-                    raise ImportProblem(f"{self.path}: holds no video")
-                stream = container.streams.video[0]
-                rate = stream.average_rate
-                self.rate_hz = float(rate) if rate else None
-                name = stream.format.name if stream.format is not None else "unknown"
-                codec = stream.codec_context.name
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise ImportProblem(
-                f"{self.path}: not a video that can be read, or cut short ({error})"
-            ) from None
-        if not self.colour and not name.startswith("gray"):
-            self.notes = (
-                f"{self.path.name} is {codec} {name}, not a grey recording: its luma, as stored, "
-                "stands for NIR counts (a lossy or gamma-coded video is not linear)",
-            )
-
-    def numbers(self) -> None:
-        """Frames have time stamps instead."""
-        return
-
-    def pictures(self) -> Iterator[Picture]:
-        """Decode from the start."""
-        import av
-
-        index, last_s = 0, 0.0
-        try:
-            with av.open(str(self.path)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "NONE"
-                stated_s = (container.duration or 0) / av.time_base
-                for frame in container.decode(stream):
-                    name = f"{self.path} frame {index}"
-                    pixels = self._pixels(frame, name)
-                    yield Picture(name, checked(name, pixels), frame.time, self._bits(frame))
-                    index += 1
-                    last_s = frame.time or 0.0
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise ImportProblem(
-                f"{self.path} after frame {index}: cannot be decoded, or cut short ({error})"
-            ) from None
-        self._note_missing(index, last_s, stated_s)
-
-    def _note_missing(self, count: int, last_s: float, stated_s: float) -> None:
-        """Say so when the video ends long before the length it states."""
-        period_s = 1.0 / self.rate_hz if self.rate_hz else 0.0
-        missing_s = stated_s - last_s - period_s
-        note = (
-            f"{self.path.name} may be cut short: it states {stated_s:.2f} s, but its {count} "
-            f"frames end at {last_s + period_s:.2f} s"
-        )
-        if missing_s > max(1.5 * period_s, 0.02 * stated_s) and note not in self.notes:
-            self.notes = (*self.notes, note)
-
-    @staticmethod
-    def _bits(frame: Any) -> int | None:
-        name = frame.format.name
-        return int(frame.format.components[0].bits) if name.startswith("gray") else None
-
-    def _pixels(self, frame: Any, name: str) -> Pixels:
-        kind = frame.format.name
-        grey = kind.startswith("gray") and not kind.endswith(("be", "f32le"))
-        if self.colour and not grey:
-            pixels: Pixels = frame.to_ndarray(format="rgb24")
-            return pixels
-        if not (grey or kind.startswith(("yuv", "nv12", "nv21"))):
-            raise ImportProblem(f"{name}: {kind} video cannot be taken for NIR: convert to grey")
-        wide = frame.format.components[0].bits > 8
-        plane = frame.planes[0]
-        dtype = np.dtype("<u2" if wide else "u1")
-        rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
-        return rows[:, : plane.width].copy()

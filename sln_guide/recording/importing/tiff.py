@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,13 @@ import numpy as np
 from sln_guide.recording.importing.picture import ImportProblem, Picture, Pixels, checked
 
 MOST_PAGES = 10_000_000
+MIN_IS_WHITE, PALETTE, YCBCR = 0, 3, 6
+NOT_RGB = (5, 8, 9, 10)
+"""Photometric interpretations: inks, and three kinds of Lab."""
+JPEG = (6, 7)
+"""Compressions whose YCbCr is turned into RGB in decoding."""
+SEPARATE = 2
+"""Planar configuration: a plane a colour."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class TiffStack:
     path: Path
     rate_hz: float | None = None
     notes: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
     def numbers(self) -> None:
         """Pages have no numbers of their own."""
@@ -50,6 +59,9 @@ class TiffStack:
 
     def _pages(self, tiff: Any) -> Iterator[Picture]:
         first = tiff.pages[0]
+        mixed = _mixed_planes(tiff)
+        if mixed:
+            raise ImportProblem(f"{self.path}: {mixed}: save each as a stack of its own")
         stack = None
         if len(tiff.pages) == 1 and tiff.is_imagej:
             # ImageJ writes a stack as one page, followed by the raw pictures of the others.
@@ -65,10 +77,13 @@ class TiffStack:
         for index, page in enumerate(pages):
             name = f"{self.path} page {index + 1}" if len(pages) > 1 else str(self.path)
             try:
-                pixels = np.array(stack[index]) if stack is not None else self._page(page, index)
+                _refuse_photometric(name, page)
+                pixels = np.array(stack[index]) if stack is not None else self._page(page)
+            except ImportProblem:
+                raise
             except (ValueError, OSError, RuntimeError, zlib.error) as error:
                 raise ImportProblem(f"{name}: cannot be read, or cut short ({error})") from None
-            yield Picture(name, checked(name, pixels), bits=bits)
+            yield Picture(name, checked(name, pixels), bits=bits or _odd_bits(page))
 
     def _raw_stack(self, page: Any, count: int) -> Any:
         shape = (count, *page.shape)
@@ -78,27 +93,79 @@ class TiffStack:
             raise ImportProblem(f"{self.path}: is cut short: {count} pictures were in it")
         return np.memmap(self.path, dtype, "r", page.dataoffsets[0], shape)
 
-    def _page(self, page: Any, index: int) -> Pixels:
+    def _page(self, page: Any) -> Pixels:
         ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
         if max(ends, default=0) > self.path.stat().st_size:
             raise ValueError("its pixels reach beyond the end of the file")
         try:
             array: Pixels = page.asarray()
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             if "imagecodecs" not in str(error):
                 raise
-            return self._by_opencv(index)
+            return self._by_opencv(page)
+        if page.photometric == PALETTE:
+            # a page stores places in the palette; its colours are 16 bit, and as a rule times 257
+            return np.moveaxis(np.asarray(page.colormap)[:, array] >> 8, 0, -1).astype(np.uint8)
+        if page.planarconfig == SEPARATE and array.ndim == 3:
+            array = np.moveaxis(array, 0, -1)
         return array
 
-    def _by_opencv(self, index: int) -> Pixels:
-        """Read a page whose compression tifffile needs a further library for."""
+    def _by_opencv(self, page: Any) -> Pixels:
+        """Read a page whose compression or packing tifffile needs a further library for."""
         from hardware.opencv import cv2
 
-        whole, pages = cv2.imreadmulti(str(self.path), index, 1, flags=cv2.IMREAD_UNCHANGED)
+        whole, pages = cv2.imreadmulti(str(self.path), page.index, 1, flags=cv2.IMREAD_UNCHANGED)
         if not whole or not pages:
             raise ValueError("unknown compression")
         array: Pixels = pages[0]
+        if _odd_bits(page) is not None and array.dtype == np.uint16:
+            array = array >> (16 - page.bitspersample)  # OpenCV has put them at the top of 16
         return array[..., 2::-1] if array.ndim == 3 and array.shape[2] >= 3 else array
+
+
+def _odd_bits(page: Any) -> int | None:
+    """Return the bits of samples that are packed, such as 12; None for whole bytes."""
+    bits = page.bitspersample
+    return bits if isinstance(bits, int) and 8 < bits < 16 else None
+
+
+def _refuse_photometric(name: str, page: Any) -> None:
+    """Refuse pages whose numbers are no light.
+
+    Raises
+    ------
+    ImportProblem
+        White is zero, or the channels are not red, green and blue.
+    """
+    if page.photometric == MIN_IS_WHITE:
+        raise ImportProblem(
+            f"{name}: says that zero is white (MinIsWhite), so that light is dark: save it with "
+            "zero as black"
+        )
+    unpacked_ycbcr = page.photometric == YCBCR and page.compression not in JPEG
+    if unpacked_ycbcr or page.photometric in NOT_RGB:
+        raise ImportProblem(f"{name}: its colours are {page.photometric.name}: save it as RGB")
+
+
+def _mixed_planes(tiff: Any) -> str:
+    """Say which planes other than moments in time take turns in a stack; empty for none.
+
+    Many programs call a series in time one of slices, or of channels: a single one is taken for
+    time, whatever its name.
+    """
+    sizes = {"channels": 1, "slices": 1, "frames": 1}
+    if tiff.is_imagej:
+        said = tiff.imagej_metadata or {}
+        sizes = {kind: int(said.get(kind, 1)) for kind in sizes}
+    elif tiff.is_ome:
+        pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", tiff.ome_metadata or "")
+        found = dict(re.findall(r'\bSize([CZT])="(\d+)"', pixels[0] if pixels else ""))
+        sizes = {kind: int(found.get(key, 1)) for kind, key in zip(sizes, "CZT", strict=True)}
+    samples = max(tiff.pages[0].samplesperpixel, 1)
+    if samples > 1:
+        sizes["channels"] = max(sizes["channels"] // samples, 1)
+    several = [f"{count} {kind}" for kind, count in sizes.items() if count > 1]
+    return " and ".join(several) + " take turns in it" if len(several) > 1 else ""
 
 
 @contextmanager

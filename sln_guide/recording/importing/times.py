@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from pathlib import Path
 
@@ -12,24 +13,36 @@ from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.stream import Stream
 
 ASSUMED_FPS = 10.0
+SHORTEST_S = 1e-6
+LONGEST_S = 30 * 86_400.0
+UNEVEN = 0.1
+"""Share of a period by which a video's own times may stray from an even rate (Matroska rounds)."""
+FEW_MISSING = 10
+"""Numbers in file names are a frame counter where they span at most so many times the files."""
 
 
 def set_times(
     streams: list[Stream], fps: float | None, timestamps: Path | None, notes: list[str]
 ) -> float | None:
-    """Give every frame its time and sequence number; return the rate, None for one frame."""
+    """Give every frame its time and sequence number; return the rate, None for one frame.
+
+    Raises
+    ------
+    ImportProblem
+        Times that cannot be read, do not grow, or span what no recording does.
+    """
     for stream in streams:
         stream.sequences = list(range(stream.count))
     if timestamps is not None:
         _times_from_csv(streams, timestamps)
     else:
-        if fps is None:
-            fps = _stated_rate(streams, notes)
-        numbers = _shared_numbers(streams, notes)
+        rate_hz = _stated_rate(streams, notes) if fps is None else fps
+        _number(streams, notes)
         for stream in streams:
-            if numbers is not None:
-                stream.sequences = [n - numbers for n in stream.source.numbers() or ()]
-            stream.times_s = [n / fps for n in stream.sequences]
+            stored_s = None if fps is not None else _stored_times(stream, notes)
+            stream.times_s = stored_s or [n / rate_hz for n in stream.sequences]
+    for stream in streams:
+        _refuse_span(stream)
     counts = [s.count for s in streams]
     if len(set(counts)) > 1:
         more = max(streams, key=lambda s: s.count)
@@ -41,6 +54,40 @@ def set_times(
     if len(longest) < 2 or longest[-1] <= longest[0]:
         return None
     return (len(longest) - 1) / (longest[-1] - longest[0])
+
+
+def _refuse_span(stream: Stream) -> None:
+    where = stream.source.path
+    if len(stream.times_s) > 1 and np.diff(stream.times_s).min() < SHORTEST_S:
+        raise ImportProblem(
+            f"{where}: frames less than a microsecond apart: give the right --fps or --timestamps "
+            "in seconds"
+        )
+    if stream.times_s[-1] > LONGEST_S:
+        days = stream.times_s[-1] / 86_400
+        raise ImportProblem(
+            f"{where}: its {stream.count} frames would span {days:.0f} days: "
+            "give the right --fps or --timestamps in seconds"
+        )
+
+
+def _stored_times(stream: Stream, notes: list[str]) -> list[float] | None:
+    """Return the times a video states where its frames are not evenly spaced, else None."""
+    stored_s = [t for t in stream.stored_times_s if t is not None]
+    if stream.count < 2 or not stored_s:
+        return None
+    where = stream.source.path.name
+    if len(stored_s) < stream.count or np.diff(stored_s).min() < SHORTEST_S:
+        notes.append(f"{where}: its time stamps are of no use: frames are taken as evenly spaced")
+        return None
+    since_s = np.array(stored_s) - stored_s[0]
+    rate_hz = stream.source.rate_hz
+    if rate_hz:
+        strayed_s = np.abs(since_s - np.arange(stream.count) / rate_hz)
+        if strayed_s.max() < UNEVEN / rate_hz:
+            return None
+    notes.append(f"{where}: frames are not evenly spaced: exposed when the video states (--fps)")
+    return [float(t) for t in since_s]
 
 
 def _stated_rate(streams: list[Stream], notes: list[str]) -> float:
@@ -55,16 +102,46 @@ def _stated_rate(streams: list[Stream], notes: list[str]) -> float:
     return ASSUMED_FPS
 
 
-def _shared_numbers(streams: list[Stream], notes: list[str]) -> int | None:
-    """Return the first number when files of two folders are to be matched by their numbers."""
+def _number(streams: list[Stream], notes: list[str]) -> None:
+    """Take the numbers in file names for a frame counter, where they can be one."""
     numbers = [s.source.numbers() for s in streams]
-    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None or numbers[0] == numbers[1]:
+    known = [n for n in numbers if n is not None]
+    if len(known) < len(streams):
+        return
+    shared = len(set(known[0]) & set(known[-1])) >= 0.8 * min(map(len, known))
+    if not shared:
+        return
+    union = sorted(set().union(*known))
+    place = _counter(union)
+    if known[0] != known[-1]:
+        notes.append(
+            "frames are matched by the numbers in their file names, since some are missing"
+        )
+    elif place is None:
+        notes.append(
+            "the numbers in the file names are no frame counter: frames are taken as evenly spaced "
+            "(--timestamps)"
+        )
+    elif missing := place[union[-1]] + 1 - len(union):
+        notes.append(
+            f"{missing} number{'s are' if missing > 1 else ' is'} missing in the file names: taken "
+            "for lost frames, and time goes on in between"
+        )
+    if place is None:
+        place = {number: rank for rank, number in enumerate(union)}
+    for stream, own in zip(streams, known, strict=True):
+        stream.sequences = [place[n] for n in own]
+
+
+def _counter(numbers: list[int]) -> dict[int, int] | None:
+    """Return each number's place in a count by equal steps; None where they are no such count."""
+    steps = [b - a for a, b in itertools.pairwise(numbers)]
+    step = min(steps, default=1)
+    if any(s % step for s in steps) or sum(s == step for s in steps) * 2 < len(steps):
         return None
-    first, second = set(numbers[0]), set(numbers[1])
-    if len(first & second) < 0.8 * min(len(first), len(second)):
+    if numbers[-1] - numbers[0] > step * FEW_MISSING * len(numbers):
         return None
-    notes.append("frames are matched by the numbers in their file names, since some are missing")
-    return min(first | second)
+    return {n: (n - numbers[0]) // step for n in numbers}
 
 
 def _times_from_csv(streams: list[Stream], path: Path) -> None:
