@@ -2,10 +2,11 @@
 
 ::
 
-    camera thread x N ── Frame ──► Recorder (backlog → case on disk)
-                          └──────► newest NIR, newest white
-    processing thread: new NIR → pipeline.step → Guidance; each new white frame → the newest
-                       Guidance drawn into it → newest picture → the window's wake-up
+    camera thread x N (`_take_frame`) ── Frame ──► Recordings (backlog → case on disk)
+                                          └──────► Arrivals: newest NIR, newest white
+    processing thread (`_main_loop`): new NIR → pipeline.step → Guidance → CaseLog;
+                       each new white frame → the newest Guidance drawn into it
+                       → newest picture → the window's wake-up
 
 The only place where live parts are joined.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.gated import OLDEST_DARK_NS
+from sln_guide.case_log import CaseLog
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
@@ -48,7 +50,6 @@ from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
 from sln_guide.lighting import GatedLight
 from sln_guide.pairing import Arrivals, Pairing
-from sln_guide.recorder import Writing
 from sln_guide.recording.corrections import attach_corrections
 from sln_guide.recordings import Recordings
 from sln_guide.source import EventMark, Paint
@@ -56,14 +57,12 @@ from sln_guide.stream import Stream
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
-SNAPSHOT_EVERY_S = 5.0
 RETRY_AFTER_FAULT_S = 1.0
 THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 STEPS_TO_TRUST_AGAIN = 10
 END_TIMEOUT_S = 3.0
 LEAST_APART_NS = 20_000_000
-NEVER_NS = 1 << 62
 SKEWS = 31
 """Pairs whose median skew is told."""
 
@@ -131,18 +130,17 @@ class LiveSession:
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
         self._recordings = Recordings(cases, rig, self._mode)
+        self._log = CaseLog(
+            self._recordings,
+            lambda case: attach_corrections(case, applied.dark, applied.flat),
+        )
         self._skews_ns: deque[int] = deque(maxlen=SKEWS)
-        self._snapshot_wanted = False
-        self._logged_from_ns = 0
-        self._beginning = threading.Lock()
         self._latency = Latency()
         self._painted = (0, False)
         self._prepare = prepare
         self._preparing_since_ns: int | None = None
         self._unprepared_nir = 0
         self._fault: _Fault | None = None
-        self._events: list[EventMark] = []
-        self._started_ns = time.monotonic_ns()
         self._alignment: Alignment | None = None
         self._gated = GatedLight(rig) if rig.light.gated is not None else None
         both = len(self._streams) == 2
@@ -186,9 +184,9 @@ class LiveSession:
             for stream in opened:
                 stream.end()
             raise
-        self._started_ns = time.monotonic_ns()
+        self._log.start_clock()
         if self._prepare is not None:
-            self._preparing_since_ns = self._started_ns
+            self._preparing_since_ns = self._log.started_ns
         for stream in self._streams.values():
             stream.run()
         self._processing.start()
@@ -245,7 +243,7 @@ class LiveSession:
             latency_p50_ms=p50,
             latency_p99_ms=p99,
             skipped_nir=self._arrivals.overwritten(Role.NIR) - self._unprepared_nir,
-            started_ns=self._started_ns,
+            started_ns=self._log.started_ns,
             exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
@@ -306,25 +304,15 @@ class LiveSession:
         self._painted = (paint.number, paint.overlay_visible)
         if first:
             self._latency.add((paint.painted_ns - paint.handed_over_ns) / 1e6)
-        self._record(
-            lambda case: case.write_shown(
-                paint.generation,
-                paint.white_sequence,
-                paint.view,
-                paint.painted_ns,
-                paint.overlay_visible,
-            )
-        )
+        self._log.note_paint(paint)
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the marks so far."""
-        return tuple(self._events)
+        return self._log.events()
 
     def mark(self, name: str, detail: str = "", time_ns: int | None = None) -> None:
         """Stamp an event, at ``time_ns`` (monotonic) or now."""
-        now_ns = time.monotonic_ns() if time_ns is None else time_ns
-        self._events.append(EventMark((now_ns - self._started_ns) / 1e9, name, detail))
-        self._record(lambda case: case.write_event(name, detail, now_ns))
+        self._log.mark(name, detail, time_ns)
 
     # -- Recordable ------------------------------------------------------------------------------
 
@@ -335,7 +323,7 @@ class LiveSession:
         keeps them. Faults show in `health`.
         """
         self._judge_expiry()
-        folder = self._begin_case(self._recordings.start)
+        folder = self._log.begin(self._recordings.start, self._settings, self._reach_ns())
         assert folder is not None
         return folder
 
@@ -361,50 +349,9 @@ class LiveSession:
         """End the case; what waits is still written. Returns at once: `health` says when."""
         self._recordings.stop()
 
-    def _begin_case(self, begin: Callable[..., Path | None]) -> Path | None:
-        """Begin, or go on with, a case; nothing that rests on frames before it is logged in it."""
-        with self._beginning:  # Record may be pressed while a case cut short is being continued
-            before, folder = self._logged_from_ns, None
-            if not self._recordings.recording:  # a case that runs goes on, and loses nothing
-                self._logged_from_ns = NEVER_NS
-            try:
-                folder = begin(self._settings, self._earlier_events())
-            finally:
-                if folder is None:
-                    self._logged_from_ns = before
-            if folder is not None:
-                self._case_begun(folder)
-            return folder
-
-    def _case_begun(self, folder: Path) -> None:
-        # the first computation in the case must rest on frames that are in it, dark ones too
-        reach_ns = self._apart_ns() if self._gated is None else OLDEST_DARK_NS
-        self._logged_from_ns = time.monotonic_ns() + 2 * reach_ns
-        self._snapshot_wanted = True
-        self.mark("record", folder.name)
-
-    def _earlier_events(self) -> Iterator[Writing]:
-        """Put into the case what it is computed with, and the events stamped before it began."""
-        yield lambda case: attach_corrections(case, self._applied.dark, self._applied.flat)
-        for event in tuple(self._events):
-            yield self._earlier(event)
-
-    def _earlier(self, event: EventMark) -> Writing:
-        time_ns = self._started_ns + int(event.time_s * 1e9)
-        return lambda case: case.write_event(event.name, event.detail, time_ns)
-
-    def _record(self, write: Writing) -> None:
-        self._recordings.put(write)
-
-    def _record_snapshot(self, state: pipeline.State) -> None:
-        snapshot = state.snapshot()
-        self._record(lambda case: case.write_snapshot(snapshot))
-
-    def _record_guidance(self, guidance: Guidance) -> None:
-        self._record(lambda case: case.write_guidance(guidance))
-
-    def _record_health(self, health: SessionHealth) -> None:
-        self._record(lambda case: case.write_health(health))
+    def _reach_ns(self) -> int:
+        """Return how far back the frames lie that guidance rests on, dark ones too."""
+        return self._apart_ns() if self._gated is None else OLDEST_DARK_NS
 
     # -- camera threads --------------------------------------------------------------------------
 
@@ -428,12 +375,13 @@ class LiveSession:
                 self._prepare()
                 self._unprepared_nir = self._arrivals.overwritten(Role.NIR)
                 self._preparing_since_ns = None
-            self._process_all()
+            self._main_loop()
         except BaseException as error:
             self._fault = _Fault(_plain(error), time.monotonic_ns())
             raise
 
-    def _process_all(self) -> None:
+    def _main_loop(self) -> None:
+        """Turn what is newest into guidance and pictures, again and again."""
         setup = self._setup
         state = pipeline.initial_state(setup)
         pairing = Pairing()
@@ -443,7 +391,6 @@ class LiveSession:
         exposing = self._exposing()
         guidance: Guidance | None = None
         retry_ns, good_steps = 0, 0
-        snapshot_ns = 0
         while not self._ending.is_set():
             nir, white = self._arrivals.next(WAIT_S)
             if nir is None and white is None:
@@ -454,18 +401,12 @@ class LiveSession:
             now_ns = time.monotonic_ns()
             if nir is not None and now_ns >= retry_ns:
                 try:
-                    logged = nir.host_time_ns >= self._logged_from_ns
-                    wanted = logged and (self._snapshot_wanted or now_ns >= snapshot_ns)
-                    if setup is not self._setup:  # a case begins, and its setup was there first
+                    if setup is not self._setup:  # units were lost
                         setup = self._setup
                         state = replace(state, setup=setup)
-                    if wanted and self._recordings.recording:
-                        self._record_snapshot(state)
-                        self._snapshot_wanted = False
-                        snapshot_ns = now_ns + int(SNAPSHOT_EVERY_S * 1e9)
+                    self._log.note_state(state, nir)
                     state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
-                    if nir.host_time_ns >= self._logged_from_ns and setup is self._setup:
-                        self._record_guidance(guidance)
+                    self._log.note_guidance(guidance)
                     if self._edges is not None:
                         self._edges.see(guidance.pair, guidance.settings)
                     self._follow_exposure(exposing, guidance)
@@ -476,7 +417,7 @@ class LiveSession:
                     self._fault = _Fault(_plain(error), now_ns)
                     state, guidance, good_steps = pipeline.initial_state(setup), None, 0
                     retry_ns = now_ns + int(RETRY_AFTER_FAULT_S * 1e9)
-                    self._snapshot_wanted = True
+                    self._log.begin_anew()
             shown = guidance if self._fault is None else None
             picture = drawing.picture(nir, white, shown, settings)
             if picture is not None:
@@ -536,10 +477,10 @@ class LiveSession:
         """
         before: dict[Role, tuple[Health, int]] = {}
         if not self._ending.wait(HEALTH_EVERY_S):  # the live picture comes first
-            self._begin_case(self._recordings.continue_interrupted)
+            self._log.begin(self._recordings.continue_interrupted, self._settings, self._reach_ns())
         while not self._ending.wait(HEALTH_EVERY_S):
             health = self.health()
-            self._record_health(health)
+            self._log.note_health(health)
             for stream in (health.nir, health.white):
                 if stream is None:
                     continue
