@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from hardware import sfnc
+from hardware.call_watch import CALL_GRACE_S, CallWatch
 from hardware.camera import (
     BadSettingError,
     Camera,
@@ -32,7 +33,6 @@ from hardware.frame import Frame
 from hardware.genicam import GLOBAL_SHUTTER, LINEAR, TEST_IMAGES, Features, read_pfs
 from hardware.grabbing import Grabbing, block_ids, ns_per_tick
 from hardware.pylon_words import EMULATOR_CLASS, CameraInfo, line_bit, open_error, plain
-from hardware.stream import CALL_GRACE_S, CallWatch
 
 BUFFERS = 30
 """Frames the SDK holds for us while our thread is kept waiting: half a second at 60 fps."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from hardware.buffers import GIGE_BLOCK_IDS, ArrivalClock, BlockNumbers
 from hardware.camera import CameraCounters, CameraSettings, IncompleteFrameError
 from hardware.frame import Frame, PixelFormat
 from hardware.genicam import Features
 from hardware.images import Pixels
 from hardware.pylon_words import description
-from hardware.stream import GIGE_BLOCK_IDS, ArrivalClock, BlockNumbers
 
 
 @dataclass(frozen=True, slots=True)

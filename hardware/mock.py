@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from hardware.call_watch import CALL_GRACE_S, CallWatch
 from hardware.camera import (
     BadSettingError,
     Camera,
@@ -27,7 +28,6 @@ from hardware.faults import Corrupt, Drop, Fault, Freeze, Late, SizeChange, Stal
 from hardware.frame import Frame, frozen_pixels
 from hardware.images import FolderFrames, Pixels, frames_from_arrays
 from hardware.playback import Exposure, Playback, Recording
-from hardware.stream import CALL_GRACE_S, CallWatch
 
 __all__ = ["FolderFrames", "MockCamera", "Pace", "frames_from_arrays"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hardware.buffers import GIGE_BLOCK_IDS, NO_BLOCK_ID
 from hardware.camera import (
     CameraCounters,
     CameraError,
@@ -16,7 +17,6 @@ from hardware.camera import (
 from hardware.frame import PixelFormat
 from hardware.grabbing import Grabbing, block_ids, copied_pixels, ns_per_tick
 from hardware.pylon_words import line_bit, open_error
-from hardware.stream import GIGE_BLOCK_IDS, NO_BLOCK_ID
 from tests.hardware.nodes import Node, Result, features
 
 SETTINGS = CameraSettings(

@@ -1,14 +1,12 @@
-"""Numbering, arrival times, and the watch on calls."""
+"""Numbering of buffers, and when each arrived."""
 
 from __future__ import annotations
-
-import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.stream import GIGE_BLOCK_IDS, NO_BLOCK_ID, ArrivalClock, BlockNumbers, CallWatch
+from hardware.buffers import GIGE_BLOCK_IDS, NO_BLOCK_ID, ArrivalClock, BlockNumbers
 
 
 def test_numbers_follow_a_usb_device_and_count_gaps() -> None:
@@ -102,40 +100,3 @@ def test_a_device_clock_that_was_set_is_pinned_anew() -> None:
     clock.arrival_ns(10_000_000_000, 20_000_000_000)
     assert clock.arrival_ns(5_000_000, 20_016_000_000) == 20_016_000_000
     assert clock.arrival_ns(21_000_000, 20_032_000_000) == 20_032_000_000
-
-
-def test_a_call_under_way_too_long_is_named() -> None:
-    watch = CallWatch()
-    assert watch.stuck(2**62) is None
-    with watch.calling("RetrieveResult", 1.0):
-        assert watch.stuck(watch.last_progress_ns) is None
-        assert watch.stuck(2**62) == "RetrieveResult"
-        with watch.calling("inner", 100.0):
-            assert watch.stuck(watch.last_progress_ns) is None
-            assert watch.stuck(2**62) == "inner"
-        assert watch.stuck(2**62) == "RetrieveResult"
-    assert watch.stuck(2**62) is None
-
-
-def test_a_call_that_raises_is_over() -> None:
-    watch = CallWatch()
-    with pytest.raises(ZeroDivisionError), watch.calling("read", 0.0):
-        raise ZeroDivisionError
-    assert watch.stuck(2**62) is None
-
-
-def test_a_hanging_thread_is_seen_from_another() -> None:
-    watch, hanging, free = CallWatch(), threading.Event(), threading.Event()
-
-    def hang() -> None:
-        with watch.calling("Open", 0.0):
-            hanging.set()
-            free.wait(10)
-
-    thread = threading.Thread(target=hang)
-    thread.start()
-    assert hanging.wait(10)
-    assert watch.stuck(2**62) == "Open"
-    free.set()
-    thread.join(10)
-    assert watch.stuck(2**62) is None
