@@ -246,7 +246,7 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
 
     Python sees a signal between two of its own steps, in the middle of a picture as well: so the
     window closes a moment later, when nothing else is at work in it. Its timer makes sure of those
-    steps. What was told to be ignored (``nohup``) is.
+    steps. A hang-up that was to be ignored (``nohup``) is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -258,11 +258,9 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
         app.setProperty(ASKED_TO_END, True)  # the start screen must not come back
         QTimer.singleShot(0, close)
 
-    heard = [
-        number
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
     before = [signal.signal(number, end) for number in heard]
     try:
         yield

@@ -158,6 +158,7 @@ def screen_state(
         by_distance = distance_mm is not None
         verdict = judge_live(*evidence, video_age_ms, alone, by_distance=by_distance)
         video_old = video_age_ms is not None and not is_fresh(video_age_ms)
+        video_old |= _repeats(health, view, alone=alone)
 
     banners = [verdict.banner] if verdict.banner else []
     word, tone = verdict.word, verdict.tone
@@ -226,6 +227,14 @@ def screen_state(
             withdrawn=is_withdrawn(guidance),
         ),
     )
+
+
+def _repeats(health: SessionHealth | None, view: View, *, alone: bool) -> bool:
+    """Whether the camera whose picture is displayed sends one and the same again and again."""
+    if health is None:
+        return False
+    shown = health.nir if view is View.NIR and not alone else health.white
+    return shown is not None and shown.frozen
 
 
 def _borders(mode: Mode, *, simulated: bool) -> tuple[Border, ...]:

@@ -190,6 +190,6 @@ def _trouble(stream: StreamHealth | None) -> str:
     """Say what is wrong with a camera; empty if nothing is."""
     if stream is None:
         return ""
-    if stream.health is Health.LOST:
-        return "camera lost"
-    return "repeats one picture" if stream.frozen else ""
+    if stream.frozen:
+        return "repeats one picture"
+    return "camera lost" if stream.health is Health.LOST else ""

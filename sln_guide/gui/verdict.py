@@ -79,6 +79,11 @@ def is_fresh(age_ms: float) -> bool:
     return -AHEAD_MS <= age_ms <= REMOVED_MS
 
 
+def is_live(stream: StreamHealth) -> bool:
+    """Whether what a camera sends is new: one that repeats a picture sends none."""
+    return stream.health is Health.LIVE and not stream.frozen
+
+
 def worse_of(registration: Registration, guidance: Guidance | None) -> Registration:
     """Return the less trustworthy of the rig's registration and the guidance's own."""
     if guidance is None:
@@ -163,8 +168,9 @@ def judge_live(
     nir, white = health.nir, health.white
     white_shown = alone or view is not View.NIR
     white_live = white_shown and video_age_ms is not None and is_fresh(video_age_ms)
-    goes_on = " · White light is live" if white_live else ""
-    goes_on += " · Recording goes on" if health.recorder.recording else ""
+    white_live &= white is not None and is_live(white)
+    recording = " · Recording goes on" if health.recorder.recording else ""
+    goes_on = (" · White light is live" if white_live else "") + recording
 
     if health.processing_error is not None:
         return _alarm(
@@ -173,16 +179,19 @@ def judge_live(
             f"{_since(now_ns, health.processing_since_ns)}{health.processing_error}{goes_on} · "
             "Guide without it; start again when it is safe",
         )
-    lost = [s for s in _streams(health) if s.health is Health.LOST]
+    streams = _streams(health)
+    lost = [s for s in streams if s.health is Health.LOST and not s.frozen]
     if lost:
-        return _lost(now_ns, lost, goes_on if white not in lost else "")
-    for stream in _streams(health):
+        if white in lost:
+            goes_on = (" · NIR is live in its own view" if is_live(nir) else "") + recording
+        return _lost(now_ns, lost, goes_on if len(lost) < len(streams) else "")
+    for stream in streams:
         if stream.frozen:
             return _alarm(
                 Word.NOT_LIVE,
                 f"NOT LIVE: the {_name(stream)} camera repeats one picture",
                 f"{_since(now_ns, stream.since_ns)}Its frames no longer change · "
-                "Unplug it and plug it in again",
+                f"Unplug it and plug it in again{goes_on}",
             )
     if view is View.MERGED and is_withdrawn(guidance):
         distance = ", set the working distance" if by_distance else ""
@@ -301,5 +310,6 @@ def _since(now_ns: int, since_ns: int | None) -> str:
 
 def _lag(age_ms: float) -> str:
     if age_ms < 0:
-        return f"its clock is {elapsed_text(round(-age_ms * MS))} ahead, so its age is unknown"
+        ahead = f"{-age_ms:.0f} ms" if age_ms > -100.0 else elapsed_text(round(-age_ms * MS))
+        return f"its clock is {ahead} ahead, so its age is unknown"
     return f"{elapsed_text(round(age_ms * MS))} old"

@@ -96,13 +96,19 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
             "video_mid_exposure_ns": NOW - 900 * MS,
         },
         Word.LOST,
-        ["white-light camera lost", "no frame comes"],
+        ["white-light camera lost", "no frame comes", "NIR is live in its own view"],
     ),
     (
         "both unplugged",
         {"health": session({"health": Health.LOST}, {"health": Health.LOST})},
         Word.LOST,
         ["NIR and white-light cameras lost"],
+    ),
+    (
+        "nir unplugged while the white camera repeats",
+        {"health": session({"health": Health.LOST}, {"health": Health.LOST, "frozen": True})},
+        Word.LOST,
+        ["NIR camera lost"],
     ),
     (
         "processing failed",
@@ -116,13 +122,17 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
     ),
     (
         "frozen camera",
-        {"health": session(nir={"frozen": True, "since_ns": NOW - 3_000 * MS})},
+        {
+            "health": session(
+                nir={"health": Health.LOST, "frozen": True, "since_ns": NOW - 3_000 * MS}
+            )
+        },
         Word.NOT_LIVE,
-        ["NIR camera repeats one picture", "For 3.0 s", "Unplug"],
+        ["NIR camera repeats one picture", "For 3.0 s", "Unplug", "White light is live"],
     ),
     (
         "frozen white camera",
-        {"health": session(white={"frozen": True})},
+        {"health": session(white={"health": Health.LOST, "frozen": True})},
         Word.NOT_LIVE,
         ["white-light camera repeats"],
     ),
@@ -415,6 +425,20 @@ def test_what_is_claimed_is_true(situation: dict[str, Any]) -> None:
         assert s.health.processing_error is None
         assert NOW - s.video_mid_exposure_ns <= REMOVED_MS * MS
         assert state.overlay_allowed or s.view is View.WHITE
+    said = " ".join(banner.detail for banner in state.banners)
+    if "White light is live" in said:
+        white = s.health.white
+        assert white.health is Health.LIVE
+        assert not white.frozen
+        assert not state.video_old
+    if "NIR is live" in said:
+        assert s.health.nir.health is Health.LIVE
+        assert not s.health.nir.frozen
+    if "Recording goes on" in said:
+        assert s.health.recorder.recording
+    if s.health is not None and s.mode is not Mode.REPLAY and s.freeze is None:
+        shown = s.health.nir if s.view is View.NIR and not s.alone else s.health.white
+        assert state.video_old or not shown.frozen, "one that repeats is shown as if it moved"
     if state.tone is Tone.ALARM:
         assert any(b.tone is Tone.ALARM for b in state.banners), "an alarm without its words"
     if s.freeze is not None:

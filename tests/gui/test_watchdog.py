@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from PySide6.QtCore import QRect
 from PySide6.QtWidgets import QApplication, QWidget
 
+from sln_guide.gui import guard as guard_module
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.watchdog import Cover, Watchdog
 from sln_guide.render import tokens
@@ -87,16 +89,39 @@ def test_without_windows_there_is_nothing_to_cover(
     assert covers() == []
 
 
-def test_the_guard_notices_that_its_watchdog_died(qt: QApplication, wait_for: Wait) -> None:
+def test_a_watchdog_that_died_is_noticed_and_replaced(
+    qt: QApplication, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
     window = QWidget()
     guard = Guard(lambda: (window,))
     assert guard.alive
     guard.beat()
-    guard._process.kill()
+    first = guard._process
+    first.kill()
     wait_for(lambda: not guard.alive)
     guard.beat()
+    assert guard._process is first, "not at once: one that cannot live is not started for ever"
+    monkeypatch.setattr(guard_module, "AGAIN_AFTER_S", 0.0)
+    wait_for(lambda: guard.alive)
+    assert guard._process is not first
+    guard.beat()
     guard.end()
+    assert not guard.alive
     window.deleteLater()
+
+
+def test_a_watchdog_that_hangs_is_replaced(
+    qt: QApplication, wait_for: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "AGAIN_AFTER_S", 0.0)
+    guard = Guard(lambda: ())
+    first = guard._process
+    first.send_signal(signal.SIGSTOP)
+    while guard._process is first:
+        guard.beat()
+    wait_for(lambda: guard.alive)
+    guard.end()
+    assert not guard.alive
 
 
 def test_the_watchdog_ends_with_the_application(qt: QApplication) -> None:
