@@ -221,32 +221,3 @@ class ConsistencyWatch:
         self._recent.clear()
         if self._last == "holds":
             self._last = "cannot tell"
-
-
-def register_scene(
-    nir: NDArray[np.float32],
-    white: NDArray[np.float32],
-    start: NDArray[np.float64],
-    *,
-    reach_px: float = 40.0,
-) -> NDArray[np.float64] | None:
-    """Return ``start`` improved by the scene's own edges; None where they do not tell.
-
-    A last resort without a board, good for one plane and never a calibration: whoever uses it
-    keeps the registration's kind at "assumed".
-    """
-    matrix = start.copy()
-    scale = WIDTH_PX / nir.shape[1]
-    for reach in (reach_px, 0.5 * reach_px, 0.3 * reach_px):
-        votes = _votes(nir, white, matrix, scale, reach)
-        if len(votes) < LEAST_TILES:
-            return None
-        places = votes[:, :2] / scale
-        # what a place found elsewhere in the warped picture lies there in white
-        found = (votes[:, :2] + votes[:, 2:]) / scale
-        truth = cv2.perspectiveTransform(found.reshape(-1, 1, 2), matrix)[:, 0]
-        linear, kept = cv2.estimateAffine2D(places, truth, ransacReprojThreshold=4.0 / scale)
-        if linear is None or kept.sum() < LEAST_TILES:
-            return None
-        matrix = np.vstack([linear, [0.0, 0.0, 1.0]])
-    return np.asarray(matrix, np.float64)

@@ -46,7 +46,6 @@ class FilterCheck:
     probe: Probe
     collected: float
     excited: float
-    gap_nm: float
     problems: tuple[str, ...]
 
     @property
@@ -93,12 +92,12 @@ def check_filters(
     else:
         sigma = probe.excitation_width_nm / 2.3548
         excited = math.exp(-0.5 * ((middle - probe.excitation_nm) / sigma) ** 2)
-    gap = emission_nm[0] - excitation_nm[1]
+    gap_nm = emission_nm[0] - excitation_nm[1]
     problems = []
-    if gap < LEAST_GAP_NM:
+    if gap_nm < LEAST_GAP_NM:
         problems.append(
             f"excitation up to {excitation_nm[1]:g} nm and emission from {emission_nm[0]:g} nm "
-            f"leave {gap:g} nm: excitation light would leak into the picture"
+            f"leave {gap_nm:g} nm: excitation light would leak into the picture"
         )
     if collected < LEAST_COLLECTED:
         problems.append(
@@ -113,7 +112,7 @@ def check_filters(
             else f"{probe.name} absorbs only well below its emission at {probe.emission_nm:g} nm, "
             f"not at {middle:g} nm"
         )
-    return FilterCheck(probe, collected, excited, gap, tuple(problems))
+    return FilterCheck(probe, collected, excited, tuple(problems))
 
 
 def _share(peak: float, width: float, band: tuple[float, float]) -> float:
