@@ -18,27 +18,25 @@ from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import DISTANCE_STEP_MM, Commands
-from sln_guide.gui.curves import PlotLibrary
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
-from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.keyboard import Keyboard
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.gui.lasso import Points, Shape
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
+from sln_guide.gui.plotting import Plotting
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
-from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
 from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
-from sln_guide.guidance import Guidance, Mode, Picture, View
+from sln_guide.guidance import Mode, View
 from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
-from sln_guide.source import EventMark, PictureSource
+from sln_guide.source import PictureSource
 
 TICK_MS = 50
 """For age and state alone: pictures wake the window themselves."""
@@ -103,17 +101,14 @@ class OperatorWindow(Desk):
         self._fault: str | None = None
         self.watched: Callable[[], bool] | None = None
         self._begun = self._ended = False
-        self._seen_guidance = (0, 0)
         self._refreshes = 0
         self._painted_s = -math.inf
         self._readings_due = False
         self._message_until_s = 0.0
-        self._history = SignalHistory()
-        self._replayed = ReplayHistory()
         self._alarms = Alarms()
-        self._library = PlotLibrary()
         self.showing = Showing(source, draw_white, draw_nir)
         self.watch = HealthWatch(source.health)
+        self.plotting = Plotting(source, lambda: self.watch.newest.health)
         look = _look_of(source)
         self._figures, self._figures_listed = Figures(), 0
         video = VideoView(self._was_painted, look=look, figures=self._figures)
@@ -122,7 +117,7 @@ class OperatorWindow(Desk):
         commands = Commands(
             source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder, arranging
         )
-        super().__init__(video, commands, self._library, KeyMap(place.preferences.keys))
+        super().__init__(video, commands, self.plotting.library, KeyMap(place.preferences.keys))
         arranging.setParent(self)
         arranging.said.connect(lambda text, tone: self._say(text, Tone(tone)))
         arranging.done.connect(self._arranged)
@@ -140,7 +135,7 @@ class OperatorWindow(Desk):
         self._keyboard = Keyboard(self.keys, self._make_actions(), self.record, self)
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
-        self.settings.curves_wanted.connect(self._save_curves)
+        self.settings.curves_wanted.connect(lambda: commands.save_curves(self.plotting.history))
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.remove_region)
@@ -198,7 +193,7 @@ class OperatorWindow(Desk):
         self._between.stop()
         self._awake.let_go()
         self.watch.end()
-        self._library.end()
+        self.plotting.end()
         if self.timeline is not None:
             self.timeline.end()
         self.curves.end()
@@ -224,7 +219,7 @@ class OperatorWindow(Desk):
         wanted = WHITE_TICK_MS if shown.alone else TICK_MS
         if self._tick.interval() != wanted:
             self._tick.setInterval(wanted)
-        self._take_in(self._source.latest_picture())
+        self.plotting.take_in(self._source.latest_picture())
 
     def _refresh_calmly(self) -> None:
         """Have numbers renewed between two pictures, where pictures come: none waits for them."""
@@ -238,7 +233,11 @@ class OperatorWindow(Desk):
         shown, reading = self.video.shown, self.watch.newest
         if shown is None or self._ended:
             return
-        events, now_s, settings = self._source.events(), self._now_s(), self._source.settings
+        events, now_s, settings = (
+            self._source.events(),
+            self.plotting.now_s(),
+            self._source.settings,
+        )
         self.commands.follow_recorder(reading.health)
         if self.record is not None:
             self.record.tell(recording=self.commands.recording, saving=self.commands.saving)
@@ -284,32 +283,15 @@ class OperatorWindow(Desk):
             )
         else:
             age_ms = shown.state.overlay_age_ms if shown.overlay and not shown.alone else None
-            self._history.add_age(now_s, age_ms)
+            self.plotting.add_age(age_ms)
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
         self._refreshes += 1
         if self._refreshes % CURVES_EVERY == 1:
-            self._draw_curves(events, guidance)
+            self.plotting.draw(self.curves, events, guidance)
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
-
-    def _draw_curves(self, events: tuple[EventMark, ...], guidance: Guidance | None) -> None:
-        replay = self._replay
-        if replay is None:
-            self.curves.refresh(self._history, events, guidance)
-            return
-        if not self._replayed.recorded and (signals := replay.recorded_signals()) is not None:
-            self._replayed.take_recorded(signals)
-        if self.curves.isVisible():
-            self._library.start()
-            self.curves.refresh(
-                self._replayed,
-                events,
-                guidance,
-                position_s=replay.position_s,
-                duration_s=replay.duration_s,
-            )
 
     def _show_export(self) -> None:
         """Tell on its button and in its panel how far an export has come."""
@@ -348,9 +330,6 @@ class OperatorWindow(Desk):
         self._refreshes = 0
         self.refresh_readings()
 
-    def _save_curves(self) -> None:
-        self.commands.save_curves(self._history if self._replay is None else self._replayed)
-
     def toggle_theatre(self) -> None:
         """Open the clean display, or close it."""
         self.theatre.toggle()
@@ -375,35 +354,6 @@ class OperatorWindow(Desk):
     def _refresh_all(self) -> None:
         self.refresh()
         self.refresh_readings()
-
-    def _take_in(self, picture: Picture | None) -> None:
-        """Keep each new guidance's signals for the curves."""
-        guidance = None if picture is None else picture.guidance
-        if guidance is None:
-            return
-        seen = guidance.generation, guidance.pair.nir.mid_exposure_ns
-        if seen == self._seen_guidance:
-            return
-        health = self.watch.newest.health
-        if health is None and self._replay is None:
-            return  # the session's clock is not known yet
-        self._seen_guidance = seen
-        if self._replay is None:
-            self._history.add(self._session_s(seen[1]), guidance)
-            self._library.start()
-        else:
-            period_ns = 0 if health is None else health.nir.period_ns
-            self._replayed.add(seen[1] - self._replay.began_ns, guidance, period_ns)
-
-    def _session_s(self, monotonic_ns: int) -> float:
-        health = self.watch.newest.health
-        return (monotonic_ns - (0 if health is None else health.started_ns)) / 1e9
-
-    def _now_s(self) -> float:
-        """Time on the clock of the source's events."""
-        if self._replay is not None:
-            return self._replay.position_s
-        return self._session_s(time.monotonic_ns())
 
     def _was_painted(self, shown: Shown) -> None:
         self.showing.painted(shown, time.monotonic_ns())

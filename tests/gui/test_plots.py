@@ -33,12 +33,12 @@ def window(open_window: Any, wait_for: Wait) -> Any:
 def filled(window: Any, seconds: float = 60.0) -> None:
     """A node that rises for half the time."""
     guidance = window.source.push().guidance
-    begin = window._history.times_s()[-1] if len(window._history.times_s()) else 0.0
+    begin = window.plotting.history.times_s()[-1] if len(window.plotting.history.times_s()) else 0.0
     for step in range(int(seconds / EVERY_S)):
         time_s = begin + (step + 1) * EVERY_S
         signal = 40.0 * min(step * EVERY_S / (seconds / 2), 1.0)
         one = replace(guidance.detections[0], signal=signal)
-        window._history.add(time_s, replace(guidance, detections=(one,)))
+        window.plotting.history.add(time_s, replace(guidance, detections=(one,)))
 
 
 def redraw(window: Any) -> None:
@@ -84,7 +84,7 @@ def test_the_pointer_reads_the_curve_off(window: Any) -> None:
     filled(window)
     redraw(window)
     plot = window.curves._plot
-    times_s = window._history.times_s()
+    times_s = window.plotting.history.times_s()
     at = plot.getViewBox().mapViewToScene(QPointF(float(times_s[-10]), 20.0))
     window.curves._read(at)
     redraw(window)

@@ -107,7 +107,7 @@ def test_drawn_plotted_saved_and_removed(window: Any, wait_for: Wait, tmp_path: 
         return "ROI-1" in window.curves._curves
 
     wait_for(plotted)
-    window._save_curves()
+    window.settings.curves.click()
     wait_for(lambda: window.video.message.startswith("Curves saved: "))
     (table,) = (tmp_path / "snapshots").glob("*-curves.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
