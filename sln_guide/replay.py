@@ -29,6 +29,7 @@ from sln_guide.guidance import (
 from sln_guide.handoff import Latest
 from sln_guide.latency import Latency
 from sln_guide.player import Player
+from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.source import EventMark, NodeSignals
@@ -74,6 +75,7 @@ class ReplaySession:
         self._marks = tuple(
             EventMark((event.time_ns - self._origin_ns) / 1e9, event.name, event.detail)
             for event in case.events()
+            if event.name != REPACKED
         )
         self._signals: NodeSignals | None = None
         self._player = Player(case, self._moments)

@@ -19,6 +19,7 @@ from hardware.rig import PhantomSpec, load_rig
 from sln_guide import pipeline
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
 from sln_guide.player import LEAD_IN_NS, Player
+from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.part import Entry
 from sln_guide.recording.reader import CaseReader
@@ -45,6 +46,7 @@ def case_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 case.write_frame(role, phantom.frame(role, 900 + index))
         first = phantom.frame("nir", 900)
         case.write_event("inject", "QD850", first.mid_exposure_ns + 500_000_000)
+        case.write_event(REPACKED, "lz4: nobody stamped it", first.mid_exposure_ns + 600_000_000)
     return folder
 
 

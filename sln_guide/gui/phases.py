@@ -68,6 +68,8 @@ class PhaseRow(QWidget):
     def show_phase(self, active: int | None, enabled: set[int] | None = None) -> None:
         """Mark the phase that runs; ``enabled``: those that can be pressed (None: all)."""
         for index, button in enumerate(self.buttons):
+            if index == active:
+                button.setCheckable(True)
+            button.setChecked(index == active)  # before it cannot be: else it is not painted anew
             button.setCheckable(index == active)
-            button.setChecked(index == active)
             button.setEnabled(enabled is None or index in enabled)

@@ -42,6 +42,8 @@ class Codec(StrEnum):
 
 LOSSLESS = tuple(codec for codec in Codec if codec.lossless)
 """Those that may be asked for, for any frame."""
+REPACKED = "codec"
+"""Event: frames from here on are packed with another codec. No person stamped it."""
 
 
 def codec_for(wanted: Codec, itemsize: int) -> Codec:

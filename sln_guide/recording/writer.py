@@ -20,7 +20,7 @@ from hardware.rig import Rig
 from sln_guide.guidance import Guidance, Mode, Role, SessionHealth, Settings
 from sln_guide.recording import records
 from sln_guide.recording.chain import digest
-from sln_guide.recording.codec import Codec
+from sln_guide.recording.codec import REPACKED, Codec
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
 from sln_guide.recording.naming import check_attachment_name
@@ -298,7 +298,7 @@ class CaseWriter:
         """Change the codec of frames to come, and say so in the case."""
         if codec is not self._tape.codec:
             self._tape.codec = codec
-            self.write_event("codec", f"{codec.value}: {reason}", time.monotonic_ns())
+            self.write_event(REPACKED, f"{codec.value}: {reason}", time.monotonic_ns())
 
     # -- durability ------------------------------------------------------------------------------
 

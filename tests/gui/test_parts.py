@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from PySide6.QtCore import QEvent, QObject
 from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
@@ -32,7 +35,7 @@ from sln_guide.gui.layout import Content, Layout, panes
 from sln_guide.gui.nodes import node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
 from sln_guide.gui.painting import as_image
-from sln_guide.gui.phases import PHASES, injection_text, phase_at, phase_detail
+from sln_guide.gui.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
 from sln_guide.gui.plot_data import axis_top, thinned
 from sln_guide.gui.readings import Tone, light_reading
 from sln_guide.gui.readout import readout
@@ -44,6 +47,8 @@ from sln_guide.render.figures import Figures
 from sln_guide.render.wording import sbr_text
 from sln_guide.source import EventMark
 from tests.gui import fakes
+
+Wait = Callable[[Callable[[], object]], None]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +170,29 @@ def test_phases_from_events() -> None:
     assert injection_text(events, 61.0 - 0.0) == "injection 2 + 00:00:52"
     assert injection_text(events, 8.0) == "injection + 00:00:07"
     assert len(PHASES) == len(PHASE_ACTIONS) == 7
+
+
+def test_a_phase_that_is_over_is_painted_as_over(qt: QApplication, wait_for: Wait) -> None:
+    row = PhaseRow()
+    row.show()
+    assert QTest.qWaitForWindowExposed(row)
+    row.show_phase(0)
+    wait_for(lambda: QApplication.processEvents() or True)
+    painted: list[QObject] = []
+
+    class Listener(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() is QEvent.Type.Paint:
+                painted.append(watched)
+            return False
+
+    listener = Listener()
+    row.buttons[0].installEventFilter(listener)
+    row.show_phase(None)  # as a replay does that goes back
+    assert not row.buttons[0].isChecked()
+    wait_for(lambda: painted)
+    row.close()
+    row.deleteLater()
 
 
 def test_every_action_has_a_key() -> None:
