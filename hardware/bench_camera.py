@@ -13,7 +13,7 @@ from hardware.camera import (
     CameraStateError,
     CameraTimeoutError,
 )
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 from hardware.rig import CameraSpec
 from hardware.simulated import SimulatedCamera, settled
 
@@ -123,7 +123,7 @@ class BenchCamera(SimulatedCamera):
             stream_epoch=self._epoch,
             device_time_ns=now_ns,
             host_time_ns=now_ns,
-            mid_exposure_ns=now_ns - round(500 * settings.exposure_us),
+            mid_exposure_ns=now_ns - half_exposure_ns(settings.exposure_us),
             exposure_us=settings.exposure_us,
             gain_db=settings.gain_db,
             camera_id=self.camera_id,

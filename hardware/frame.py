@@ -187,6 +187,11 @@ class Frame:
         return float(10.0 ** (self.gain_db / 20.0))
 
 
+def half_exposure_ns(exposure_us: float) -> int:
+    """Return half an exposure [ns]: mid-exposure lies so long before its end."""
+    return round(exposure_us * 500)
+
+
 def frozen_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return ``pixels`` C-contiguous and read-only; copies only when it has to.
 

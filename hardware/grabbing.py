@@ -9,7 +9,7 @@ import numpy as np
 
 from hardware.buffers import GIGE_BLOCK_IDS, ArrivalClock, BlockNumbers
 from hardware.camera import CameraCounters, CameraSettings, IncompleteFrameError
-from hardware.frame import Frame, PixelFormat
+from hardware.frame import Frame, PixelFormat, half_exposure_ns
 from hardware.genicam import Features
 from hardware.images import Pixels
 from hardware.pylon_words import description
@@ -124,7 +124,7 @@ class Grabbing:
             stream_epoch=self._epoch,
             device_time_ns=device_ns,
             host_time_ns=host_ns,
-            mid_exposure_ns=arrival_ns - readout_ns - round(exposure_us * 500),
+            mid_exposure_ns=arrival_ns - readout_ns - half_exposure_ns(exposure_us),
             exposure_us=exposure_us,
             gain_db=gain_db,
             camera_id=self._serial,

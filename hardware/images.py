@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.camera import CameraError, IncompleteFrameError
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".jpg", ".jpeg")
 
@@ -216,7 +216,7 @@ def _frame(
         sequence=index,
         stream_epoch=0,
         device_time_ns=0,
-        host_time_ns=mid_exposure_ns + round(exposure_us * 500),
+        host_time_ns=mid_exposure_ns + half_exposure_ns(exposure_us),
         mid_exposure_ns=mid_exposure_ns,
         exposure_us=exposure_us,
         gain_db=gain_db,

@@ -25,7 +25,7 @@ from hardware.camera import (
     IncompleteFrameError,
 )
 from hardware.faults import Corrupt, Drop, Fault, Freeze, Late, SizeChange, Stall, Unplug
-from hardware.frame import Frame, frozen_pixels
+from hardware.frame import Frame, frozen_pixels, half_exposure_ns
 from hardware.images import FolderFrames, Pixels, frames_from_arrays
 from hardware.playback import Exposure, Playback, Recording
 
@@ -377,7 +377,7 @@ class MockCamera(Camera):
             stream_epoch=self._epoch,
             device_time_ns=self._exposed_ns if recorded.device_time_ns else 0,
             host_time_ns=self._exposed_ns,
-            mid_exposure_ns=self._exposed_ns - round(recorded.exposure_us * 500),
+            mid_exposure_ns=self._exposed_ns - half_exposure_ns(recorded.exposure_us),
         )
 
 

@@ -14,7 +14,7 @@ from hardware.camera import (
     CameraStateError,
     CameraTimeoutError,
 )
-from hardware.frame import Frame
+from hardware.frame import Frame, half_exposure_ns
 from hardware.phantom.phantom import Phantom
 from hardware.simulated import SimulatedCamera
 
@@ -180,7 +180,7 @@ class PhantomCamera(SimulatedCamera):
         self._drawn = None
         self._next = frame.sequence + 1
         self._counters = replace(self._counters, delivered=self._counters.delivered + 1)
-        begun_ns = frame.mid_exposure_ns - round(0.5e3 * frame.exposure_us)
+        begun_ns = frame.mid_exposure_ns - half_exposure_ns(frame.exposure_us)
         straddles = self._before is not None and begun_ns < self._applied_ns
         return replace(
             frame,

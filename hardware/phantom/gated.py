@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.camera import CameraSettings
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 from hardware.gating import LightLine, Pattern, Pulse
 from hardware.phantom.phantom import Phantom, mid_exposure_ns
 from hardware.phantom.render import RoleName
@@ -141,7 +141,7 @@ class GatedScene(Phantom):
             return super().exposed(role, index, settings, origin_ns=origin_ns)
         exposure_us = settings.exposure_us or 1e4
         middle_ns = mid_exposure_ns(index, settings)
-        half_ns = round(0.5e3 * exposure_us)
+        half_ns = half_exposure_ns(exposure_us)
         lit = self.line.expose(Pulse(index, middle_ns - half_ns, middle_ns + half_ns))
         layout = settings.pixel_format or PixelFormat.MONO12
         unit = 2.0 ** (layout.bit_depth - 12)

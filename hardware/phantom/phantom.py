@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.camera import BadSettingError, CameraInUseError, CameraNotFoundError, CameraSettings
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 from hardware.phantom.render import ADC_TOP, Exposure, Renderer, RoleName, RoleOptics
 from hardware.phantom.scene import Scene
 from hardware.phantom.scenes import scene_named
@@ -229,7 +229,7 @@ class Phantom:
         exposure = _exposure_of(settings)
         middle_ns = mid_exposure_ns(index, settings)
         pixels = self._renderer.pixels(role, middle_ns * 1e-9, index, exposure)
-        end_ns = origin_ns + middle_ns + round(0.5e3 * exposure.exposure_us)
+        end_ns = origin_ns + middle_ns + half_exposure_ns(exposure.exposure_us)
         return Frame(
             pixels=frozen_pixels(pixels),
             pixel_format=exposure.pixel_format,

@@ -16,6 +16,8 @@ LEAST_COLLECTED = 0.25
 LEAST_EXCITED = 0.3
 LEAST_GAP_NM = 8.0
 QUANTUM_DOT_GAP_NM = 30.0
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+"""Full width at half maximum of a Gaussian, by its sigma."""
 _TABLE = "probes.toml"
 
 
@@ -90,7 +92,7 @@ def check_filters(
     if probe.broad:
         excited = 1.0 if middle < probe.emission_nm - QUANTUM_DOT_GAP_NM else 0.0
     else:
-        sigma = probe.excitation_width_nm / 2.3548
+        sigma = probe.excitation_width_nm / FWHM_PER_SIGMA
         excited = math.exp(-0.5 * ((middle - probe.excitation_nm) / sigma) ** 2)
     gap_nm = emission_nm[0] - excitation_nm[1]
     problems = []
@@ -117,6 +119,6 @@ def check_filters(
 
 def _share(peak: float, width: float, band: tuple[float, float]) -> float:
     """Return the share of a Gaussian peak (full width at half maximum) that lies in a band."""
-    sigma = width / 2.3548
+    sigma = width / FWHM_PER_SIGMA
     low, high = (math.erf((edge - peak) / (sigma * math.sqrt(2.0))) for edge in band)
     return 0.5 * (high - low)

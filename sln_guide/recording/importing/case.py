@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.frame import Frame, PixelFormat, frozen_pixels
+from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
@@ -351,7 +351,7 @@ def _frames(stream: Stream, rig: Rig) -> Iterator[tuple[Role, Frame]]:
                 sequence=stream.sequences[index],
                 stream_epoch=0,
                 device_time_ns=0,
-                host_time_ns=mid_exposure_ns + round(spec.exposure_us * 500),
+                host_time_ns=mid_exposure_ns + half_exposure_ns(spec.exposure_us),
                 mid_exposure_ns=mid_exposure_ns,
                 exposure_us=spec.exposure_us,
                 gain_db=spec.gain_db,
