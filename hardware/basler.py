@@ -101,6 +101,11 @@ class BaslerCamera(Camera):
         Folder of images the emulator plays, in name order.
     light_line
         Input line, such as "Line3", that is high while the excitation light is on.
+
+    Raises
+    ------
+    ValueError
+        A line there cannot be, or images for a real camera.
     """
 
     def __init__(
@@ -249,7 +254,10 @@ class BaslerCamera(Camera):
             return self._read_back(device, features)
 
     def start(self) -> None:
-        """Begin grabbing: a new epoch, whose counter begins anew."""
+        """Begin grabbing: a new epoch, whose counter begins anew.
+
+        Raises CameraStateError before `open` and `apply`, CameraError from pylon.
+        """
         device, features = self._opened()
         if self._started:
             return
@@ -274,7 +282,10 @@ class BaslerCamera(Camera):
         self._started = True
 
     def read(self, timeout_s: float) -> Frame:
-        """Return the next frame, copied into memory of its own; see `Camera.read`."""
+        """Return the next frame, copied into memory of its own.
+
+        Raises what `Camera.read` does.
+        """
         with self._reading:
             device, _ = self._opened()
             grabbing = self._grabbing
@@ -340,7 +351,10 @@ class BaslerCamera(Camera):
             features.execute("FirePnPCallback")
 
     def play(self, images: Path) -> None:
-        """Have the emulator play another folder from the next `apply` on."""
+        """Have the emulator play another folder from the next `apply` on.
+
+        Raises CameraStateError for a real camera, as the other faults do.
+        """
         if not self._emulated:
             raise CameraStateError(f"camera {self._serial}: is real, it plays no images")
         self._images = images

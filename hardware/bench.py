@@ -105,7 +105,7 @@ class Bench:
     ----------
     rig
         Its ``phantom`` table gives seed and NIR size; white's ROI its own size; optics the scale,
-        the working distance and the baseline.
+        the working distance and the baseline. Without that table: ValueError.
     """
 
     def __init__(self, rig: Rig) -> None:

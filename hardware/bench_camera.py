@@ -88,7 +88,7 @@ class BenchCamera(SimulatedCamera):
         return self._settings
 
     def start(self) -> None:
-        """Begin grabbing; counters begin anew in a new epoch."""
+        """Begin grabbing; counters begin anew in a new epoch. Raises CameraStateError."""
         if not self._open:
             raise CameraStateError(f"{self.camera_id}: open it before starting")
         if not self._started:

@@ -55,7 +55,10 @@ class PixelFormat(StrEnum):
 
     @property
     def bayer_pattern(self) -> str:
-        """Colours of the top-left 2x2 cell's first row and so the phase: RG, GB, GR or BG."""
+        """Colours of the top-left 2x2 cell's first row and so the phase: RG, GB, GR or BG.
+
+        Raises ValueError for a format without a mosaic.
+        """
         if not self.is_bayer:
             raise ValueError(f"{self.value} is not a Bayer format")
         return self.value[5:7]
@@ -67,7 +70,10 @@ class PixelFormat(StrEnum):
         return np.uint8 if packed_or_8 else np.uint16
 
     def array_shape(self, height: int, width: int) -> tuple[int, ...]:
-        """Shape of `Frame.pixels` for an image of ``height`` x ``width`` pixels."""
+        """Shape of `Frame.pixels` for an image of ``height`` x ``width`` pixels.
+
+        Raises ValueError for Mono12p of an odd width.
+        """
         if self is PixelFormat.RGB8:
             return (height, width, 3)
         if self is PixelFormat.MONO12P:

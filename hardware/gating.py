@@ -54,7 +54,7 @@ class LightLine:
     pattern
         What the gate passes.
     stuck
-        "on" or "off": a welded relay, a torn wire.
+        "on" or "off": a welded relay, a torn wire. Anything else raises ValueError.
     """
 
     def __init__(self, pattern: Pattern, *, stuck: str | None = None) -> None:

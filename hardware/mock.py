@@ -212,7 +212,10 @@ class MockCamera(Camera):
             return self._settings
 
     def start(self) -> None:
-        """Begin to play, from where it stopped; counters begin anew in a new epoch."""
+        """Begin to play, from where it stopped; counters begin anew in a new epoch.
+
+        Raises CameraStateError before `open`.
+        """
         with self._changed:
             if self._settings is None:
                 raise CameraStateError(f"camera {self._camera_id}: start before open")

@@ -29,7 +29,10 @@ class Exposure:
 
 
 class Playback:
-    """Walks through a recording, again and again if it loops; holds one frame at a time."""
+    """Walks through a recording, again and again if it loops; holds one frame at a time.
+
+    Raises ValueError for an iterator that is to loop.
+    """
 
     def __init__(self, recording: Recording, loop: bool) -> None:
         if loop and isinstance(recording, Iterator):

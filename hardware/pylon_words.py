@@ -64,7 +64,7 @@ def open_error(serial: str, text: str) -> CameraError:
 
 
 def line_bit(line: str) -> int:
-    """Return the bit of the line status that belongs to "Line3" and the like."""
+    """Return the bit of the line status that belongs to "Line3" and the like; else ValueError."""
     number = line.removeprefix("Line")
     if number == line or not number.isdecimal() or number == "0":
         raise ValueError(f"light_line must be Line1, Line2, ..., not {line!r}")

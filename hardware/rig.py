@@ -321,7 +321,7 @@ def parse_rig(text: str, *, origin: str) -> Rig:
 
 
 def load_rig(name_or_path: str | Path) -> Rig:
-    """Load a rig by the name of a shipped one or by path to a TOML file."""
+    """Load a rig by the name of a shipped one or by path to a TOML file. Raises RigError."""
     path = Path(name_or_path)
     if path.suffix == ".toml" or path.is_file():
         try:

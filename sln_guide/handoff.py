@@ -72,7 +72,7 @@ class Latest(Generic[T]):
 class Backlog(Generic[T]):
     """A bounded queue that never drops in silence: `put` says no, and the caller must tell.
 
-    ``capacity`` in values of type ``T``.
+    ``capacity`` in values of type ``T``, at least 1 (else ValueError).
     """
 
     def __init__(self, capacity: int) -> None:

@@ -46,6 +46,9 @@ class ReplaySession:
 
     One thread reads, computes and draws; the window's calls only leave a wish for it. Another
     looks up when each node was first seen, which is marked like the events, and how bright it was.
+
+    Raises RecordingError for a case without frames. The case is its own from then on: `close`
+    closes it.
     """
 
     def __init__(self, case: CaseReader, *, settings: Settings | None = None) -> None:

@@ -76,7 +76,7 @@ class _Fault:
 
 
 class LiveSession:
-    """A running procedure. Implements `PictureSource` and `Recordable`.
+    """A running procedure. Implements `PictureSource`, `Recordable` and `Movable`.
 
     Parameters
     ----------
@@ -91,6 +91,11 @@ class LiveSession:
     prepare
         Loads and compiles what `pipeline.step` and drawing need. Called once, by the processing
         thread, when white light is there already: a first start takes minutes over it.
+
+    Raises
+    ------
+    ValueError
+        No camera, or one for a role that the rig does not have.
     """
 
     def __init__(
@@ -174,7 +179,7 @@ class LiveSession:
         return self._settings
 
     def start(self) -> None:
-        """Open the cameras (their errors are raised here) and start the threads."""
+        """Open the cameras and start the threads. Raises CameraError: then nothing runs."""
         opened: list[Stream] = []
         try:
             for stream in self._streams.values():
@@ -264,7 +269,10 @@ class LiveSession:
         return nir.refused
 
     def change(self, **changes: Any) -> Settings:
-        """Replace fields of `Settings`; the next picture is made with them. Stamps a nudge."""
+        """Replace fields of `Settings`; the next picture is made with them. Stamps a nudge.
+
+        Raises ValueError for what `Settings` does not take: nothing is changed.
+        """
         with self._changing:
             before = self._settings
             settings = self._settings = replace(before, **changes)

@@ -44,7 +44,7 @@ def progress_bar(word: str) -> Callable[[int, int], None]:
 
 
 def positive(text: str) -> float:
-    """Read a positive number for argparse."""
+    """Read a positive number for argparse. Raises ArgumentTypeError."""
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be positive, not {text}")

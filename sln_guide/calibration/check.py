@@ -149,7 +149,10 @@ def _px_per_mm(target: Target, onto: NDArray[np.float64]) -> float:
 def well_cnr(
     image: NDArray[np.float32], well: Well, onto: NDArray[np.float64], px_per_mm: float
 ) -> tuple[float, float]:
-    """Return (signal, CNR) of a well: added counts, and those / the annulus' standard deviation."""
+    """Return (signal, CNR) of a well: added counts, and those / the annulus' standard deviation.
+
+    Raises CaptureError for a well that the field does not hold.
+    """
     x, y = cv2.perspectiveTransform(np.array([[[well.x_mm, well.y_mm]]]), onto)[0, 0]
     radius = 0.5 * well.diameter_mm * px_per_mm
     reach = int(np.ceil(1.45 * radius)) + 1

@@ -193,6 +193,7 @@ class ConsistencyWatch:
     """Turns single looks into a verdict that one strange frame cannot make: most of the last few.
 
     One thread. ``holds`` until told otherwise would be a claim: it begins with "cannot tell".
+    ``agreeing`` of the last ``looks`` make a verdict, 1 to all of them (else ValueError).
     """
 
     def __init__(self, *, looks: int = 5, agreeing: int = 3) -> None:

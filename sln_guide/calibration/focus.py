@@ -53,7 +53,8 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     """Return the energy of fine detail relative to that of coarse detail; noise taken off.
 
     A ratio of band-passes does not change with brightness or exposure. White noise has a known
-    share in the finer band, estimated from the finest one, where a lens leaves nothing.
+    share in the finer band, estimated from the finest one, where a lens leaves nothing. Raises
+    ValueError below 16 px a side.
     """
     if min(grey.shape) < 16:
         raise ValueError("sharpness needs 16 px or more a side")

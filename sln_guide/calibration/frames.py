@@ -206,6 +206,7 @@ def pixel_statistics(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> PixelSta
     """Return each pixel's mean and variance over frames (N, H, W), N >= 2, spared single hits.
 
     A pixel's brightest sample is left out where the others lie 8 sigma below it: cosmic rays.
+    Raises ValueError for a single frame.
     """
     n = len(pixels)
     if n < 2:

@@ -115,7 +115,10 @@ class Stereo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def white_px_of_board(
         self, nir: View, white: View
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return white px of the corners both saw: as the NIR view predicts, and as seen."""
+        """Return white px of the corners both saw: as the NIR view predicts, and as seen.
+
+        Raises CaptureError where they share fewer than 6.
+        """
         common, in_nir, in_white = np.intersect1d(nir.ids, white.ids, return_indices=True)
         if len(common) < 6:
             raise CaptureError("the two cameras share fewer than 6 corners: move the board")

@@ -57,7 +57,7 @@ class FilterCheck:
 
 
 def probes() -> tuple[Probe, ...]:
-    """Return the table that comes with the application."""
+    """Return the table that comes with the application. Raises CalibrationError: it is missing."""
     package = resources.files("sln_guide")
     for path in (package / "_assets" / _TABLE, Path(str(package)).parent / "assets" / _TABLE):
         if path.is_file():

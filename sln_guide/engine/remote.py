@@ -31,7 +31,7 @@ _RESTART = 0
 
 
 class RemoteSession:
-    """Implements `PictureSource` and `Recordable` by asking the engine.
+    """Implements `PictureSource`, `Recordable` and `Movable` by asking the engine.
 
     The engine's process starts at once, so that it gets ready while the caller does the same;
     cameras are opened by `start`. An engine that dies is replaced by another, as often as
@@ -105,7 +105,7 @@ class RemoteSession:
         return self._settings
 
     def start(self) -> None:
-        """Have the cameras opened; their errors are raised here."""
+        """Have the cameras opened. Raises CameraError, or SourceError without an answer."""
         self._ask("start", {"settings": self._settings}, START_S)
         self._started = True
         with self._telling:
@@ -168,7 +168,7 @@ class RemoteSession:
         return self._settings
 
     def work_at(self, distance_mm: float) -> Settings:
-        """Have another working distance taken; its refusal is raised here."""
+        """Have another working distance taken. Raises CalibrationError, or SourceError."""
         settings = self._ask("work_at", {"distance_mm": distance_mm}, ANSWER_S)
         self._settings = replace(self._settings, plane=settings.plane)
         return self._settings
@@ -195,7 +195,7 @@ class RemoteSession:
     # -- Recordable ------------------------------------------------------------------------------
 
     def start_recording(self) -> Path:
-        """Begin a case and return its folder."""
+        """Begin a case and return its folder. Raises RecordingError, or SourceError: no answer."""
         folder = self._ask("start_recording", {}, ANSWER_S)
         assert isinstance(folder, Path)
         self._recording = True

@@ -55,7 +55,7 @@ class OutputFolder:
             raise ExportError(f"{self.folder} cannot be written to: choose another folder")
 
     def partial(self, name: str) -> Path:
-        """Return where to write the file to be called ``name``."""
+        """Return where to write the file to be called ``name``. Raises ValueError: none such."""
         if name not in self._names:
             raise ValueError(f"{name} was not announced")
         return self.folder / (name + PARTIAL)

@@ -196,7 +196,7 @@ def save_screenshot(window: OperatorWindow, path: Path) -> bool:
 
 
 def choose_platform(*, ends_by_itself: bool) -> None:
-    """Run offscreen where there is no display, if that makes sense."""
+    """Run offscreen where there is no display, if that makes sense; else raise NoDisplayError."""
     platform = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0]
     if platform in OFFSCREEN or QApplication.instance() is not None or display_available():
         return

@@ -252,7 +252,10 @@ class RecordButton(ActionButton):
 
 
 def paint_sign(painter: QPainter, sign: str, middle: QPointF, size: float, ink: QColor) -> None:
-    """Paint a button's sign about ``middle``, ``size`` being half its height in px."""
+    """Paint a button's sign about ``middle``, ``size`` being half its height in px.
+
+    Raises ValueError for a sign there is not.
+    """
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(ink)
     x, y = middle.x(), middle.y()

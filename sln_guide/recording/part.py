@@ -239,6 +239,11 @@ class PartWriter:
 
         Pages that are safe are given back: the next writes then find warm ones instead of new
         ones, which cost ten times as much, and recording does not push everything else out.
+
+        Raises
+        ------
+        OSError
+            The medium refused, or the file was removed.
         """
         if os.fstat(self._fd).st_nlink == 0:
             raise OSError(errno.ENOENT, "the file was removed while it was being written")

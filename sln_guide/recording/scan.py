@@ -105,7 +105,10 @@ class Attachment:
 
 
 class PartFileReader:
-    """Random access to one part. Any thread may read (`os.pread`); closed by its owner."""
+    """Random access to one part. Any thread may read (`os.pread`); closed by its owner.
+
+    Raises RecordingError when the file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -122,7 +125,10 @@ class PartFileReader:
             self._fd = -1
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return up to ``length`` bytes from ``offset``, fewer at the end of the file."""
+        """Return up to ``length`` bytes from ``offset``, fewer at the end of the file.
+
+        Raises RecordingError when the medium refuses, or the case is closed.
+        """
         if self._fd < 0:
             raise RecordingError(f"{self.path}: the case is closed")
         length = max(0, min(length, self.size - offset))
