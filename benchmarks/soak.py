@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks.live_path import WARM_UP_S, display, played_session, with_rate
 from benchmarks.recording import forget_closed_parts
-from sln_guide.guidance import SessionHealth
+from sln_guide.health import SessionHealth
 
 HEADER = (
     "minute",

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QApplication
 from hardware.rig import Rig
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.gui.window import OperatorWindow
-from sln_guide.guidance import Picture, SessionHealth
+from sln_guide.guidance import Picture
+from sln_guide.health import SessionHealth
 from sln_guide.session import LiveSession
 
 

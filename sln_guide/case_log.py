@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hardware.frame import Frame
 from sln_guide import pipeline
-from sln_guide.guidance import Guidance, SessionHealth, Settings
+from sln_guide.guidance import Guidance, Settings
+from sln_guide.health import SessionHealth
 from sln_guide.recorder import Writing
 from sln_guide.recordings import Recordings
 from sln_guide.source import EventMark, Paint

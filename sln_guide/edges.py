@@ -17,7 +17,8 @@ import numpy as np
 
 from hardware.rig import Registration, Rig
 from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, compare, reduced
-from sln_guide.guidance import Alignment, Pair, Settings
+from sln_guide.guidance import Pair, Settings
+from sln_guide.health import Alignment
 
 LOOK_EVERY_S = 1.0
 CONFIRM_EVERY_S = 0.4

@@ -16,7 +16,7 @@ from hardware.gating import Pattern
 from hardware.rig import Rig
 from sln_guide.calibration.frames import unpacked
 from sln_guide.calibration.gated import LampWatch, Subtraction, recognise_foreign_light, remedy
-from sln_guide.guidance import LampState
+from sln_guide.health import LampState
 
 LEVEL_STEP_PX = 8
 """A frame's mean is taken of every so many px."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.frame import Frame
-from sln_guide.guidance import RecorderHealth, Role
+from sln_guide.guidance import Role
 from sln_guide.handoff import Backlog, Closed
+from sln_guide.health import RecorderHealth
 from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS, note_head

@@ -17,16 +17,9 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.core.draw import Drawer
-from sln_guide.guidance import (
-    Health,
-    Mode,
-    Picture,
-    Role,
-    SessionHealth,
-    Settings,
-    StreamHealth,
-)
+from sln_guide.guidance import Mode, Picture, Role, Settings
 from sln_guide.handoff import Latest
+from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
 from sln_guide.player import Player
 from sln_guide.recording.codec import REPACKED

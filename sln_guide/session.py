@@ -34,19 +34,9 @@ from sln_guide.case_log import CaseLog
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
-from sln_guide.guidance import (
-    Alignment,
-    Guidance,
-    Health,
-    Mode,
-    Pair,
-    Picture,
-    Role,
-    SessionHealth,
-    Settings,
-    StreamHealth,
-)
+from sln_guide.guidance import Guidance, Mode, Pair, Picture, Role, Settings
 from sln_guide.handoff import Latest
+from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
 from sln_guide.lighting import GatedLight
 from sln_guide.pairing import Arrivals, Pairing

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.guidance import Mode, Picture, SessionHealth, Settings, View
+from sln_guide.guidance import Mode, Picture, Settings, View
+from sln_guide.health import SessionHealth
 
 
 @dataclass(frozen=True, slots=True)

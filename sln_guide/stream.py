@@ -20,7 +20,8 @@ from hardware.camera import (
     Watched,
 )
 from hardware.frame import Frame
-from sln_guide.guidance import Health, Role, StreamHealth
+from sln_guide.guidance import Role
+from sln_guide.health import Health, StreamHealth
 
 READ_TIMEOUT_S = 0.25
 REATTACH_EVERY_S = 0.5

@@ -21,7 +21,8 @@ from sln_guide.edges import EdgeWatch, look_at
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
-from sln_guide.guidance import Alignment, Health, Pair, Role, Settings
+from sln_guide.guidance import Pair, Role, Settings
+from sln_guide.health import Alignment, Health
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.session import LiveSession

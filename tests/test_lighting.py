@@ -21,7 +21,8 @@ from sln_guide import pipeline
 from sln_guide.calibration.gated import PEDESTAL_COUNTS, Subtraction
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.process import process_case
-from sln_guide.guidance import CannotJudge, Guidance, Kind, LampState, Pair, Picture, Role, Settings
+from sln_guide.guidance import CannotJudge, Guidance, Kind, Pair, Picture, Role, Settings
+from sln_guide.health import LampState
 from sln_guide.lighting import GatedLight
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader

@@ -19,7 +19,8 @@ from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
 from sln_guide import pipeline
 from sln_guide import session as session_module
 from sln_guide import stream as stream_module
-from sln_guide.guidance import Health, Mode, Role
+from sln_guide.guidance import Mode, Role
+from sln_guide.health import Health
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify

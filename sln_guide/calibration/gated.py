@@ -19,7 +19,7 @@ from hardware.opencv import cv2
 from hardware.rig import Sensor
 from sln_guide.calibration.frames import unpacked
 from sln_guide.core.subtract import Samples, monochrome_small, room_motion, take_off_into
-from sln_guide.guidance import LampState
+from sln_guide.health import LampState
 
 PEDESTAL_COUNTS = 4096
 """Offset of a subtracted frame of 12 bits (or 16), so that noise below zero is kept."""

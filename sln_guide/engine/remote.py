@@ -17,7 +17,8 @@ from hardware.rig import Rig
 from sln_guide.engine.entry import Make
 from sln_guide.engine.link import CLOSE_S, KILL_S, Link
 from sln_guide.engine.wire import Call, Reply, Status
-from sln_guide.guidance import Mode, Picture, SessionHealth, Settings
+from sln_guide.guidance import Mode, Picture, Settings
+from sln_guide.health import SessionHealth
 from sln_guide.source import EventMark, Paint, SourceError
 
 ANSWER_S = 5.0

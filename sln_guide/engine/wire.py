@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.guidance import Mode, SessionHealth
+from sln_guide.guidance import Mode
+from sln_guide.health import SessionHealth
 from sln_guide.source import EventMark
 
 BLOCKS = 6

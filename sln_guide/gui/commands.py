@@ -30,14 +30,8 @@ from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import (
-    MOST_NUDGE_PX,
-    MOST_REGIONS,
-    UNCALIBRATED,
-    Picture,
-    SessionHealth,
-    View,
-)
+from sln_guide.guidance import MOST_NUDGE_PX, MOST_REGIONS, UNCALIBRATED, Picture, View
+from sln_guide.health import SessionHealth
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
 from sln_guide.source import Movable, PictureSource, Recordable, Replayable, SourceError

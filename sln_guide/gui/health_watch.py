@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sln_guide.guidance import SessionHealth
+from sln_guide.health import SessionHealth
 from sln_guide.source import SourceError
 
 EVERY_S = 0.1

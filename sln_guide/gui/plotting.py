@@ -8,7 +8,8 @@ from collections.abc import Callable
 from sln_guide.gui.curves import CurvesPanel, PlotLibrary
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.replay_history import ReplayHistory
-from sln_guide.guidance import Guidance, Picture, SessionHealth
+from sln_guide.guidance import Guidance, Picture
+from sln_guide.health import SessionHealth
 from sln_guide.source import EventMark, PictureSource, Replayable
 
 

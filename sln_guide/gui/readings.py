@@ -10,14 +10,14 @@ from enum import StrEnum
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
-from sln_guide.guidance import (
+from sln_guide.guidance import View
+from sln_guide.health import (
     Alignment,
     Health,
     LampState,
     RecorderHealth,
     SessionHealth,
     StreamHealth,
-    View,
 )
 
 SECOND = 1_000_000_000

@@ -30,7 +30,8 @@ from sln_guide.gui.verdict import (
     judge_replay,
     worse_of,
 )
-from sln_guide.guidance import Guidance, Mode, SessionHealth, View
+from sln_guide.guidance import Guidance, Mode, View
+from sln_guide.health import SessionHealth
 
 STATUS_OLD_MS = 1000.0
 """Age of the health readings themselves above which they are called old."""

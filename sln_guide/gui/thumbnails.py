@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 from sln_guide.gui.mounting import UPRIGHT, turned_image
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.preferences import Mounting
-from sln_guide.guidance import Health, Picture, SessionHealth, StreamHealth, View
+from sln_guide.guidance import Picture, View
+from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
 from sln_guide.render.text import font

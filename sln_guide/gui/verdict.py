@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, elapsed_text
-from sln_guide.guidance import Alignment, Guidance, Health, SessionHealth, StreamHealth, View
+from sln_guide.guidance import Guidance, View
+from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 
 MS = 1_000_000
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sln_guide.guidance import Role, SessionHealth
+from sln_guide.guidance import Role
+from sln_guide.health import SessionHealth
 from sln_guide.recording import chain, mcap_format, records
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import (

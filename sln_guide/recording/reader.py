@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from hardware.working import WorkingPlane
-from sln_guide.guidance import Mode, Role, SessionHealth, Settings
+from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.contents import Contents

@@ -29,6 +29,7 @@ FILES = (
     "sln_guide/calibration/gated.py",
     "sln_guide/exclusion.py",
     "sln_guide/guidance.py",
+    "sln_guide/health.py",
     "sln_guide/lighting.py",
     "sln_guide/pipeline.py",
 )

@@ -17,7 +17,8 @@ import msgspec
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.guidance import Guidance, Mode, Role, SessionHealth, Settings
+from sln_guide.guidance import Guidance, Mode, Role, Settings
+from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import REPACKED, Codec

@@ -17,19 +17,16 @@ from hardware.rig import CameraSpec, Optics, Registration, Rig
 from sln_guide.guidance import (
     Detection,
     Guidance,
-    Health,
     Interval,
     Kind,
     Mode,
     Pair,
     Picture,
-    RecorderHealth,
     Role,
-    SessionHealth,
     Settings,
-    StreamHealth,
     View,
 )
+from sln_guide.health import Health, RecorderHealth, SessionHealth, StreamHealth
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import EventMark
 from tests.frames import frame_of

@@ -10,16 +10,8 @@ import numpy as np
 from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.gui.screen_state import ScreenState, screen_state
-from sln_guide.guidance import (
-    Guidance,
-    Health,
-    Mode,
-    Pair,
-    Role,
-    SessionHealth,
-    Settings,
-    StreamHealth,
-)
+from sln_guide.guidance import Guidance, Mode, Pair, Role, Settings
+from sln_guide.health import Health, SessionHealth, StreamHealth
 from tests.frames import frame_of
 
 MS = 1_000_000

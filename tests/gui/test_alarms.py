@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from sln_guide.gui.alarms import SOUND_EVERY_S, Alarms
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.verdict import Banner
-from sln_guide.guidance import Health
+from sln_guide.health import Health
 from sln_guide.render import tokens
 from tests.gui import fakes
 

@@ -14,14 +14,8 @@ from hardware.rig import Registration
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.screen_state import Border, Freeze
 from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
-from sln_guide.guidance import (
-    Alignment,
-    Health,
-    Mode,
-    RecorderHealth,
-    Settings,
-    View,
-)
+from sln_guide.guidance import Mode, Settings, View
+from sln_guide.health import Alignment, Health, RecorderHealth
 from tests.gui.situations import (
     CALIBRATED,
     MS,

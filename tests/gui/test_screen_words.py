@@ -8,13 +8,8 @@ import pytest
 
 from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, clock_text, elapsed_text
-from sln_guide.guidance import (
-    Alignment,
-    Health,
-    LampState,
-    Mode,
-    RecorderHealth,
-)
+from sln_guide.guidance import Mode
+from sln_guide.health import Alignment, Health, LampState, RecorderHealth
 from tests.gui.situations import (
     MS,
     NOW,

@@ -13,7 +13,8 @@ from hardware.rig import Optics, Registration
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.showing import Showing, motion_since_guidance
 from sln_guide.gui.verdict import Word
-from sln_guide.guidance import Health, Mode, View
+from sln_guide.guidance import Mode, View
+from sln_guide.health import Health
 from tests.gui import fakes
 
 MS = 1_000_000

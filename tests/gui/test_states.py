@@ -20,7 +20,8 @@ from sln_guide.gui import theme
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.signs import PILL_TINT
-from sln_guide.guidance import Health, Mode, RecorderHealth, Settings
+from sln_guide.guidance import Mode, Settings
+from sln_guide.health import Health, RecorderHealth
 from sln_guide.render import tokens
 from tests.gui import fakes
 

@@ -16,7 +16,8 @@ from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 
 from hardware.frame import Frame, PixelFormat, frozen_pixels
-from sln_guide.guidance import Role, SessionHealth, Settings, StreamHealth
+from sln_guide.guidance import Role, Settings
+from sln_guide.health import SessionHealth, StreamHealth
 from sln_guide.recording import CaseReader, CaseWriter, Codec
 from sln_guide.recording.codec import LOSSLESS
 from sln_guide.recording.packed import pack_frame, unpack_frame

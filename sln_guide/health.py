@@ -1,0 +1,127 @@
+"""How everything around the guidance fares: what the screen must be honest about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from sln_guide.guidance import Role
+
+
+class Health(StrEnum):
+    """STALE is the initial value: live must be proved."""
+
+    STALE = "stale"
+    LIVE = "live"
+    DEGRADED = "degraded"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """One camera's stream. Times are `time.monotonic_ns`; ``lost`` by the device's counter."""
+
+    role: Role
+    camera_id: str
+    health: Health = Health.STALE
+    rate_hz: float = 0.0
+    period_ns: int = 0
+    delivered: int = 0
+    lost: int = 0
+    failed: int = 0
+    epoch: int = 0
+    last_frame_ns: int | None = None
+    last_mid_exposure_ns: int | None = None
+    frozen: bool = False
+    error: str | None = None
+    since_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if power fails.
+
+    ``head`` (hex) is the end of the case's hash chain, once it is closed: to be noted elsewhere.
+    """
+
+    recording: bool = False
+    case_name: str | None = None
+    started_ns: int | None = None
+    frames: int = 0
+    bytes_written: int = 0
+    unsaved: int = 0
+    dropped: int = 0
+    minutes_left: float | None = None
+    error: str | None = None
+    head: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Whether edges that both streams see coincide as registered.
+
+    ``verdict`` is that of the last few looks, ``last_look`` of the newest one; "cannot tell" where
+    too few edges are in sight. ``shift_px`` (NIR px) and ``shift_mm``: how far apart they lie; None
+    where they coincide.
+    """
+
+    verdict: Literal["holds", "moved", "cannot tell"]
+    last_look: Literal["holds", "moved", "cannot tell"]
+    shift_px: float | None
+    shift_mm: float | None
+    looked_ns: int
+
+    @property
+    def apart(self) -> str:
+        """How far apart edges lie, in words; empty where they do not."""
+        if self.shift_px is None:
+            return ""
+        return f"{self.shift_px:.0f} NIR px" if self.shift_mm is None else f"{self.shift_mm:.1f} mm"
+
+
+@dataclass(frozen=True, slots=True)
+class LampState:
+    """What gated excitation does, by the line status of each frame.
+
+    ``alarm``: one line for the screen, None while all is well. ``room``: what foreign light was
+    recognised in the dark frames; empty: none. ``unsure``: why nobody can tell whether the lamp
+    shines; empty: it can be told.
+    """
+
+    on_time_s: float
+    frames_lit: int
+    frames_dark: int
+    mismatches: int
+    alarm: str | None
+    room: str = ""
+    unsure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHealth:
+    """Everything around the guidance that the screen must be honest about.
+
+    ``exposure_refused``: why the NIR camera's exposure cannot follow the tissue.
+    ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
+    ``alignment``: None until the first look, and where there is no registration to hold. ``lamp``:
+    None unless the rig's excitation is gated. ``skew_ms``: how far apart in time NIR and white are
+    exposed, median of the last pairs; None while there are none. ``preparing_since_ns``: since
+    when the core is loaded or compiled, so that nothing is computed yet; None once it is ready.
+    """
+
+    nir: StreamHealth
+    white: StreamHealth | None
+    recorder: RecorderHealth = RecorderHealth()
+    processing_error: str | None = None
+    processing_since_ns: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    skipped_nir: int = 0
+    started_ns: int = 0
+    ended: str | None = None
+    exposure_refused: str | None = None
+    alignment: Alignment | None = None
+    lamp: LampState | None = None
+    skew_ms: float | None = None
+    preparing_since_ns: int | None = None
