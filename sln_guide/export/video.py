@@ -12,6 +12,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 TICKS_PER_S = 90_000
+MAX_EDGE_PX = 16_000
+"""What H.264 and x264 take, squared too."""
 BT709 = 1
 """Code of ITU-R BT.709 for primaries and transfer (ITU-T H.273, tables 2 and 3)."""
 
@@ -19,8 +21,9 @@ BT709 = 1
 class OverlayVideo:
     """Writes pictures at their own times; used by one thread.
 
-    The first picture gives the size, padded to even; a later picture of another size is fitted
-    into it, its proportions kept. Times must rise; a time that does not is moved on by one tick.
+    The first picture gives the size, padded to even and made smaller where H.264 could not hold it;
+    a picture of another size is fitted into it, its proportions kept. Times must rise; a time that
+    does not is moved on by one tick.
 
     Parameters
     ----------
@@ -85,6 +88,8 @@ class OverlayVideo:
 
     def _begin(self, height: int, width: int) -> None:
         context = self._stream.codec_context
+        share = min(1.0, MAX_EDGE_PX / max(width, height))
+        width, height = max(1, int(width * share)), max(1, int(height * share))
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = context.time_base = Fraction(1, TICKS_PER_S)

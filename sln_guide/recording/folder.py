@@ -6,9 +6,12 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format, records
 from sln_guide.recording.errors import RecordingError
@@ -26,6 +29,8 @@ MAX_JSON_BYTES = 64 << 20
 HEADER_WITHIN = 4096
 ATTACHMENT_NAME_AT = 29
 """Bytes of an attachment record before its name."""
+
+_CHECKSUM = re.compile(rb',"crc32":(\d+)\}$')
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free space or record elsewhere",
@@ -130,8 +135,25 @@ def _read_json(path: Path, kind: type[Any]) -> Any:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, durably, whole or not at all. Raises OSError."""
-    replace_file(folder / MANIFEST, records.to_json(manifest))
+    """Write the manifest with its checksum, durably, whole or not at all. Raises OSError."""
+    text = records.to_json(manifest)
+    replace_file(folder / MANIFEST, text[:-1] + b',"crc32":%d}' % crc32(text))
+
+
+def manifest_damage(folder: Path) -> str | None:
+    """Return what is wrong with the text of a manifest that can still be read; None for nothing.
+
+    A flipped bit in a name would else silently take what it names away, such as why a case is not
+    complete. Manifests of earlier versions have no checksum.
+    """
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except OSError:
+        return None
+    said = _CHECKSUM.search(data)
+    if said is None or crc32(data[: said.start()] + b"}") == int(said[1]):
+        return None
+    return "is damaged or changed: its checksum does not match"
 
 
 def header_bytes(part: PartFileReader) -> bytes | None:

@@ -20,7 +20,13 @@ from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
 from sln_guide.recording.excerpts import Places, nodes_seen, paired_frames
-from sln_guide.recording.folder import MANIFEST, existing_parts, read_header, read_manifest
+from sln_guide.recording.folder import (
+    MANIFEST,
+    existing_parts,
+    manifest_damage,
+    read_header,
+    read_manifest,
+)
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.packed import unpack_frame, unpack_frame_header
 from sln_guide.recording.pairs import all_moments, nearest_pairs
@@ -52,6 +58,7 @@ class CaseReader:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._problems: list[Problem] = []
+        self._manifest_is_sound = True
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
         self._placed: Places | None = None
@@ -67,7 +74,11 @@ class CaseReader:
 
     def _manifest(self) -> Manifest | None:
         try:
-            return read_manifest(self.folder)
+            manifest = read_manifest(self.folder)
+            if damage := manifest_damage(self.folder):
+                self._problems.append(Problem(MANIFEST, None, "", None, None, damage))
+                self._manifest_is_sound = False
+            return manifest
         except NewerFormatError:
             raise
         except RecordingError as error:
@@ -160,12 +171,12 @@ class CaseReader:
     def complete(self) -> bool:
         """Closed cleanly, with nothing missing that reached the application."""
         m = self.manifest
-        return m is not None and m.closed and not m.incomplete
+        return m is not None and self._manifest_is_sound and m.closed and not m.incomplete
 
     @property
     def incomplete(self) -> tuple[str, ...]:
         """Why it is not complete."""
-        if self.manifest is None:
+        if self.manifest is None or not self._manifest_is_sound:
             return ("the manifest is missing or damaged",)
         if not self.manifest.closed:
             return ("not closed: the recording ended without a clean stop",)

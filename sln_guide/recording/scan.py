@@ -382,6 +382,13 @@ def load_index(part: PartFileReader) -> Rows | None:
     ends = table["offset"] + table["length"]
     if len(table) and (np.any(ends > part.size) or np.any(np.diff(ends.astype(np.int64)) <= 0)):
         return None
+    if len(table):
+        # Bytes put in or taken out move all that is behind them, and an index may be another
+        # part's: either shows in the last record, and walking the part then finds what is there.
+        last = table[-1]
+        place = Found(mcap.CHUNK, int(last["offset"]), int(last["length"]))
+        if part.describe(place) != last.item():
+            return None
     return table
 
 

@@ -14,6 +14,7 @@ from sln_guide.recording.folder import (
     RECOVERY,
     being_recorded,
     existing_parts,
+    manifest_damage,
     read_manifest,
     read_recovery,
 )
@@ -21,6 +22,8 @@ from sln_guide.recording.gaps import Gap
 from sln_guide.recording.records import Manifest, RecoveredPart
 
 Progress = Callable[[int, int], None]
+MOST_LINES = 10
+"""Told of one kind that is no damage; damage is told in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +77,25 @@ class Verification:
                 f"  white light is stored lossy: {self.lossy_white} of {self.frames[Role.WHITE]} "
                 "white frames as JPEG, not as the camera sent them; NIR without loss"
             )
-        lines += [f"  {reason}" for reason in self.incomplete]
+        lines += _first([f"  {reason}" for reason in self.incomplete], "reasons in manifest.json")
         lines += [f"  {problem}" for problem in self.problems]
         for role, gaps in self.gaps.items():
-            lines += [
+            told = [
                 f"  gap: {role.value} epoch {g.epoch}: {g.count} from sequence "
                 f"{g.first_sequence}: {g.reason}"
                 for g in gaps
             ]
+            missing = sum(g.count for g in gaps)
+            lines += _first(told, f"gaps: {missing} {role.value} frames are missing in all")
         lines.append(f"  head of the hash chain: {self.head or 'cannot be told'}")
         return "\n".join(lines)
+
+
+def _first(lines: list[str], rest: str) -> list[str]:
+    """Return the first lines, and how many more there are of what: a terminal forgets the top."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    return [*lines[:MOST_LINES], f"  and {len(lines) - MOST_LINES} more {rest}"]
 
 
 def verify(
@@ -156,6 +168,8 @@ def _manifest(folder: Path, problems: list[Problem]) -> Manifest | None:
         return None
     if manifest is None:
         problems.append(Problem(MANIFEST, None, "", None, None, "is missing"))
+    elif damage := manifest_damage(folder):
+        problems.append(Problem(MANIFEST, None, "", None, None, damage))
     return manifest
 
 

@@ -60,6 +60,15 @@ def test_colours_are_right_and_said(tmp_path: Path) -> None:
         assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
 
 
+def test_a_picture_wider_than_h264_can_be_is_made_smaller(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with OverlayVideo(path, rate_hz=15) as video:
+        video.write(plain(RED, 64, 32_000), 0.0)
+    ((_, rgb),) = decoded(path)
+    assert rgb.shape == (32, 16_000, 3)
+    assert np.abs(rgb.astype(int) - (255, 0, 0)).max() <= 4
+
+
 @pytest.mark.parametrize(("height", "width"), [(95, 127), (1, 1), (126, 161), (3, 700)])
 def test_any_size_becomes_even_and_loses_nothing(tmp_path: Path, height: int, width: int) -> None:
     path = tmp_path / "a.mp4"

@@ -64,6 +64,7 @@ def test_killed_while_a_full_part_was_being_finished(tmp_path: Path) -> None:
     case._tape._part.release()
     case._lock.release()
     manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+    del manifest["crc32"]
     torn = part_paths(folder)[1]
     manifest["parts"] = [part for part in manifest["parts"] if part["name"] != torn.name]
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))

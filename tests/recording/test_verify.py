@@ -20,7 +20,7 @@ from sln_guide.recording import (
     mcap_format,
     records,
 )
-from sln_guide.recording.folder import MANIFEST, part_paths
+from sln_guide.recording.folder import MANIFEST, part_paths, write_manifest
 from sln_guide.recording.gaps import BEFORE_RECORDER
 from sln_guide.recording.part import closing, index_path
 from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
@@ -122,6 +122,27 @@ def test_a_part_taken_out_is_noticed(case: Path) -> None:
     with CaseReader(case) as read:
         for index in range(read.count(Role.NIR)):
             read.frame(Role.NIR, index)
+
+
+@pytest.mark.parametrize("name", [b'"incomplete"', b'"opacity"', b'"records"'])
+def test_a_flipped_bit_in_the_manifest_is_found(case: Path, name: bytes) -> None:
+    manifest = case / MANIFEST
+    text = manifest.read_bytes()
+    at = text.index(name) + len(name) - 2
+    manifest.write_bytes(text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :])
+    assert not verify(case).ok
+    assert "manifest.json: is damaged or changed" in verify(case).text()
+    with CaseReader(case) as read:
+        assert not read.complete
+        assert read.count(Role.NIR)
+
+
+def test_a_manifest_that_states_another_header_is_named(case: Path) -> None:
+    with CaseReader(case) as read:
+        assert read.manifest is not None
+        header = msgspec.structs.replace(read.manifest.header, started_wall_ns=1)
+        write_manifest(case, msgspec.structs.replace(read.manifest, header=header))
+    assert "its header is not the first part's" in verify(case).text()
 
 
 def test_a_tail_cut_off_shows(case: Path) -> None:
@@ -268,6 +289,15 @@ def test_gaps_say_where_and_why(tmp_path: Path) -> None:
     assert result.ok
     assert not result.complete
     assert "gap: nir epoch 0: 2 from sequence 7: backlog full" in result.text()
+
+
+def test_many_gaps_do_not_push_the_verdict_out_of_sight(tmp_path: Path) -> None:
+    with CaseWriter(tmp_path / "g.case", rig=rig(), settings=Settings()) as case:
+        for sequence in range(0, 100, 2):
+            case.write_frame(Role.NIR, frame(sequence))
+    text = verify(tmp_path / "g.case").text()
+    assert len(text.splitlines()) < 20
+    assert "and 39 more gaps: 49 nir frames are missing in all" in text
 
 
 def test_progress_of_verify_reaches_its_end(case: Path) -> None:
