@@ -11,6 +11,7 @@ from sln_guide.guidance import Pair, Role
 from sln_guide.handoff import Latest
 
 REMEMBERED_WHITE_FRAMES = 8
+REMEMBERED_SKEWS = 31
 MAX_PATIENCE_NS = 6_000_000
 """Longest wait for a partner. Waiting is latency, so it is also bound to a part of a period."""
 
@@ -86,10 +87,11 @@ class Arrivals:
 
 
 class Pairing:
-    """Remembers the last white frames; used by one thread."""
+    """Remembers the last white frames; used by one thread, save `skew_ms`."""
 
     def __init__(self) -> None:
         self._white: deque[Frame] = deque(maxlen=REMEMBERED_WHITE_FRAMES)
+        self._skews_ns: deque[int] = deque(maxlen=REMEMBERED_SKEWS)
 
     def add_white(self, frame: Frame) -> None:
         """Remember a white frame. A new epoch forgets the old one's frames."""
@@ -109,7 +111,13 @@ class Pairing:
         skew_ns = best.mid_exposure_ns - nir.mid_exposure_ns
         if abs(skew_ns) > max_skew_ns:
             return Pair(nir, None)
+        self._skews_ns.append(abs(skew_ns))
         return Pair(nir, best, skew_ns)
+
+    def skew_ms(self) -> float | None:
+        """Return how far apart the last pairs' frames were exposed, median; None before any."""
+        skews_ns = sorted(self._skews_ns.copy())
+        return skews_ns[len(skews_ns) // 2] / 1e6 if skews_ns else None
 
 
 def awaits_partner(frame: Frame, other: Frame | None, other_period_ns: int) -> bool:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from sln_guide.case_log import CaseLog
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
-from sln_guide.guidance import Guidance, Mode, Pair, Picture, Role, Settings
+from sln_guide.guidance import Guidance, Mode, Picture, Role, Settings
 from sln_guide.handoff import Latest
 from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
@@ -48,13 +47,14 @@ from sln_guide.stream import Stream
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
 RETRY_AFTER_FAULT_S = 1.0
+"""White light alone for so long before a core that failed is tried again."""
 THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 STEPS_TO_TRUST_AGAIN = 10
+"""So many good ones in a row before what they find is shown."""
 END_TIMEOUT_S = 3.0
 LEAST_APART_NS = 20_000_000
-SKEWS = 31
-"""Pairs whose median skew is told."""
+"""So far apart the frames of a pair may always be exposed, however fast white light comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ class LiveSession:
                 raise ValueError(f"rig {rig.name} has no {role} camera")
             self._streams[role] = Stream(role, camera, spec.camera_settings(), self._take_frame)
         self._arrivals = Arrivals(self._streams)
+        self._pairing = Pairing()
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
         self._recordings = Recordings(cases, rig, self._mode)
@@ -129,7 +130,6 @@ class LiveSession:
             self._recordings,
             lambda case: attach_corrections(case, applied.dark, applied.flat),
         )
-        self._skews_ns: deque[int] = deque(maxlen=SKEWS)
         self._latency = Latency()
         self._painted = (0, False)
         self._prepare = prepare
@@ -242,13 +242,9 @@ class LiveSession:
             exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
-            skew_ms=self._skew_ms(),
+            skew_ms=self._pairing.skew_ms(),
             preparing_since_ns=self._preparing_since_ns,
         )
-
-    def _skew_ms(self) -> float | None:
-        skews_ns = sorted(self._skews_ns.copy())
-        return skews_ns[len(skews_ns) // 2] / 1e6 if skews_ns else None
 
     def _exposure_refused(self) -> str | None:
         nir = self._streams.get(Role.NIR)
@@ -382,7 +378,6 @@ class LiveSession:
         """Turn what is newest into guidance and pictures, again and again."""
         setup = self._setup
         state = pipeline.initial_state(setup)
-        pairing = Pairing()
         drawing = Drawing(
             setup.registration, white_balance=self._rig.white_balance, thumbnails=False
         )
@@ -394,7 +389,7 @@ class LiveSession:
             if nir is None and white is None:
                 continue
             if white is not None:
-                pairing.add_white(white)
+                self._pairing.add_white(white)
             settings = self._settings
             now_ns = time.monotonic_ns()
             if nir is not None and now_ns >= retry_ns:
@@ -403,7 +398,8 @@ class LiveSession:
                         setup = self._setup
                         state = replace(state, setup=setup)
                     self._log.note_state(state, nir)
-                    state, guidance = pipeline.step(state, self._pair(pairing, nir), settings)
+                    pair = self._pairing.match(nir, self._apart_ns())
+                    state, guidance = pipeline.step(state, pair, settings)
                     self._log.note_guidance(guidance)
                     if self._edges is not None:
                         self._edges.see(guidance.pair, guidance.settings)
@@ -438,14 +434,6 @@ class LiveSession:
         exposure_us = exposing.see(guidance, wanted=guidance.settings.auto_exposure)
         if exposure_us is not None:
             self.mark("exposure", f"NIR {exposure_us / 1000:.3g} ms, following the tissue")
-
-    def _pair(self, pairing: Pairing, nir: Frame) -> Pair:
-        if Role.WHITE not in self._streams:
-            return Pair(nir, None)
-        pair = pairing.match(nir, self._apart_ns())
-        if pair.white is not None:
-            self._skews_ns.append(abs(pair.skew_ns))
-        return pair
 
     def _apart_ns(self) -> int:
         """Return how far apart in time the frames of a pair may be exposed."""

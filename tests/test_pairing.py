@@ -44,6 +44,16 @@ def test_too_far_apart_is_no_pair() -> None:
     assert pairing.match(frame(50_000_000), max_skew_ns=20_000_000).white is None
 
 
+def test_the_median_skew_of_the_last_pairs_is_told() -> None:
+    pairing = Pairing()
+    assert pairing.skew_ms() is None
+    pairing.add_white(frame(0))
+    for apart_ns in (9_000_000, 1_000_000, -2_000_000):
+        pairing.match(frame(apart_ns), max_skew_ns=20_000_000)
+    pairing.match(frame(50_000_000), max_skew_ns=20_000_000)
+    assert pairing.skew_ms() == 2.0
+
+
 def test_a_replugged_camera_is_not_paired_with_its_old_frames() -> None:
     pairing = Pairing()
     pairing.add_white(frame(1000, epoch=0))
