@@ -87,11 +87,12 @@ def _row(detection: Detection) -> NodeRow:
         words = "not confirmed"
     else:
         words = " · ".join(filter(None, (cnr_text(detection), width_text(detection))))
+    measured = not detection.coasted and (doubtful or detection.node_number > 0)
     return NodeRow(
         track_id=detection.track_id,
         name=node_name(detection),
         words=" · ".join([words, *(f for f in detection.flags if f != UNCALIBRATED)]),
-        value=sbr_text(detection) if doubtful or detection.node_number > 0 else "",
+        value=sbr_text(detection) if measured else "",
         ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,
     )

@@ -35,6 +35,8 @@ from sln_guide.render.sprites import Sheet
 
 MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
+CLEAN_DESIGNED_PX = (1920.0, 1080.0)
+"""Signs on a clean display grow with it beyond this: it is looked at from afar."""
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
 SMOOTH_BELOW = 8.0
@@ -66,7 +68,7 @@ class _Frame:
     """What lies round and over the pictures: the same for as long as the state is.
 
     ``inner`` is what the borders leave, ``free`` what banners leave of that; ``chips`` is where
-    the words in the corner lie.
+    the words in the corner lie. ``signs`` are laid out in px that are ``scale`` of the view's.
     """
 
     key: tuple[object, ...]
@@ -75,6 +77,7 @@ class _Frame:
     free: QRectF
     chips: QRectF
     signs: Sheet
+    scale: float
 
 
 class Painting:
@@ -127,7 +130,7 @@ class Painting:
         if len(frame.panes) > 1 or shown.image is None:
             painter.fillRect(area, QColor(tokens.GROUND))
         for pane in frame.panes:
-            box = QRectF(pane.left, pane.top, pane.width, pane.height)
+            box = _box_of(pane)
             painter.save()
             painter.setClipRect(box)
             if pane.content is Content.MAIN:
@@ -135,13 +138,15 @@ class Painting:
             else:
                 self._paint_side(painter, box, shown, hands, pane.content)
             painter.restore()
+        painter.save()
+        painter.scale(frame.scale, frame.scale)
         frame.signs.paint(painter)
+        painter.restore()
         beat = Sheet(ratio)
         # in the chosen picture: beside it curves may lie over everything
-        main = frame.panes[0]
-        large = QRectF(main.left, main.top, main.width, main.height) & frame.inner
-        corner = large.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (2 / 3)
-        marks.put_heartbeat(beat, corner.x(), corner.y(), shown.beat, 1.0)
+        large = _box_of(frame.panes[0]) & frame.inner
+        corner = large.bottomRight() - QPointF(HEARTBEAT_PX, HEARTBEAT_PX) * (frame.scale * 2 / 3)
+        marks.put_heartbeat(beat, corner.x(), corner.y(), shown.beat, frame.scale)
         beat.paint(painter)
 
     def _framed(
@@ -162,19 +167,21 @@ class Painting:
         )
         if self._frame is None or self._frame.key != key:
             divided = panes(shown.layout, round(area.width()), round(area.height()))
-            inner = signs.border_inside(area, state)
+            scale = _sign_scale(area) if clean else 1.0
+            whole = _scaled(area, 1 / scale)
+            inner = signs.border_inside(whole, state)
             free = inner.adjusted(0, signs.banners_height(inner, state), 0, 0)
-            sheet = Sheet(ratio)
-            main = divided[0]
-            corner = QRectF(main.left, main.top, main.width, main.height) & free
+            sheet = Sheet(ratio * scale)
+            corner = _scaled(_box_of(divided[0]), 1 / scale) & free
             chips = _put_chips(sheet, corner, shown, clean=clean, age=age)
             for pane in divided[1:]:
-                _put_name(sheet, pane, free, shown)
-            signs.put_borders(sheet, area, state)
+                _put_name(sheet, pane, _scaled(_box_of(pane), 1 / scale) & free, shown)
+            signs.put_borders(sheet, whole, state)
             signs.put_banners(sheet, inner, state)
             if message is not None:
                 signs.put_message(sheet, corner & inner, *message)
-            self._frame = _Frame(key, divided, inner, free, chips, sheet)
+            inside, left, words = (_scaled(box, scale) for box in (inner, free, chips))
+            self._frame = _Frame(key, divided, inside, left, words, sheet, scale)
         return self._frame
 
     def _paint_main(
@@ -202,9 +209,9 @@ class Painting:
             picture = replace(
                 picture, rgb32=shown.image, view=shown.view, guidance=None, overlay_drawn=False
             )
-        corner = QRectF(0, 0, HEARTBEAT_PX, HEARTBEAT_PX)
+        corner = _scaled(QRectF(0, 0, HEARTBEAT_PX, HEARTBEAT_PX), frame.scale)
         corner.moveBottomRight(free.bottomRight())
-        beside = [QRectF(p.left, p.top, p.width, p.height) for p in over]
+        beside = [_box_of(pane) for pane in over]
         self._renderer.paint_guidance(
             painter, free, picture, look, placed, keep_clear=(chips, corner, *beside)
         )
@@ -271,6 +278,20 @@ class Painting:
         _draw_placed(painter, as_image(pixels), placed)
 
 
+def _box_of(pane: Pane) -> QRectF:
+    return QRectF(pane.left, pane.top, pane.width, pane.height)
+
+
+def _scaled(box: QRectF, scale: float) -> QRectF:
+    return QRectF(box.topLeft() * scale, box.bottomRight() * scale)
+
+
+def _sign_scale(area: QRectF) -> float:
+    """Return how large signs are on a clean display; screens plugged in late are not scaled."""
+    width_px, height_px = CLEAN_DESIGNED_PX
+    return max(min(area.width() / width_px, area.height() / height_px), 1.0)
+
+
 def _draw_placed(painter: QPainter, image: QImage, placed: QTransform) -> None:
     painter.save()
     painter.setTransform(placed, combine=True)
@@ -333,7 +354,7 @@ def _put_chips(
     return QRectF(left, top, right - left, 32)
 
 
-def _put_name(sheet: Sheet, pane: Pane, free: QRectF, shown: Shown) -> None:
+def _put_name(sheet: Sheet, pane: Pane, corner: QRectF, shown: Shown) -> None:
     """Say what a picture beside the chosen one is, and if it is old."""
     name = SIDE_NAMES.get(pane.content)
     if name is None:
@@ -343,7 +364,6 @@ def _put_name(sheet: Sheet, pane: Pane, free: QRectF, shown: Shown) -> None:
         name += " · waiting"
     elif side.note:
         name += f" · {side.note}"
-    corner = QRectF(pane.left, pane.top, pane.width, pane.height) & free
     put_chip(sheet, corner.left() + 8, corner.top() + 8, name, tokens.TEXT, 15, 30)
 
 

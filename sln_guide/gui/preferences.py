@@ -203,19 +203,23 @@ def _shipped() -> tuple[str, ...]:
     return tuple(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
+_MEND = "; mend it, or take the file away to do without"
+
 Read = TypeVar("Read", bound=msgspec.Struct)
 
 
 def _read(path: Path, kind: type[Read]) -> Read:
     try:
         read = msgspec.toml.decode(path.read_bytes(), type=kind)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PreferencesError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise PreferencesError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise PreferencesError(f"{path}: holds no text{_MEND}") from None
     except msgspec.DecodeError as error:
-        raise PreferencesError(f"{path}: {_plain(str(error))}") from None
+        raise PreferencesError(f"{path}: {_plain(str(error))}{_MEND}") from None
     for name, value in msgspec.structs.asdict(read).items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise PreferencesError(f"{path}: key '{name}': {value} is no number one can use")
+            raise PreferencesError(f"{path}: key '{name}': {value} is no number one can use{_MEND}")
     return read
 
 

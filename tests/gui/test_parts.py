@@ -94,6 +94,15 @@ def test_nodes_in_words() -> None:
     assert node_ink(1) != node_ink(2)
 
 
+def test_the_list_says_no_figure_of_what_is_not_seen_now() -> None:
+    """Neither does its tag."""
+    source = fakes.FakeSource()
+    unseen = fakes.make_detection(1, coasted=True)
+    picture = source.push(detections=(unseen, fakes.make_detection(2)))
+    rows = node_rows(picture.guidance)
+    assert [row.value for row in rows] == ["", sbr_text(unseen)]
+
+
 def test_the_list_says_the_figures_that_the_tags_say() -> None:
     guidance = fakes.FakeSource().push(detections=(fakes.make_detection(3, sbr=2.0),)).guidance
     figures = Figures()

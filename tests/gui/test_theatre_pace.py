@@ -6,7 +6,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
@@ -15,6 +17,7 @@ from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.video import AGE_S, CLEAN_EVERY_S, VideoView
 from sln_guide.guidance import View
+from sln_guide.render import tokens
 from sln_guide.render.look import Look
 from tests.gui import fakes
 
@@ -120,3 +123,20 @@ def test_the_age_stands_still_until_it_was_read_but_not_its_tone(
     assert said("overlay 12 ms", 0.5 * AGE_S) == "overlay 10 ms"
     assert said("overlay 14 ms", 0.6 * AGE_S) == "overlay 14 ms"
     assert said("overlay 150 ms", 0.1 * AGE_S, pill="LATE") == "overlay 150 ms"
+
+
+def test_signs_grow_with_a_display_that_nobody_scaled(qt: QApplication, clock: Clock) -> None:
+    """A projector plugged in after the start has no scale of its own; it is seen from afar."""
+    (shown,) = looks(1)
+    pills = []
+    for times in (1, 2):
+        view = VideoView(look=Look(mm_per_px=0.1, registration=Registration()), clean=True)
+        view.resize(1920 * times, 1080 * times)
+        view.show_now(shown)
+        image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        rows = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
+        live = rows == int(tokens.LIVE[1:], 16) | 0xFF000000
+        pills.append(np.ptp(np.nonzero(live[: 90 * times, : 300 * times])[0]) + 1)
+        view.close()
+        view.deleteLater()
+    assert pills[1] == pytest.approx(2 * pills[0], abs=2)
