@@ -20,17 +20,17 @@ from sln_guide.gui.exporting import CaseExport
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
-from sln_guide.gui.lasso import Points, in_nir
 from sln_guide.gui.layout import CHOICES, Layout
 from sln_guide.gui.mounting import unturned
 from sln_guide.gui.nudge import nudge_text
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
 from sln_guide.gui.readings import WITHOUT_FOLDERS, Tone, error_text
+from sln_guide.gui.regions import Regions
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Showing, Shown
 from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import MOST_NUDGE_PX, MOST_REGIONS, UNCALIBRATED, Picture, View
+from sln_guide.guidance import MOST_NUDGE_PX, UNCALIBRATED, View
 from sln_guide.health import SessionHealth
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
@@ -80,6 +80,13 @@ class Commands(QObject):
         Where stills go; made when the first is taken.
     arranging
         Presets and mounting.
+
+    Attributes
+    ----------
+    regions
+        What is drawn on the picture.
+    replay, recordable
+        The source where it can be replayed, or recorded; else None.
     """
 
     said = Signal(str, str)
@@ -104,10 +111,10 @@ class Commands(QObject):
         self.arranging = arranging
         self.replay = source if isinstance(source, Replayable) else None
         self.recordable = source if isinstance(source, Recordable) else None
+        self.regions = Regions(source, showing, self.change, self.say)
         self._saving = False
         self._beginning: str | None = None
         self._marks = 0
-        self._draws_curve = False
         self._export: CaseExport | None = None
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
@@ -227,60 +234,6 @@ class Commands(QObject):
             self.say("Registration as it was measured: nothing is nudged")
         else:
             self.say(told, Tone.STALE)
-
-    def exclude(self, toggle_lasso: Callable[[], bool]) -> None:
-        """Let a region be drawn; take away the one there is."""
-        if self._source.settings.exclusion_px:
-            self.change(exclusion_px=())
-            self.say("Nothing is excluded any more")
-            if self.replay is None:
-                self._source.mark("exclusion", "ended")
-        elif self._showing.frozen:
-            self.say("Frozen: release the picture, then draw on the moving one")
-        elif toggle_lasso():
-            self._draws_curve = False
-            self.say("Draw round the injection site with a finger")
-
-    def draw_region(self, toggle_lasso: Callable[[], bool]) -> None:
-        """Let a region be drawn whose light is plotted over time."""
-        if len(self._source.settings.regions_px) >= MOST_REGIONS:
-            self.say(f"There are {MOST_REGIONS} regions already: remove one first")
-        elif self._showing.frozen:
-            self.say("Frozen: release the picture, then draw on the moving one")
-        elif toggle_lasso():
-            self._draws_curve = True
-            self.say("Draw a region: its light over time is plotted as a curve")
-
-    def remove_region(self) -> None:
-        """Take away the region drawn last, and its curve."""
-        regions = self._source.settings.regions_px
-        if not regions:
-            self.say("No region is drawn")
-            return
-        self.change(regions_px=regions[:-1])
-        self.say(f"ROI-{len(regions)} removed")
-        self._source.mark("region", f"ROI-{len(regions)} ended")
-
-    def take_region(self, points: Points, picture: Picture | None) -> None:
-        """Exclude what was drawn on ``picture``, or have it plotted."""
-        region = () if picture is None or not points else in_nir(points, picture)
-        if self._draws_curve:
-            self._draws_curve = False
-            if not region:
-                self.say("No region: draw one on a registered picture")
-                return
-            regions = (*self._source.settings.regions_px, region)
-            self.change(regions_px=regions)
-            self.say(f"ROI-{len(regions)}: its light is plotted; it follows the tissue")
-            self._source.mark("region", f"ROI-{len(regions)}")
-            return
-        if not region:
-            self.say("Nothing excluded: draw a closed line on a registered picture")
-            return
-        self.change(exclusion_px=region)
-        self.say("Excluded: no node is called in there; it follows the tissue")
-        if self.replay is None:
-            self._source.mark("exclusion", f"{len(region)} points")
 
     def toggle_freeze(self) -> None:
         """Hold the picture, or let it move; in a replay: pause, or play."""

@@ -134,11 +134,11 @@ class OperatorWindow(Desk):
         self.question = ClosingQuestion(self, self._agreed_to_close)
         self._keyboard = Keyboard(self.keys, self._make_actions(), self.record, self)
         self._wake = Wake(self.refresh, self)
-        self.settings.exclusion_wanted.connect(lambda: commands.exclude(video.toggle_lasso))
+        self.settings.exclusion_wanted.connect(lambda: commands.regions.exclude(video.toggle_lasso))
         self.settings.curves_wanted.connect(lambda: commands.save_curves(self.plotting.history))
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
-        self.settings.region_unwanted.connect(commands.remove_region)
+        self.settings.region_unwanted.connect(commands.regions.remove)
         self.settings.distance_wanted.connect(commands.move_distance)
         self.settings.nudged.connect(commands.nudge)
         self.settings.nudge_unwanted.connect(commands.take_nudge_back)
@@ -317,10 +317,10 @@ class OperatorWindow(Desk):
 
     def _region_drawn(self, points: Points) -> None:
         shown = self.video.shown
-        self.commands.take_region(points, None if shown is None else shown.picture)
+        self.commands.regions.take(points, None if shown is None else shown.picture)
 
     def _draw_region(self, shape: Shape = Shape.FREE) -> None:
-        self.commands.draw_region(lambda: self.video.toggle_lasso(shape))
+        self.commands.regions.draw(lambda: self.video.toggle_lasso(shape))
 
     def _next_plot(self) -> None:
         if self.curves.isVisible():
@@ -415,7 +415,7 @@ class OperatorWindow(Desk):
             Action.OPACITY_DOWN: lambda: overlay.opacity.step_by(-1),
             Action.NEXT_COLOURS: commands.next_colours,
             Action.NEXT_STYLE: commands.next_style,
-            Action.EXCLUDE: lambda: commands.exclude(video.toggle_lasso),
+            Action.EXCLUDE: lambda: commands.regions.exclude(video.toggle_lasso),
             Action.MEASURE: video.toggle_ruler,
             Action.HELP: self.help.toggle,
             Action.SILENCE: self.silence,
@@ -426,7 +426,7 @@ class OperatorWindow(Desk):
             Action.EVENT_BEFORE: lambda: commands.go_to_event(-1),
             Action.NEXT_PLOT: self._next_plot,
             Action.REGION: self._draw_region,
-            Action.REMOVE_REGION: commands.remove_region,
+            Action.REMOVE_REGION: commands.regions.remove,
         }
         if self.record is not None:
             actions[Action.RECORD] = self.record.begin
