@@ -81,7 +81,7 @@ class Player:
             self._before.popitem(last=False)
 
     def _forget_other_settings(self, settings: Settings) -> None:
-        """Drop remembered states that another threshold made (the others change no state)."""
+        """Drop states that another threshold made (other settings act from the next step on)."""
         before = self._states_settings
         if before is not None and before.threshold_sigma != settings.threshold_sigma:
             self._before.clear()
