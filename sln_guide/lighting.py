@@ -38,9 +38,9 @@ class GatedLight:
     def __init__(self, rig: Rig) -> None:
         assert rig.light.gated is not None
         self._pattern = Pattern(*rig.light.gated)
-        self._offset = rig.sensor.dark_counts
+        self._offset_counts = rig.sensor.dark_counts
         self._subtraction = Subtraction(rig.sensor)
-        self._watch = LampWatch(self._pattern, self._offset)
+        self._watch = LampWatch(self._pattern, self._offset_counts)
         self._levels: deque[tuple[float, float]] = deque(maxlen=DARK_LEVELS)
         self._darks = 0
         self._room = ""
@@ -66,7 +66,7 @@ class GatedLight:
         return None if frame.light_on is None else self._subtraction.take(frame)
 
     def _note_dark(self, frame: Frame, level: float) -> None:
-        self._levels.append((frame.mid_exposure_ns * 1e-9, level - self._offset))
+        self._levels.append((frame.mid_exposure_ns * 1e-9, level - self._offset_counts))
         self._darks += 1
         if self._darks % LOOK_EVERY == 0:
             times_s, levels = np.array(self._levels).T

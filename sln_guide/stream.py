@@ -59,7 +59,7 @@ class Stream:
         self._error: str | None = None
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
-        self._period = 0
+        self._period_ns = 0
         self._wanted: CameraSettings | None = None
         self._refused: str | None = None
         self._watched = camera if isinstance(camera, Watched) else None
@@ -108,12 +108,12 @@ class Stream:
 
     def period_ns(self) -> int:
         """Return the measured frame period, 0 while unknown. Cheap: asked for every frame."""
-        return self._period
+        return self._period_ns
 
     def health(self, now_ns: int) -> StreamHealth:
         """Return what is known now. Makes no SDK call: it must answer when the SDK hangs."""
         with self._lock:
-            last, period_ns = self._last, self._period
+            last, period_ns = self._last, self._period_ns
             error, since_ns = self._error, self._since_ns
             frozen = self._still.frozen_since_ns(now_ns)
             health = Health.STALE if last is None else Health.LIVE
@@ -157,7 +157,7 @@ class Stream:
         if len(self._arrivals_ns) < 3:
             return 0.0
         span_ns = self._arrivals_ns[-1] - self._arrivals_ns[0]
-        span_ns += max(0, now_ns - self._arrivals_ns[-1] - 2 * self._period)
+        span_ns += max(0, now_ns - self._arrivals_ns[-1] - 2 * self._period_ns)
         return (len(self._arrivals_ns) - 1) * 1e9 / max(span_ns, 1)
 
     def _run(self) -> None:
@@ -211,7 +211,7 @@ class Stream:
             self._delivered += 1
             self._arrivals_ns.append(frame.host_time_ns)
             if len(self._arrivals_ns) < PERIOD_EVERY or self._delivered % PERIOD_EVERY == 0:
-                self._period = self._median_period_ns()
+                self._period_ns = self._median_period_ns()
             self._still.see(frame)
             self._last = frame
             self._error = self._since_ns = None
@@ -221,7 +221,7 @@ class Stream:
         last = self._last
         if last is None or last.stream_epoch != frame.stream_epoch:
             self._arrivals_ns.clear()
-            self._period = 0
+            self._period_ns = 0
             return 0
         return max(0, frame.sequence - last.sequence - 1)
 

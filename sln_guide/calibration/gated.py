@@ -198,7 +198,7 @@ class LampWatch:
 
     def __init__(self, pattern: Pattern, offset_counts: float = 0.0) -> None:
         self._pattern = pattern
-        self._offset = offset_counts
+        self._offset_counts = offset_counts
         self._recent: list[bool] = []
         self._on_us = 0.0
         self._lit = self._dark = self._mismatches = self._row = 0
@@ -263,7 +263,7 @@ class LampWatch:
         if min(self._lit, self._dark) <= self.LEAST_FRAMES:
             return None, ""
         brought = self._levels[True] - self._levels[False]
-        seen = max(self._levels.values()) - self._offset
+        seen = max(self._levels.values()) - self._offset_counts
         if brought > CLEAR_COUNTS:
             return None, ""
         if seen < DIM_SHARE * top:  # a capped lens, a drape, nothing in the field

@@ -88,12 +88,12 @@ def check_filters(
         if not 0 < band[0] < band[1]:
             raise ValueError(f"a band goes from a shorter to a longer wavelength, not {band}")
     collected = _share(probe.emission_nm, probe.emission_width_nm, emission_nm)
-    middle = 0.5 * sum(excitation_nm)
+    middle_nm = 0.5 * sum(excitation_nm)
     if probe.broad:
-        excited = 1.0 if middle < probe.emission_nm - QUANTUM_DOT_GAP_NM else 0.0
+        excited = 1.0 if middle_nm < probe.emission_nm - QUANTUM_DOT_GAP_NM else 0.0
     else:
-        sigma = probe.excitation_width_nm / FWHM_PER_SIGMA
-        excited = math.exp(-0.5 * ((middle - probe.excitation_nm) / sigma) ** 2)
+        sigma_nm = probe.excitation_width_nm / FWHM_PER_SIGMA
+        excited = math.exp(-0.5 * ((middle_nm - probe.excitation_nm) / sigma_nm) ** 2)
     gap_nm = emission_nm[0] - excitation_nm[1]
     problems = []
     if gap_nm < LEAST_GAP_NM:
@@ -108,17 +108,17 @@ def check_filters(
         )
     if excited < LEAST_EXCITED:
         problems.append(
-            f"excitation at {middle:g} nm is {excited:.0%} as good as at {probe.name}'s peak "
+            f"excitation at {middle_nm:g} nm is {excited:.0%} as good as at {probe.name}'s peak "
             f"({probe.excitation_nm:g} nm)"
             if not probe.broad
             else f"{probe.name} absorbs only well below its emission at {probe.emission_nm:g} nm, "
-            f"not at {middle:g} nm"
+            f"not at {middle_nm:g} nm"
         )
     return FilterCheck(probe, collected, excited, tuple(problems))
 
 
-def _share(peak: float, width: float, band: tuple[float, float]) -> float:
+def _share(peak_nm: float, width_nm: float, band_nm: tuple[float, float]) -> float:
     """Return the share of a Gaussian peak (full width at half maximum) that lies in a band."""
-    sigma = width / FWHM_PER_SIGMA
-    low, high = (math.erf((edge - peak) / (sigma * math.sqrt(2.0))) for edge in band)
+    sigma_nm = width_nm / FWHM_PER_SIGMA
+    low, high = (math.erf((edge - peak_nm) / (sigma_nm * math.sqrt(2.0))) for edge in band_nm)
     return 0.5 * (high - low)
