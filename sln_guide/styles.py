@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.opencv import cv2
-from sln_guide.guidance import UNCALIBRATED, Guidance, NirStyle, OverlayStyle, Settings, View
+from sln_guide.guidance import (
+    UNCALIBRATED,
+    CannotJudge,
+    Guidance,
+    NirStyle,
+    OverlayStyle,
+    Settings,
+    View,
+)
 
 SIGNIFICANCE_FULL = 15.0
 """Significance drawn in the brightest colour [sigma]: fixed, so that the slider moves no colour."""
@@ -21,6 +29,10 @@ UNCALIBRATED_UNIT = "signal, not calibrated"
 SIGNIFICANCE_UNIT = "significance σ"
 UNKNOWN = 0xFF38414A
 """Where the map knows nothing: a grey that is none of its colours."""
+_NO_LIGHT_OF_TISSUE = (
+    CannotJudge.TOO_DARK | CannotJudge.INSTRUMENT | CannotJudge.GLINT | CannotJudge.BAD_DATA
+)
+"""Where the background is filled in from around, not measured."""
 
 
 class Legend(NamedTuple):
@@ -89,12 +101,13 @@ def draw_map(guidance: Guidance, settings: Settings) -> NDArray[np.uint32]:
     -------
     numpy.ndarray
         (H, W) uint32 0xffRRGGBB of the NIR frame's size, new, read-only. Between the blocks of
-        the grid it is interpolated; blocks without a measure are grey.
+        the grid it is interpolated; blocks without a measure of the tissue's light are grey.
     """
     nir, grid_px = guidance.pair.nir, guidance.grid_px
     light = guidance.background + guidance.signal
-    known = np.isfinite(light)
-    level = np.where(known, light, 0.0) * np.float32(255.0 / map_scale(guidance, settings))
+    told = np.isfinite(light)
+    known = told & (guidance.cannot_judge & np.uint8(_NO_LIGHT_OF_TISSUE) == 0)
+    level = np.where(told, light, 0.0) * np.float32(255.0 / map_scale(guidance, settings))
     level = np.clip(level, 0.0, 255.0).astype(np.float32)
     rows, cols = level.shape
     size = (cols * grid_px, rows * grid_px)

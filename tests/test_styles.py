@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from sln_guide.guidance import Guidance, NirStyle, OverlayStyle, Settings, View
+from sln_guide.guidance import CannotJudge, Guidance, NirStyle, OverlayStyle, Settings, View
 from sln_guide.styles import (
     SIGNIFICANCE_FULL,
     UNKNOWN,
@@ -85,6 +86,29 @@ def test_the_map_never_paints_what_was_not_measured():
     nothing = replace(guidance, background=np.full_like(background, np.nan))
     assert math.isnan(map_scale(nothing, MAPPED))
     assert legend_of(nothing, MAPPED, View.NIR) is None
+
+
+@pytest.mark.parametrize(
+    "why", [CannotJudge.INSTRUMENT, CannotJudge.TOO_DARK, CannotJudge.GLINT, CannotJudge.BAD_DATA]
+)
+def test_the_map_paints_no_tissue_where_none_was_seen(why):
+    """The background there is filled in from around: it is nobody's light."""
+    guidance = lit()
+    hidden = np.zeros(guidance.cannot_judge.shape, np.uint8)
+    hidden[2, 3] = why
+    picture = draw_map(replace(guidance, cannot_judge=hidden), MAPPED)
+    block = np.zeros(picture.shape, bool)
+    g = guidance.grid_px
+    block[2 * g : 3 * g, 3 * g : 4 * g] = True
+    assert (picture[block] == UNKNOWN).all()
+    assert (picture[~block] == draw_map(guidance, MAPPED)[~block]).all()
+
+
+def test_what_is_clipped_is_light_all_the_same():
+    guidance = lit()
+    clipped = np.full(guidance.cannot_judge.shape, CannotJudge.SATURATED, np.uint8)
+    picture = draw_map(replace(guidance, cannot_judge=clipped), MAPPED)
+    assert (picture == draw_map(guidance, MAPPED)).all()
 
 
 def test_brighter_is_always_more_light():
