@@ -18,6 +18,7 @@ import numpy as np
 from hardware.rig import Registration, Rig
 from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, compare, reduced
 from sln_guide.guidance import Pair, Settings
+from sln_guide.handoff import Latest
 from sln_guide.health import Alignment
 
 LOOK_EVERY_S = 1.0
@@ -50,7 +51,7 @@ class EdgeWatch:
         self._rig = rig
         self._tell = tell
         self._watch = ConsistencyWatch()
-        self._seen: tuple[Pair, Settings] | None = None
+        self._seen: Latest[tuple[Pair, Settings]] = Latest()
         self._registration: Registration | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edges", daemon=True)
@@ -62,7 +63,7 @@ class EdgeWatch:
     def see(self, pair: Pair, settings: Settings) -> None:
         """Remember the newest pair, and with what it was taken. Costs nothing; any thread."""
         if pair.white is not None and abs(pair.skew_ns) <= MAX_SKEW_NS:
-            self._seen = pair, settings
+            self._seen.put((pair, settings))
 
     def use(self, rig: Rig) -> None:
         """Judge by another rig from now on. Any thread."""
@@ -80,7 +81,7 @@ class EdgeWatch:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         wait_s = LOOK_EVERY_S
         while not self._ending.wait(wait_s):
-            seen, self._seen = self._seen, None
+            seen = self._seen.take_now()
             if seen is None:
                 continue
             told = self.look(*seen)

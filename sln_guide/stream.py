@@ -21,6 +21,7 @@ from hardware.camera import (
 )
 from hardware.frame import Frame
 from sln_guide.guidance import Role
+from sln_guide.handoff import Latest
 from sln_guide.health import Health, StreamHealth
 
 READ_TIMEOUT_S = 0.25
@@ -60,7 +61,7 @@ class Stream:
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
         self._period_ns = 0
-        self._wanted: CameraSettings | None = None
+        self._wanted: Latest[CameraSettings] = Latest()
         self._refused: str | None = None
         self._watched = camera if isinstance(camera, Watched) else None
 
@@ -99,7 +100,7 @@ class Stream:
 
     def change(self, settings: CameraSettings) -> None:
         """Have ``settings`` applied by the camera's thread, soon. Any thread; `refused` tells."""
-        self._wanted = settings
+        self._wanted.put(settings)
 
     @property
     def refused(self) -> str | None:
@@ -187,7 +188,7 @@ class Stream:
         self._camera.close()
 
     def _apply_wanted(self) -> None:
-        wanted, self._wanted = self._wanted, None
+        wanted = self._wanted.take_now()
         if wanted is None:
             return
         try:
