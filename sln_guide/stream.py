@@ -121,10 +121,10 @@ class Stream:
             quiet_ns = 0 if last is None else now_ns - last.host_time_ns
             if frozen is not None:
                 health, since_ns = Health.LOST, frozen
-                error = error or f"the {self._role} camera repeats one frame"
+                error = error or "it repeats one frame"
             if quiet_ns > max(LOST_AFTER_NS, 4 * period_ns) and last is not None:
                 health, since_ns = Health.LOST, since_ns or last.host_time_ns
-                error = error or f"no frame from the {self._role} camera"
+                error = error or "no frame comes"
             stuck = None if self._watched is None else self._watched.stuck(now_ns)
             if stuck is not None:
                 error = stuck

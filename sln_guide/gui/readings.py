@@ -162,12 +162,14 @@ def readings(
     skew_limit_ms: float | None = None,
     expiry: Reading = NOTHING,
     withdrawn: bool = False,
+    silent: bool = False,
 ) -> Readings:
     """Word the top strip. ``age_ms`` is None when no overlay is let through.
 
     ``vouched``: whether figures may carry calibrated units. ``distance_mm``: of the plane that the
     registration is for, None where it is for one only. ``skew_limit_ms``: the rig's. ``expiry``:
     see `expiry_reading`; told beside the registration, which ``withdrawn`` says is not used.
+    ``silent``: the source does not answer, so ``health`` says how it fared, not how it fares.
     """
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
@@ -175,7 +177,7 @@ def readings(
         latency=_latency(health),
         rates=_rates(health),
         losses=_losses(health, skew_limit_ms),
-        recording=_recording(now_ns, recorder, replay=replay),
+        recording=_recording(now_ns, recorder, replay=replay, silent=silent),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
         registration=Reading("registration withdrawn", Tone.ALARM)
@@ -243,13 +245,15 @@ def _streams(health: SessionHealth) -> list[StreamHealth]:
     return [health.nir] if health.white is None else [health.nir, health.white]
 
 
-def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool) -> Reading:
+def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool, silent: bool) -> Reading:
     if replay:
         return NOTHING
     if recorder.error is not None and not recorder.recording:
         return Reading("REC FAILED", Tone.ALARM)
     if not recorder.recording:
         return Reading("not recording")
+    if silent:
+        return Reading("REC not known", Tone.ALARM)
     if recorder.error is not None or recorder.dropped:
         return Reading("REC INCOMPLETE", Tone.ALARM)
     began = now_ns if recorder.started_ns is None else recorder.started_ns

@@ -226,6 +226,7 @@ def screen_state(
             skew_limit_ms=skew_limit_ms,
             expiry=expiry,
             withdrawn=is_withdrawn(guidance),
+            silent=silence is not None,
         ),
     )
 

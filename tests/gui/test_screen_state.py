@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.screen_state import Border, Freeze
 from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
 from sln_guide.guidance import Mode, Settings, View
@@ -300,6 +300,13 @@ def test_simulated_says_so_beside_whatever_else_is_true() -> None:
     assert state.borders == (Border.SIMULATED,)
     late = look(mode=Mode.SIMULATED, guidance=guidance(200))
     assert (late.pill, late.tone) == ("SIMULATED · LATE", Tone.STALE)
+
+
+def test_a_recording_that_nobody_answers_for_is_not_claimed() -> None:
+    health = session(recorder=RecorderHealth(recording=True, started_ns=NOW - 9_000 * MS))
+    assert look(health=health).readings.recording.text == "REC 00:00:09"
+    silent = look(health=health, silence="cameras, core and recorder have not answered for 2 s")
+    assert silent.readings.recording == Reading("REC not known", Tone.ALARM)
 
 
 def test_a_fault_of_the_window_is_said() -> None:
