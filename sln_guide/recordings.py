@@ -26,14 +26,18 @@ class Recordings:
     """Takes frames and records; keeps the last seconds while nothing is being recorded.
 
     All methods may be called from any thread. A frame goes either into the running case or into
-    the pre-roll: none falls between them when a recording begins.
+    the pre-roll: none falls between them when a recording begins, and no camera waits meanwhile for
+    the disk.
     """
 
     def __init__(self, cases: Path, rig: Rig, mode: Mode) -> None:
         self._cases = cases
         self._rig = rig
         self._mode = mode
-        self._lock = threading.RLock()
+        self._beginning = threading.Lock()
+        """Held while a case begins, or ends: one cut short is looked for on the disk meanwhile."""
+        self._lock = threading.Lock()
+        """Held while frames change over to another recorder: camera threads wait for it."""
         self._recorder: Recorder | None = None
         self._pre_roll: PreRoll | None = None
         if rig.pre_roll_s > 0:
@@ -42,7 +46,7 @@ class Recordings:
 
     def use(self, rig: Rig) -> None:
         """Write another rig into the cases that begin from now on."""
-        with self._lock:
+        with self._beginning:
             self._rig = rig
 
     @property
@@ -88,7 +92,7 @@ class Recordings:
         RecordingError
             While a case is running.
         """
-        with self._lock:
+        with self._beginning:
             if self._recorder is not None and self._recorder.recording:
                 raise RecordingError("already recording: stop the running case first")
             return self._start(settings, first, find_interrupted(self._cases, self._rig))
@@ -97,7 +101,7 @@ class Recordings:
         self, settings: Settings, first: Iterable[Writing] = ()
     ) -> Path | None:
         """Go on recording if a recorder died a moment ago; return the case, None if none did."""
-        with self._lock:
+        with self._beginning:
             if self._recorder is not None:
                 return None
             interrupted = find_interrupted(self._cases, self._rig)
@@ -105,7 +109,7 @@ class Recordings:
 
     def stop(self) -> None:
         """End the case; what waits is still written. Returns at once: `health` says when."""
-        with self._lock:
+        with self._beginning, self._lock:
             if self._recorder is not None:
                 self._recorder.stop()
 
@@ -129,10 +133,11 @@ class Recordings:
         recorder = Recorder(folder, open_writer)
         for write in first:
             recorder.put(write)
-        if self._pre_roll is not None:
-            for kept in self._pre_roll.hand_over():
-                recorder.put_kept(kept)
-        self._recorder = recorder
+        with self._lock:
+            if self._pre_roll is not None:
+                for kept in self._pre_roll.hand_over():
+                    recorder.put_kept(kept)
+            self._recorder = recorder
         return folder
 
     def _opener(

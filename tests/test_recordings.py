@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from hardware.rig import Rig, load_rig
+from sln_guide import recordings as recordings_module
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import part_paths
@@ -104,6 +106,63 @@ def test_a_folder_that_takes_no_index_does_not_stop_the_next_part(
         (resumed,) = (event for event in case.events() if event.name == "resumed")
         assert "no index beside it: Is a directory" in resumed.detail
         assert case.count(Role.NIR) == 9
+
+
+def test_no_camera_waits_while_a_case_cut_short_is_looked_for(
+    tmp_path: Path, pre_rolled: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of many cases on a slow disk: frames of that time are in the case all the same."""
+    looking, found = threading.Event(), threading.Event()
+
+    def look(*_: object) -> None:
+        looking.set()
+        assert found.wait(20)
+
+    monkeypatch.setattr(recordings_module, "find_interrupted", look)
+    recordings = Recordings(tmp_path, pre_rolled, Mode.LIVE)
+    starting = threading.Thread(target=recordings.start, args=(Settings(),))
+    starting.start()
+    try:
+        assert looking.wait(20)
+        camera = threading.Thread(target=put_pairs, args=(recordings, 0, 10), daemon=True)
+        camera.start()
+        camera.join(20)
+        assert not camera.is_alive()
+    finally:
+        found.set()
+        starting.join(20)
+    put_pairs(recordings, 10, 20)
+    recordings.close()
+    (folder,) = tmp_path.glob("*.case")
+    assert verify(folder).complete
+    with CaseReader(folder) as case:
+        assert case.sequences(Role.NIR)[:, 1].tolist() == list(range(20))
+
+
+def test_a_case_that_is_about_to_begin_is_closed_too(
+    tmp_path: Path, pre_rolled: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, found = threading.Event(), threading.Event()
+
+    def look(*_: object) -> None:
+        looking.set()
+        assert found.wait(20)
+
+    monkeypatch.setattr(recordings_module, "find_interrupted", look)
+    recordings = Recordings(tmp_path, pre_rolled, Mode.LIVE)
+    threads = [threading.Thread(target=recordings.start, args=(Settings(),))]
+    threads[0].start()
+    assert looking.wait(20)
+    threads.append(threading.Thread(target=recordings.close))
+    threads[1].start()
+    threads[1].join(0.2)  # it waits for the case, which it is to close
+    found.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert not recordings.recording
+    (folder,) = tmp_path.glob("*.case")
+    assert verify(folder).ok
 
 
 def test_record_pressed_after_a_crash_goes_on_too(tmp_path: Path, recordings: Recordings) -> None:
