@@ -33,6 +33,8 @@ FAULT_CODE = 70
 SCREENSHOT_AFTER_S = 5.0
 ASKED_TO_END = "asked_to_end"
 """Property of the application: a signal asked the program itself to end, not only a window."""
+STEP_MS = 200
+"""A signal is heard after so long at most."""
 Size = tuple[int, int]
 
 
@@ -245,8 +247,8 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
     """Close the window, and with it the case, at Ctrl-C, when asked to terminate, or hung up.
 
     Python sees a signal between two of its own steps, in the middle of a picture as well: so the
-    window closes a moment later, when nothing else is at work in it. Its timer makes sure of those
-    steps. A hang-up that was to be ignored (``nohup``) is.
+    window closes a moment later, when nothing else is at work in it. A timer makes sure of those
+    steps, whatever the window does. A hang-up that was to be ignored (``nohup``) is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -262,8 +264,12 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         heard.append(signal.SIGHUP)
     before = [signal.signal(number, end) for number in heard]
+    steps = QTimer(interval=STEP_MS)
+    steps.timeout.connect(lambda: None)
+    steps.start()
     try:
         yield
     finally:
+        steps.stop()
         for number, handler in zip(heard, before, strict=True):
             signal.signal(number, handler)

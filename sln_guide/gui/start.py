@@ -15,7 +15,7 @@ from hardware.camera import CameraError
 from hardware.doctor import Finding, examine
 from hardware.rig import RigError, load_rig
 from sln_guide.gui import theme
-from sln_guide.gui.app import ASKED_TO_END
+from sln_guide.gui.app import ASKED_TO_END, ending_by_signal
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.preferences import wanted_scale
@@ -343,8 +343,9 @@ def choose(cases: Path, config: Path, said: str = "") -> tuple[str, ...]:
     window = StartWindow(cases, config, lambda: (find_cameras(), *examine(cases)), said=said)
     window.chosen.connect(found.append)
     window.chosen.connect(loop.quit)
-    window.show()
-    loop.exec()
+    with ending_by_signal(window.close):
+        window.show()
+        loop.exec()
     if not found[0]:
         window.finish_looking()
     window.deleteLater()

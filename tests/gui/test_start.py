@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from hardware.doctor import Finding
 from sln_guide import cli, window_commands
 from sln_guide.gui import start
+from sln_guide.gui.app import ASKED_TO_END
 from sln_guide.gui.start import Findings, StartWindow, own_rig, recent_cases
 
 Wait = Callable[[Callable[[], object]], None]
@@ -153,3 +156,15 @@ def test_findings_without_room_are_counted_not_cut(qt: QApplication) -> None:
     panel.grab()
     assert panel.left_out == 0
     panel.deleteLater()
+
+
+def test_control_c_ends_it_though_nothing_moves(
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "find_cameras", lambda: Finding("cameras", None, "none"))
+    monkeypatch.setattr(start, "examine", lambda cases: ())
+    pressing = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    pressing.start()
+    assert start.choose(tmp_path, tmp_path) == ()
+    pressing.join()
+    qt.setProperty(ASKED_TO_END, None)
