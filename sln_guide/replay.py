@@ -193,7 +193,7 @@ class ReplaySession:
             frame = self._case.frame(role, index)
         except RecordingError:
             return None  # the replay itself says so when it comes there
-        drawer = Drawer()
+        drawer = Drawer(self._rig.white_balance)
         if role is Role.NIR:
             return drawer.nir_thumbnail(frame, width_px)
         return drawer.white_thumbnail(frame, width_px)

@@ -17,6 +17,7 @@ import pytest
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, load_rig
 from sln_guide import pipeline
+from sln_guide.core.draw import Drawer
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
 from sln_guide.player import LEAD_IN_NS, Player
 from sln_guide.recording.codec import REPACKED
@@ -116,6 +117,22 @@ def test_seek_shows_the_nearest_pair(replay: ReplaySession) -> None:
     assert replay.position_s == pytest.approx(1.0, abs=0.02)
     picture = shown(replay, picture.number, lambda: replay.seek(1e9))
     assert sequence(picture) == 900 + FRAMES - 1
+
+
+def test_a_thumbnail_has_the_colours_of_the_picture(case_folder: Path, tmp_path: Path) -> None:
+    with CaseReader(case_folder) as case:
+        rig, white = case.rig, case.frame(Role.WHITE, 0)
+    assert rig.white is not None
+    balanced = msgspec.structs.replace(rig.white, white_balance=(1.6, 1.0, 2.1), black_counts=3.0)
+    rig = msgspec.structs.replace(rig, white=balanced)
+    with CaseWriter(tmp_path / "b.case", rig=rig, settings=Settings()) as made:
+        made.write_frame(Role.WHITE, white)
+    session = ReplaySession(CaseReader(tmp_path / "b.case"))
+    small = session.thumbnail(0.0, 64)
+    session.close()
+    assert small is not None
+    assert np.array_equal(small, Drawer(rig.white_balance).white_thumbnail(white, 64))
+    assert not np.array_equal(small, Drawer().white_thumbnail(white, 64))
 
 
 def test_a_thumbnail_is_of_its_moment_and_moves_nothing(replay: ReplaySession) -> None:
