@@ -6,8 +6,11 @@ time for what is left. Every loop is one plain pass over rows of one type, which
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 
 @nb.njit(nogil=True, cache=True)
@@ -137,16 +140,24 @@ def take_steps(step, rows, n, hop):  # type: ignore[no-untyped-def]
         k += 1
 
 
+def steps_inside(
+    block: int, width: int, columns: int, kind: np.dtype[Any] | type[np.generic]
+) -> NDArray[np.generic]:
+    """Return ``columns`` of ``kind``: 1 where a step two to the right stays in its block, else 0.
+
+    ``width``: columns there are samples of; the last block may be cut off by it.
+    """
+    inside = np.zeros(columns, kind)
+    at = np.arange(width)
+    inside[:width] = (at % block < max(block - 2, 1)) & ((at < width - 2) | (at % block == 0))
+    return inside
+
+
 @nb.njit(nogil=True, cache=True)
-def forget_rims(step, block, width):  # type: ignore[no-untyped-def]
-    """Set steps from a block's last two columns, which lead out of it, to 0."""
-    rim = min(block - 1, 2)
-    whole = width // block
-    for k in range(1, rim + 1):
-        for c in range(whole):
-            step[c * block + block - k] = 0
-    for x in range(max(width - 2, whole * block + 1), width):
-        step[x] = 0
+def keep_inside(step, inside):  # type: ignore[no-untyped-def]
+    """Set steps that lead out of their block to 0: `steps_inside`."""
+    for x in range(step.shape[0]):
+        step[x] *= inside[x]
 
 
 # The loops below stand alone in functions on slices: in a larger function, with a length that is

@@ -35,6 +35,10 @@ UNLIT = 2
 HIDDEN = 4
 DOUBTFUL = 8
 CLIPPED = 16
+_LIT, _UNLIT, _HIDDEN, _DOUBTFUL, _CLIPPED = (
+    np.uint8(bit) for bit in (LIT, UNLIT, HIDDEN, DOUBTFUL, CLIPPED)
+)
+"""In the flags' own type: mixed with wider integers a loop over flags is no SIMD."""
 _HATCHED = DOUBTFUL | CLIPPED
 _NOT_DRAWN = HIDDEN | _HATCHED
 
@@ -61,19 +65,21 @@ def prepare_field_into(  # type: ignore[no-untyped-def]
     """
     rows, cols = signal.shape
     for r in range(rows):
-        for c in range(cols):
-            finite = math.isfinite(signal[r, c]) and math.isfinite(significance[r, c])
-            if cannot_judge[r, c] & clipped_bit:
-                flags[r, c] = CLIPPED
-            elif cannot_judge[r, c] or not finite:
-                flags[r, c] = DOUBTFUL
-            elif draw_mask[r, c] == 0:
-                flags[r, c] = HIDDEN
-            else:
-                flags[r, c] = 0
-                level[r, c] = signal[r, c] * scale
-                gate[r, c] = (significance[r, c] - threshold) * _F(1.0 / RAMP_SIGMA)
+        _prepare_row_into(
+            level[r],
+            gate[r],
+            flags[r],
+            signal[r],
+            significance[r],
+            cannot_judge[r],
+            draw_mask[r],
+            clipped_bit,
+            threshold,
+            scale,
+        )
     for r in range(rows):
+        if _all_drawn(flags[r]):
+            continue
         for c in range(cols):
             if flags[r, c] & _NOT_DRAWN:
                 level_sum, gate_sum, n = _F(0.0), _F(0.0), 0
@@ -86,8 +92,34 @@ def prepare_field_into(  # type: ignore[no-untyped-def]
                 level[r, c] = level_sum / _F(n) if n else _F(0.0)
                 gate[r, c] = gate_sum / _F(n) if n else _F(-1.0)
     for r in range(rows):
+        flag, g = flags[r], gate[r]
         for c in range(cols):
-            flags[r, c] |= LIT if gate[r, c] > 0.0 else UNLIT
+            flag[c] |= _LIT if g[c] > _F(0.0) else _UNLIT
+
+
+@nb.njit(nogil=True, cache=True)
+def _prepare_row_into(  # type: ignore[no-untyped-def]
+    level, gate, flags, signal, significance, cannot_judge, draw_mask, clipped_bit, threshold, scale
+):
+    clipped = np.uint8(clipped_bit)
+    for c in range(level.shape[0]):
+        level[c] = signal[c] * scale
+    for c in range(level.shape[0]):
+        gate[c] = (significance[c] - threshold) * _F(1.0 / RAMP_SIGMA)
+    for c in range(level.shape[0]):
+        finite = (abs(signal[c]) < _F(np.inf)) & (abs(significance[c]) < _F(np.inf))
+        why = cannot_judge[c]
+        flag = _HIDDEN if draw_mask[c] == np.uint8(0) else np.uint8(0)
+        flag = flag if (why == np.uint8(0)) & finite else _DOUBTFUL
+        flags[c] = _CLIPPED if why & clipped != np.uint8(0) else flag
+
+
+@nb.njit(nogil=True, cache=True)
+def _all_drawn(flags):  # type: ignore[no-untyped-def]
+    found = np.uint8(0)
+    for c in range(flags.shape[0]):
+        found |= flags[c]
+    return found & np.uint8(_NOT_DRAWN) == np.uint8(0)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -197,10 +229,16 @@ def _span(low, high, n):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _join_pairs_into(out, above, below):  # type: ignore[no-untyped-def]
-    last = out.shape[0] - 1
-    for c in range(last):
-        out[c] = above[c] | below[c] | above[c + 1] | below[c + 1]
-    out[last] = above[last] | below[last]
+    for c in range(out.shape[0]):
+        out[c] = above[c] | below[c]
+    _join(out[:-1], above[1:])
+    _join(out[:-1], below[1:])
+
+
+@nb.njit(nogil=True, cache=True)
+def _join(out, flags):  # type: ignore[no-untyped-def]
+    for c in range(out.shape[0]):
+        out[c] |= flags[c]
 
 
 @nb.njit(nogil=True, cache=True)

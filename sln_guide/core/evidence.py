@@ -9,7 +9,7 @@ import math
 
 import numba as nb
 
-from sln_guide.core.grid import select
+from sln_guide.core.order import select
 from sln_guide.core.pyramid import support_at
 from sln_guide.core.spots import SECTORS, roundness_of, stand_of
 

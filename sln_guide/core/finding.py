@@ -91,7 +91,6 @@ class Finder(NamedTuple):
     radius: NDArray[np.float64]
     scratch: NDArray[np.float64]
     sums: NDArray[np.float64]
-    reached: NDArray[np.bool_]
     taken: NDArray[np.bool_]
     ground: NDArray[np.float32]
     labels: NDArray[np.int32]
@@ -131,7 +130,6 @@ def finder(
         np.zeros(RAYS),
         np.zeros(RAYS),
         np.zeros(13),
-        np.zeros(shape, np.bool_),
         np.zeros(shape, np.bool_),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.int32),
@@ -176,18 +174,15 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     are, and whether there were more than can be told.
     """
     local = seen.local
-    rows, cols = local.shape
+    rows = local.shape[0]
     peaks, more = _find_peaks(f, local, seen.sizes, threshold - np.float32(HEADROOM))
     _sort_peaks(f, peaks)
-    limit = np.float32(_REACH) * threshold
     for r in range(rows):
-        reached, of_row = f.reached[r], local[r]
-        for c in range(cols):
-            reached[c] = of_row[c] > limit
         f.taken[r] = False
         f.ground[r] = seen.usable[r]
-    regions = label_into(f.labels, f.reached, f.parent)
-    moments_into(f.moments[: regions + 1], f.labels)
+    reached = cells_above_into(f.cells, local, np.float32(_REACH) * threshold)
+    regions = label_into(f.labels, f.cells[:reached], f.parent)
+    moments_into(f.moments[: regions + 1], f.labels, f.cells[:reached])
     f.lines[: regions + 1] = np.nan
     f.told[: regions + 1] = False
     count = 0

@@ -1,4 +1,4 @@
-"""Kernels on the coarse grid: logarithm, mask-aware Gaussian blurs, resampling, quantiles.
+"""Kernels on the coarse grid: logarithm, mask-aware Gaussian blurs, resampling.
 
 Private to `core.analysis`. All arrays are float32 and owned by the caller. With numba's own error
 model a division tests for zero, and nothing around it becomes SIMD: hence NumPy's.
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LN2 = np.float32(0.6931471805599453)
+_CHUNK = 1024
+"""Cells at a time where a result goes through a workspace that shall stay in the nearest cache."""
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -50,29 +52,47 @@ def log_into(out, values, floor):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def exp_into(out, values):  # type: ignore[no-untyped-def]
-    """Write ``exp(values)`` for values cut to [-80, 80]; relative error below 3e-7.
-
-    exp x = 2^n exp f with f in [-ln 2 / 2, ln 2 / 2], and exp f as its series.
-    """
-    flat = out.reshape(out.size)
-    given = values.reshape(values.size)
-    bits = flat.view(np.int32)
-    for i in range(flat.shape[0]):
+def _exp_parts(rest, power, given):  # type: ignore[no-untyped-def]
+    """Split x: ``power`` holds the bits of 2^n, and exp x is that times exp ``rest``."""
+    for i in range(given.shape[0]):
         v = given[i]
         v = v if v < np.float32(80) else np.float32(80)
         v = v if v > np.float32(-80) else np.float32(-80)
         n = np.int32(v * np.float32(1.4426950409) + np.float32(160.5)) - np.int32(160)
         f = v - np.float32(n) * np.float32(0.693359375)
-        f += np.float32(n) * np.float32(2.12194440e-4)
+        rest[i] = f + np.float32(n) * np.float32(2.12194440e-4)
+        power[i] = (n + np.int32(127)) << np.int32(23)
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _exp_of_parts(to, rest, power):  # type: ignore[no-untyped-def]
+    for i in range(to.shape[0]):
+        f = rest[i]
         p = f * np.float32(1.0 / 720.0) + np.float32(1.0 / 120.0)
         p = p * f + np.float32(1.0 / 24.0)
         p = p * f + np.float32(1.0 / 6.0)
         p = p * f + np.float32(0.5)
         p = p * f + np.float32(1)
         p = p * f + np.float32(1)
-        flat[i] = p
-        bits[i] = bits[i] + (n << np.int32(23))
+        to[i] = p * power[i]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def exp_into(out, values):  # type: ignore[no-untyped-def]
+    """Write ``exp(values)`` for values cut to [-80, 80]; relative error below 3e-7.
+
+    exp x = 2^n exp f with f in [-ln 2 / 2, ln 2 / 2], and exp f as its series. In place as well:
+    nothing is read from where it was written, which would not become SIMD.
+    """
+    flat = out.reshape(out.size)
+    given = values.reshape(values.size)
+    rest = np.empty(_CHUNK, np.float32)
+    power = np.empty(_CHUNK, np.int32)
+    for first in range(0, flat.shape[0], _CHUNK):
+        end = min(first + _CHUNK, flat.shape[0])
+        n = end - first
+        _exp_parts(rest[:n], power[:n], given[first:end])
+        _exp_of_parts(flat[first:end], rest[:n], power[:n].view(np.float32))
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -85,9 +105,30 @@ def multiply_into(out, a, b):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def keep_larger(line, a):  # type: ignore[no-untyped-def]
+    """Keep the larger of each two values."""
+    for c in range(line.shape[0]):
+        line[c] = a[c] if a[c] > line[c] else line[c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def copy_line(line, given):  # type: ignore[no-untyped-def]
+    """Copy a line: on slices, because an index with something added to it is no SIMD."""
+    for c in range(line.shape[0]):
+        line[c] = given[c]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _blend_5(line, at, b1, a1, b2, a2, t0, t1, t2):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] = t0 * at[c] + t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _blend_9(line, at, b1, a1, b2, a2, b3, a3, b4, a4, t0, t1, t2, t3, t4):  # type: ignore[no-untyped-def]
+    for c in range(line.shape[0]):
+        near = t0 * at[c] + t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
+        line[c] = near + (t3 * (b3[c] + a3[c]) + t4 * (b4[c] + a4[c]))
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -97,31 +138,43 @@ def _add_4(line, b1, a1, b2, a2, t1, t2):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def _add_8(line, b1, a1, b2, a2, b3, a3, b4, a4, t1, t2, t3, t4):  # type: ignore[no-untyped-def]
+    for c in range(line.shape[0]):
+        near = line[c] + (t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c]))
+        line[c] = near + (t3 * (b3[c] + a3[c]) + t4 * (b4[c] + a4[c]))
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def _blur_along(to, given, first, end, step, taps):  # type: ignore[no-untyped-def]
-    """Blur cells ``first`` to ``end`` of a flat image along cells ``step`` apart."""
+    """Blur cells ``first`` to ``end`` of a flat image along cells ``step`` apart.
+
+    As many taps at once as there are: each pass reads and writes the whole line again.
+    """
+    n = taps.shape[0] - 1
+    line, at = to[first:end], given[first:end]
     s, t = step, 2 * step
-    _blend_5(
-        to[first:end],
-        given[first:end],
-        given[first - s : end - s],
-        given[first + s : end + s],
-        given[first - t : end - t],
-        given[first + t : end + t],
-        taps[0],
-        taps[1],
-        taps[2],
-    )
-    for k in range(3, taps.shape[0] - 1, 2):
+    b1, a1 = given[first - s : end - s], given[first + s : end + s]
+    b2, a2 = given[first - t : end - t], given[first + t : end + t]
+    if n < 4:
+        _blend_5(line, at, b1, a1, b2, a2, taps[0], taps[1], taps[2])
+        return
+    s, t = 3 * step, 4 * step
+    b3, a3 = given[first - s : end - s], given[first + s : end + s]
+    b4, a4 = given[first - t : end - t], given[first + t : end + t]
+    _blend_9(line, at, b1, a1, b2, a2, b3, a3, b4, a4, taps[0], taps[1], taps[2], taps[3], taps[4])
+    k = 5
+    while k <= n:
         s, t = k * step, (k + 1) * step
-        _add_4(
-            to[first:end],
-            given[first - s : end - s],
-            given[first + s : end + s],
-            given[first - t : end - t],
-            given[first + t : end + t],
-            taps[k],
-            taps[k + 1],
-        )
+        b1, a1 = given[first - s : end - s], given[first + s : end + s]
+        b2, a2 = given[first - t : end - t], given[first + t : end + t]
+        if k + 2 > n:
+            _add_4(line, b1, a1, b2, a2, taps[k], taps[k + 1])
+            return
+        s, t = (k + 2) * step, (k + 3) * step
+        b3, a3 = given[first - s : end - s], given[first + s : end + s]
+        b4, a4 = given[first - t : end - t], given[first + t : end + t]
+        _add_8(line, b1, a1, b2, a2, b3, a3, b4, a4, taps[k], taps[k + 1], taps[k + 2], taps[k + 3])
+        k += 4
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -132,29 +185,23 @@ def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
     zeros between them rows lie end to end: one long line is quicker than many short ones.
     """
     rows, cols = source.shape
-    n = taps.shape[0] - 1
-    wide = cols + 2 * n
-    for r in range(rows):
-        to, given = padded[0, r + n], source[r]
-        for c in range(cols):
-            to[c + n] = given[c]
+    wide = padded.shape[2]
+    n = (wide - cols) // 2
     first, end = n * wide + n, (n + rows) * wide - n
-    image, across, down = (
-        padded[0].reshape(padded[0].size),
-        padded[1].reshape(padded[0].size),
-        padded[2].reshape(padded[0].size),
-    )
+    image = padded[0].reshape(padded[0].size)
+    across = padded[1].reshape(padded[0].size)
+    down = padded[2].reshape(padded[0].size)
+    for r in range(rows):
+        copy_line(padded[0, r + n, n : n + cols], source[r])
     _blur_along(across, image, first, end, 1, taps)
     _blur_along(down, across, first, end, wide, taps)
     for r in range(rows):
-        to, given = out[r], padded[2, r + n]
-        for c in range(cols):
-            to[c] = given[c + n]
+        copy_line(out[r], padded[2, r + n, n : n + cols])
 
 
-def padded_for(shape: tuple[int, int], taps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the workspace that `blur_into` needs for images of ``shape``: three with margins."""
-    margin = 2 * (len(taps) - 1)
+def padded_for(shape: tuple[int, int], *taps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what `blur_into` needs for images of ``shape``: three with room for any ``taps``."""
+    margin = 2 * (max(len(each) for each in taps) - 1)
     return np.zeros((3, shape[0] + margin, shape[1] + margin), np.float32)
 
 
@@ -299,6 +346,8 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
     """
     last = blurs.shape[0] - 1
     for r in range(image.shape[0]):
+        if not _lacks(weight[r]):
+            continue
         i = r // factor
         for c in range(image.shape[1]):
             if weight[r, c] > np.float32(0.5):
@@ -310,40 +359,12 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
             image[r, c] = blurs[k, i, j]
 
 
-@nb.njit(nogil=True, cache=True)
-def select(values, n, k):  # type: ignore[no-untyped-def]
-    """Return the ``k``-th smallest (from 0) of the first ``n`` values, which change places.
-
-    Hoare's selection with the median of three as pivot. Afterwards no value before place ``k``
-    is larger, and none behind it smaller: a higher quantile asked for next is found sooner.
-    """
-    low, high = 0, n - 1
-    while low < high:
-        a, b, c = values[low], values[(low + high) // 2], values[high]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            high = j
-        elif k >= i:
-            low = i
-        else:
-            break
-    return values[k]
-
-
-@nb.njit(nogil=True, cache=True)
-def quantile(values, n, share):  # type: ignore[no-untyped-def]
-    """Return the value below which ``share`` of the first ``n`` lie; they change places."""
-    return select(values, n, min(int(share * n), n - 1))
+@nb.njit(nogil=True, cache=True, error_model="numpy")
+def _lacks(weight):  # type: ignore[no-untyped-def]
+    n = 0
+    for c in range(weight.shape[0]):
+        n += weight[c] <= np.float32(0.5)
+    return n > 0
 
 
 def gaussian_taps(sigma: float) -> NDArray[np.float32]:

@@ -7,7 +7,8 @@ import math
 import numba as nb
 import numpy as np
 
-from sln_guide.core.grid import exp_into, quantile
+from sln_guide.core.grid import exp_into
+from sln_guide.core.order import quantile
 
 _MOST = 0.75
 """Share of the tissue for which the one limit that is told holds."""
@@ -110,12 +111,16 @@ def maps_into(  # type: ignore[no-untyped-def]
         for k in range(cols):
             limit[k] = s[k] * step
         exp_into(limit, limit)
+        why = judge[r]
+        n = 0
         for k in range(cols):
-            limit[k] = np.float32(np.inf) if judge[r, k] != 0 else limit[k] - np.float32(1)
-        for k in range(cols):
-            if to[k] > threshold and judge[r, k] == 0:
-                sample[tops] = lit[k]
-                tops += 1
+            limit[k] = np.float32(np.inf) if why[k] != 0 else limit[k] - np.float32(1)
+            n += (to[k] > threshold) & (why[k] == 0)
+        if n > 0:
+            for k in range(cols):
+                if to[k] > threshold and why[k] == 0:
+                    sample[tops] = lit[k]
+                    tops += 1
     top = quantile(sample, tops, 0.99) if tops > 0 else np.float32(-1)
     n = 0
     for r in range(0, rows, 3):

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
-from sln_guide.core.grid import exp_into, log_into, quantile, select
-from sln_guide.core.label import grow_into, label_into
+from sln_guide.core.grid import exp_into, keep_larger, log_into
+from sln_guide.core.label import cells_of, grow_into, label_into
+from sln_guide.core.least_squares import total_of
+from sln_guide.core.order import quantile, select
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.core.sites import mark_sites
 from sln_guide.guidance import CannotJudge
@@ -74,39 +76,51 @@ def _judge_into(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _forgive_hot_pixels(sharp, mean):  # type: ignore[no-untyped-def]
-    """Unset lone cells whose trimmed mean is like their neighbours': one hot pixel is no glint."""
+def _forgive_hot_pixels(sharp, mean, cells):  # type: ignore[no-untyped-def]
+    """Unset lone cells whose trimmed mean is like their neighbours': one hot pixel is no glint.
+
+    ``cells``: workspace.
+    """
     rows, cols = sharp.shape
-    for r in range(rows):
-        for c in range(cols):
-            if not sharp[r, c]:
-                continue
-            others = 0
-            n = 0
-            total = np.float32(0)
-            for i in range(max(r - 1, 0), min(r + 2, rows)):
-                for j in range(max(c - 1, 0), min(c + 2, cols)):
-                    if i != r or j != c:
-                        others += sharp[i, j]
-                        n += 1
-                        total += mean[i, j]
-            if others == 0 and n > 0 and mean[r, c] * n < np.float32(1.15) * total:
-                sharp[r, c] = False
+    for at in cells[: cells_of(cells, sharp)]:
+        r, c = at // cols, at % cols
+        first, end = max(c - 1, 0), min(c + 2, cols)
+        n = 0
+        total = -mean[r, c]
+        lone = True
+        for i in range(max(r - 1, 0), min(r + 2, rows)):
+            for j in range(first, end):
+                lone &= not sharp[i, j] or (i == r and j == c)
+                total += mean[i, j]
+                n += 1
+            if not lone:
+                break
+        if lone and n > 1 and mean[r, c] * (n - 1) < np.float32(1.15) * total:
+            sharp[r, c] = False
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _add_steep_shades(sharp, shade, mean, level):  # type: ignore[no-untyped-def]
-    """Set shaded cells beside one so much brighter that no tissue lies between them."""
+def _add_steep_shades(sharp, shade, mean, level, lines):  # type: ignore[no-untyped-def]
+    """Set shaded cells beside one so much brighter that no tissue lies between them.
+
+    ``lines`` (2, cols): workspace.
+    """
     rows, cols = sharp.shape
+    highest, around = lines[0], lines[1]
+    least = np.float32(0.02) * level
     for r in range(rows):
+        here, dim, edge = mean[r], shade[r], sharp[r]
         for c in range(cols):
-            if sharp[r, c] or not shade[r, c]:
-                continue
-            limit = _STEEP * (max(mean[r, c], np.float32(0)) + np.float32(0.02) * level)
-            for i in range(max(r - 1, 0), min(r + 2, rows)):
-                for j in range(max(c - 1, 0), min(c + 2, cols)):
-                    if mean[i, j] > limit:
-                        sharp[r, c] = True
+            highest[c] = here[c]
+        keep_larger(highest, mean[max(r - 1, 0)])
+        keep_larger(highest, mean[min(r + 1, rows - 1)])
+        for c in range(cols):
+            around[c] = highest[c]
+        keep_larger(around[1:], highest[:-1])
+        keep_larger(around[:-1], highest[1:])
+        for c in range(cols):
+            m = here[c] if here[c] > np.float32(0) else np.float32(0)
+            edge[c] |= dim[c] & (around[c] > _STEEP * (m + least))
 
 
 class Masks(NamedTuple):
@@ -138,7 +152,9 @@ class Masks(NamedTuple):
     near: NDArray[np.bool_]
     grown: NDArray[np.bool_]
     glare: NDArray[np.bool_]
+    lines: NDArray[np.float32]
     labels: NDArray[np.int32]
+    cells: NDArray[np.int32]
     parent: NDArray[np.int32]
     counts: NDArray[np.int32]
     others: NDArray[np.int32]
@@ -170,7 +186,9 @@ def masks(geometry: Geometry) -> Masks:
         near=grid(np.bool_),
         grown=grid(np.bool_),
         glare=grid(np.bool_),
+        lines=np.zeros((2, shape[1]), np.float32),
         labels=grid(np.int32),
+        cells=np.zeros(cells, np.int32),
         parent=np.zeros(cells, np.int32),
         counts=np.zeros(cells, np.int32),
         others=np.zeros(cells, np.int32),
@@ -272,21 +290,23 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
     """Return whether something can be found in this frame, or which reason speaks against it."""
-    highest = mean[0, 0]
-    lowest = mean[0, 0]
-    clipped = 0.0
+    first = mean[0, 0]
+    clipped = np.float32(0)
+    bright = 0
+    different = 0
     count = 0
     for r in range(mean.shape[0]):
-        for c in range(mean.shape[1]):
-            highest = max(highest, mean[r, c])
-            lowest = min(lowest, mean[r, c])
-            clipped += full[r, c]
-            count += usable[r, c] > np.float32(0.5)
+        here, u = mean[r], usable[r]
+        clipped += total_of(full[r])
+        for c in range(here.shape[0]):
+            bright += here[c] > np.float32(0)
+            different += here[c] != first
+            count += u[c] > np.float32(0.5)
     if clipped > 0.5 * mean.size:
         return SATURATED
-    if highest <= 0:
+    if bright == 0:
         return NO_LIGHT
-    if highest <= lowest:
+    if different == 0:
         return CONSTANT
     return TOO_LITTLE if count < 0.02 * mean.size else USABLE
 
@@ -331,8 +351,8 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
         np.float32(dark_level),
         sensor.block,
     )
-    _forgive_hot_pixels(sharp, mean)
-    _add_steep_shades(sharp, shade, mean, np.float32(level))
+    _forgive_hot_pixels(sharp, mean, m.cells)
+    _add_steep_shades(sharp, shade, mean, np.float32(level), m.lines)
     _mark_metal(m, sizes.glint)
     sites = mark_sites(m, around, mean, full, floor, tissue, sizes.site)
     # a saturated node keeps its place, with a flat top
@@ -370,22 +390,20 @@ def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
             edges += sharp[c]
     if edges == 0:
         return
-    count = label_into(m.labels, m.near, m.parent)
-    cells, rims = m.counts[: count + 1], m.others[: count + 1]
-    cells[:] = 0
+    marked = m.cells[: cells_of(m.cells, m.near)]
+    count = label_into(m.labels, marked, m.parent)
+    sizes, rims = m.counts[: count + 1], m.others[: count + 1]
+    sizes[:] = 0
     rims[:] = 0
-    for r in range(rows):
-        for c in range(cols):
-            k = m.labels[r, c]
-            if k > 0:
-                cells[k] += 1
-                rims[k] += m.sharp[r, c]
-    for r in range(rows):
-        for c in range(cols):
-            k = m.labels[r, c]
-            if k == 0:
-                continue
-            if rims[k] > glint_cells and rims[k] > 0.06 * cells[k]:
-                m.judge[r, c] |= _INSTRUMENT
-            elif m.sharp[r, c]:
-                m.judge[r, c] |= _GLINT
+    labels, sharp = m.labels.reshape(m.labels.size), m.sharp.reshape(m.sharp.size)
+    judge = m.judge.reshape(m.judge.size)
+    for at in marked:
+        k = labels[at]
+        sizes[k] += 1
+        rims[k] += sharp[at]
+    for at in marked:
+        k = labels[at]
+        if rims[k] > glint_cells and rims[k] > 0.06 * sizes[k]:
+            judge[at] |= _INSTRUMENT
+        elif sharp[at]:
+            judge[at] |= _GLINT

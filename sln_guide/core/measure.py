@@ -10,7 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
-from sln_guide.core.grid import exp_into
+from sln_guide.core.grid import copy_line, exp_into
 from sln_guide.core.spots import (
     RAYS,
     SECTORS,
@@ -69,6 +69,13 @@ def reach_of(sigma):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
+def _window_row(light, bright, residual, local, start):  # type: ignore[no-untyped-def]
+    for j in range(light.shape[0]):
+        light[j] = residual[j] - start
+        bright[j] = local[j] > _BRIGHT
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy")
 def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
     """Measure the spot at a peak; False: on a closer look nothing stands out, or not on all sides.
 
@@ -88,11 +95,10 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     bright = f.others[: high * wide].reshape(high, wide)
     start = np.float32(level)
     for i in range(high):
-        for j in range(wide):
-            light[i, j] = seen.residual[r0 + i, c0 + j] - start
-            usable[i, j] = seen.usable[r0 + i, c0 + j]
-            mean[i, j] = seen.mean[r0 + i, c0 + j]
-            bright[i, j] = seen.local[r0 + i, c0 + j] > _BRIGHT
+        residual, local = seen.residual[r0 + i, c0:c1], seen.local[r0 + i, c0:c1]
+        _window_row(light[i], bright[i], residual, local, start)
+        copy_line(usable[i], seen.usable[r0 + i, c0:c1])
+        copy_line(mean[i], seen.mean[r0 + i, c0:c1])
     exp_into(light, light)
     y, x, base, top, lost = refine_into(
         f.radius,

@@ -118,12 +118,12 @@ def luminance_of_colours(planes: NDArray[np.float32], white: Frame) -> NDArray[n
     white
         The frame they were taken from.
     """
-    rows, cols = small_shape(white)
-    out = np.empty((rows, cols), dtype=np.float32)
+    out = np.empty(small_shape(white), dtype=np.float32)
+    mixed = np.empty_like(out)  # in place, the logarithm is no SIMD
     green = 1.0 if white.pixel_format is PixelFormat.RGB8 else 2.0
     share = 1.0 / ((2.0 + green) * float((1 << white.bit_depth) - 1))
-    _mix_colours_into(out, planes, np.float32(green), np.float32(share))
-    log_into(out, out, np.float32(_PEDESTAL))
+    _mix_colours_into(mixed, planes, np.float32(green), np.float32(share))
+    log_into(out, mixed, np.float32(_PEDESTAL))
     return out
 
 
@@ -245,9 +245,10 @@ def _sum_row(sums, a, gx, gy, upper, lower, fx, fy):  # type: ignore[no-untyped-
     s_a, s_x, s_y, s_t, s_aa, s_xx = _F(0), _F(0), _F(0), _F(0), _F(0), _F(0)
     s_xy, s_yy, s_xt, s_yt, s_tt = _F(0), _F(0), _F(0), _F(0), _F(0)
     n = a.shape[0]
+    upper_next, lower_next = upper[1:], lower[1:]
     for k in range(n):
-        top = upper[k] + (upper[k + 1] - upper[k]) * fx
-        bottom = lower[k] + (lower[k + 1] - lower[k]) * fx
+        top = upper[k] + (upper_next[k] - upper[k]) * fx
+        bottom = lower[k] + (lower_next[k] - lower[k]) * fx
         t = a[k] - (top + (bottom - top) * fy)
         s_a += a[k]
         s_x += gx[k]

@@ -18,8 +18,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.grid import select
+from sln_guide.core.grid import keep_larger
 from sln_guide.core.least_squares import distance_into, invert_into, normal_into, total_of
+from sln_guide.core.order import select
 from sln_guide.core.pyramid import pyramid_into, surroundings_into
 
 _ROUNDS = 4
@@ -175,12 +176,6 @@ def _mix_6(line, bands, f):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
-def _keep_larger(best, line):  # type: ignore[no-untyped-def]
-    for c in range(line.shape[0]):
-        best[c] = line[c] if line[c] > best[c] else best[c]
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
 def respond_into(best, sizes, residual, blurs, filters, bands):  # type: ignore[no-untyped-def]
     """Write the response of each spot size (S, rows, cols), and the largest of them.
 
@@ -196,7 +191,7 @@ def respond_into(best, sizes, residual, blurs, filters, bands):  # type: ignore[
             sizes[0, r, c] = best[r, c]
         for s in range(1, filters.shape[0]):
             _mix_6(sizes[s, r], bands, filters[s])
-            _keep_larger(best[r], sizes[s, r])
+            keep_larger(best[r], sizes[s, r])
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -211,21 +206,25 @@ def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
 
     From the mean size of responses in the wider surroundings, bright spots left out.
     """
-    total = 0.0
-    n = 0
     rows, cols = o.local.shape
+    total, n = o.bands[0], o.bands[1]
+    total[:] = np.float32(0)
+    n[:] = np.float32(0)
     for r in range(rows):
+        local, u, size, calm = o.local[r], usable[r], o.size[r], o.calm[r]
         for c in range(cols):
-            v = o.local[r, c] * usable[r, c]
-            o.local[r, c] = v
-            a = min(abs(v), np.float32(3))
-            keep = usable[r, c] > np.float32(0.5) and v < np.float32(2)
-            o.size[r, c] = a
-            o.calm[r, c] = np.float32(keep)
-            total += float(a) if keep else 0.0
-            n += keep
+            v = local[c] * u[c]
+            a = v if v > np.float32(0) else -v
+            size[c] = a if a < np.float32(3) else np.float32(3)
+            kept = (u[c] > np.float32(0.5)) & (v < np.float32(2))
+            calm[c] = np.float32(1) if kept else np.float32(0)
+            local[c] = v
+        for c in range(cols):  # by columns: a sum in one variable is no SIMD
+            total[c] += size[c] * calm[c]
+            n[c] += calm[c]
+    mean = total_of(total) / max(total_of(n), np.float32(1))
     surroundings_into(o.spread, around, o.size, o.calm)
-    unit = np.float32(1.0 / max(total / max(n, 1), 1e-6))
+    unit = np.float32(1) / max(mean, np.float32(1e-6))
     share = o.bands[0]
     for r in range(rows):
         spread, u = o.spread[r], usable[r]

@@ -23,7 +23,6 @@ from sln_guide.core.grid import (
     log_into,
     multiply_into,
     padded_for,
-    select,
     shrink_into,
 )
 from sln_guide.core.least_squares import (
@@ -35,6 +34,7 @@ from sln_guide.core.least_squares import (
     solve_into,
     total_of,
 )
+from sln_guide.core.order import select
 from sln_guide.guidance import CannotJudge
 
 _OUTSIDE = np.uint8(CannotJudge.OUTSIDE_REGISTERED_FIELD)
@@ -68,7 +68,7 @@ class Prior(NamedTuple):
     ones: Grid
     logs: Grid
     taps: tuple[Grid, ...]
-    padded: tuple[Grid, ...]
+    padded: Grid
     sums: Grid
     weights: Grid
     blurs: Grid
@@ -104,7 +104,7 @@ def prior(geometry: Geometry) -> Prior:
         np.ones((rows, cols), np.float32),
         np.zeros((_NIR, rows, cols), np.float32),
         tuple(taps),
-        tuple(padded_for(half, t) for t in taps),
+        padded_for(half, *taps),
         np.zeros((levels + 1, *half), np.float32),
         np.zeros((levels + 1, *half), np.float32),
         np.zeros((_NIR + 1, levels, *half), np.float32),
@@ -275,13 +275,13 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[
             log_into(p.logs[_RED + k], colour[k], np.float32(max(0.02 * total / n, 1e-3)))
     shrink_into(p.weights[0], p.ones, p.good, _FACTOR, p.line)
     for k in range(len(p.taps)):
-        blur_into(p.weights[k + 1], p.weights[k], p.taps[k], p.padded[k])
+        blur_into(p.weights[k + 1], p.weights[k], p.taps[k], p.padded)
     for i in range(_NIR + 1):
         if not (first <= i < end or i == _NIR):
             continue
         shrink_into(p.sums[0], log_nir if i == _NIR else p.logs[i], p.good, _FACTOR, p.line)
         for k in range(len(p.taps)):
-            blur_into(p.sums[k + 1], p.sums[k], p.taps[k], p.padded[k])
+            blur_into(p.sums[k + 1], p.sums[k], p.taps[k], p.padded)
             divide_into(p.blurs[i, k], p.sums[k + 1], p.weights[k + 1])
     n = _gather_bands(p.samples, p.sizes, p.blurs, p.weights[0], first, end, 2)
     if n < _FEWEST:

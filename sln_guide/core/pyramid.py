@@ -65,11 +65,16 @@ def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
     def grids() -> tuple[Grid, ...]:
         return tuple(np.zeros(s, np.float32) for s in shapes)
 
+    # levels of one size share what they work in: it stays in the caches
+    padded = {
+        shape: padded_for(shape, *(t for t, s in zip(taps, shapes, strict=True) if s == shape))
+        for shape in shapes
+    }
     return Pyramid(
         np.array(factors),
         np.array(halves),
         tuple(taps),
-        tuple(padded_for(s, t) for s, t in zip(shapes, taps, strict=True)),
+        tuple(padded[s] for s in shapes),
         grids(),
         grids(),
         grids(),
@@ -97,8 +102,11 @@ def pyramid_into(p, image, weight):  # type: ignore[no-untyped-def]
             source = p.half[k]
         blur_into(p.sums[k], source, p.taps[k], p.padded[k])
         source = p.sums[k]
-        divide_into(p.ratio[k], source, mask)
-        enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.line)
+        if p.factor[k] == 1:
+            divide_into(p.blurs[k], source, mask)
+        else:
+            divide_into(p.ratio[k], source, mask)
+            enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.line)
 
 
 @nb.njit(nogil=True, cache=True)

@@ -25,7 +25,7 @@ from sln_guide.core.columns import (
     fold_highest,
     fold_lowest,
     fold_sums,
-    forget_rims,
+    keep_inside,
     take_steps,
 )
 
@@ -97,21 +97,40 @@ def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _finish(mean, edge, full, folded, first, end, n, unit, offset):  # type: ignore[no-untyped-def]
-    """Write blocks ``first`` to ``end`` of ``n`` pixels each."""
-    total, high, low, step, count = folded
+def _finish(mean, edge, full, total, high, low, step, count, n, unit, offset):  # type: ignore[no-untyped-def]
+    """Write blocks of ``n`` pixels each."""
     share = np.float32(1.0) / np.float32(n)
     if n >= 16:
+        kind = total.dtype.type
         rest = unit / np.float32(n - 2)
-        for c in range(first, end):
-            mean[c] = np.float32(total[c] - high[c] - low[c]) * rest - offset
+        for c in range(mean.shape[0]):
+            mean[c] = np.float32(kind(total[c] - high[c] - low[c])) * rest - offset
     else:
-        for c in range(first, end):
+        for c in range(mean.shape[0]):
             mean[c] = np.float32(total[c]) * (unit * share) - offset
-    for c in range(first, end):
+    for c in range(mean.shape[0]):
         edge[c] = np.float32(step[c]) * unit
-    for c in range(first, end):
+    for c in range(mean.shape[0]):
         full[c] = np.float32(count[c]) * share
+
+
+@nb.njit(nogil=True, cache=True)
+def _finish_from(first, end, mean, edge, full, folded, n, unit, offset):  # type: ignore[no-untyped-def]
+    total, high, low, step, count = folded
+    part = slice(first, end)
+    _finish(
+        mean[part],
+        edge[part],
+        full[part],
+        total[part],
+        high[part],
+        low[part],
+        step[part],
+        count[part],
+        n,
+        unit,
+        offset,
+    )
 
 
 @nb.njit(nogil=True, cache=True)
@@ -137,10 +156,11 @@ def reduce_into(  # type: ignore[no-untyped-def]
         A mean is ``unit`` times what blocks are of, minus ``offset`` [counts].
     work
         (line (W) of the raw type, lines (block, W), columns (total, high, low, step, full), the
-        same again to fold with). Columns are as wide as all blocks. Lines, extremes and steps are
-        of the raw type, or of that of ``dark`` where there is one; sums of 32 bits; full uint16.
+        same again to fold with, `columns.steps_inside`). Columns are as wide as all blocks. Lines,
+        extremes and steps are of the raw type, or of that of ``dark`` where there is one; sums of
+        32 bits; full uint16.
     """
-    line, lines, columns, spare = work
+    line, lines, columns, spare, inside = work
     total, high, low, step, count = columns
     height = raw.shape[0]
     width = line.shape[0]
@@ -183,7 +203,7 @@ def reduce_into(  # type: ignore[no-untyped-def]
                 count_1(count, rows[k], limit)
                 k += 1
             _take_block_row(sums, rows, n)
-        forget_rims(step, block, width)
+        keep_inside(step, inside)
         folded = (
             fold_sums(total, spare[0], block, cols),
             fold_highest(high, spare[1], block, cols),
@@ -191,5 +211,6 @@ def reduce_into(  # type: ignore[no-untyped-def]
             fold_highest(step, spare[3], block, cols),
             fold_sums(count, spare[4], block, cols),
         )
-        _finish(mean[r], edge[r], full[r], folded, 0, cols - 1, n * block, unit, offset)
-        _finish(mean[r], edge[r], full[r], folded, cols - 1, cols, n * last, unit, offset)
+        whole, rest = n * block, n * last
+        _finish_from(0, cols - 1, mean[r], edge[r], full[r], folded, whole, unit, offset)
+        _finish_from(cols - 1, cols, mean[r], edge[r], full[r], folded, rest, unit, offset)

@@ -16,7 +16,7 @@ from sln_guide.core.columns import (
     count_4,
     fold_highest,
     fold_sums,
-    forget_rims,
+    keep_inside,
     pick_3,
     split_2,
     take_steps,
@@ -49,26 +49,27 @@ def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untype
 
 
 @nb.njit(nogil=True, cache=True)
+def _times(to, sums, factor):  # type: ignore[no-untyped-def]
+    for c in range(to.shape[0]):
+        to[c] = np.float32(sums[c]) * factor
+
+
+@nb.njit(nogil=True, cache=True)
 def _finish(own, r, folded, first, end, pixels, reds, greens):  # type: ignore[no-untyped-def]
     """Write blocks ``first`` to ``end`` of ``pixels`` samples, of them ``reds`` red or blue."""
     red, green, blue, step, count = folded
     one = np.float32(1.0) / np.float32(max(reds, 1))
     two = np.float32(1.0) / np.float32(max(greens, 1))
     share = np.float32(1.0) / np.float32(max(pixels, 1))
-    for c in range(first, end):
-        own[RED, r, c] = np.float32(red[c]) * one
-    for c in range(first, end):
-        own[GREEN, r, c] = np.float32(green[c]) * two
-    for c in range(first, end):
-        own[BLUE, r, c] = np.float32(blue[c]) * one
-    for c in range(first, end):
-        own[EDGE, r, c] = np.float32(step[c])
-    for c in range(first, end):
-        own[FULL, r, c] = np.float32(count[c]) * share
+    _times(own[RED, r, first:end], red[first:end], one)
+    _times(own[GREEN, r, first:end], green[first:end], two)
+    _times(own[BLUE, r, first:end], blue[first:end], one)
+    _times(own[EDGE, r, first:end], step[first:end], np.float32(1.0))
+    _times(own[FULL, r, first:end], count[first:end], share)
 
 
 @nb.njit(nogil=True, cache=True)
-def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours):  # type: ignore[no-untyped-def]
+def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):  # type: ignore[no-untyped-def]
     with_red, without, count, step = columns
     one, two, three, four, spare, step_spare, count_spare = colours
     height = raw.shape[0] & ~1
@@ -94,7 +95,7 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours):  # type
         add_1(green[:cells], more[:cells])
         for column in (red, green, blue):
             clear(column[cells:])
-        forget_rims(step, block, width)
+        keep_inside(step, inside)
         folded = (
             fold_sums(red, spare[0], half, cols),
             fold_sums(green, spare[1], half, cols),
@@ -109,7 +110,7 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours):  # type
 
 
 @nb.njit(nogil=True, cache=True)
-def _reduce_rgb_into(own, raw, block, limit, columns, colours):  # type: ignore[no-untyped-def]
+def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type: ignore[no-untyped-def]
     total, _, count, step = columns
     red, green, blue, _, spare, step_spare, count_spare = colours
     height = raw.shape[0]
@@ -133,7 +134,7 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours):  # type: ignore[
             clear(column[width : cols * block])
         step[width : cols * block] = 0
         count[width : cols * block] = 0
-        forget_rims(step, block, width)
+        keep_inside(step, inside)
         folded = (
             fold_sums(red, spare[0], block, cols),
             fold_sums(green, spare[1], block, cols),
@@ -187,16 +188,17 @@ def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weig
     phase
         (row, column) of red in the 2x2 cell.
     work
-        (columns (sums, sums uint32, full uint16, step of the raw type), colours (four
-        uint32, spare (3, ...) uint32, spare step, spare full)).
+        (columns (sums, sums, full uint16, step of the raw type), colours (four sums, spare (3, ...)
+        sums, spare step, spare full), `columns.steps_inside`). Sums are of a type that holds one
+        colour of a block.
     at, weight
         `sample_into`; (4, 0) where ``own`` is ``planes`` and nothing is to be sampled.
     """
-    columns, colours = work
+    columns, colours, inside = work
     if rgb:
-        _reduce_rgb_into(own, raw, block, limit, columns, colours)
+        _reduce_rgb_into(own, raw, block, limit, columns, colours, inside)
     else:
-        _reduce_bayer_into(own, raw, block, phase, limit, columns, colours)
+        _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside)
     if at.shape[1] > 0:
         sample_into(planes, own, at, weight)
     unit = np.float32(1.0) / np.float32(limit)

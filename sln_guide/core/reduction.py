@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
+from sln_guide.core.columns import steps_inside
 from sln_guide.core.field import Field, Geometry
 from sln_guide.core.reduce import reduce_into
 
@@ -55,6 +56,7 @@ class NirReducer:
             np.zeros((self._block, width), held),
             columns(),
             columns(),
+            steps_inside(self._block, width, wide, held),
         )
 
     def reduce(self, frame: Frame) -> None:

@@ -11,7 +11,7 @@ import numba as nb
 import numpy as np
 
 from sln_guide.core.grid import exp_into
-from sln_guide.core.label import grow_into, label_into
+from sln_guide.core.label import cells_of, grow_into, label_into
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.guidance import CannotJudge
 
@@ -43,21 +43,23 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     ground, labels = m.ground[first:end], m.labels[first:end]
     mean, full, rows, cols = mean[first:end], full[first:end], end - first, mean.shape[1]
     exp_into(ground, ground)
-    count = label_into(labels, m.near[first:end], m.parent)
+    bright = m.cells[: cells_of(m.cells, m.near[first:end])]
+    count = label_into(labels, bright, m.parent)
     cells, clipped = m.counts[: count + 1], m.others[: count + 1]
     grounds, tops = m.sums[: count + 1], m.tops[: count + 1]
     cells[:] = 0
     clipped[:] = 0
     grounds[:] = 0
     tops[:] = 0
-    for r in range(rows):
-        for c in range(cols):
-            k = labels[r, c]
-            if k > 0:
-                cells[k] += 1
-                clipped[k] += full[r, c] > _CLIPPED
-                grounds[k] += ground[r, c] - floor
-                tops[k] = max(tops[k], mean[r, c])
+    size = rows * cols
+    label_of, mean_of = labels.reshape(size), mean.reshape(size)
+    full_of, ground_of = full.reshape(size), ground.reshape(size)
+    for at in bright:
+        k = label_of[at]
+        cells[k] += 1
+        clipped[k] += full_of[at] > _CLIPPED
+        grounds[k] += ground_of[at] - floor
+        tops[k] = max(tops[k], mean_of[at])
     flank = m.parent[: count + 1]  # the labels are resolved: it is free
     flank[:] = 0
     for k in range(1, count + 1):
@@ -65,11 +67,10 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
         if cells[k] >= 2 * least_cells:  # the halo of something large raises what surrounds it
             own = min(own, max(np.float32(tissue), _OWN_HALO * own))
         grounds[k] = max(own, floor)
-    for r in range(rows):
-        for c in range(cols):
-            k = labels[r, c]
-            if k > 0 and mean[r, c] - grounds[k] > np.float32(0.5) * (tops[k] - grounds[k]):
-                flank[k] += 1
+    for at in bright:
+        k = label_of[at]
+        if mean_of[at] - grounds[k] > np.float32(0.5) * (tops[k] - grounds[k]):
+            flank[k] += 1
     sites = 0
     for k in range(1, count + 1):
         share = min(clipped[k] / max(flank[k], 1), 0.95)
@@ -80,13 +81,12 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
         flank[k] = sites if is_site else 0
     if sites == 0:
         return 0
-    site, judge = m.site[first:end], m.judge[first:end]
-    for r in range(rows):
-        for c in range(cols):
-            k = flank[labels[r, c]] if labels[r, c] > 0 else 0
-            site[r, c] = k
-            if k > 0:
-                judge[r, c] |= _NEAR_INJECTION
+    site_of, judge_of = m.site[first:end].reshape(size), m.judge[first:end].reshape(size)
+    for at in bright:
+        k = flank[label_of[at]]
+        site_of[at] = k
+        if k > 0:
+            judge_of[at] |= _NEAR_INJECTION
     for k in range(1, sites + 1):
         _mark_halo(m, k, first, end)
     return sites

@@ -35,12 +35,25 @@ _MOST_LEAN = 0.5
 @nb.njit(nogil=True, cache=True)
 def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
     """Write the flat indices of cells at or above ``threshold``, in row order; return how many."""
-    flat = image.reshape(image.size)
+    rows, cols = image.shape
     count = 0
-    for i in range(flat.shape[0]):
-        cells[count] = i
-        count += flat[i] >= threshold
+    for r in range(rows):
+        line = image[r]
+        n = 0
+        for c in range(cols):
+            n += line[c] >= threshold
+        if n > 0:
+            _list_above(cells[count:], line, threshold, r * cols)
+            count += n
     return count
+
+
+@nb.njit(nogil=True, cache=True)
+def _list_above(cells, line, threshold, first):  # type: ignore[no-untyped-def]
+    n = 0
+    for c in range(line.shape[0]):
+        cells[n] = first + c
+        n += line[c] >= threshold
 
 
 @nb.njit(nogil=True, cache=True)
@@ -52,22 +65,19 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
     """
     rows, cols = image.shape
     count = 0
+    r, start = 0, 0
     for at in cells:
-        r, c = at // cols, at % cols
+        while at >= start + cols:
+            r, start = r + 1, start + cols
+        c = at - start
         v = image[r, c]
         if v < threshold:
             continue
         top = True
-        for dr in range(-reach, reach + 1):
-            i = r + dr
-            if i < 0 or i >= rows:
-                continue
-            for dc in range(-reach, reach + 1):
-                j = c + dc
-                if j < 0 or j >= cols or (dr == 0 and dc == 0):
-                    continue
+        for i in range(max(r - reach, 0), min(r + reach + 1, rows)):
+            for j in range(max(c - reach, 0), min(c + reach + 1, cols)):
                 w = image[i, j]
-                if w > v or (w == v and (dr < 0 or (dr == 0 and dc < 0))):
+                if w > v or (w == v and (i < r or (i == r and j < c))):
                     top = False
                     break
             if not top:

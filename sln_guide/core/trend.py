@@ -8,8 +8,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.grid import select
 from sln_guide.core.least_squares import normal_into, residual_into, solve_into
+from sln_guide.core.order import select
 
 _ROUNDS = 3
 

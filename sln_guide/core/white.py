@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
+from sln_guide.core.columns import steps_inside
 from sln_guide.core.field import Geometry
 from sln_guide.core.motion import luminance_of_colours, luminance_small, small_step
 from sln_guide.core.reduce_white import reduce_white_into
@@ -94,22 +95,26 @@ class WhiteReducer:
         raw_type = frame.pixels.dtype
         # as wide as a row of samples and as all blocks, whichever is wider
         wide = max(frame.width * (1 if bayer else 3), cols * block)
+        # the most of one colour in a block: twice as many sums at once where they are short
+        most = int(np.iinfo(raw_type).max) * block * block // (2 if bayer else 1)
+        summed = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
         self._work = (
             (
-                np.zeros(wide, np.uint32),
-                np.zeros(wide, np.uint32),
+                np.zeros(wide, summed),
+                np.zeros(wide, summed),
                 np.zeros(wide, np.uint16),
                 np.zeros(wide, raw_type),
             ),
             (
-                np.zeros(wide, np.uint32),
-                np.zeros(wide, np.uint32),
-                np.zeros(wide, np.uint32),
-                np.zeros(wide, np.uint32),
-                np.zeros((3, wide), np.uint32),
+                np.zeros(wide, summed),
+                np.zeros(wide, summed),
+                np.zeros(wide, summed),
+                np.zeros(wide, summed),
+                np.zeros((3, wide), summed),
                 np.zeros(wide, raw_type),
                 np.zeros(wide, np.uint16),
             ),
+            steps_inside(block, width, wide, raw_type),
         )
         gx = np.clip((u + 0.5) / block - 0.5, 0, cols - 1).ravel()
         gy = np.clip((v + 0.5) / block - 0.5, 0, rows - 1).ravel()

@@ -12,9 +12,9 @@ from scipy import ndimage
 
 from hardware.frame import PixelFormat
 from hardware.rig import Registration
-from sln_guide.core import grid
+from sln_guide.core import grid, order
 from sln_guide.core.field import Field, Geometry
-from sln_guide.core.label import grow_into, label_into, moments_into
+from sln_guide.core.label import cells_of, grow_into, label_into, moments_into
 from sln_guide.core.observer import band_templates, covariance_into, observer, respond_into
 from sln_guide.core.pyramid import pyramid, pyramid_into
 from sln_guide.core.reduce import unpack_12p_into
@@ -214,6 +214,13 @@ def test_logarithm_and_exponential(seed: int, floor: float) -> None:
     y = rng.uniform(-30, 30, (9, 31)).astype(np.float32)
     grid.exp_into(out, y)
     assert np.abs(out / np.exp(y.astype(np.float64)) - 1).max() < 4e-7
+    grid.exp_into(y, y)
+    assert np.array_equal(y, out)
+    longer = rng.uniform(-90, 90, 5000).astype(np.float32)
+    out = np.zeros_like(longer)
+    grid.exp_into(out, longer)
+    exact = np.exp(np.clip(longer, -80, 80).astype(np.float64))
+    assert np.abs(out / exact - 1).max() < 4e-7
 
 
 @given(seed=st.integers(0, 99), sigma=st.floats(0.4, 6), rows=st.integers(1, 40))
@@ -255,12 +262,16 @@ def test_labels_are_scipys(seed: int, share: float) -> None:
     rows, cols = int(rng.integers(1, 40)), int(rng.integers(1, 40))
     mask = rng.random((rows, cols)) < share
     labels = np.zeros((rows, cols), np.int32)
-    count = label_into(labels, mask, np.zeros(rows * cols + 1, np.int32))
+    cells = np.zeros(rows * cols, np.int32)
+    cells = cells[: cells_of(cells, mask)]
+    assert cells.tolist() == np.flatnonzero(mask).tolist()
+    labels[:] = 7  # of the frame before
+    count = label_into(labels, cells, np.zeros(rows * cols + 1, np.int32))
     exact, number = ndimage.label(mask, np.ones((3, 3)))
     assert count == number
     assert np.array_equal(labels, exact)
     moments = np.zeros((count + 1, 6))
-    moments_into(moments, labels)
+    moments_into(moments, labels, cells)
     for k in range(1, count + 1):
         r, c = np.nonzero(exact == k)
         assert moments[k].tolist() == [
@@ -340,14 +351,29 @@ def test_templates_and_responses() -> None:
     assert sizes == pytest.approx(exact, abs=1e-5)
 
 
-@given(seed=st.integers(0, 1000), share=st.floats(0, 1), distinct=st.sampled_from([1, 3, 1000]))
-@settings(max_examples=50, deadline=None)
-def test_selection_is_sorting(seed: int, share: float, distinct: int) -> None:
+@given(
+    seed=st.integers(0, 1000),
+    share=st.floats(0, 1),
+    distinct=st.sampled_from([1, 3, 1000, 10**7]),
+    exponent=st.sampled_from([0, 0, -30, 30]),
+)
+@settings(max_examples=100, deadline=None)
+def test_selection_is_sorting(seed: int, share: float, distinct: int, exponent: int) -> None:
     rng = np.random.default_rng(seed)
-    values = rng.integers(0, distinct, int(rng.integers(1, 200))).astype(np.float32)
+    values = rng.integers(-distinct // 2, distinct, int(rng.integers(1, 3000))).astype(np.float32)
+    values *= np.float32(2.0**exponent)
     rising = np.sort(values)
     n = len(values)
     k = min(int(share * n), n - 1)
-    assert grid.quantile(values, n, share) == rising[k]
-    assert (values[:k] <= rising[k]).all()
-    assert (values[k:] >= rising[k]).all()
+    given_before = values.copy()
+    assert order.quantile(values, n, share) == rising[k]
+    assert np.array_equal(values, given_before)
+
+
+def test_selection_among_what_is_not_a_number_ends() -> None:
+    values = np.array([np.nan, 2, np.inf, -np.inf, 1, np.nan, -np.nan], np.float32)
+    values[-1] = -np.float32(np.nan)
+    ends = order.select(values, 7, 2), order.select(values, 7, 3), order.select(values, 7, 4)
+    assert ends == (1.0, 2.0, np.inf)
+    nothing = np.full(5, np.nan, np.float32)
+    assert np.isnan(order.select(nothing, 5, 2))
