@@ -163,7 +163,7 @@ def recover(options: argparse.Namespace) -> int:
 
     result = recover_case(options.case, progress=progress_bar("recovering"))
     print(result.text())
-    return OK
+    return OK if result.verification.ok else NOT_SOUND
 
 
 def cameras(options: argparse.Namespace) -> int:

@@ -199,6 +199,13 @@ class ReplaySession:
         return drawer.white_thumbnail(frame, width_px)
 
     @property
+    def caveat(self) -> str:
+        """What is wrong with the case, as far as it was read: `verify` tells all of it."""
+        if self._case.problems:
+            return "DAMAGED: ask sln-guide verify"
+        return "" if self._case.complete else "NOT COMPLETE"
+
+    @property
     def recorded_at_ns(self) -> int:
         """Wall clock (ns since 1970, UTC) of the first moment."""
         return self._case.started_wall_ns + self._origin_ns - self._case.started_monotonic_ns

@@ -180,6 +180,11 @@ class Replayable(Protocol):
         ...
 
     @property
+    def caveat(self) -> str:
+        """What is wrong with the recording, in a few words; empty for nothing that is known."""
+        ...
+
+    @property
     def recorded_at_ns(self) -> int:
         """Wall clock (ns since 1970, UTC) at position 0."""
         ...

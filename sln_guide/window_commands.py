@@ -147,6 +147,8 @@ def replay(options: argparse.Namespace) -> int:
     from sln_guide.warm_up import warm_up
 
     case = CaseReader(options.case)
+    for problem in case.problems:
+        print(f"damaged: {problem}", file=sys.stderr)
     session = ReplaySession(case)
     session.set_speed(options.speed)
     if not options.paused:

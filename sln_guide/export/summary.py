@@ -210,6 +210,7 @@ def assumptions(case: CaseReader, *, dark: bool) -> tuple[str, ...]:
     """Say what nobody measured, of what the figures rest on."""
     rig, events = case.rig, case.events()
     found = [event.detail for event in events if event.name == "assumed"]
+    found += [f"damaged: {event.detail}" for event in events if event.name == "damaged"]
     if any(event.name == "nudge" for event in events):
         found.append("registration: NUDGED by hand at the events 'nudge': of unknown error")
     if not any(event.name == "imported" for event in events):

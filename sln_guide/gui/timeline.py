@@ -247,7 +247,7 @@ class TimelinePanel(Panel):
         )
         if self.position.text() != text:
             self.position.setText(text)
-        self.say(f"recorded {self.recorded_clock()}")
+        self.say(" · ".join(filter(None, (replay.caveat, f"recorded {self.recorded_clock()}"))))
         button = self.speeds.get(replay.speed)
         if button is not None:
             button.setChecked(True)

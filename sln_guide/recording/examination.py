@@ -231,7 +231,11 @@ class Examination:
         if part.path == self._paths[0]:
             if self._manifest is not None and header.case_id != self._manifest.header.case_id:
                 self._problem(MANIFEST, None, "belongs to another case")
-            elif self._manifest is not None and header != self._manifest.header:
+            elif (
+                self._manifest is not None
+                and header.part == self._manifest.header.part
+                and header != self._manifest.header
+            ):
                 what = "its header is not the first part's: it was changed"
                 self._problem(MANIFEST, None, what)
             if header.part != 0:

@@ -14,7 +14,7 @@ from typing import Any
 from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format, records
-from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.errors import Problem, RecordingError
 from sln_guide.recording.part import HEADER_ATTACHMENT, replace_file
 from sln_guide.recording.records import CaseHeader, Manifest, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader
@@ -81,6 +81,7 @@ def existing_parts(folder: Path) -> list[Path]:
         what = "is not a folder" if folder.exists() else "does not exist"
         raise RecordingError(f"case {folder} {what}: give the folder of a case")
     try:
+        os.listdir(folder)  # glob finds nothing where it may not look
         paths = part_paths(folder)
     except OSError as error:
         raise RecordingError(f"case {folder}: cannot be read ({error.strerror})") from None
@@ -154,6 +155,22 @@ def manifest_damage(folder: Path) -> str | None:
     if said is None or crc32(data[: said.start()] + b"}") == int(said[1]):
         return None
     return "is damaged or changed: its checksum does not match"
+
+
+def misfits(manifest: Manifest, paths: list[Path]) -> list[Problem]:
+    """Return the finished parts a manifest names that are gone, or not as long as they were."""
+    sizes = {path.name: path.stat().st_size for path in paths}
+    found = []
+    for entry in manifest.parts:
+        size = sizes.get(entry.name)
+        what = ""
+        if size is None:
+            what = f"is missing ({entry.records} records)"
+        elif entry.problem is None and size != entry.size:
+            what = f"has {size} bytes, and had {entry.size}"
+        if what:
+            found.append(Problem(entry.name, None, "", None, None, what))
+    return found
 
 
 def header_bytes(part: PartFileReader) -> bytes | None:

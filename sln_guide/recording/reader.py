@@ -24,6 +24,7 @@ from sln_guide.recording.folder import (
     MANIFEST,
     existing_parts,
     manifest_damage,
+    misfits,
     read_header,
     read_manifest,
 )
@@ -67,6 +68,8 @@ class CaseReader:
         self._contents = Contents(paths, self._problems)
         try:
             self.header = self._first_header()
+            if self.manifest is not None and self._manifest_is_sound:
+                self._problems += misfits(self.manifest, paths)
             self._contents.index()
         except BaseException:
             self.close()
@@ -95,6 +98,7 @@ class CaseReader:
             except RecordingError as error:
                 header, why = None, why or f" ({error})"
             if header is not None:
+                self._manifest_is_sound &= self._manifest_is_of(header.case_id)
                 return header
             self._problems.append(
                 Problem(
@@ -106,12 +110,20 @@ class CaseReader:
                     "the header of this part is damaged",
                 )
             )
+        self._manifest_is_sound = False
         if self.manifest is not None:
             return self.manifest.header
         raise RecordingError(
-            f"case {self.folder} is damaged beyond reading: no part has a whole header, "
-            f"nor has its manifest{why}"
+            f"case {self.folder}: no part has a whole header, nor has its manifest{why}: to read "
+            f"its frames, put into it the {MANIFEST} of another case of this rig"
         )
+
+    def _manifest_is_of(self, case_id: str) -> bool:
+        """Return whether the manifest is this case's own; one of another is a problem."""
+        if self.manifest is None or self.manifest.header.case_id == case_id:
+            return True
+        self._problems.append(Problem(MANIFEST, None, "", None, None, "belongs to another case"))
+        return False
 
     # -- the whole --------------------------------------------------------------------------------
 
@@ -169,18 +181,17 @@ class CaseReader:
 
     @property
     def complete(self) -> bool:
-        """Closed cleanly, with nothing missing that reached the application."""
-        m = self.manifest
-        return m is not None and self._manifest_is_sound and m.closed and not m.incomplete
+        """Closed cleanly, nothing missing that reached the application, no damage met so far."""
+        return not self.incomplete
 
     @property
     def incomplete(self) -> tuple[str, ...]:
         """Why it is not complete."""
         if self.manifest is None or not self._manifest_is_sound:
-            return ("the manifest is missing or damaged",)
+            return ("the manifest is missing, damaged, or alone in saying what this case is",)
         if not self.manifest.closed:
             return ("not closed: the recording ended without a clean stop",)
-        return self.manifest.incomplete
+        return (*self.manifest.incomplete, *map(str, self._problems))
 
     @property
     def record_count(self) -> int:

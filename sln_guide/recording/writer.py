@@ -368,7 +368,8 @@ class CaseWriter:
         if error is None:
             self.close()
             return
-        self._incomplete.append(f"ended by an error: {error!r}"[:300])
+        said = str(error) if isinstance(error, RecordingError) else repr(error)
+        self._incomplete.append(f"ended by an error: {said}"[:300])
         with suppress(RecordingError):  # the first error is the one to be told
             self.close()
 

@@ -326,6 +326,7 @@ class ReplaySource(FakeSource):
         self.position_s = 0.0
         self.recorded_at_ns = 1_772_451_667_000_000_000
         self.began_ns = 0
+        self.caveat = ""
         self.signals: Any = None
         self.playing = False
         self.speed = 1.0

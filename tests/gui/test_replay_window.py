@@ -42,6 +42,14 @@ def test_space_and_buttons_play_and_pause(window: Any, source: Any) -> None:
     assert window.timeline.play.text() == "Pause"
 
 
+def test_what_is_wrong_with_the_recording_stands_there(window: Any, source: Any) -> None:
+    window.timeline.refresh()
+    assert window.timeline.fact.startswith("recorded ")
+    source.caveat = "NOT COMPLETE"
+    window.timeline.refresh()
+    assert window.timeline.fact.startswith("NOT COMPLETE · recorded ")
+
+
 def test_steps(window: Any, source: Any) -> None:
     QTest.mouseClick(window.timeline.on, LEFT)
     QTest.mouseClick(window.timeline.back, LEFT)

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hardware.frame import PixelFormat
+from sln_guide.cli import main
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import (
     CaseReader,
@@ -36,6 +37,8 @@ from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.part import index_path
 from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify
+from sln_guide.replay import ReplaySession
+from sln_guide.terminal import NOT_SOUND, OK
 from tests.recording.making import assert_same_frame, frame, record, rig, white
 
 ALLOCATION_LIMIT = 24 << 20
@@ -286,7 +289,7 @@ def test_anything_may_stand_in_a_part(tmp_path: Path, raw: bytes) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "part-000.mcap").write_bytes(raw)
     assert not verify(folder).ok
-    with pytest.raises(RecordingError, match="damaged beyond reading"):
+    with pytest.raises(RecordingError, match="no part has a whole header"):
         CaseReader(folder)
 
 
@@ -461,3 +464,49 @@ def test_packed_width_is_checked_before_allocation() -> None:
     )
     with pytest.raises(RecordingError, match="even width"):
         unpack_frame(memoryview(odd))
+
+
+def test_a_part_that_is_gone_or_cut_is_a_problem_of_the_reader(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x.case"
+    shutil.copytree(whole, folder)
+    last = part_paths(folder)[-1]
+    last.write_bytes(last.read_bytes()[:-9])
+    with CaseReader(folder) as case:
+        assert not case.complete
+        assert any("and had" in problem.what for problem in case.problems)
+    last.unlink()
+    with CaseReader(folder) as case:
+        assert not case.complete
+        assert [p.file for p in case.problems if "is missing" in p.what] == [last.name]
+        assert ReplaySession(case).caveat.startswith("DAMAGED")
+
+
+def test_a_case_without_any_header_is_read_by_another_manifest(whole: Path, tmp_path: Path) -> None:
+    folder, other = tmp_path / "x.case", tmp_path / "y.case"
+    shutil.copytree(whole, folder)
+    for part in part_paths(folder):
+        raw = bytearray(part.read_bytes())
+        raw[60:160] = bytes(100)
+        part.write_bytes(raw)
+    (folder / MANIFEST).unlink()
+    with pytest.raises(RecordingError, match=r"put into it the manifest\.json of another case"):
+        CaseReader(folder)
+    with CaseWriter(other, rig=rig(), settings=Settings()) as case:
+        case.write_frame(Role.NIR, frame(0))
+    shutil.copy(other / MANIFEST, folder / MANIFEST)
+    with CaseReader(folder) as case:
+        assert case.count(Role.NIR) == 5
+        assert not case.complete
+
+
+def test_recover_of_a_damaged_case_does_not_end_as_if_it_were_sound(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "x.case"
+    shutil.copytree(whole, folder)
+    assert main(["recover", str(folder)]) == OK
+    raw = bytearray(part_paths(folder)[0].read_bytes())
+    raw[len(raw) // 2] ^= 1
+    part_paths(folder)[0].write_bytes(raw)
+    assert main(["recover", str(folder)]) == NOT_SOUND
+    assert "NOT SOUND" in capsys.readouterr().out

@@ -265,6 +265,15 @@ def test_an_error_in_the_recorder_closes_the_case_as_incomplete(tmp_path: Path) 
     assert "boom" in result.incomplete[0]
 
 
+def test_an_error_that_says_what_happened_is_kept_in_its_own_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RecordingError),
+        CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()),
+    ):
+        raise RecordingError("the disk is full")
+    assert "ended by an error: the disk is full" in verify(tmp_path / "x.case").incomplete
+
+
 def test_told_gaps_make_a_case_incomplete_even_with_no_room_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

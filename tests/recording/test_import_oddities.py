@@ -14,6 +14,7 @@ import tifffile
 
 from hardware.opencv import cv2
 from sln_guide.cli import main
+from sln_guide.export.summary import assumptions
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.importing import ImportProblem, import_case
@@ -225,6 +226,7 @@ def test_a_video_with_a_damaged_frame_is_imported_and_said_to_be(
     with CaseReader(tmp_path / "x.case") as case:
         assert case.count(Role.NIR) == 8
         assert any(e.name == "damaged" and "CRC" in e.detail for e in case.events())
+        assert any(line.startswith("damaged: v.mkv") for line in assumptions(case, dark=False))
 
 
 @pytest.mark.parametrize(
