@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
 
@@ -14,6 +16,8 @@ from sln_guide.render.sprites import Sheet
 from sln_guide.render.wording import signal_text
 from sln_guide.styles import Legend
 
+MOST_NAMED = 3
+"""More nodes out of view than this are counted, not named."""
 MARGIN_PX = 16.0
 _BAR_PX = (60.0, 240.0)
 """Shortest and longest scale bar."""
@@ -137,6 +141,17 @@ def put_unmarked(sheet: Sheet, bounds: Box, count: int, scale: float) -> Box:
     width, height = marks.chip_size(text, tokens.BODY_PX, scale)
     left = bounds.left + (bounds.width - width) / 2
     box = Box(left, bounds.bottom - height, left + width, bounds.bottom)
+    marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
+    return box
+
+
+def put_out_of_view(sheet: Sheet, bounds: Box, names: Sequence[str], scale: float) -> Box:
+    """Say which nodes lie where nothing can be marked: zoomed out of view, or beneath a banner."""
+    who = ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} nodes"
+    text = f"{who} out of view"
+    width, height = marks.chip_size(text, tokens.BODY_PX, scale)
+    left = bounds.left + (bounds.width - width) / 2
+    box = Box(left, bounds.top, left + width, bounds.top + height)
     marks.put_chip(sheet, box, text, tokens.STALE, tokens.BODY_PX, scale)
     return box
 

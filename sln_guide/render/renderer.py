@@ -218,11 +218,14 @@ class Renderer:
     ) -> None:
         found = [d for d in guidance.detections if _is_marked(d, settings)]
         found.sort(key=_importance)
-        marked = [
+        located = [
             m
             for m in (_located(d, picture, settings, placed, scale) for d in found[:MOST_MARKED])
-            if m is not None and m.ring.covers(margin.box_of(area))
+            if m is not None
         ]
+        seen = margin.box_of(area)
+        marked = [m for m in located if m.ring.covers(seen)]
+        unseen = [m.detection for m in located if not m.ring.covers(seen)]
         for each in marked:
             _put_mark(sheet, each, settings, scale)
         unmarked = len(found) - MOST_MARKED
@@ -230,6 +233,9 @@ class Renderer:
             taken.append(margin.put_unmarked(sheet, bounds, unmarked, scale))
         if not look.tags:
             return
+        names = [node_name(d) for d in unseen if d.kind is Kind.NODE and d.confirmed]
+        if names:
+            taken.append(margin.put_out_of_view(sheet, bounds, names, scale))
         now_ns = guidance.pair.nir.mid_exposure_ns
         by_key = {
             key: m

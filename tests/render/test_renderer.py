@@ -378,6 +378,28 @@ def test_words_keep_clear_of_what_the_window_puts_there():
     assert (as_array(image)[102:258, 250:543] == GREY).all()
 
 
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        (make_detection(200.0, 40.0), True),
+        (make_detection(200.0, 40.0, confirmed=False), False),
+        (make_detection(200.0, 300.0), False),
+    ],
+    ids=["beneath a banner", "not confirmed", "in view"],
+)
+def test_a_node_where_nothing_can_be_marked_is_named(node, said):
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    image.fill(GREY)
+    painter = QPainter(image)
+    whole, below = QRectF(0, 0, WIDTH, HEIGHT), QRectF(0, 120, WIDTH, HEIGHT - 120)
+    placed = fitted(WIDTH, HEIGHT, whole)
+    Renderer().paint_guidance(painter, below, make_picture(node), replace(BARE, tags=True), placed)
+    painter.end()
+    seen = as_array(image) != GREY
+    assert seen[136:160].any() == said
+    assert not seen[:120].any()
+
+
 def test_the_contour_style_has_edges_for_a_colour_and_no_legend():
     contour = np.array([[180, 160], [220, 160], [220, 200], [180, 200]], np.float32)
     picture = make_picture(make_detection(200.0, 180.0, contour_px=contour))
