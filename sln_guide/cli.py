@@ -233,7 +233,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--white", type=Path, help="the same, in colour")
     verb.add_argument("--out", type=Path, required=True, metavar="CASE")
     verb.add_argument("--fps", type=positive)
-    verb.add_argument("--timestamps", type=Path, metavar="CSV", help="seconds, a row a frame")
+    verb.add_argument(
+        "--timestamps", type=Path, metavar="CSV", help="times, a row a frame; not with --fps"
+    )
     verb.add_argument("--bit-depth", type=int, choices=range(8, 17), metavar="8..16")
     verb.add_argument("--black-level", type=float, metavar="COUNTS")
     verb.add_argument("--mm-per-px", type=positive)

@@ -230,6 +230,28 @@ def test_a_video_with_a_damaged_frame_is_imported_and_said_to_be(
 
 
 @pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("frame,time_s\n0,0.0\n1,0.25\n2,0.75\n", "'time_s', in seconds"),
+        ("frame,timestamp (ms)\n7,1000\n8,1250\n9,1750\n", "'timestamp (ms)', in ms"),
+        ("time_ns;x\n5;1\n250000005;2\n750000005;3\n", "'time_ns', in ns"),
+        ("im0.png,0.0\nim1.png,0.25\nim2.png,0.75\n", ""),
+    ],
+)
+def test_the_column_of_times_is_told_by_its_head(tmp_path: Path, text: str, column: str) -> None:
+    np.save(tmp_path / "nir.npy", pictures(3))
+    (tmp_path / "t.csv").write_text(text)
+    summary = bring_summary(tmp_path, tmp_path / "nir.npy", timestamps=tmp_path / "t.csv")
+    assert any(column in note for note in summary.assumptions)
+    with CaseReader(summary.folder) as case:
+        assert np.diff(case.times_ns(Role.NIR)).tolist() == [250_000_000, 500_000_000]
+    with pytest.raises(ImportProblem, match="one of the two"):
+        import_case(
+            tmp_path / "nir.npy", None, tmp_path / "y", timestamps=tmp_path / "t.csv", fps=3
+        )
+
+
+@pytest.mark.parametrize(
     ("told", "says"),
     [
         ({"fps": 1e12}, "--fps"),

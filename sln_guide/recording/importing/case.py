@@ -102,7 +102,8 @@ def import_case(
         "identity", "none", or a file: TOML or JSON with the rig's ``[registration]`` table, or a
         3x3 matrix as .npy, .txt or .csv.
     timestamps
-        CSV: seconds of each NIR frame, and in a second column of each white frame.
+        CSV: seconds of each NIR frame, and in a second column of each white frame. Where its heads
+        name times, those columns alone; in ms, us or ns where the head ends so. Not with ``fps``.
     white_format
         A Bayer format, where white pictures are raw mosaics.
     progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ SHORTEST_S = 1e-6
 LONGEST_S = 30 * 86_400.0
 UNEVEN = 0.1
 """Share of a period by which a video's own times may stray from an even rate (Matroska rounds)."""
+TIME_WORDS = re.compile(r"time|sec|stamp|zeit|temps|_s$|_[mun]s$", re.IGNORECASE)
+"""Heads of columns that hold times, beside such as frame numbers."""
+UNITS = re.compile(r"(?:[_\s(\[])(ms|us|µs|ns)[)\]]?$", re.IGNORECASE)
+UNIT_S = {"ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 FEW_MISSING = 10
 """Numbers in file names are a frame counter where they span at most so many times the files."""
 
@@ -34,7 +39,9 @@ def set_times(
     for stream in streams:
         stream.sequences = list(range(stream.count))
     if timestamps is not None:
-        _times_from_csv(streams, timestamps)
+        if fps is not None:
+            raise ImportProblem("--fps and --timestamps: give one of the two")
+        _times_from_csv(streams, timestamps, notes)
     else:
         rate_hz = _stated_rate(streams, notes) if fps is None else fps
         _number(streams, notes)
@@ -144,19 +151,32 @@ def _counter(numbers: list[int]) -> dict[int, int] | None:
     return {n: (n - numbers[0]) // step for n in numbers}
 
 
-def _times_from_csv(streams: list[Stream], path: Path) -> None:
+def _times_from_csv(streams: list[Stream], path: Path, notes: list[str]) -> None:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = _rows(file.read())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ImportProblem(f"{path}: cannot be read ({error})") from None
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
+    columns = range(len(rows[0])) if rows else range(1)
+    heads = [""] * len(columns)
+    if rows and not any(map(_is_number, rows[0])):
+        heads, rows = [cell.strip() for cell in rows[0]], rows[1:]
+        timed = [i for i in columns if TIME_WORDS.search(heads[i])]
+    else:
+        timed = [i for i in columns if rows and _is_number(rows[0][i])]
+    timed = timed or list(columns)
     for number, stream in enumerate(streams):
-        column = min(number, len(rows[0]) - 1) if rows else 0
+        column = timed[min(number, len(timed) - 1)]
+        unit = UNITS.search(heads[column])
+        scale = UNIT_S[unit[1].lower()] if unit is not None else 1.0
+        if heads[column]:
+            notes.append(
+                f"{path.name}: {stream.role.value} frames at the times of column "
+                f"'{heads[column]}', in {unit[1] if unit is not None else 'seconds'}"
+            )
         cells = [row[column].strip() for row in rows if column < len(row) and row[column].strip()]
         try:
-            times = [float(cell) for cell in cells]
+            times = [float(cell) * scale for cell in cells]
         except ValueError as error:
             raise ImportProblem(f"{path}: {error}: give seconds, a row a frame") from None
         if len(times) != stream.count:
