@@ -86,12 +86,15 @@ def _row(detection: Detection) -> NodeRow:
     elif not detection.confirmed:
         words = "not confirmed"
     else:
-        words = " · ".join(filter(None, (cnr_text(detection), width_text(detection))))
+        words = cnr_text(detection)
+    # what is doubtful before how wide it is: where there is no room, the end is left out
+    doubts = [flag for flag in detection.flags if flag != UNCALIBRATED]
+    width = width_text(detection) if detection.confirmed and not doubtful else ""
     measured = not detection.coasted and (doubtful or detection.node_number > 0)
     return NodeRow(
         track_id=detection.track_id,
         name=node_name(detection),
-        words=" · ".join([words, *(f for f in detection.flags if f != UNCALIBRATED)]),
+        words=" · ".join(filter(None, (words, *doubts, width))),
         value=sbr_text(detection) if measured else "",
         ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,

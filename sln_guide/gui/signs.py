@@ -189,7 +189,7 @@ def put_message(sheet: Sheet, area: QRectF, text: str, tone: Tone) -> None:
     metrics = QFontMetricsF(font(tokens.LARGE_PX, bold=True))
     shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, area.width() - 120)
     width = metrics.horizontalAdvance(shown) + 42
-    left, top = area.center().x() - width / 2, area.bottom() - 77
+    left, top = area.center().x() - width / 2, area.bottom() - 54
     sheet.stamp(
         Box(left, top, left + width, top + 46),
         ("message", shown, tone),

@@ -77,6 +77,7 @@ def test_nodes_in_words() -> None:
         fakes.make_detection(3, coasted=True, sbr=None, cnr=None, signal=None, age_s=3.2),
         fakes.make_detection(2, confirmed=False, node_number=0),
         fakes.make_detection(1, saturated_fraction=0.2),
+        fakes.make_detection(4, flags=("partly hidden",)),
         fakes.make_detection(9, kind=Kind.CHANNEL),
         fakes.make_detection(10, kind=Kind.INJECTION),
     )
@@ -86,6 +87,7 @@ def test_nodes_in_words() -> None:
     assert [(r.name, r.words, r.value) for r in rows] == [
         ("SLN-1", "CNR ≥ 7.3 · spot 3.0 mm", "SBR ≥ 2.17"),
         ("SLN-3", "not seen for 3.2 s", ""),
+        ("SLN-4", "CNR 7.3 · partly hidden · spot 3.0 mm", "SBR 2.17 ± 0.05"),
         ("node", "not confirmed", ""),
         ("?", "uncertain · by instrument", "SBR 2.17 ± 0.05"),
     ]
