@@ -26,6 +26,7 @@ from sln_guide.terminal import (
     PARTIAL,
     RIG,
     USAGE,
+    ended_as_by_hand,
     positive,
     progress_bar,
 )
@@ -133,22 +134,23 @@ def import_(options: argparse.Namespace) -> int:
     """Make a case of images, stacks or video."""
     from sln_guide.recording.importing import import_case
 
-    summary = import_case(
-        options.nir,
-        options.white,
-        options.out,
-        fps=options.fps,
-        bit_depth=options.bit_depth,
-        black_level=options.black_level,
-        mm_per_px=options.mm_per_px,
-        dark=options.dark,
-        exposure_us=options.exposure_us,
-        gain_db=options.gain_db,
-        registration=options.registration,
-        timestamps=options.timestamps,
-        white_format=options.white_format,
-        progress=progress_bar("importing"),
-    )
+    with ended_as_by_hand():
+        summary = import_case(
+            options.nir,
+            options.white,
+            options.out,
+            fps=options.fps,
+            bit_depth=options.bit_depth,
+            black_level=options.black_level,
+            mm_per_px=options.mm_per_px,
+            dark=options.dark,
+            exposure_us=options.exposure_us,
+            gain_db=options.gain_db,
+            registration=options.registration,
+            timestamps=options.timestamps,
+            white_format=options.white_format,
+            progress=progress_bar("importing"),
+        )
     print(summary.text())
     for assumption in summary.assumptions:
         print(f"  assumed: {assumption}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 OK = 0
 PARTIAL = 1
@@ -22,6 +25,31 @@ INTERRUPTED = 130
 EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
 recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
 display or no font; 130 interrupted"""
+
+
+@contextmanager
+def ended_as_by_hand() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does: nothing half made is left.
+
+    A signal that somebody already handles or ignores (``nohup``) is left alone. In the main thread;
+    elsewhere nothing is changed.
+    """
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def progress_bar(word: str) -> Callable[[int, int], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.importing import ImportProblem, import_case
 from sln_guide.recording.writer import CaseWriter
-from sln_guide.terminal import INPUT, PARTIAL, USAGE
+from sln_guide.terminal import INPUT, INTERRUPTED, PARTIAL, USAGE
 from tests.recording.importing import bring, bring_summary, pictures, stored, write_folder
 
 
@@ -306,6 +307,18 @@ def test_an_import_that_fails_half_way_leaves_nothing(
     with pytest.raises(type(fault)):
         import_case(nir, None, tmp_path / "x.case")
     assert not (tmp_path / "x.case").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_leaves_no_half_case(
+    tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nir = write_folder(tmp_path / "n", pictures(2))
+    monkeypatch.setattr(CaseWriter, "write_frame", lambda *_: os.kill(os.getpid(), number))
+    words = ["import", "--nir", str(nir), "--out", str(tmp_path / "x.case")]
+    assert main(words) == INTERRUPTED
+    assert not (tmp_path / "x.case").exists()
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_the_date_is_that_of_the_first_file_not_of_its_folder(tmp_path: Path) -> None:
