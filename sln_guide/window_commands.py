@@ -29,7 +29,7 @@ def add_commands(verbs: Verbs) -> None:
     home = Path.home() / "sln-guide"
     window = argparse.ArgumentParser(add_help=False)
     window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
-    window.add_argument("--seconds", type=positive, help="close after this time")
+    window.add_argument("--seconds", type=positive, help="close so long after the core is ready")
     window.add_argument(
         "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
     )

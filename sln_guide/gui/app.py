@@ -30,6 +30,8 @@ from sln_guide.source import PictureSource
 
 FAULT_CODE = 70
 """Exit code after an error inside the window (EX_SOFTWARE)."""
+LOOK_MS = 50
+"""How often it is looked whether the source can compute."""
 SCREENSHOT_AFTER_S = 5.0
 ASKED_TO_END = "asked_to_end"
 """Property of the application: a signal asked the program itself to end, not only a window."""
@@ -65,7 +67,7 @@ def run(
     screenshot
         Save a picture of the whole window there, just before it closes by itself.
     seconds
-        Close after that time.
+        Close after that time, counted from when the source can compute.
     record
         Begin a recording at once.
     theatre
@@ -145,7 +147,7 @@ def _show(
         if seconds is not None:
             ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
             ending.timeout.connect(finish)
-            ending.start()
+            _once_prepared(window, ending.start)
         if app.platformName() not in OFFSCREEN:
             guards.append(guard_of(window))
         _keep_what_is_here()
@@ -179,6 +181,26 @@ def _show(
     if unsaved:
         raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
     return FAULT_CODE if faults else 0
+
+
+def _once_prepared(window: OperatorWindow, then: Callable[[], object]) -> None:
+    """Call ``then`` when the source can compute, or never will: a busy machine takes long."""
+    looks = QTimer(window, interval=LOOK_MS)
+
+    def look() -> None:
+        reading = window.watch.newest
+        health = reading.health
+        if health is None:
+            waits = reading.error is None
+        else:
+            failed = health.processing_error or health.ended
+            waits = health.preparing_since_ns is not None and not failed
+        if not waits:
+            looks.stop()
+            then()
+
+    looks.timeout.connect(look)
+    looks.start()
 
 
 def guard_of(window: OperatorWindow) -> Guard:

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,27 @@ def test_records_from_the_start_and_is_closed_without_asking(
     assert run(source, seconds=0.3, record=True, snapshot_folder=tmp_path) == 0
     assert source.now_health.recorder.recording
     assert source.closed
+
+
+@pytest.mark.parametrize("outcome", ["prepared", "failed"])
+def test_its_time_begins_when_the_core_is_ready_or_has_failed(
+    qt: QApplication, tmp_path: Path, outcome: str
+) -> None:
+    """A demonstration on a busy machine would end before there is any guidance."""
+    source = fakes.FakeSource()
+    source.now_health = replace(source.now_health, preparing_since_ns=time.monotonic_ns())
+    told: list[str] = []
+
+    def tell() -> None:
+        told.append(outcome)
+        changed: dict[str, Any] = {"preparing_since_ns": None}
+        if outcome == "failed":
+            changed = {"processing_error": "OSError: no space left"}
+        source.now_health = replace(source.now_health, **changed)
+
+    QTimer.singleShot(500, tell)
+    assert run(source, seconds=0.1, snapshot_folder=tmp_path) == 0
+    assert told == [outcome]
 
 
 def test_a_screenshot_that_cannot_be_written_is_an_error(qt: QApplication, tmp_path: Path) -> None:
