@@ -45,6 +45,8 @@ _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
+_LEAST_OWN = 0.1
+"""Share of a spot's height, in the logarithm, that NIR must show without colour's foretelling."""
 _LEAST_BASELINE = 0.3
 """Share of the field that must be in sight for a baseline."""
 BASELINE_MISFIT = "the baseline does not fit the tissue: not used"
@@ -212,6 +214,8 @@ class Analyser:
             full,
             m.site,
             F32(floor),
+            # a baseline is NIR's own past: what it foretells, NIR by itself need not show
+            F32(-np.inf if baseline_used else _LEAST_OWN),
         )
         count, more = find_into(
             self._finder, seen, significance, F32(threshold_sigma), noise, unit, sites

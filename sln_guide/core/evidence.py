@@ -101,11 +101,12 @@ def at_rim(f, r, c):  # type: ignore[no-untyped-def]
 def kind_of(shape, size, significance, threshold):  # type: ignore[no-untyped-def]
     """Return what a peak that stands alone is taken for.
 
-    Where nothing hides it and texture cannot have bent it, what is long is a channel.
+    Where nothing hides it and texture cannot have bent it, what is long, and goes on through the
+    peak, is a channel: a node may be shaped like a bean.
     """
     roundness, sectors, support, over = shape[4:]
     clear = significance >= _BEYOND_DOUBT * threshold and sectors == SECTORS and support > _WHOLE
-    if clear and (roundness < _LONG or over < _THROUGH):
+    if clear and roundness < _LONG and over < _THROUGH:
         return CHANNEL
     return NODE if form_of(shape, size) >= _MISSHAPEN else UNCERTAIN
 

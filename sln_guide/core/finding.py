@@ -34,6 +34,8 @@ from sln_guide.core.measure import (
     COLUMNS,
     HIDDEN,
     KIND,
+    MEASURED,
+    NO_LIGHT,
     SATURATED,
     SBR,
     SBR_ERROR,
@@ -60,12 +62,14 @@ _NOT_BEST = 1.0
 """What a peak is worth less where another size responds more [sigma]."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
-_NARROWEST = 0.8
+_NARROWEST = 1.0
 """Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
 _WIDEST = 1.3
 """Width of the largest node's light, far above what is around, as a share of its diameter."""
 _LEAST_INSIDE = 3.0
 """Cells that a node's centre must lie within the field where its peak is at the rim."""
+_HUSHED = 3.5
+"""How far what adds no light is hushed, in its half-maximum radii."""
 _INJECTION_SIGNIFICANCE = 99.0
 _KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN)
 
@@ -149,7 +153,8 @@ class Seen(NamedTuple):
     ``local``, ``sizes``, ``spread``: see `core.observer`; ``residual``: log NIR without what
     explains it; ``pyramid``: its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
     saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
-    [counts].
+    [counts]; ``least_own``: share of a spot's height, in the logarithm, that NIR must show by
+    itself, without what was foretold.
     """
 
     local: NDArray[np.float32]
@@ -163,6 +168,7 @@ class Seen(NamedTuple):
     full: NDArray[np.float32]
     site: NDArray[np.int32]
     floor: np.float32
+    least_own: np.float32
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
@@ -180,7 +186,8 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     for r in range(rows):
         f.taken[r] = False
         f.ground[r] = seen.usable[r]
-    reached = cells_above_into(f.cells, local, np.float32(_REACH) * threshold)
+    limit = np.float32(_REACH) * threshold
+    reached = cells_above_into(f.cells, local, limit)
     regions = label_into(f.labels, f.cells[:reached], f.parent)
     moments_into(f.moments[: regions + 1], f.labels, f.cells[:reached])
     f.lines[: regions + 1] = np.nan
@@ -210,11 +217,12 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             alone = stands_alone(shape) and not on_channel(f, seen, shape, region)
             worth = worth_of(f, shape, size, r, c)
             called = alone and value + worth >= threshold
-            if called and spot_into(f, count, seen, r, c, size, shape, noise, unit):
-                called = _plausible(f, f.table[count], at_rim(f, r, c))
+            if called:
+                found = spot_into(f, count, seen, r, c, size, shape, noise, unit)
+                if found == NO_LIGHT:
+                    _hush(f, significance, r, c, limit)
+                called = found == MEASURED and _plausible(f, f.table[count], at_rim(f, r, c))
                 called = called and not _told_already(f, f.table[count])
-            else:
-                called = False
             if called:
                 spot = f.table[count]
                 spot[KIND] = kind_of(shape, size, value, threshold)
@@ -310,6 +318,20 @@ def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
         for c in range(max(int(x - reach), 0), min(int(x + reach) + 2, cols)):
             if (r - y) ** 2 + (c - x) ** 2 <= square:
                 significance[r, c] += np.float32(worth)
+
+
+@nb.njit(nogil=True, cache=True)
+def _hush(f, significance, r, c, limit):  # type: ignore[no-untyped-def]
+    """Show no light about a peak that adds none: the spot last looked at."""
+    f.scratch[:] = f.radius
+    reach = _HUSHED * np.median(f.scratch)
+    n, region = math.ceil(reach), f.labels[r, c]
+    rows, cols = significance.shape
+    for i in range(max(r - n, 0), min(r + n + 1, rows)):
+        for j in range(max(c - n, 0), min(c + n + 1, cols)):
+            near = (i - r) ** 2 + (j - c) ** 2 <= reach * reach
+            if near and f.labels[i, j] == region and not f.taken[i, j]:
+                significance[i, j] = min(significance[i, j], limit)
 
 
 def spots_of(finder: Finder, count: int, block: int) -> tuple[Spot, ...]:

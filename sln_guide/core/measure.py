@@ -36,6 +36,8 @@ COLUMNS = 12
     HIDDEN,
 ) = range(COLUMNS)
 
+MEASURED, NOT_ROUND, NO_LIGHT = range(3)
+
 _ROUNDS = 4
 _Z95 = 1.96
 # Noise also moves the contour, and takes cells of the annulus in or out. By how much, was measured
@@ -77,9 +79,12 @@ def _window_row(light, bright, residual, local, start):  # type: ignore[no-untyp
 
 @nb.njit(nogil=True, cache=True, error_model="numpy")
 def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
-    """Measure the spot at a peak; False: on a closer look nothing stands out, or not on all sides.
+    """Measure the spot at a peak; return `MEASURED`, or why it is none.
 
-    Light that goes on and on in some direction, and never falls to half, is no node's.
+    `NOT_ROUND`: on a closer look nothing stands out, or not on all sides; light that goes on and
+    on in some direction, and never falls to half, is no node's. `NO_LIGHT`: NIR by itself hardly
+    stands out; only what colour foretold does. Blood darkens colour far more than it darkens NIR,
+    and so seems to glow where it is in truth the darker place.
     """
     level, sectors = shape[1], shape[5]
     sigma = f.sigmas[size]
@@ -114,7 +119,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
         _ROUNDS,
     )
     if lost > 0 or not top > base > 0:
-        return False
+        return NOT_ROUND
     share = np.float32(1.0 / base)
     for i in range(high):
         for j in range(wide):
@@ -127,13 +132,17 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     # the peak is one of light plus the logarithm's floor, so what it stands on has the floor too
     at_peak = mean[min(int(y + 0.5), high - 1), min(int(x + 0.5), wide - 1)] + seen.floor
     stands_on = max(at_peak / (1.0 + peak), 0.0)
+    around = sums[10] / sums[9] if sums[9] > 0 else 0.0
     if ring >= max(4.0, _LEAST_RING * sums[12]):
-        ring_mean = sums[4] / ring
+        around = ring_mean = sums[4] / ring
         ring_sd = _spread(ring, sums[4], sums[5])
     else:
         # a few cells side by side are alike, and would make any contrast look certain
         ring_mean = stands_on - seen.floor
         ring_sd = max(_spread(sums[9], sums[10], sums[11]), _PLAIN_SPREAD * ring_mean)
+    own = math.log(max(in_mean + seen.floor, 1e-3) / max(around + seen.floor, 1e-3))
+    if own < seen.least_own * math.log(1.0 + peak):
+        return NO_LIGHT
     ring_sd = max(ring_sd, noise)
     safe = max(ring_mean, noise)
     sbr = 1 + (in_mean - ring_mean) / safe
@@ -169,7 +178,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     out[CNR_ERROR] = _Z95 * math.hypot(math.hypot(_WOBBLE * d_cnr, _CNR_WOBBLE * cnr), _CNR_LEAST)
     out[SATURATED] = clipped / n if n > 0 else 0.0
     out[HIDDEN] = sectors < SECTORS
-    return True
+    return MEASURED
 
 
 @nb.njit(nogil=True, cache=True)

@@ -131,6 +131,32 @@ def test_a_node_that_colour_sees_too_survives_the_prediction(
     assert any(np.hypot(s.x_px - 320, s.y_px - 240) < 8 for s in nodes(result))
 
 
+@pytest.mark.parametrize("seed", [4, 6, 8])
+def test_blood_that_darkens_colour_more_than_nir_is_no_light(analyser: Analyser, seed: int) -> None:
+    shared, hidden, pool = texture(seed, 0.11), texture(seed + 1, 0.05), place(320, 240, 16)
+    light = 500 * np.exp(shared + hidden - 0.12 * pool)
+    loss = (0.5, 1.2, 1.2)
+    white = white_of([g * shared - a * pool for g, a in zip((0.6, 1.0, 0.9), loss, strict=True)])
+    result = analyser.analyse(nir_of(light), white, ASSUMED, 4.5)
+    assert result.colour_predicted
+    assert not any(np.hypot(s.x_px - 320, s.y_px - 240) < 60 for s in result.spots)
+    g = result.grid_px
+    assert result.significance[200 // g : 280 // g, 280 // g : 360 // g].max() < 4.5
+    # what glows beneath it is light again
+    light *= 1 + 0.8 * pool
+    found = nodes(analyser.analyse(nir_of(light), white, ASSUMED, 4.5))
+    assert any(np.hypot(s.x_px - 320, s.y_px - 240) < 8 for s in found)
+
+
+def test_a_long_node_through_which_nothing_goes_is_no_channel(analyser: Analyser) -> None:
+    yy, xx = np.mgrid[0:H, 0:W]
+    along, across = 0.8 * (xx - 300) + 0.6 * (yy - 250), 0.8 * (yy - 250) - 0.6 * (xx - 300)
+    bean = np.exp(-((along / 19.8) ** 2 + (across / 9) ** 2) / 2)
+    light = 500 * np.exp(texture(3)) * (1 + 2.5 * bean)
+    (spot,) = analyser.analyse(nir_of(light), None, NONE, 4.5).spots
+    assert spot.kind is Kind.NODE
+
+
 def test_colour_lowers_the_detection_limit(analyser: Analyser) -> None:
     shared, hidden = texture(6, 0.2), texture(7, 0.06)
     light = 500 * np.exp(shared + hidden)
