@@ -46,8 +46,8 @@ _WOBBLE = 2.0
 """Factor by which errors exceed those at a fixed contour."""
 _RING_WOBBLE = 0.015
 """Error of the annulus mean as a share of the spread over the annulus."""
-_CNR_WOBBLE, _CNR_LEAST = 0.006, 0.02
-"""Relative and least standard error of CNR."""
+_SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.004, 0.01, 0.02
+"""Relative standard errors of SBR - 1 and CNR, least one of CNR: in fine texture a contour jumps."""
 _LEAST_RING = 0.2
 """Share of the annulus that must be in sight, and not bright, for its level and spread."""
 _PLAIN_SPREAD = 0.05
@@ -173,7 +173,8 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr
     d_level = math.hypot(_WOBBLE * d_ring, _RING_WOBBLE * ring_sd)
-    out[SBR_ERROR] = _Z95 * math.hypot(_WOBBLE * d_in, sbr * d_level) / safe
+    d_sbr = math.hypot(_WOBBLE * d_in, sbr * d_level) / safe
+    out[SBR_ERROR] = _Z95 * math.hypot(d_sbr, _SBR_WOBBLE * (sbr - 1))
     out[CNR] = cnr
     out[CNR_ERROR] = _Z95 * math.hypot(math.hypot(_WOBBLE * d_cnr, _CNR_WOBBLE * cnr), _CNR_LEAST)
     out[SATURATED] = clipped / n if n > 0 else 0.0
