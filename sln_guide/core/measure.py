@@ -47,7 +47,7 @@ _WOBBLE = 2.0
 _RING_WOBBLE = 0.015
 """Error of the annulus mean as a share of the spread over the annulus."""
 _SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.004, 0.01, 0.02
-"""Relative standard errors of SBR - 1 and CNR, least one of CNR: in fine texture a contour jumps."""
+"""Relative standard errors of SBR - 1 and CNR, least one of CNR: in texture a contour may jump."""
 _LEAST_RING = 0.2
 """Share of the annulus that must be in sight, and not bright, for its level and spread."""
 _PLAIN_SPREAD = 0.05
