@@ -108,10 +108,8 @@ def test_a_folder_that_takes_no_index_does_not_stop_the_next_part(
         assert case.count(Role.NIR) == 9
 
 
-def test_no_camera_waits_while_a_case_cut_short_is_looked_for(
-    tmp_path: Path, pre_rolled: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder of many cases on a slow disk: frames of that time are in the case all the same."""
+def slow_search(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Have cases cut short looked for until told; return (it is being looked, it is found)."""
     looking, found = threading.Event(), threading.Event()
 
     def look(*_: object) -> None:
@@ -119,6 +117,14 @@ def test_no_camera_waits_while_a_case_cut_short_is_looked_for(
         assert found.wait(20)
 
     monkeypatch.setattr(recordings_module, "find_interrupted", look)
+    return looking, found
+
+
+def test_no_camera_waits_while_a_case_cut_short_is_looked_for(
+    tmp_path: Path, pre_rolled: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of many cases on a slow disk: frames of that time are in the case all the same."""
+    looking, found = slow_search(monkeypatch)
     recordings = Recordings(tmp_path, pre_rolled, Mode.LIVE)
     starting = threading.Thread(target=recordings.start, args=(Settings(),))
     starting.start()
@@ -142,13 +148,7 @@ def test_no_camera_waits_while_a_case_cut_short_is_looked_for(
 def test_a_case_that_is_about_to_begin_is_closed_too(
     tmp_path: Path, pre_rolled: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looking, found = threading.Event(), threading.Event()
-
-    def look(*_: object) -> None:
-        looking.set()
-        assert found.wait(20)
-
-    monkeypatch.setattr(recordings_module, "find_interrupted", look)
+    looking, found = slow_search(monkeypatch)
     recordings = Recordings(tmp_path, pre_rolled, Mode.LIVE)
     threads = [threading.Thread(target=recordings.start, args=(Settings(),))]
     threads[0].start()
