@@ -17,6 +17,7 @@ from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from sln_guide.core import draw_demosaic as demosaic
 from sln_guide.core import draw_overlay as overlay
+from sln_guide.core import draw_scale
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.draw_geometry import Lookup, lookup, lookup_key
 from sln_guide.core.draw_mask import draw_mask
@@ -271,7 +272,11 @@ def thumbnail_shape(frame: Frame, width_px: int) -> tuple[int, int]:
 
 
 def warm_up_alone(white: PixelFormat | None, nir: PixelFormat | None, gains: Gains) -> None:
-    """Compile what draws frames of these formats by themselves, or load it from numba's cache."""
+    """Compile what draws frames of these formats by themselves, or load it from numba's cache.
+
+    And what scales any picture to the size it is seen at.
+    """
+    draw_scale.warm_up()
     out = np.empty((_BLANK_PX, _BLANK_PX), np.uint32)
     if nir is not None:
         draw_nir_into(out, _blank(nir), 0.0, 1.0)
