@@ -4,7 +4,7 @@
 
     camera thread x N (`_take_frame`) ── Frame ──► Recordings (backlog → case on disk)
                                           └──────► Arrivals: newest NIR, newest white
-    processing thread (`_main_loop`): new NIR → pipeline.step → Guidance → CaseLog;
+    processing thread (`_main_loop`): new NIR → Guiding: pipeline.step → Guidance → CaseLog;
                        each new white frame → the newest Guidance drawn into it
                        → newest picture → the window's wake-up
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,12 @@ from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
 from sln_guide.exposing import Exposing
 from sln_guide.guidance import Guidance, Mode, Picture, Role, Settings
+from sln_guide.guiding import Fault, Guiding
 from sln_guide.handoff import Latest
 from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
 from sln_guide.lighting import GatedLight
-from sln_guide.pairing import Arrivals, Pairing
+from sln_guide.pairing import Arrivals
 from sln_guide.recording.corrections import attach_corrections
 from sln_guide.recordings import Recordings
 from sln_guide.source import EventMark, Paint
@@ -46,23 +47,11 @@ from sln_guide.stream import Stream
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
-RETRY_AFTER_FAULT_S = 1.0
-"""White light alone for so long before a core that failed is tried again."""
 THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
-STEPS_TO_TRUST_AGAIN = 10
-"""So many good ones in a row before what they find is shown."""
 END_TIMEOUT_S = 3.0
 LEAST_APART_NS = 20_000_000
 """So far apart the frames of a pair may always be exposed, however fast white light comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """Why there is no guidance, and since when."""
-
-    message: str
-    since_ns: int
 
 
 class LiveSession:
@@ -111,7 +100,6 @@ class LiveSession:
             else Mode.LIVE
         )
         self._settings = settings or Settings()
-        self._setup = pipeline.Setup.from_rig(rig, dark=applied.dark, flat=applied.flat)
         self._changing = threading.Lock()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
         self._streams: dict[Role, Stream] = {}
@@ -122,7 +110,6 @@ class LiveSession:
                 raise ValueError(f"rig {rig.name} has no {role} camera")
             self._streams[role] = Stream(role, camera, spec.camera_settings(), self._take_frame)
         self._arrivals = Arrivals(self._streams)
-        self._pairing = Pairing()
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
         self._recordings = Recordings(cases, rig, self._mode)
@@ -135,9 +122,13 @@ class LiveSession:
         self._prepare = prepare
         self._preparing_since_ns: int | None = None
         self._unprepared_nir = 0
-        self._fault: _Fault | None = None
+        setup = pipeline.Setup.from_rig(rig, dark=applied.dark, flat=applied.flat)
+        self._guiding = Guiding(setup, self._log, self._follow)
         self._alignment: Alignment | None = None
         self._gated = GatedLight(rig) if rig.light.gated is not None else None
+        self._exposing: Exposing | None = None
+        if rig.nir is not None and Role.NIR in self._streams and self._gated is None:
+            self._exposing = Exposing(self._streams[Role.NIR], rig.nir, rig.sensor)
         both = len(self._streams) == 2
         self._edges = EdgeWatch(rig, self._aligned) if both and watched(rig) else None
         self._ending = threading.Event()
@@ -222,10 +213,10 @@ class LiveSession:
     def health(self) -> SessionHealth:
         """Return a fresh summary. Cheap, waits for nobody."""
         now_ns = time.monotonic_ns()
-        fault = self._fault
+        fault = self._guiding.fault
         if fault is None and self._processing.ident is not None:
             if not self._processing.is_alive() and not self._ending.is_set():
-                fault = self._fault = _Fault("the processing thread has ended", now_ns)
+                fault = self._guiding.fault = Fault("the processing thread has ended", now_ns)
         nir, white = self._streams.get(Role.NIR), self._streams.get(Role.WHITE)
         p50, p99 = self._latency.percentiles_ms()
         no_nir = StreamHealth(Role.NIR, "", Health.LOST, error="the rig has no NIR camera")
@@ -242,7 +233,7 @@ class LiveSession:
             exposure_refused=self._exposure_refused(),
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
-            skew_ms=self._pairing.skew_ms(),
+            skew_ms=self._guiding.skew_ms(),
             preparing_since_ns=self._preparing_since_ns,
         )
 
@@ -336,7 +327,7 @@ class LiveSession:
         self._recordings.use(self._rig)
         if self._edges is not None:
             self._edges.use(self._rig)
-        self._setup = replace(self._setup, vouched=False)
+        self._guiding.lose_units()
         self.mark("not calibrated", why)
 
     def stop_recording(self) -> None:
@@ -371,67 +362,41 @@ class LiveSession:
                 self._preparing_since_ns = None
             self._main_loop()
         except BaseException as error:
-            self._fault = _Fault(_plain(error), time.monotonic_ns())
+            self._guiding.fault = Fault.of(error)
             raise
 
     def _main_loop(self) -> None:
         """Turn what is newest into guidance and pictures, again and again."""
-        setup = self._setup
-        state = pipeline.initial_state(setup)
-        drawing = Drawing(
-            setup.registration, white_balance=self._rig.white_balance, thumbnails=False
-        )
-        exposing = self._exposing()
-        guidance: Guidance | None = None
-        retry_ns, good_steps = 0, 0
+        rig = self._rig
+        drawing = Drawing(rig.registration, white_balance=rig.white_balance, thumbnails=False)
         while not self._ending.is_set():
             nir, white = self._arrivals.next(WAIT_S)
             if nir is None and white is None:
                 continue
-            if white is not None:
-                self._pairing.add_white(white)
             settings = self._settings
-            now_ns = time.monotonic_ns()
-            if nir is not None and now_ns >= retry_ns:
-                try:
-                    if setup is not self._setup:  # units were lost
-                        setup = self._setup
-                        state = replace(state, setup=setup)
-                    self._log.note_state(state, nir)
-                    pair = self._pairing.match(nir, self._apart_ns())
-                    state, guidance = pipeline.step(state, pair, settings)
-                    self._log.note_guidance(guidance)
-                    if self._edges is not None:
-                        self._edges.see(guidance.pair, guidance.settings)
-                    self._follow_exposure(exposing, guidance)
-                    good_steps += 1
-                    if good_steps >= STEPS_TO_TRUST_AGAIN:
-                        self._fault = None
-                except Exception as error:  # noqa: BLE001 - whatever it is, white light goes on
-                    self._fault = _Fault(_plain(error), now_ns)
-                    state, guidance, good_steps = pipeline.initial_state(setup), None, 0
-                    retry_ns = now_ns + int(RETRY_AFTER_FAULT_S * 1e9)
-                    self._log.begin_anew()
-            shown = guidance if self._fault is None else None
-            picture = drawing.picture(nir, white, shown, settings)
+            if white is not None:
+                self._guiding.add_white(white)
+            if nir is not None:
+                self._guiding.take(nir, settings, apart_ns=self._apart_ns())
+            picture = drawing.picture(nir, white, self._guiding.guidance, settings)
             if picture is not None:
-                self._picture.put(picture)
-                wake = self._wake
-                if wake is not None:
-                    wake()
+                self._show(picture)
                 if picture.number % THUMBNAILS_EVERY == 1:
                     drawing.renew_thumbnails()
 
-    def _exposing(self) -> Exposing | None:
-        stream, spec = self._streams.get(Role.NIR), self._rig.nir
-        if stream is None or spec is None or self._gated is not None:
-            return None
-        return Exposing(stream, spec, self._rig.sensor)
+    def _show(self, picture: Picture) -> None:
+        self._picture.put(picture)
+        wake = self._wake
+        if wake is not None:
+            wake()
 
-    def _follow_exposure(self, exposing: Exposing | None, guidance: Guidance) -> None:
-        if exposing is None:
+    def _follow(self, guidance: Guidance) -> None:
+        """Hold the registration against what was seen, and let the exposure follow the tissue."""
+        if self._edges is not None:
+            self._edges.see(guidance.pair, guidance.settings)
+        if self._exposing is None:
             return
-        exposure_us = exposing.see(guidance, wanted=guidance.settings.auto_exposure)
+        exposure_us = self._exposing.see(guidance, wanted=guidance.settings.auto_exposure)
         if exposure_us is not None:
             self.mark("exposure", f"NIR {exposure_us / 1000:.3g} ms, following the tissue")
 
@@ -474,8 +439,3 @@ class LiveSession:
                 if before.get(stream.role, now) != now:
                     self.mark(f"{stream.role} {stream.health}", stream.error or "")
                 before[stream.role] = now
-
-
-def _plain(error: BaseException) -> str:
-    """Say an unexpected error in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -16,8 +16,8 @@ from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
+from sln_guide import guiding as guiding_module
 from sln_guide import pipeline
-from sln_guide import session as session_module
 from sln_guide import stream as stream_module
 from sln_guide.guidance import Mode, Role
 from sln_guide.health import Health
@@ -65,7 +65,7 @@ def session(
     rig: Rig, cameras: dict[Role, MockCamera], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LiveSession]:
     monkeypatch.setattr(stream_module, "REATTACH_EVERY_S", 0.02)
-    monkeypatch.setattr(session_module, "RETRY_AFTER_FAULT_S", 0.05)
+    monkeypatch.setattr(guiding_module, "RETRY_AFTER_FAULT_S", 0.05)
     live = LiveSession(rig, cameras, cases=tmp_path)
     yield live
     live.close()

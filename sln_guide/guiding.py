@@ -1,0 +1,112 @@
+"""`Guiding`: the live session's guidance, and what it does while the core fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hardware.frame import Frame
+from sln_guide import pipeline
+from sln_guide.case_log import CaseLog
+from sln_guide.guidance import Guidance, Settings
+from sln_guide.pairing import Pairing
+
+RETRY_AFTER_FAULT_S = 1.0
+"""White light alone for so long before a core that failed is tried again."""
+STEPS_TO_TRUST_AGAIN = 10
+"""So many good ones in a row before what they find is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why there is no guidance, and since when (monotonic)."""
+
+    message: str
+    since_ns: int
+
+    @classmethod
+    def of(cls, error: BaseException) -> Fault:
+        """Say an unexpected error in one line."""
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        return cls(text, time.monotonic_ns())
+
+
+class Guiding:
+    """Pairs NIR frames and steps the pipeline. A fault costs the overlay, never the thread.
+
+    `take` and `add_white` belong to the processing thread; anything else may be called from any.
+
+    Parameters
+    ----------
+    setup
+        What the pipeline knows of the rig.
+    log
+        Is told each state and each guidance.
+    follow
+        Called with each new guidance, in the processing thread; a fault in there counts as the
+        core's.
+
+    Attributes
+    ----------
+    fault
+        Why nothing is shown; None while all is well.
+    """
+
+    def __init__(
+        self, setup: pipeline.Setup, log: CaseLog, follow: Callable[[Guidance], None]
+    ) -> None:
+        self.fault: Fault | None = None
+        self._setup = setup
+        self._log = log
+        self._follow = follow
+        self._pairing = Pairing()
+        self._state = pipeline.initial_state(setup)
+        self._guidance: Guidance | None = None
+        self._good_steps = 0
+        self._retry_ns = 0
+
+    @property
+    def guidance(self) -> Guidance | None:
+        """The newest guidance; None before the first, and while a fault has cost the overlay."""
+        return self._guidance if self.fault is None else None
+
+    def skew_ms(self) -> float | None:
+        """Return how far apart the last pairs' frames were exposed; see `Pairing.skew_ms`."""
+        return self._pairing.skew_ms()
+
+    def lose_units(self) -> None:
+        """Claim no calibrated unit from the next step on."""
+        self._setup = replace(self._setup, vouched=False)
+
+    def add_white(self, white: Frame) -> None:
+        """Remember a white frame for the NIR frames that were exposed with it."""
+        self._pairing.add_white(white)
+
+    def take(self, nir: Frame, settings: Settings, *, apart_ns: int) -> None:
+        """Make guidance of ``nir`` and the white frame at most ``apart_ns`` away."""
+        if time.monotonic_ns() < self._retry_ns:
+            return
+        try:
+            if self._state.setup is not self._setup:
+                self._state = replace(self._state, setup=self._setup)
+            self._log.note_state(self._state, nir)
+            pair = self._pairing.match(nir, apart_ns)
+            self._state, guidance = pipeline.step(self._state, pair, settings)
+            self._guidance = guidance
+            self._log.note_guidance(guidance)
+            self._follow(guidance)
+        except Exception as error:  # noqa: BLE001 - whatever it is, white light goes on
+            self._begin_anew(Fault.of(error))
+            return
+        self._good_steps += 1
+        if self._good_steps >= STEPS_TO_TRUST_AGAIN:
+            self.fault = None
+
+    def _begin_anew(self, fault: Fault) -> None:
+        """Show nothing for now, and trust nothing of what was known."""
+        self.fault = fault
+        self._guidance, self._good_steps = None, 0
+        self._state = pipeline.initial_state(self._setup)
+        self._retry_ns = fault.since_ns + int(RETRY_AFTER_FAULT_S * 1e9)
+        self._log.begin_anew()
