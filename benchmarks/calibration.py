@@ -28,7 +28,7 @@ from hardware.camera import CameraSettings
 from hardware.gating import Pattern
 from hardware.opencv import cv2
 from hardware.phantom import Breathing, Flicker, Phantom, scene_named
-from hardware.phantom.gated import GatedPhantom, spot_noise
+from hardware.phantom.gated import GatedPhantom
 from hardware.rig import Sensor, load_rig
 from sln_guide import pipeline
 from sln_guide.calibration.board import Board
@@ -189,7 +189,8 @@ def gated_prediction(room: float) -> float:
     read = ((GATED_SENSOR.read_noise_counts or 0.0) / unit) ** 2
     lit = (1.0 + room) * SIGNAL_ELECTRONS + read
     dark = room * SIGNAL_ELECTRONS + read
-    return spot_noise(SPOT_PX, lit + dark)
+    # a filter with weights w (sum 1) leaves variance times sum w^2 = 1 / (4 pi sigma^2)
+    return math.sqrt((lit + dark) / (4.0 * math.pi * SPOT_PX**2))
 
 
 def gated_speed(repeats: int = 30) -> float:

@@ -18,7 +18,7 @@ from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
 from sln_guide.calibration.report import check_pages, photon_transfer_page, registration_page
 from sln_guide.calibration.target import Target
-from sln_guide.cli import _parser
+from sln_guide.cli import make_parser
 
 IMAGES = Path(__file__).resolve().parent / "images"
 
@@ -28,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         rig_file = Path(name) / "rig.toml"
         words = ["calibrate", "all", "--rig", str(rig_file), "--from", "bench", "--yes"]
-        run_calibrate(_parser().parse_args(words))
+        run_calibrate(make_parser().parse_args(words))
         named = load_rig(rig_file).calibration
         curve = PhotonTransfer.load(Path(named.photon_transfer or ""))
         registration = RigRegistration.load(Path(named.registration or ""))

@@ -56,7 +56,7 @@ def _end_with(code: int) -> None:
 
 def _attempt(words: Sequence[str]) -> tuple[int, str]:
     """Run one command; return its exit code, and in one line why it failed."""
-    options = _parser().parse_args(words)
+    options = make_parser().parse_args(words)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options), ""
@@ -213,7 +213,8 @@ def _registration(text: str) -> Registration | Path | str:
     return text if text in ("identity", "none") else Path(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, every command in it."""
     parser = argparse.ArgumentParser(
         prog="sln-guide",
         description="Near-infrared guidance for sentinel lymph node surgery. RESEARCH USE ONLY.",
@@ -233,17 +234,23 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("import", help="make a case of images, stacks or video")
     verb.add_argument("--nir", type=Path, help="folder, TIFF stack, .npy or video")
     verb.add_argument("--white", type=Path, help="the same, in colour")
-    verb.add_argument("--out", type=Path, required=True, metavar="CASE")
-    verb.add_argument("--fps", type=positive)
+    verb.add_argument("--out", type=Path, required=True, metavar="CASE", help="the case to make")
+    verb.add_argument("--fps", type=positive, help="frames a second")
     verb.add_argument(
-        "--timestamps", type=Path, metavar="CSV", help="times, a row a frame; not with --fps"
+        "--timestamps", type=Path, metavar="CSV", help="one time per frame, instead of --fps"
     )
-    verb.add_argument("--bit-depth", type=int, choices=range(8, 17), metavar="8..16")
-    verb.add_argument("--black-level", type=float, metavar="COUNTS")
-    verb.add_argument("--mm-per-px", type=positive)
+    verb.add_argument(
+        "--bit-depth",
+        type=int,
+        choices=range(8, 17),
+        metavar="8..16",
+        help="bits that NIR samples really have",
+    )
+    verb.add_argument("--black-level", type=float, metavar="COUNTS", help="NIR without light")
+    verb.add_argument("--mm-per-px", type=positive, help="scale of the NIR image")
     verb.add_argument("--dark", type=Path, help="dark frame(s), subtracted")
-    verb.add_argument("--exposure-us", type=positive)
-    verb.add_argument("--gain-db", type=float)
+    verb.add_argument("--exposure-us", type=positive, help="of the NIR frames")
+    verb.add_argument("--gain-db", type=float, help="of the NIR frames")
     verb.add_argument(
         "--registration", type=_registration, metavar="FILE|identity|none", help="NIR to white"
     )
@@ -251,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=import_)
 
     verb = verbs.add_parser("recover", help="make a case readable that was cut short")
-    verb.add_argument("case", type=Path)
+    verb.add_argument("case", type=Path, help="its folder")
     verb.set_defaults(run=recover)
 
     verb = verbs.add_parser("cameras", help="list the cameras that answer")

@@ -5,7 +5,8 @@ at the tissue alone. It changes exposure only, never gain: light lost to noise d
 Measures are in counts/(ms*gain), so a change of exposure changes no figure and no colour; frames
 taken while one is under way are flagged and not looked at.
 
-Pure: the caller keeps the state, applies what is returned to the camera, and says so in the case.
+`follow` is pure: state in, state out. `Exposing` keeps the state and asks the camera's stream; the
+session says so in the case.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware.camera import CameraSettings
+from hardware.rig import CameraSpec, Sensor
 from sln_guide.exclusion import blocks_inside
 from sln_guide.guidance import CannotJudge, Guidance, Kind
+from sln_guide.stream import Stream
 
 TARGET = 0.45
 """Where the bright end of the tissue should lie, as a share of the sensor's range."""
@@ -32,6 +36,10 @@ REST_S = 0.5
 LARGEST_STEP = 2.0
 """Largest factor of one change."""
 LEAST_BLOCKS = 32
+LEAST_US = 50.0
+OF_PERIOD = 0.9
+"""Longest exposure as a share of the frame period: the rest is the sensor's to read out in."""
+USUAL_RATE_HZ = 30.0
 CLIPPED_SHARE = 0.01
 """Share of clipped blocks among the tissue's from which its bright end is unknown."""
 
@@ -165,3 +173,36 @@ def _rested(state: ExposureState, now_ns: int) -> bool:
 def _long_ago(state: ExposureState, now_ns: int) -> bool:
     """Whether a change should have taken effect by now: then the camera rounds, or was set anew."""
     return state.changed_ns is None or (now_ns - state.changed_ns) / 1e9 >= 2 * REST_S
+
+
+class Exposing:
+    """Asks the stream for another exposure when the tissue needs one. Processing thread only."""
+
+    def __init__(self, stream: Stream, spec: CameraSpec, sensor: Sensor) -> None:
+        self._stream = stream
+        self._limits = limits_of(spec, sensor)
+        self._state = ExposureState()
+
+    def see(self, guidance: Guidance, *, wanted: bool) -> float | None:
+        """Look at one guidance; return the exposure asked for [us], None if none was.
+
+        Not ``wanted``: exposure stays as it is, and the next change is judged afresh.
+        """
+        if not wanted or self._stream.refused is not None:
+            self._state = ExposureState()
+            return None
+        self._state, exposure_us = follow(self._state, guidance, self._limits)
+        if exposure_us is not None:
+            self._stream.change(CameraSettings(exposure_us=exposure_us))
+        return exposure_us
+
+
+def limits_of(spec: CameraSpec, sensor: Sensor) -> ExposureLimits:
+    """Return what the rig's NIR camera may do."""
+    period_us = 1e6 / (spec.frame_rate_hz or USUAL_RATE_HZ)
+    full = 2**spec.pixel_format.bit_depth - 1
+    return ExposureLimits(
+        least_us=min(LEAST_US, spec.exposure_us),
+        most_us=max(OF_PERIOD * period_us, spec.exposure_us),
+        range_counts=max(full - sensor.dark_counts, 1.0),
+    )

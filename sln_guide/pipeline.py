@@ -168,16 +168,15 @@ def restore(setup: Setup, snapshot: bytes) -> State:
         raise ValueError(f"not a pipeline snapshot: {error}") from None
     return State(
         setup,
-        None,
-        saved.tracks,
-        saved.generation,
-        saved.full_scale,
-        saved.time_ns,
-        small,
-        saved.region,
-        None if log is None or usable is None else Baseline(log, usable),
-        saved.baseline_ns,
-        saved.regions,
+        tracks=saved.tracks,
+        generation=saved.generation,
+        full_scale=saved.full_scale,
+        time_ns=saved.time_ns,
+        white_small=small,
+        region=saved.region,
+        baseline=None if log is None or usable is None else Baseline(log, usable),
+        baseline_ns=saved.baseline_ns,
+        regions=saved.regions,
     )
 
 
@@ -269,16 +268,16 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     )
     after = State(
         state.setup,
-        analyser,
-        tracks,
-        guidance.generation,
-        full_scale,
-        nir.mid_exposure_ns,
-        white_small,
-        region,
-        baseline,
-        baseline_ns,
-        regions,
+        analyser=analyser,
+        tracks=tracks,
+        generation=guidance.generation,
+        full_scale=full_scale,
+        time_ns=nir.mid_exposure_ns,
+        white_small=white_small,
+        region=region,
+        baseline=baseline,
+        baseline_ns=baseline_ns,
+        regions=regions,
     )
     return after, guidance
 
@@ -350,10 +349,10 @@ def _tissue_motion(
     if shift is None:
         return 0.0, 0.0
     px_per_small = pair.white.width / small.shape[1]
-    return white_to_nir_shift(registration, (shift[0] * px_per_small, shift[1] * px_per_small))
+    return _white_to_nir_shift(registration, (shift[0] * px_per_small, shift[1] * px_per_small))
 
 
-def white_to_nir_shift(
+def _white_to_nir_shift(
     registration: Registration, shift_px: tuple[float, float]
 ) -> tuple[float, float]:
     """Express a small shift in white px as one in NIR px (the homography's linear part)."""

@@ -32,7 +32,7 @@ from sln_guide.calibration.gated import OLDEST_DARK_NS
 from sln_guide.case_log import CaseLog
 from sln_guide.drawing import Drawing
 from sln_guide.edges import EdgeWatch, watched
-from sln_guide.exposing import Exposing
+from sln_guide.exposure import Exposing
 from sln_guide.guidance import Guidance, Mode, Picture, Role, Settings
 from sln_guide.guiding import Fault, Guiding
 from sln_guide.handoff import Latest

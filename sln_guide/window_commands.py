@@ -29,7 +29,7 @@ def add_commands(verbs: Verbs) -> None:
     home = Path.home() / "sln-guide"
     window = argparse.ArgumentParser(add_help=False)
     window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
-    window.add_argument("--seconds", type=positive, help="close so long after the core is ready")
+    window.add_argument("--seconds", type=positive, help="close this long after the core is ready")
     window.add_argument(
         "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
     )
@@ -63,7 +63,7 @@ def add_commands(verbs: Verbs) -> None:
     verb.set_defaults(run=demo)
 
     verb = verbs.add_parser("replay", parents=[window], help="show a recorded case")
-    verb.add_argument("case", type=Path)
+    verb.add_argument("case", type=Path, help="its folder")
     verb.add_argument("--speed", type=_speed, default=1.0, help="0.1 upwards, or 'max'")
     verb.add_argument("--paused", action="store_true", help="do not play at once")
     verb.set_defaults(run=replay)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 
@@ -190,11 +189,3 @@ class GatedScene(Phantom):
             np.clip(np.rint(counts), 0, top).astype(layout.dtype)
         )
         return pixels
-
-
-def spot_noise(sigma_px: float, electrons_per_px: float) -> float:
-    """Return the electrons rms of white noise under a Gaussian matched filter of unit sum.
-
-    A filter with weights w (sum 1) leaves variance times sum w^2 = 1 / (4 pi sigma^2).
-    """
-    return math.sqrt(electrons_per_px / (4.0 * math.pi * sigma_px**2))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sln_guide.export.wish import Span, What, Wish, fulfil
+from sln_guide.export.wish import Span, What, Wish
 from sln_guide.guidance import Settings
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, ended_as_by_hand, positive, progress_bar
 
@@ -20,9 +20,11 @@ def add_commands(verbs: Verbs) -> None:
     """Add them to the parser."""
     verb = verbs.add_parser("process", help="compute cases into tables and video, headless")
     verb.add_argument("source", type=Path, nargs="+", help="a case; several, or a folder of cases")
-    verb.add_argument("--out", type=Path, required=True)
-    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA")
-    verb.add_argument("--no-video", action="store_true")
+    verb.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
+    )
+    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA", help="else as recorded")
+    verb.add_argument("--no-video", action="store_true", help="leave out overlay.mp4")
     verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
     verb.add_argument(
         "--workers", type=int, metavar="N", help="processes, for several cases; else all cores"
@@ -30,13 +32,13 @@ def add_commands(verbs: Verbs) -> None:
     verb.set_defaults(run=process)
 
     verb = verbs.add_parser("what-if", help="what other settings change: nodes gained, lost, moved")
-    verb.add_argument("case", type=Path)
-    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA")
+    verb.add_argument("case", type=Path, help="its folder")
+    verb.add_argument("--threshold", type=_threshold, metavar="SIGMA", help="the other threshold")
     verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
     verb.set_defaults(run=show_difference)
 
     verb = verbs.add_parser("export", help="film, stills, curves, tables, raw NIR")
-    verb.add_argument("case", type=Path)
+    verb.add_argument("case", type=Path, help="its folder")
     verb.add_argument("--to", required=True, choices=[what.value for what in What])
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="or a folder")
     verb.add_argument("--begin", type=float, default=0.0, metavar="S", help="film and curves: from")
@@ -46,7 +48,7 @@ def add_commands(verbs: Verbs) -> None:
     verb.set_defaults(run=export)
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
-    verb.add_argument("case", type=Path)
+    verb.add_argument("case", type=Path, help="its folder")
     verb.add_argument("--head", metavar="HEX", help="the head of the hash chain, as noted at stop")
     verb.add_argument(
         "--replay", action="store_true", help="compute everything that was seen again, and compare"
@@ -122,6 +124,7 @@ def show_difference(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Write a film, stills, curves, tables, or the raw NIR frames of a case."""
+    from sln_guide.export.fulfilling import fulfil
     from sln_guide.recording.reader import CaseReader
 
     with ended_as_by_hand(), CaseReader(options.case) as case:

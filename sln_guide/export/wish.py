@@ -1,18 +1,14 @@
-"""`fulfil`: one wish for an export, whoever has it: the command line or the replay's window."""
+"""`Wish`: what to make of a case, whoever wants it: the command line or the replay's window."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from sln_guide.guidance import Settings
-
-if TYPE_CHECKING:
-    from sln_guide.recording import CaseReader
 
 
 class What(StrEnum):
@@ -55,7 +51,7 @@ class Wish:
 
 
 class Outcome(Protocol):
-    """What came of it."""
+    """What came of a wish."""
 
     @property
     def complete(self) -> bool:
@@ -65,43 +61,3 @@ class Outcome(Protocol):
     def text(self) -> str:
         """Say it in a few lines."""
         ...
-
-
-def fulfil(
-    case: CaseReader, wish: Wish, progress: Callable[[int, int], None] | None = None
-) -> Outcome:
-    """Make what is wished for; ``progress`` is told (done, in all), and may end it by raising.
-
-    Raises
-    ------
-    ExportError
-        When something is there already or cannot be written.
-    RecordingError
-        When the case has nothing of it.
-    """
-    # not before something is wanted: the window has a wish without loading all this
-    from sln_guide.export.overlay import Layout
-    from sln_guide.export.process import process_case
-    from sln_guide.export.raw import export_mkv, export_ome_tiff
-    from sln_guide.export.shown import export_curves, export_film, export_stills
-
-    settings = wish.settings
-    match wish.what:
-        case What.FFV1:
-            return export_mkv(case, wish.out, progress=progress)
-        case What.OME_TIFF:
-            return export_ome_tiff(case, wish.out, progress=progress)
-        case What.TABLES:
-            return process_case(case, wish.out, settings=settings, video=False, progress=progress)
-        case What.CURVES:
-            return export_curves(
-                case, wish.out, settings=settings, span=wish.span, progress=progress
-            )
-        case What.STILLS:
-            times_s = wish.times_s or (wish.span.begin_s,)
-            return export_stills(case, wish.out, times_s, settings=settings, progress=progress)
-        case _:
-            layout = Layout(wish.what.value)
-            return export_film(
-                case, wish.out, layout, settings=settings, span=wish.span, progress=progress
-            )

@@ -91,7 +91,7 @@ def _exported(tells: Connection, case: Path, wish: Wish) -> tuple[str, bool]:
     import os
 
     from sln_guide.export.folder import ExportError
-    from sln_guide.export.wish import fulfil
+    from sln_guide.export.fulfilling import fulfil
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.reader import CaseReader
 
