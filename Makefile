@@ -15,15 +15,17 @@ system:
 	@sh .ci/system-libraries
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(MAKE) --no-print-directory system
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || \
 	  { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@PYTHON=$(PYTHON) $(MAKE) --no-print-directory system
+	@test -x $(RUN)/pip || $(PYTHON) -m venv $(VENV) >/dev/null || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make an environment: install its venv module (python3-venv)"; exit 1; }
 	@echo "Installing locked dependencies into $(VENV) ..."
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	  --no-deps --only-binary :all: -r requirements.lock
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation -e .
+	@{ $(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --no-deps --only-binary :all: -r requirements.lock && \
+	  $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation -e .; } || \
+	  { echo "The dependencies could not be installed: check the network, then run make again"; exit 1; }
 	@touch $@
 
 demo: $(STAMP) | system
