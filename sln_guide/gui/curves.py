@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from sln_guide.gui.history import REGION, SignalHistory
 from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
-from sln_guide.gui.plot_data import axis_top, parted, significance_counts, thinned_apart
+from sln_guide.gui.plot_data import axis_top, columns, parted, significance_counts, thinned_apart
 from sln_guide.gui.readings import clock_text
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.verdict import AMBER_MS
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 SPAN_MIN_S = 60.0
 SPAN_MAX_S = 600.0
+SPAN_STEP_S = 30.0
+STEPS = 60
+"""The time axis goes on by this part of what it shows."""
 MARKS_SHOWN = 12
 LINE_PX = 14
 LOW_PLOT_PX = 110
@@ -103,6 +107,7 @@ class CurvesPanel(Panel):
         self._line: Any = None
         self._shown = Plot.SIGNAL
         self._read_at_s: float | None = None
+        self._range: tuple[tuple[float, float], float, float | None] | None = None
         self._replaying = replaying
         self._here: Any = None
 
@@ -177,23 +182,36 @@ class CurvesPanel(Panel):
         if times_s.size == 0 and duration_s is None:
             return
         if duration_s is None:
-            end = float(times_s[-1])
-            span = min(max(end - float(times_s[0]), SPAN_MIN_S), SPAN_MAX_S)
+            end, span = live_span(float(times_s[0]), float(times_s[-1]))
         else:
             end = span = max(duration_s, 1.0)
         first = int(np.searchsorted(times_s, end - span))
         self._draw_curves(times_s[first:], {k: v[first:] for k, v in signals.items()})
         self._draw_marks(events, end - span)
         room = NAME_PX / max(self._plot.width() - NAME_PX, NAME_PX)
-        self._plot.setXRange(end - span, end + room * span, padding=0)
         # a little above the round number, so that its own label has room
         highest = axis_top(v[first:] for v in signals.values())
         top = 1.1 * highest
-        self._plot.setYRange(0, top, padding=0)
         low = self._plot.height() < LOW_PLOT_PX
-        ticks = [[(value, f"{value:g}") for value in (0.0, highest)]] if low else None
+        self._set_range((end - span, end + room * span), top, highest if low else None)
+        self._part_names(
+            top,
+            LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX),
+            room * span,
+        )
+
+    def _set_range(
+        self, x: tuple[float, float], top: float, only_tick: float | None = None
+    ) -> None:
+        """Show from ``x`` and 0 to ``top``; axes are made anew only where that is new."""
+        assert self._plot is not None
+        if self._range == (x, top, only_tick):
+            return
+        self._range = (x, top, only_tick)
+        self._plot.setXRange(*x, padding=0)
+        self._plot.setYRange(0, top, padding=0)
+        ticks = None if only_tick is None else [[(v, f"{v:g}") for v in (0.0, only_tick)]]
         self._plot.getAxis("left").setTicks(ticks)
-        self._part_names(top, LINE_PX * top / max(self._plot.height() - 2 * LINE_PX, LINE_PX))
 
     def _draw_here(self, position_s: float) -> None:
         """Draw where the replay stands."""
@@ -203,13 +221,15 @@ class CurvesPanel(Panel):
             self._plot.addItem(self._here, ignoreBounds=True)
         self._here.setValue(position_s)
 
-    def _part_names(self, top: float, apart: float) -> None:
-        """Move names that would lie over one another; both in the axis' unit."""
+    def _part_names(self, top: float, apart: float, wide: float) -> None:
+        """Move names that would lie over one another; all in the axes' units."""
         labels = [label for _, label in self._curves.values() if label.isVisible()]
         labels.sort(key=lambda label: float(label.pos().y()))
-        heights = parted([float(label.pos().y()) for label in labels], top, apart)
-        for label, at in zip(labels, heights, strict=True):
-            label.setPos(label.pos().x(), at)
+        for column in columns([float(label.pos().x()) for label in labels], wide):
+            stacked = [labels[place] for place in sorted(column)]
+            heights = parted([float(label.pos().y()) for label in stacked], top, apart)
+            for label, at in zip(stacked, heights, strict=True):
+                label.setPos(label.pos().x(), at)
 
     def _said(
         self,
@@ -247,8 +267,8 @@ class CurvesPanel(Panel):
         self._line.setValue(threshold)
         above = int(counts[edges[:-1] >= threshold].sum())
         self.say(f"threshold {threshold:.1f} σ · {above} of {int(counts.sum())} blocks above")
-        self._plot.setXRange(float(edges[0]), float(edges[-1]), padding=0)
-        self._plot.setYRange(0, 1.1 * float(np.log10(counts.max() + 1.0) or 1.0), padding=0)
+        top = 1.1 * float(np.log10(axis_top([counts]) + 1.0))
+        self._set_range((float(edges[0]), float(edges[-1])), top)
 
     def _draw_ages(self, times_s: NDArray[np.float64], ages_ms: NDArray[np.float64]) -> None:
         """Draw the overlay's age over the last minutes, and where it turns amber."""
@@ -269,13 +289,13 @@ class CurvesPanel(Panel):
             self.say(f"p50 {low:.0f} · p99 {high:.0f} ms when shown · amber above {AMBER_MS:.0f}")
         else:
             self.say("no overlay shown")
-        self._plot.setXRange(float(times_s[-1]) - SPAN_MIN_S, float(times_s[-1]), padding=0)
-        self._plot.setYRange(0, max(1.2 * AMBER_MS, axis_top([ages_ms])), padding=0)
+        end, _ = live_span(float(times_s[-1]), float(times_s[-1]))
+        self._set_range((end - SPAN_MIN_S, end), max(1.2 * AMBER_MS, axis_top([ages_ms])))
 
     def _clear(self) -> None:
         if self._plot is not None:
             self._plot.clear()
-            self._plot.getAxis("left").setTicks(None)
+            self._range = None
             self._plot.getAxis("bottom").counts_seconds = self._shown is not Plot.SIGNIFICANCE
         self._curves, self._marks = {}, []
         self._strip = self._line = self._here = None
@@ -370,6 +390,17 @@ class CurvesPanel(Panel):
             painter.setPen(QPen(QColor(tokens.LINE), 1))
             area = QRectF(self.rect()).adjusted(60, HEAD_PX, -16, -24)
             painter.drawLine(area.bottomLeft(), area.bottomRight())
+
+
+def live_span(first_s: float, last_s: float) -> tuple[float, float]:
+    """Return the end and the length of the time to show.
+
+    Both go on in steps: new axes cost more than the curves themselves.
+    """
+    whole = math.ceil((last_s - first_s) / SPAN_STEP_S) * SPAN_STEP_S
+    span = min(max(whole, SPAN_MIN_S), SPAN_MAX_S)
+    step = span / STEPS
+    return math.ceil(last_s / step) * step, span
 
 
 def curve_ink(name: str) -> str:

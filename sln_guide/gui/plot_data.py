@@ -17,9 +17,23 @@ APART_S = 2.0
 """Samples further apart than this are not joined."""
 
 
+def columns(lefts: list[float], wide: float) -> list[list[int]]:
+    """Return the places of names that stand above one another, from left to right.
+
+    A name that begins nearer than ``wide`` to one before it stands in that one's column.
+    """
+    found: list[list[int]] = []
+    for place in sorted(range(len(lefts)), key=lefts.__getitem__):
+        if found and lefts[place] - lefts[found[-1][-1]] < wide:
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
+
+
 def parted(heights: list[float], top: float, apart: float) -> list[float]:
-    """Return ascending ``heights`` moved so that they lie ``apart``, none above ``top``."""
-    found = list(heights)
+    """Return ascending ``heights`` moved ``apart``, none above ``top`` or, with room, below 0."""
+    found = [max(height, apart / 2) for height in heights]
     for place in range(1, len(found)):
         found[place] = max(found[place], found[place - 1] + apart)
     ceiling = top - apart / 2

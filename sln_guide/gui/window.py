@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from sln_guide.gui.closing import ClosingQuestion
 from sln_guide.gui.commands import DISTANCE_STEP_MM, Commands
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
+from sln_guide.gui.in_turn import InTurn
 from sln_guide.gui.keyboard import Keyboard
 from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
 from sln_guide.gui.lasso import Points, Shape
@@ -42,10 +42,6 @@ TICK_MS = 50
 """For age and state alone: pictures wake the window themselves."""
 WHITE_TICK_MS = 16
 """While white light is shown by itself nobody wakes the window."""
-CALM_MS = 200
-"""Numbers change five times a second at most, so that they can be read."""
-FLOWING_S = 0.06
-"""Pictures flow where the last was painted no longer ago."""
 CURVES_EVERY = 3
 """Calm refreshes between two of the curves: a minute lies in a thousand px of them."""
 MESSAGE_S = 5.0
@@ -102,8 +98,6 @@ class OperatorWindow(Desk):
         self.watched: Callable[[], bool] | None = None
         self._begun = self._ended = False
         self._refreshes = 0
-        self._painted_s = -math.inf
-        self._readings_due = False
         self._message_until_s = 0.0
         self._alarms = Alarms()
         self.showing = Showing(source, draw_white, draw_nir)
@@ -146,17 +140,15 @@ class OperatorWindow(Desk):
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.refresh)
-        self._calm = QTimer(self, interval=CALM_MS)
-        self._calm.timeout.connect(self._refresh_calmly)
-        self._between = QTimer(self, singleShot=True, interval=0)
-        self._between.timeout.connect(self.refresh_readings)
+        parts = (self._refresh_words, self._refresh_small, self._refresh_plot)
+        self._in_turn = InTurn(parts, self)
 
     # -- living ----------------------------------------------------------------------------------
 
     def await_source(self) -> None:
         """Paint and obey while the source starts: there is nothing to follow yet."""
         self._tick.start()
-        self._calm.start()
+        self._in_turn.begin()
         self.setFocus()
         self.commands.arranging.begin()
         self._arranged()
@@ -189,8 +181,7 @@ class OperatorWindow(Desk):
         self._source.on_picture(None)
         self._wake.end()
         self._tick.stop()
-        self._calm.stop()
-        self._between.stop()
+        self._in_turn.end()
         self._awake.let_go()
         self.watch.end()
         self.plotting.end()
@@ -221,15 +212,12 @@ class OperatorWindow(Desk):
             self._tick.setInterval(wanted)
         self.plotting.take_in(self._source.latest_picture())
 
-    def _refresh_calmly(self) -> None:
-        """Have numbers renewed between two pictures, where pictures come: none waits for them."""
-        if time.monotonic() - self._painted_s < FLOWING_S:
-            self._readings_due = True
-        else:
-            self.refresh_readings()
-
     def refresh_readings(self) -> None:
-        """Bring numbers, lists and buttons up to date; calmly, beside the pictures."""
+        """Bring numbers, lists, buttons, small pictures and curves up to date at once."""
+        self._in_turn.all_now()
+
+    def _refresh_words(self) -> None:
+        """Bring numbers, lists and buttons up to date."""
         shown, reading = self.video.shown, self.watch.newest
         if shown is None or self._ended:
             return
@@ -266,12 +254,6 @@ class OperatorWindow(Desk):
         for view, button in self.views.items():
             button.setChecked(view is settings.view)
         self.thumbnails.show_view(settings.view)
-        self.thumbnails.show_picture(
-            self._source.latest_picture(),
-            reading.health,
-            time.monotonic_ns() if self._replay is None else None,
-            self.showing.white_beside_an_old_picture(time.monotonic_ns()),
-        )
         stamped = None if self._replay is None else set(phase_events(events))
         self.phases.show_phase(phase_at(events, now_s), stamped)
         key = self.keys.label(Action.FREEZE)
@@ -287,11 +269,29 @@ class OperatorWindow(Desk):
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
-        self._refreshes += 1
-        if self._refreshes % CURVES_EVERY == 1:
-            self.plotting.draw(self.curves, events, guidance)
         if self.video.message and time.monotonic() > self._message_until_s:
             self.video.say("")
+
+    def _refresh_small(self) -> None:
+        """Bring the small pictures up to date."""
+        if self.video.shown is None or self._ended:
+            return
+        self.thumbnails.show_picture(
+            self._source.latest_picture(),
+            self.watch.newest.health,
+            time.monotonic_ns() if self._replay is None else None,
+            self.showing.white_beside_an_old_picture(time.monotonic_ns()),
+        )
+
+    def _refresh_plot(self) -> None:
+        """Bring the curves up to date, now and then."""
+        shown = self.video.shown
+        if shown is None or self._ended:
+            return
+        self._refreshes += 1
+        if self._refreshes % CURVES_EVERY == 1:
+            guidance = None if shown.picture is None else shown.picture.guidance
+            self.plotting.draw(self.curves, self._source.events(), guidance)
 
     def _show_export(self) -> None:
         """Tell on its button and in its panel how far an export has come."""
@@ -357,10 +357,7 @@ class OperatorWindow(Desk):
 
     def _was_painted(self, shown: Shown) -> None:
         self.showing.painted(shown, time.monotonic_ns())
-        self._painted_s = time.monotonic()
-        if self._readings_due:
-            self._readings_due = False
-            self._between.start()
+        self._in_turn.painted()
         if self._figures.changes != self._figures_listed:
             self._list_nodes(shown)
 

@@ -13,9 +13,9 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import Plot
+from sln_guide.gui.curves import STEPS, Plot, live_span
 from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
-from sln_guide.gui.plot_data import HISTOGRAM_SIGMA, parted, significance_counts
+from sln_guide.gui.plot_data import HISTOGRAM_SIGMA, columns, parted, significance_counts
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
@@ -124,3 +124,46 @@ def test_names_are_parted_and_stay_inside(heights: list[float]) -> None:
     assert all(b - a >= 2.0 - 1e-9 for a, b in pairwise(found))
     assert max(found) <= 9.0
     assert parted([1.0, 4.0], 10.0, 2.0) == [1.0, 4.0]
+    assert parted([0.0, 9.0], 10.0, 2.0) == [1.0, 9.0], "half of a name below the axis is none"
+
+
+def test_only_names_above_one_another_are_parted() -> None:
+    """A name moved off its own curve names another one."""
+    assert columns([0.0, 50.0, 3.0, 51.0, 90.0], 10.0) == [[0, 2], [1, 3], [4]]
+    assert columns([], 10.0) == []
+
+
+def test_names_of_curves_that_ended_stay_at_their_ends(window: Any) -> None:
+    guidance = window.source.push().guidance
+    begin = window.plotting.history.times_s()[-1]
+    for step in range(300):
+        one = replace(guidance.detections[0], signal=40.0, node_number=1 + step // 150)
+        now = replace(guidance, detections=(one,))
+        window.plotting.history.add(begin + (step + 1) * EVERY_S, now)
+    redraw(window)
+    places = [label.pos() for _, label in window.curves._curves.values()]
+    assert [place.y() for place in places] == [40.0, 40.0]
+    assert abs(places[0].x() - places[1].x()) > 20.0
+
+
+def test_the_time_axis_goes_on_in_steps() -> None:
+    """New axes are most of what curves cost the picture after them."""
+    ends = {live_span(0.0, 30.0 + tenth / 10)[0] for tenth in range(100)}
+    assert len(ends) == 11
+    for last_s in (0.0, 1.0, 59.0, 61.0, 599.0, 5000.0):
+        end, span = live_span(0.0, last_s)
+        assert 0.0 <= end - last_s <= span / STEPS
+        assert 60.0 <= span <= 600.0
+
+
+def test_axes_are_made_anew_only_where_their_range_is(window: Any) -> None:
+    filled(window)
+    redraw(window)
+    axis = window.curves._plot.getAxis("bottom")
+    window.curves._plot.grab()  # lays it out
+    redraw(window)
+    window.curves._plot.grab()
+    drawn = axis.picture
+    assert drawn is not None
+    redraw(window)
+    assert axis.picture is drawn

@@ -15,7 +15,6 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QWidget
 
-from sln_guide.gui import window as window_module
 from sln_guide.gui.buttons import HOLD_S
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.layout import sides as layout_sides
@@ -486,7 +485,7 @@ def test_many_wakes_from_another_thread_become_few_looks(
 
     monkeypatch.setattr(window.showing, "look", counted)
     window._tick.stop()
-    window._calm.stop()
+    window._in_turn.end()
     waker = threading.Thread(target=lambda: [source.wake() for _ in range(2000)])
     waker.start()
     waker.join()
@@ -617,26 +616,6 @@ def test_the_list_follows_the_tags_without_waiting_for_calm(
     source.push(detections=(fakes.make_detection(1, sbr=2.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 2.5"])
     monkeypatch.setattr(window, "refresh_readings", lambda: None)
-    window._calm.stop()  # it holds on to the method that was there
+    window._in_turn.end()  # it holds on to the methods that were there
     source.push(detections=(fakes.make_detection(1, sbr=3.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
-
-
-def test_numbers_are_renewed_between_two_pictures(
-    wait_for: Wait, window: Any, source: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """None waits for them while pictures come; without pictures they come at once."""
-    source.push()
-    wait_for(lambda: source.painted_calls)
-    called: list[str] = []
-    monkeypatch.setattr(window, "refresh_readings", lambda: called.append("readings"))
-    monkeypatch.setattr(window_module, "FLOWING_S", 1e9)
-    window._between.stop()
-    window._calm.timeout.emit()
-    assert called == []
-    assert not window._between.isActive()
-    window.video.repaint()
-    assert window._between.isActive(), "after the paint it is their turn"
-    monkeypatch.setattr(window_module, "FLOWING_S", 0.0)
-    window._calm.timeout.emit()
-    assert called == ["readings"]
