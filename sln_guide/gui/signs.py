@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
@@ -78,6 +78,7 @@ def _paint_into(painter: QPainter, box: Box, text: str, tone: Tone, px: int) -> 
     paint_pill(painter, 0.0, box.height / 2, box.height, text, tone, px)
 
 
+@lru_cache(maxsize=256)
 def pill_width(text: str, px: int, height: float) -> float:
     """Return how wide `paint_pill` paints."""
     words = QFontMetricsF(font(px, bold=True))

@@ -171,6 +171,7 @@ def _paint_tag(painter: QPainter, box: Box, lines: tuple[str, str], scale: float
     painter.restore()
 
 
+@lru_cache(maxsize=64)
 def scale_bar_size(text: str, length_px: float, scale: float) -> tuple[float, float]:
     """Return (width, height) of a scale bar with its words."""
     metrics = QFontMetricsF(font(tokens.BODY_PX * scale, bold=True))
