@@ -233,25 +233,31 @@ def _sample_at(i, half, ratio, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def _cells_at(outputs, n, red):  # type: ignore[no-untyped-def]
+    """Return (outputs, 2, 2) where along a side of ``n`` two mosaic cells lie: red's and blue's."""
+    at = np.empty((outputs, 2, 2), np.uintp)
+    for i in range(outputs):
+        for half in range(2):
+            first = min(_sample_at(i, half, n / outputs, n) & ~1, max(n - 2, 0) & ~1)
+            at[i, half, 0] = min(first + red, n - 1)
+            at[i, half, 1] = min(first + 1 - red, n - 1)
+    return at
+
+
+@nb.njit(nogil=True, cache=True)
 def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 whole mosaic cells spread over each output pixel's area."""
-    height, width = mosaic.shape
     rows, cols = out.shape
-    y_ratio, x_ratio = height / rows, width / cols
+    y_at, x_at = _cells_at(rows, mosaic.shape[0], red_y), _cells_at(cols, mosaic.shape[1], red_x)
     for i in range(rows):
+        red_1, blue_1 = mosaic[y_at[i, 0, 0]], mosaic[y_at[i, 0, 1]]
+        red_2, blue_2 = mosaic[y_at[i, 1, 0]], mosaic[y_at[i, 1, 1]]
         for j in range(cols):
-            red, green, blue = _U(0), _U(0), _U(0)
-            for a in range(2):
-                y = min(_sample_at(i, a, y_ratio, height) & ~1, max(height - 2, 0) & ~1)
-                y_red = min(y + red_y, height - 1)
-                y_blue = min(y + 1 - red_y, height - 1)
-                for b in range(2):
-                    x = min(_sample_at(j, b, x_ratio, width) & ~1, max(width - 2, 0) & ~1)
-                    x_red = min(x + red_x, width - 1)
-                    x_blue = min(x + 1 - red_x, width - 1)
-                    red += _U(mosaic[y_red, x_red])
-                    blue += _U(mosaic[y_blue, x_blue])
-                    green += _U(mosaic[y_red, x_blue]) + _U(mosaic[y_blue, x_red])
+            r1, b1, r2, b2 = x_at[j, 0, 0], x_at[j, 0, 1], x_at[j, 1, 0], x_at[j, 1, 1]
+            red = _U(red_1[r1]) + _U(red_1[r2]) + _U(red_2[r1]) + _U(red_2[r2])
+            green = _U(red_1[b1]) + _U(red_1[b2]) + _U(red_2[b1]) + _U(red_2[b2])
+            green += _U(blue_1[r1]) + _U(blue_1[r2]) + _U(blue_2[r1]) + _U(blue_2[r2])
+            blue = _U(blue_1[b1]) + _U(blue_1[b2]) + _U(blue_2[b1]) + _U(blue_2[b2])
             red, green, blue = red >> _U(2), green >> _U(3), blue >> _U(2)
             if gains is not None:
                 red = _U(_toned(red, gains[0], gains[4], gains[1]))
@@ -295,15 +301,24 @@ def _mono_value(pixels, packed, y, x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def _places(outputs, n):  # type: ignore[no-untyped-def]
+    """Return (outputs, 2) where along a side of ``n`` pixels are sampled."""
+    at = np.empty((outputs, 2), np.uintp)
+    for i in range(outputs):
+        for half in range(2):
+            at[i, half] = _sample_at(i, half, n / outputs, n)
+    return at
+
+
+@nb.njit(nogil=True, cache=True)
 def mono_thumbnail_into(out, pixels, packed, width, low, scale):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 pixels spread over each output pixel's area, as grey."""
-    height = pixels.shape[0]
     rows, cols = out.shape
-    y_ratio, x_ratio = height / rows, width / cols
+    y_at, x_at = _places(rows, pixels.shape[0]), _places(cols, width)
     for i in range(rows):
-        y0, y1 = _sample_at(i, 0, y_ratio, height), _sample_at(i, 1, y_ratio, height)
+        y0, y1 = y_at[i]
         for j in range(cols):
-            x0, x1 = _sample_at(j, 0, x_ratio, width), _sample_at(j, 1, x_ratio, width)
+            x0, x1 = x_at[j]
             total = (
                 _mono_value(pixels, packed, y0, x0)
                 + _mono_value(pixels, packed, y0, x1)
