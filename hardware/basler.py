@@ -1,11 +1,10 @@
-"""`BaslerCamera`: Basler cameras, real or in Basler's own emulator. The only user of pypylon."""
+"""`BaslerCamera`: Basler cameras through pylon. The only user of pypylon."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import math
-import os
 import sys
 import threading
 import time
@@ -52,16 +51,6 @@ _held: set[str] = set()
 _held_lock = threading.Lock()
 
 
-def emulate(cameras: int) -> None:
-    """Let Basler's emulator offer at least ``cameras`` cameras: 0815-0000, 0815-0001, ...
-
-    pylon reads the number at every enumeration (seen with 26.9), so this works at any time.
-    """
-    now = os.environ.get("PYLON_CAMEMU", "0")
-    if not now.isdigit() or int(now) < cameras:
-        os.environ["PYLON_CAMEMU"] = str(cameras)
-
-
 def list_cameras() -> tuple[CameraInfo, ...]:
     """Return every camera that answers, by serial number. Raises CameraError without pylon."""
     pylon = _pylon()
@@ -91,40 +80,30 @@ class BaslerCamera(Camera):
     ----------
     serial
         Serial number.
-    emulated
-        Whether it lives in Basler's emulator. One kind is never taken for the other.
     linear
         Refuse or switch off all that makes counts other than proportional to light (for NIR).
     pfs
         Features saved by the pylon Viewer: loaded by `apply`, read back, compared with it.
-    images
-        Folder of images the emulator plays, in name order.
     light_line
         Input line, such as "Line3", that is high while the excitation light is on.
 
     Raises
     ------
     ValueError
-        A line there cannot be, or images for a real camera.
+        A line there cannot be.
     """
 
     def __init__(
         self,
         serial: str,
         *,
-        emulated: bool = False,
         linear: bool = False,
         pfs: Path | None = None,
-        images: Path | None = None,
         light_line: str | None = None,
     ) -> None:
-        if images is not None and not emulated:
-            raise ValueError("only an emulated camera plays images")
         self._serial = serial
-        self._emulated = emulated
         self._linear = linear
         self._pfs = pfs
-        self._images = images
         self._light_bit = None if light_line is None else line_bit(light_line)
         self._device: Any = None
         self._features: Features | None = None
@@ -148,8 +127,8 @@ class BaslerCamera(Camera):
 
     @property
     def simulated(self) -> bool:
-        """True in the emulator."""
-        return self._emulated
+        """False: the emulator's are `hardware.emulated.EmulatedBaslerCamera`."""
+        return False
 
     @property
     def settings(self) -> CameraSettings:
@@ -237,12 +216,7 @@ class BaslerCamera(Camera):
                 if settings.trigger == "hardware" or self._light_bit is not None:
                     why = "what is exposed together needs a global shutter, but"
                     features.neutral(GLOBAL_SHUTTER, fixed=fixed, why=why)
-                if not self._emulated:
-                    features.neutral(TEST_IMAGES, fixed=fixed, why="it must show light, but")
-                elif self._images is not None:
-                    settings = sfnc.play_images(
-                        features, self._images, settings, choose=not self._started
-                    )
+                settings = self._choose_pictures(features, settings, fixed)
                 sfnc.write(features, settings)
                 if not self._started:
                     self._chunks = sfnc.enable_chunks(features)
@@ -335,35 +309,6 @@ class BaslerCamera(Camera):
         self._closing.start()
         self._closing.join(CLOSE_ALLOWED_S)
 
-    # -- the emulator's faults -------------------------------------------------------------------
-
-    def force_failed_buffers(self, count: int) -> None:
-        """Have the emulator fail the next ``count`` buffers."""
-        _, features = self._emulating()
-        with self._sdk("ForceFailedBuffer", CALL_GRACE_S):
-            features.set("ForceFailedBufferCount", count)
-            features.execute("ForceFailedBuffer")
-
-    def emulate_removal(self) -> None:
-        """Have the emulator pretend that the cable was pulled; a new `open` finds it again."""
-        _, features = self._emulating()
-        with self._sdk("FirePnPCallback", CALL_GRACE_S):
-            features.execute("FirePnPCallback")
-
-    def play(self, images: Path) -> None:
-        """Have the emulator play another folder from the next `apply` on.
-
-        Raises CameraStateError for a real camera, as the other faults do.
-        """
-        if not self._emulated:
-            raise CameraStateError(f"camera {self._serial}: is real, it plays no images")
-        self._images = images
-
-    def _emulating(self) -> tuple[Any, Features]:
-        if not self._emulated:
-            raise CameraStateError(f"camera {self._serial}: is real, its faults are not ours")
-        return self._opened()
-
     # -- parts -----------------------------------------------------------------------------------
 
     def _opened(self) -> tuple[Any, Features]:
@@ -371,6 +316,13 @@ class BaslerCamera(Camera):
         if device is None or features is None:
             raise CameraStateError(f"camera {self._serial}: not open")
         return device, features
+
+    def _choose_pictures(
+        self, features: Features, settings: CameraSettings, fixed: tuple[str, ...]
+    ) -> CameraSettings:
+        """Have the camera show light; return the settings that suit it."""
+        features.neutral(TEST_IMAGES, fixed=fixed, why="it must show light, but")
+        return settings
 
     @contextlib.contextmanager
     def _sdk(self, call: str, allowed_s: float) -> Iterator[None]:
@@ -397,8 +349,8 @@ class BaslerCamera(Camera):
                     f"camera {self._serial}: not found (cameras that answer: {others}); "
                     "check its cable, its power and the serial number in the rig file"
                 )
-            if (info.GetDeviceClass() == EMULATOR_CLASS) != self._emulated:
-                is_, says = ("real", "is") if self._emulated else ("emulated", "is not")
+            if (info.GetDeviceClass() == EMULATOR_CLASS) != self.simulated:
+                is_, says = ("real", "is") if self.simulated else ("emulated", "is not")
                 raise CameraNotFoundError(
                     f"camera {self._serial}: is {is_}, but the rig file says it {says} emulated"
                 )
@@ -411,7 +363,7 @@ class BaslerCamera(Camera):
     def _found(self, factory: Any) -> dict[str, Any]:
         """Enumerate afresh, by serial number; the emulator alone first, which takes no time."""
         found: dict[str, Any] = {}
-        if self._emulated:
+        if self.simulated:
             only = _pylon().DeviceInfo()
             only.SetDeviceClass(EMULATOR_CLASS)
             found = {d.GetSerialNumber(): d for d in factory.EnumerateDevices([only])}

@@ -103,20 +103,21 @@ def _phantom(rig: Rig) -> Phantom:
 
 
 def _basler(rig: Rig, role: str, spec: CameraSpec, phantom: Phantom | None) -> Camera:
-    from hardware.basler import BaslerCamera
-
     assert spec.serial is not None
-    played = Path(spec.images) if spec.images is not None else None
+    linear = role == "nir"
+    pfs = None if spec.pfs is None else Path(spec.pfs)
+    if not rig.emulated:
+        from hardware.basler import BaslerCamera
+
+        return BaslerCamera(spec.serial, linear=linear, pfs=pfs, light_line=spec.light_line)
+    from hardware.emulated import EmulatedBaslerCamera
+
+    played = None if spec.images is None else Path(spec.images)
     drawn = None
-    if rig.emulated and played is None and phantom is not None:
+    if played is None and phantom is not None:
         played = drawn = _recording(phantom, role, spec)
-    camera = BaslerCamera(
-        spec.serial,
-        emulated=rig.emulated,
-        linear=role == "nir",
-        pfs=None if spec.pfs is None else Path(spec.pfs),
-        images=played,
-        light_line=spec.light_line,
+    camera = EmulatedBaslerCamera(
+        spec.serial, linear=linear, pfs=pfs, images=played, light_line=spec.light_line
     )
     if drawn is not None:
         # at its end or the program's, not at `close`: after a replug it opens again
@@ -136,7 +137,7 @@ def _recording(phantom: Phantom, role: str, spec: CameraSpec) -> Path:
 
 def _emulate_all(specs: dict[str, CameraSpec]) -> None:
     """Let the emulator offer every serial number the rig names (0815-0000 is the first)."""
-    from hardware.basler import emulate
+    from hardware.emulated import emulate
 
     highest = 0
     for spec in specs.values():

@@ -17,9 +17,9 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 
-from hardware.basler import BaslerCamera
 from hardware.bench import Bench, RoleName
 from hardware.camera import Camera, CameraCounters, CameraSettings
+from hardware.emulated import EmulatedBaslerCamera
 from hardware.frame import Frame
 from hardware.images import write_emulator_image
 from hardware.rig import CameraSpec
@@ -42,9 +42,7 @@ class EmulatedBenchCamera(Camera):
         self._role, self._spec = role, spec
         self._folder = Path(tempfile.mkdtemp(prefix=f"sln-guide-emulated-{os.getpid()}-{role}-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._inner = BaslerCamera(
-            spec.serial, emulated=True, linear=role == "nir", images=self._folder
-        )
+        self._inner = EmulatedBaslerCamera(spec.serial, linear=role == "nir", images=self._folder)
         self._lock = threading.Lock()
         self._wanted = self._as_in_the_rig()
         self._grabbing = False

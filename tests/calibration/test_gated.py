@@ -205,9 +205,9 @@ def test_the_lamp_is_recognised_from_frames_that_sample_it_slowly(lamp_hz: float
 
 CHILD = """
 import json, sys
-from hardware.basler import BaslerCamera, emulate
+from hardware.emulated import EmulatedBaslerCamera, emulate
 emulate(1)
-camera = BaslerCamera("0815-0000", emulated=True)
+camera = EmulatedBaslerCamera("0815-0000")
 with camera:
     camera.start()
     while True:

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from hardware import basler
-from hardware.basler import BaslerCamera, emulate, list_cameras
+from hardware.basler import BaslerCamera, list_cameras
 from hardware.camera import (
     BadSettingError,
     CameraError,
@@ -25,11 +25,11 @@ from hardware.camera import (
     CameraNotFoundError,
     CameraRemovedError,
     CameraSettings,
-    CameraStateError,
     CameraTimeoutError,
     IncompleteFrameError,
     Watched,
 )
+from hardware.emulated import EmulatedBaslerCamera, emulate
 from hardware.frame import Frame, PixelFormat
 from hardware.images import write_emulator_image
 
@@ -38,26 +38,26 @@ NIR = CameraSettings(pixel_format=PixelFormat.MONO12, exposure_us=5_000.0, frame
 
 
 @pytest.fixture
-def camera(mono12_folder: Path) -> Iterator[BaslerCamera]:
-    with BaslerCamera("0815-0002", emulated=True, linear=True, images=mono12_folder) as camera:
+def camera(mono12_folder: Path) -> Iterator[EmulatedBaslerCamera]:
+    with EmulatedBaslerCamera("0815-0002", linear=True, images=mono12_folder) as camera:
         yield camera
 
 
 @pytest.fixture
-def started(camera: BaslerCamera) -> BaslerCamera:
+def started(camera: EmulatedBaslerCamera) -> EmulatedBaslerCamera:
     camera.apply(NIR)
     camera.start()
     return camera
 
 
-def read(camera: BaslerCamera, count: int) -> list[Frame]:
+def read(camera: EmulatedBaslerCamera, count: int) -> list[Frame]:
     return [camera.read(READ_S) for _ in range(count)]
 
 
 # -- finding -----------------------------------------------------------------------------------
 
 
-def test_the_cameras_that_answer_are_listed(camera: BaslerCamera) -> None:
+def test_the_cameras_that_answer_are_listed(camera: EmulatedBaslerCamera) -> None:
     listed = {info.serial: info for info in list_cameras()}
     assert {"0815-0000", "0815-0001", "0815-0002", "0815-0003"} <= set(listed)
     mine = listed[camera.camera_id]
@@ -69,7 +69,7 @@ def test_the_cameras_that_answer_are_listed(camera: BaslerCamera) -> None:
 
 def test_an_unknown_serial_number_names_those_there_are() -> None:
     with pytest.raises(CameraNotFoundError, match=r"4711.*0815-0000, 0815-0001"):
-        BaslerCamera("4711", emulated=True).open()
+        EmulatedBaslerCamera("4711").open()
 
 
 def test_the_emulator_is_never_taken_for_a_camera() -> None:
@@ -77,24 +77,22 @@ def test_the_emulator_is_never_taken_for_a_camera() -> None:
     assert not camera.simulated
     with pytest.raises(CameraNotFoundError, match="is emulated, but the rig"):
         camera.open()
-    with pytest.raises(ValueError, match="emulated"):
-        BaslerCamera("0815-0003", images=Path())
 
 
-def test_a_camera_is_held_once(camera: BaslerCamera) -> None:
+def test_a_camera_is_held_once(camera: EmulatedBaslerCamera) -> None:
     with pytest.raises(CameraInUseError, match=camera.camera_id):
-        BaslerCamera(camera.camera_id, emulated=True).open()
+        EmulatedBaslerCamera(camera.camera_id).open()
     camera.close()
-    with BaslerCamera(camera.camera_id, emulated=True):
+    with EmulatedBaslerCamera(camera.camera_id):
         pass
 
 
 def test_the_emulator_offers_as_many_cameras_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYLON_CAMEMU", "1")
     with pytest.raises(CameraNotFoundError):
-        BaslerCamera("0815-0003", emulated=True).open()
+        EmulatedBaslerCamera("0815-0003").open()
     emulate(4)
-    with BaslerCamera("0815-0003", emulated=True):
+    with EmulatedBaslerCamera("0815-0003"):
         pass
     emulate(2)
     assert os.environ["PYLON_CAMEMU"] == "4"
@@ -102,10 +100,10 @@ def test_the_emulator_offers_as_many_cameras_as_asked_for(monkeypatch: pytest.Mo
 
 def test_pylon_is_loaded_only_when_a_camera_is_wanted() -> None:
     code = (
-        "import sys, hardware.basler, hardware.cameras, hardware.doctor, hardware.mock\n"
+        "import sys, hardware.emulated, hardware.cameras, hardware.doctor, hardware.mock\n"
         "assert not {'pypylon', 'cv2', 'numba', 'tifffile'} & set(sys.modules)\n"
-        "hardware.basler.emulate(1)\n"
-        "with hardware.basler.BaslerCamera('0815-0000', emulated=True): pass\n"
+        "hardware.emulated.emulate(1)\n"
+        "with hardware.emulated.EmulatedBaslerCamera('0815-0000'): pass\n"
         "assert 'pypylon' in sys.modules\n"
     )
     # and a program whose warnings are errors survives its loading
@@ -116,7 +114,7 @@ def test_pylon_is_loaded_only_when_a_camera_is_wanted() -> None:
 
 
 def test_twelve_bits_come_through_the_sdk_unchanged(
-    started: BaslerCamera, mono12_images: NDArray[np.uint16]
+    started: EmulatedBaslerCamera, mono12_images: NDArray[np.uint16]
 ) -> None:
     for frame, expected in zip(read(started, 6), [*mono12_images, *mono12_images], strict=True):
         assert frame.bit_depth == 12
@@ -128,7 +126,7 @@ def test_a_mosaic_comes_through_the_sdk_unchanged(
     pattern: str, bayer8_folder: Path, bayer8_images: NDArray[np.uint8]
 ) -> None:
     pixel_format = PixelFormat(f"Bayer{pattern}8")
-    with BaslerCamera("0815-0001", emulated=True, images=bayer8_folder) as camera:
+    with EmulatedBaslerCamera("0815-0001", images=bayer8_folder) as camera:
         camera.apply(CameraSettings(pixel_format=pixel_format, frame_rate_hz=100.0))
         camera.start()
         for frame, expected in zip(read(camera, 3), bayer8_images, strict=True):
@@ -147,7 +145,7 @@ def test_a_mosaic_comes_through_the_sdk_unchanged(
 def test_every_deep_format_comes_through_in_its_low_bits(
     pixel_format: PixelFormat, mono12_folder: Path, mono12_images: NDArray[np.uint16]
 ) -> None:
-    with BaslerCamera("0815-0001", emulated=True, images=mono12_folder) as camera:
+    with EmulatedBaslerCamera("0815-0001", images=mono12_folder) as camera:
         camera.apply(CameraSettings(pixel_format=pixel_format, frame_rate_hz=100.0))
         camera.start()
         pixels = camera.read(READ_S).pixels
@@ -157,7 +155,7 @@ def test_every_deep_format_comes_through_in_its_low_bits(
 
 def test_the_emulator_has_no_packed_format_and_says_what_it_has() -> None:
     with (
-        BaslerCamera("0815-0001", emulated=True) as camera,
+        EmulatedBaslerCamera("0815-0001") as camera,
         pytest.raises(BadSettingError, match=r"Mono12p, allowed: Mono8, .*stays at Mono8"),
     ):
         camera.apply(CameraSettings(pixel_format=PixelFormat.MONO12P))
@@ -172,7 +170,7 @@ def test_a_bad_image_is_a_failed_frame_that_names_it_and_the_next_is_well(
     for index, pixels in enumerate(mono12_images):
         write_emulator_image(tmp_path / f"{index}.tif", pixels, 12)
     (tmp_path / "1.tif").write_bytes(b"no image")
-    with BaslerCamera("0815-0001", emulated=True, images=tmp_path) as camera:
+    with EmulatedBaslerCamera("0815-0001", images=tmp_path) as camera:
         camera.apply(NIR)
         camera.start()
         assert camera.read(READ_S).sequence == 0
@@ -208,13 +206,13 @@ def test_images_that_cannot_be_played_are_refused_before_the_start(
     folder.mkdir()
     prepare(folder)
     with (
-        BaslerCamera("0815-0001", emulated=True, images=folder) as camera,
+        EmulatedBaslerCamera("0815-0001", images=folder) as camera,
         pytest.raises(CameraError, match=words),
     ):
         camera.apply(NIR)
 
 
-def test_images_fix_the_size(camera: BaslerCamera) -> None:
+def test_images_fix_the_size(camera: EmulatedBaslerCamera) -> None:
     assert camera.apply(NIR).roi == (0, 0, 96, 64)
     with pytest.raises(BadSettingError, match="96 x 64"):
         camera.apply(CameraSettings(roi=(0, 0, 32, 32)))
@@ -238,19 +236,19 @@ def test_what_the_camera_cannot_do_is_refused_by_name_and_range(
     settings: CameraSettings, words: str
 ) -> None:
     with (
-        BaslerCamera("0815-0001", emulated=True) as camera,
+        EmulatedBaslerCamera("0815-0001") as camera,
         pytest.raises(BadSettingError, match=words),
     ):
         camera.apply(settings)
 
 
 def test_a_region_of_interest_is_taken() -> None:
-    with BaslerCamera("0815-0001", emulated=True) as camera:
+    with EmulatedBaslerCamera("0815-0001") as camera:
         for roi in ((32, 16, 128, 96), (0, 0, 4096, 4096), (4000, 4000, 96, 96)):
             assert camera.apply(CameraSettings(roi=roi)).roi == roi
 
 
-def test_layout_cannot_change_while_started_but_exposure_can(started: BaslerCamera) -> None:
+def test_layout_cannot_change_while_started_but_exposure_can(started: EmulatedBaslerCamera) -> None:
     read(started, 2)
     with pytest.raises(BadSettingError, match=r"PixelFormat.*stopped first"):
         started.apply(CameraSettings(pixel_format=PixelFormat.MONO16))
@@ -261,7 +259,7 @@ def test_layout_cannot_change_while_started_but_exposure_can(started: BaslerCame
     assert frames[-1].exposure_us == 2_000.0
 
 
-def test_frames_tell_what_was_set_before_a_refusal(started: BaslerCamera) -> None:
+def test_frames_tell_what_was_set_before_a_refusal(started: EmulatedBaslerCamera) -> None:
     with pytest.raises(BadSettingError):
         started.apply(CameraSettings(exposure_us=3_000.0, gain_db=99.0))
     assert started.settings.exposure_us == 3_000.0
@@ -271,7 +269,7 @@ def test_frames_tell_what_was_set_before_a_refusal(started: BaslerCamera) -> Non
 
 def test_what_the_camera_would_bend_is_switched_off_for_nir_only(mono12_folder: Path) -> None:
     for linear in (True, False):
-        with BaslerCamera("0815-0001", emulated=True, linear=linear) as camera:
+        with EmulatedBaslerCamera("0815-0001", linear=linear) as camera:
             node_map = camera._device.GetNodeMap()
             node_map.GetNode("Gamma").Value = 0.5
             node_map.GetNode("GainAuto").Value = "Continuous"
@@ -289,7 +287,7 @@ PFS = "# {05D8C294-F295-4dfb-9D01-096BD04049F4}\n"
 def pfs(tmp_path: Path) -> Path:
     """Everything the emulator saves, made of a camera set as the rig wants it."""
     file = tmp_path / "nir.pfs"
-    with BaslerCamera("0815-0001", emulated=True) as camera:
+    with EmulatedBaslerCamera("0815-0001") as camera:
         camera.apply(NIR)
         basler._pylon().FeaturePersistence.Save(str(file), camera._device.GetNodeMap())
     return file
@@ -297,7 +295,7 @@ def pfs(tmp_path: Path) -> Path:
 
 def test_saved_features_that_agree_with_the_rig_are_loaded(pfs: Path) -> None:
     pfs.write_text(pfs.read_text().replace("ReverseX\t0", "ReverseX\t1"))
-    with BaslerCamera("0815-0001", emulated=True, linear=True, pfs=pfs) as camera:
+    with EmulatedBaslerCamera("0815-0001", linear=True, pfs=pfs) as camera:
         assert camera.apply(NIR).exposure_us == 5_000.0
         assert camera._device.GetNodeMap().GetNode("ReverseX").Value is True
 
@@ -307,7 +305,7 @@ def test_every_disagreement_of_rig_and_saved_features_is_named_at_once(pfs: Path
         pixel_format=PixelFormat.MONO8, exposure_us=9_000.0, gain_db=0.0, frame_rate_hz=50.0
     )
     with (
-        BaslerCamera("0815-0001", emulated=True, pfs=pfs) as camera,
+        EmulatedBaslerCamera("0815-0001", pfs=pfs) as camera,
         pytest.raises(BadSettingError) as refusal,
     ):
         camera.apply(wanted)
@@ -330,7 +328,7 @@ def test_saved_features_that_bend_counts_are_refused_for_nir(tmp_path: Path, lin
     file = tmp_path / "bent.pfs"
     file.write_text(PFS + line + "\n")
     with (
-        BaslerCamera("0815-0001", emulated=True, linear=True, pfs=file) as camera,
+        EmulatedBaslerCamera("0815-0001", linear=True, pfs=file) as camera,
         pytest.raises(BadSettingError, match=f"must stay linear, but: {line.split()[0]}="),
     ):
         camera.apply(NIR)
@@ -351,7 +349,7 @@ def test_a_broken_file_of_features_is_refused_by_name(
     file = tmp_path / "odd.pfs"
     file.write_text(text)
     with (
-        BaslerCamera("0815-0001", emulated=True, pfs=file) as camera,
+        EmulatedBaslerCamera("0815-0001", pfs=file) as camera,
         pytest.raises(BadSettingError, match=words),
     ):
         camera.apply(NIR)
@@ -360,7 +358,7 @@ def test_a_broken_file_of_features_is_refused_by_name(
 # -- losses, faults, removal -------------------------------------------------------------------
 
 
-def test_failed_buffers_are_raised_and_counted_and_no_loss(started: BaslerCamera) -> None:
+def test_failed_buffers_are_raised_and_counted_and_no_loss(started: EmulatedBaslerCamera) -> None:
     read(started, 1)
     started.force_failed_buffers(2)
     sequences, failures = [], 0
@@ -375,7 +373,7 @@ def test_failed_buffers_are_raised_and_counted_and_no_loss(started: BaslerCamera
     assert sequences[-1] == started.counters.delivered + failures - 1
 
 
-def test_a_reader_that_was_away_finds_every_frame_waiting(started: BaslerCamera) -> None:
+def test_a_reader_that_was_away_finds_every_frame_waiting(started: EmulatedBaslerCamera) -> None:
     read(started, 1)
     ready = threading.Event()
     while started._device.NumReadyBuffers.Value < 10:
@@ -384,7 +382,9 @@ def test_a_reader_that_was_away_finds_every_frame_waiting(started: BaslerCamera)
     assert started.counters.lost == 0
 
 
-def test_an_unplugged_camera_is_noticed_let_go_and_found_again(started: BaslerCamera) -> None:
+def test_an_unplugged_camera_is_noticed_let_go_and_found_again(
+    started: EmulatedBaslerCamera,
+) -> None:
     read(started, 2)
     started.emulate_removal()
     # pylon goes on handing out frames; that must end soon
@@ -401,7 +401,7 @@ def test_an_unplugged_camera_is_noticed_let_go_and_found_again(started: BaslerCa
 
 
 def test_while_the_cable_is_out_the_camera_is_not_found(
-    started: BaslerCamera, monkeypatch: pytest.MonkeyPatch
+    started: EmulatedBaslerCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started.emulate_removal()
     monkeypatch.setenv("PYLON_CAMEMU", "1")
@@ -419,7 +419,7 @@ def test_while_the_cable_is_out_the_camera_is_not_found(
 
 
 def test_a_free_running_camera_that_falls_silent_is_gone_callback_or_not(
-    started: BaslerCamera, monkeypatch: pytest.MonkeyPatch
+    started: EmulatedBaslerCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read(started, 2)
     monkeypatch.setattr(basler, "SILENCE_S", 0.05)
@@ -442,7 +442,7 @@ def test_a_camera_waiting_for_its_trigger_is_not_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(basler, "SILENCE_S", 0.0)
-    with BaslerCamera("0815-0001", emulated=True) as camera:
+    with EmulatedBaslerCamera("0815-0001") as camera:
         got = camera.apply(
             CameraSettings(trigger="hardware", trigger_line="Line1", frame_rate_hz=100.0)
         )
@@ -452,14 +452,6 @@ def test_a_camera_waiting_for_its_trigger_is_not_gone(
             with pytest.raises(CameraTimeoutError):
                 camera.read(0.15)
         assert camera.apply(CameraSettings(trigger="free-run")).trigger == "free-run"
-
-
-def test_faults_are_for_the_emulator_only() -> None:
-    camera = BaslerCamera("24000001")
-    with pytest.raises(CameraStateError, match="real"):
-        camera.force_failed_buffers(1)
-    with pytest.raises(CameraStateError, match="real"):
-        camera.emulate_removal()
 
 
 # -- calls that hang ---------------------------------------------------------------------------
@@ -483,7 +475,9 @@ class _Hanging:
         return getattr(self._device, self._call)(*arguments)
 
 
-def test_a_read_that_hangs_in_the_driver_is_seen_without_asking_it(started: BaslerCamera) -> None:
+def test_a_read_that_hangs_in_the_driver_is_seen_without_asking_it(
+    started: EmulatedBaslerCamera,
+) -> None:
     assert isinstance(started, Watched)
     hanging = _Hanging(started._device, "RetrieveResult")
     started._device = hanging
@@ -499,7 +493,7 @@ def test_a_read_that_hangs_in_the_driver_is_seen_without_asking_it(started: Basl
 
 
 def test_a_close_that_hangs_lets_us_go_and_the_camera_stays_taken(
-    started: BaslerCamera, monkeypatch: pytest.MonkeyPatch
+    started: EmulatedBaslerCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(basler, "CLOSE_ALLOWED_S", 0.05)
     hanging = _Hanging(started._device, "Close")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hardware.basler import BaslerCamera
 from hardware.camera import Camera, CameraSettings
+from hardware.emulated import EmulatedBaslerCamera
 from hardware.frame import PixelFormat
 from hardware.mock import MockCamera, frames_from_arrays
 from hardware.phantom import Phantom, PhantomCamera
@@ -62,7 +62,7 @@ class TestWhitePhantomCamera(CameraContract):
 class TestEmulatedBaslerCamera(CameraContract):
     @pytest.fixture
     def camera(self, mono12_folder: Path) -> Camera:
-        return BaslerCamera("0815-0000", emulated=True, linear=True, images=mono12_folder)
+        return EmulatedBaslerCamera("0815-0000", linear=True, images=mono12_folder)
 
 
 class TestEmulatedTestPattern(CameraContract):
@@ -70,7 +70,7 @@ class TestEmulatedTestPattern(CameraContract):
 
     @pytest.fixture
     def camera(self) -> Camera:
-        return BaslerCamera("0815-0001", emulated=True)
+        return EmulatedBaslerCamera("0815-0001")
 
     @pytest.fixture
     def settings(self) -> CameraSettings:
