@@ -21,8 +21,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from hardware.opencv import cv2
-from sln_guide.calibration.guide import Phase
 from sln_guide.calibration.sitting import Sitting
+from sln_guide.calibration.stand import Phase
 from sln_guide.gui import theme
 from sln_guide.gui.sitting import SittingWindow
 

@@ -11,27 +11,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hardware.camera import Camera, CameraError, CameraTimeoutError, IncompleteFrameError
 from hardware.frame import Frame
 from hardware.rig import RigError
 from sln_guide.calibration.errors import CalibrationError
-from sln_guide.calibration.flows import Flow, Outcome, Sight, free_running, spec_of
-from sln_guide.calibration.focus import Focus, FocusAid
+from sln_guide.calibration.flows import Flow, Sight, free_running, spec_of
+from sln_guide.calibration.focus import FocusAid
 from sln_guide.calibration.frames import Interrupted, grabbing, unpacked
-from sln_guide.calibration.sitting import EVERYTHING, TITLES, Sitting, Standing, What, standings
+from sln_guide.calibration.sitting import TITLES, Sitting, Standing, What, standings
+from sln_guide.calibration.stand import Phase, Seen, Stand
 from sln_guide.core.draw import NEUTRAL, draw_nir_into, draw_white_into, nir_window
 
-FOCUS = "Focus aid"
-CHOICES: tuple[What | Literal["focus"], ...] = (*EVERYTHING, "focus", "spot")
-"""What may be chosen: a flow, or the focus aid."""
 PICTURE_EVERY_S = 0.08
 """A picture to look at, not to guide by: drawing may not slow down what is captured."""
 READ_S = 0.3
@@ -41,89 +37,7 @@ RETRY_S = 1.0
 SIGHT_EVERY_S = 0.4
 """What a step wants is sought so often while it is arranged: it takes a tenth of a second."""
 
-
 Wanted = What | Literal["focus", "go on", "back", "end"]
-
-
-class Phase(StrEnum):
-    """What the guide does."""
-
-    OPENING = "opening"
-    CHOOSING = "choosing"
-    ARRANGING = "arranging"
-    MEASURING = "measuring"
-    FOCUSING = "focusing"
-    DONE = "done"
-    FAILED = "failed"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """One camera's newest picture, (H, W) uint32 0xffRRGGBB read-only, and of what frame."""
-
-    rgb32: NDArray[np.uint32]
-    exposure_us: float
-    gain_db: float
-    level_share: float
-    """Median of its samples / full scale."""
-    saturated_share: float
-    focus: Focus | None = None
-    sight: Sight | None = None
-    """What the step would find; None while nothing is sought."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stand:
-    """Where a sitting stands; replaced whole.
-
-    Attributes
-    ----------
-    step, steps
-        Steps done, and how many there are.
-    told
-        What the last step found.
-    problem
-        Why it was refused, or a camera cannot be shown, and what to do.
-    done, total
-        How far a measurement has come.
-    outcome, noted
-        What came of the flow, and where it is noted.
-    """
-
-    phase: Phase
-    rig: str = ""
-    simulated: bool = False
-    folder: str = ""
-    roles: tuple[str, ...] = ()
-    standings: tuple[Standing, ...] = ()
-    choice: What | Literal["focus"] | None = None
-    step: int = 0
-    steps: int = 0
-    instruction: str = ""
-    told: str = ""
-    problem: str = ""
-    done: int = 0
-    total: int = 0
-    outcome: Outcome | None = None
-    noted: str = ""
-
-    @property
-    def title(self) -> str:
-        """What is being done."""
-        return title_of(self.choice)
-
-    @property
-    def next_choice(self) -> What | None:
-        """What to do next on the way to a checked rig; None: all of it stands."""
-        return next((s.what for s in self.standings if s.good is not True), None)
-
-
-def title_of(choice: What | Literal["focus"] | None) -> str:
-    """Return what a choice is called; empty for none."""
-    if choice is None:
-        return ""
-    return FOCUS if choice == "focus" else TITLES[choice]
 
 
 class Guide:

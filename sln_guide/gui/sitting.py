@@ -9,8 +9,9 @@ from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from hardware.frame import Frame
-from sln_guide.calibration.guide import CHOICES, Guide, Phase
+from sln_guide.calibration.guide import Guide
 from sln_guide.calibration.sitting import Sitting
+from sln_guide.calibration.stand import CHOICES, Phase
 from sln_guide.gui import theme
 from sln_guide.gui.app import NoDisplayError, choose_platform, ending_by_signal
 from sln_guide.gui.buttons import FlatButton

@@ -9,7 +9,8 @@ from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from sln_guide.calibration.guide import CHOICES, Guide, Phase, Stand, title_of
+from sln_guide.calibration.guide import Guide
+from sln_guide.calibration.stand import CHOICES, Phase, Stand, title_of
 from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.readings import Tone

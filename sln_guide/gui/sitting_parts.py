@@ -10,8 +10,8 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from sln_guide.calibration.flows import Sight
-from sln_guide.calibration.guide import Seen
 from sln_guide.calibration.sitting import Standing
+from sln_guide.calibration.stand import Seen
 from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.painting import as_image

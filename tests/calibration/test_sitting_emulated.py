@@ -17,9 +17,10 @@ import pytest
 
 from hardware.rig import load_rig
 from sln_guide.calibration.applied import apply_calibrations
-from sln_guide.calibration.guide import Guide, Phase, Stand
+from sln_guide.calibration.guide import Guide
 from sln_guide.calibration.history import read
 from sln_guide.calibration.sitting import EVERYTHING, Sitting
+from sln_guide.calibration.stand import Phase, Stand
 from tests.calibration.small_bench import small_bench
 
 PATIENCE_S = 120.0

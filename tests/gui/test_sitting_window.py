@@ -20,8 +20,8 @@ from hardware.rig import load_rig
 from sln_guide import cli, window_commands
 from sln_guide.calibration.board_flows import board_laid
 from sln_guide.calibration.flows import Step
-from sln_guide.calibration.guide import CHOICES, Phase
 from sln_guide.calibration.sitting import BENCH_BOARD, EVERYTHING, Sitting
+from sln_guide.calibration.stand import CHOICES, Phase
 from sln_guide.calibration.watched import WatchedCamera
 from sln_guide.gui import start
 from sln_guide.gui.buttons import FlatButton
