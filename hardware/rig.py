@@ -39,7 +39,7 @@ class RigError(Exception):
 
 
 class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One camera's part of a rig.
+    """One camera of a rig.
 
     ``source``: "basler" (a real camera, or Basler's emulator where the rig is ``emulated``) or
     "phantom" (our optical model). "recording" stands in the rig of an imported case: it says what
@@ -180,7 +180,7 @@ class Light(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class RecordingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a case keeps frames. NIR is kept without loss, whatever stands here.
 
-    ``white``: "lossless", or "jpeg": a fraction of the size, and what was seen can not be computed
+    ``white``: "lossless", or "jpeg": a fraction of the size, and what was seen cannot be computed
     again bit for bit. ``jpeg_quality`` is libjpeg's; None: `DEFAULT_JPEG_QUALITY`.
     """
 
@@ -280,7 +280,7 @@ class Rig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     @property
     def vouched_mm_per_px(self) -> float | None:
-        """Scale of the NIR image, where a figure in mm may be told; None: in px only."""
+        """Scale of the NIR image, where figures in mm may be shown; None: in px only."""
         return None if self.unchecked is not None else self.optics.mm_per_px
 
     @property

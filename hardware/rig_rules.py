@@ -1,4 +1,8 @@
-"""What a rig may not say, though every key by itself is well."""
+"""What a rig may not say, though each key by itself is valid. `rig.parse_rig` asks.
+
+A rig is read in one file and judged in another, so each needs the other's names; here they are
+needed for types alone.
+"""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class Drawing:
     def _white_shift_px(self, guidance: Guidance | None) -> tuple[float, float]:
         """How far tissue moved between the guidance's own white frame and the one shown.
 
-        Not a number where that cannot be told (a cut, nothing to see): never taken for "still".
+        Not a number where that is unknown (a cut, nothing to see): never taken for "still".
         """
         if guidance is None or guidance.pair.white is None or self._white is None:
             return (0.0, 0.0)

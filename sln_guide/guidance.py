@@ -148,7 +148,7 @@ class ColourMap(StrEnum):
 UNCALIBRATED = "not calibrated"
 """Flag of guidance, and of each detection in it, whose figures may carry no calibrated units."""
 
-MOST_EXCLUSION_POINTS = 64
+MOST_POLYGON_POINTS = 64
 MOST_REGIONS = 4
 Polygon = tuple[tuple[float, float], ...]
 """NIR px, (x, y)."""
@@ -159,7 +159,7 @@ NUDGED = "registration nudged by hand"
 
 
 class OverlayStyle(StrEnum):
-    """How the merged view tells the signal: its colour by signal or by significance, or edges."""
+    """How the merged view shows the signal: by signal, by significance, or as contours."""
 
     SIGNAL = "signal"
     SIGNIFICANCE = "significance"
@@ -202,7 +202,7 @@ class Settings:
     show_uncertain: bool = True
     overlay_style: OverlayStyle = OverlayStyle.SIGNAL
     nir_style: NirStyle = NirStyle.GREY
-    exclusion_px: tuple[tuple[float, float], ...] = ()
+    exclusion_px: Polygon = ()
     auto_exposure: bool = False
     baseline_ns: int | None = None
     registration_withdrawn: bool = False
@@ -244,8 +244,8 @@ class Settings:
 
 
 def _check_polygon(name: str, points: Polygon) -> None:
-    if not 3 <= len(points) <= MOST_EXCLUSION_POINTS:
-        raise ValueError(f"{name} must have 3 to {MOST_EXCLUSION_POINTS} points, or none")
+    if not 3 <= len(points) <= MOST_POLYGON_POINTS:
+        raise ValueError(f"{name} must have 3 to {MOST_POLYGON_POINTS} points, or none")
     if not all(abs(v) < 1e6 for point in points for v in point):
         raise ValueError(f"{name} must be places in the picture")
 
@@ -273,7 +273,7 @@ class Guidance:
         uint8, bits of `CannotJudge`.
     limit_sbr
         The same as the SBR that is measured of such a node, for most (three quarters) of the tissue
-        that can be judged (None: cannot be told).
+        that can be judged; None: unknown.
     false_calls_per_field
         Expected false calls in this field at this threshold.
     display_full_scale
@@ -314,7 +314,7 @@ class Guidance:
     flags: tuple[str, ...] = ()
     white_small: NDArray[np.float32] | None = None
     baseline_used: bool = False
-    exclusion_px: tuple[tuple[float, float], ...] = ()
+    exclusion_px: Polygon = ()
     regions_px: tuple[Polygon, ...] = ()
 
     def limit_sbr_at(self, row: int, col: int) -> float | None:
@@ -338,7 +338,7 @@ class Picture:
 
     ``guidance`` is the newest there was (None: none yet, or the core failed); ``overlay_drawn``
     tells whether its signal was drawn into ``rgb32``. ``white_shift_px`` is how far tissue in
-    ``white`` has moved since the guidance's own white frame [white px]; NaN: it cannot be told.
+    ``white`` has moved since the guidance's own white frame [white px]; NaN: unknown.
     ``handed_over_ns`` is when the oldest frame that this picture shows for the first time was
     handed over.
     """

@@ -42,7 +42,7 @@ class Guiding:
     setup
         What the pipeline knows of the rig.
     log
-        Is told each state and each guidance.
+        Notes each state and each guidance, where a case is running.
     follow
         Called with each new guidance, in the processing thread; a fault in there counts as the
         core's.

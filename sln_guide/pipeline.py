@@ -21,8 +21,8 @@ BASELINE_WITHIN_NS = 2_000_000_000
 """How long after the request a baseline may still be taken."""
 NEW_ABOVE_SIGMA = 0.6
 """How far above the operator's threshold sightings must lie to confirm something new. Texture is
-locked to tissue, so frames add no proof: by what it states itself, this calls a quarter as much of
-it. What is confirmed is followed down to the threshold."""
+locked to tissue, so more frames prove nothing: by the core's own estimate this confirms a quarter
+as much of it. What is confirmed is followed down to the threshold."""
 FULL_SCALE_FOLLOW_S = 2.0
 """Time constant of the automatic display scale: slow, so that brightness means something."""
 
@@ -341,7 +341,7 @@ def _tissue_motion(
     pair: Pair,
     small: NDArray[np.float32] | None,
 ) -> tuple[float, float]:
-    """Return how far tissue moved since the last step [NIR px], (0, 0) where it cannot be told."""
+    """Return how far tissue moved since the last step [NIR px], (0, 0) where that is unknown."""
     before = state.white_small
     if pair.white is None or small is None or before is None or before.shape != small.shape:
         return 0.0, 0.0

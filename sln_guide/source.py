@@ -31,7 +31,7 @@ NodeSignals = tuple[tuple[int, dict[int, float]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """That a picture reached the screen, told without the picture. Times monotonic."""
+    """That a picture reached the screen, without the picture itself. Times monotonic."""
 
     number: int
     handed_over_ns: int
@@ -116,7 +116,7 @@ class PictureSource(Protocol):
         ...
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
-        """Tell that ``picture`` reached the window, and whether its overlay was let through."""
+        """Report that ``picture`` reached the window, and whether its overlay was let through."""
         ...
 
     def events(self) -> tuple[EventMark, ...]:

@@ -31,7 +31,7 @@ what is to be seen: the scene must be large enough for all of it."""
 def compiled_before() -> bool:
     """Whether this machine has compiled the core before: then `warm_up` only loads it.
 
-    Told by one kernel, which is compiled if not: a tenth of a second.
+    One kernel answers for all; it is compiled if it was not, which takes a tenth of a second.
     """
     grid.halve_into(np.zeros((1, 1), np.float32), np.zeros((2, 2), np.float32))
     return bool(grid.halve_into.stats.cache_hits)

@@ -13,7 +13,7 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, load_rig
 from sln_guide.core.spot import Analysis, Spot
 from sln_guide.exclusion import FLAG, Region, blocks_inside, excluded, followed
-from sln_guide.guidance import MOST_EXCLUSION_POINTS, CannotJudge, Interval, Kind, Pair, Settings
+from sln_guide.guidance import MOST_POLYGON_POINTS, CannotJudge, Interval, Kind, Pair, Settings
 from sln_guide.pipeline import Setup, initial_state, restore, step
 
 SQUARE = ((80.0, 80.0), (160.0, 80.0), (160.0, 160.0), (80.0, 160.0))
@@ -86,7 +86,7 @@ def test_it_moves_with_the_tissue_and_a_new_drawing_begins_anew() -> None:
     "points",
     [
         ((1.0, 2.0),),
-        tuple((float(i), 0.0) for i in range(MOST_EXCLUSION_POINTS + 1)),
+        tuple((float(i), 0.0) for i in range(MOST_POLYGON_POINTS + 1)),
         ((0.0, 0.0), (1.0, float("nan")), (2.0, 2.0)),
         ((0.0, 0.0), (1.0, 1e9), (2.0, 2.0)),
     ],

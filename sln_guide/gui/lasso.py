@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QTransform
 
 from sln_guide.core.opencv import cv2
-from sln_guide.guidance import MOST_EXCLUSION_POINTS, Picture, View
+from sln_guide.guidance import MOST_POLYGON_POINTS, Picture, View
 from sln_guide.render import tokens
 from sln_guide.render.look import nir_from_white
 
@@ -73,7 +73,7 @@ class Lasso:
         if cv2.contourArea(cv2.convexHull(outline)) < LEAST_AREA_PX:
             return ()
         coarse, kept = 0.5, outline
-        while len(kept) > MOST_EXCLUSION_POINTS:
+        while len(kept) > MOST_POLYGON_POINTS:
             kept = cv2.approxPolyDP(outline, coarse, True).reshape(-1, 2)
             coarse *= 1.5
         return tuple((float(x), float(y)) for x, y in kept) if len(kept) >= 3 else ()

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 
 from hardware.rig import Registration
 from sln_guide.gui.lasso import Lasso, in_nir
-from sln_guide.guidance import MOST_EXCLUSION_POINTS, View
+from sln_guide.guidance import MOST_POLYGON_POINTS, View
 from tests.gui import fakes
 
 
@@ -23,7 +23,7 @@ def test_a_finger_draws_a_region_of_few_points() -> None:
         angle = step / 2000 * 2 * math.pi
         lasso.pull((20.0 + 300 * math.cos(angle), 20.0 + 300 * math.sin(angle)))
     points = lasso.take()
-    assert 8 < len(points) <= MOST_EXCLUSION_POINTS
+    assert 8 < len(points) <= MOST_POLYGON_POINTS
     assert not lasso.on
     assert all(math.hypot(x - 20, y - 20) < 320 for x, y in points)
 

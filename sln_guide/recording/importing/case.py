@@ -17,6 +17,7 @@ from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
 from sln_guide.recording.folder import failure
+from sln_guide.recording.importing.options import refuse_idle, refuse_impossible
 from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.registration import load_registration
 from sln_guide.recording.importing.sources import ImageFiles, open_source
@@ -28,7 +29,6 @@ from sln_guide.recording.importing.stream import (
     grey_of,
 )
 from sln_guide.recording.importing.times import set_times
-from sln_guide.recording.importing.told import refuse_idle, refuse_impossible
 from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.reader import DARK
 from sln_guide.recording.writer import CaseWriter

@@ -1,4 +1,4 @@
-"""What the user tells of a recording, refused by name where it cannot be."""
+"""The options of an import, refused by name where they cannot be true or would do nothing."""
 
 from __future__ import annotations
 
