@@ -84,7 +84,6 @@ def _exit_code(error: Exception) -> int | None:
     from sln_guide.calibration.errors import CalibrationError
     from sln_guide.export.folder import ExportError
     from sln_guide.gui.app import NoDisplayError
-    from sln_guide.gui.preferences import PreferencesError
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
     from sln_guide.render.text import NoFontError
@@ -94,7 +93,6 @@ def _exit_code(error: Exception) -> int | None:
         (CameraError, CAMERA),
         (SourceError, CAMERA),
         (RigError, RIG),
-        (PreferencesError, USAGE),
         (CalibrationError, INPUT),
         (ImportProblem, INPUT),
         (RecordingError, CASE),

@@ -21,7 +21,6 @@ from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
-from sln_guide.gui.keys import KeyMap
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.scale import application
 from sln_guide.gui.starting import Starting
@@ -85,8 +84,6 @@ def run(
     ------
     NoDisplayError, NoFontError
         Nothing could be seen or read: each says what to do.
-    PreferencesError
-        The preferences cannot be understood: says which key.
     OSError
         The screenshot cannot be written.
     Exception
@@ -100,7 +97,6 @@ def run(
     app.setApplicationName("sln-guide")
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
-    KeyMap(place.preferences.keys)  # before any camera is opened
 
     try:
         return _show(

@@ -11,6 +11,7 @@ from sln_guide.gui.preferences import (
     Mounting,
     Place,
     PreferencesError,
+    Unused,
     preset_of,
 )
 from sln_guide.gui.readings import Tone
@@ -64,8 +65,14 @@ class Arranging(QObject):
 
     def begin(self) -> None:
         """Take the preset that was in use last; a replay keeps the recording's own settings."""
-        if self._place.preferences.preset and not isinstance(self._source, Replayable):
-            self.take(self._place.preferences.preset)
+        name = self._place.preferences.preset
+        if name and not isinstance(self._source, Replayable):
+            try:
+                self._place.presets.load(name)
+            except PreferencesError as error:
+                self._place.unused[Unused.PRESET] = str(error)
+            else:
+                self.take(name)
 
     def refusal(self, changes: dict[str, Any]) -> str:
         """Say why settings may not be changed now; empty if they may."""
@@ -82,6 +89,7 @@ class Arranging(QObject):
             return
         self._source.change(**preset.changes())
         self._preset, self._locked = name, preset.locked
+        self._place.unused.pop(Unused.PRESET, None)
         if not isinstance(self._source, Replayable):
             self._source.mark("preset", name)
             self._keep(preset=name)

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QTextEdit,
 )
 
-from sln_guide.gui.preferences import PreferencesError
+from sln_guide.gui.preferences import Place, PreferencesError, Unused
 
 
 class Action(StrEnum):
@@ -204,6 +204,15 @@ def _key(name: str, action: str) -> Qt.Key:
             f"key 'keys.{action}': no key is named {name!r}; such as Space, F13, PageDown, A"
         )
     return found
+
+
+def keys_of(place: Place) -> KeyMap:
+    """Return the keys a place wants; those of the program, and noted there, if it cannot be."""
+    try:
+        return KeyMap(place.preferences.keys)
+    except PreferencesError as error:
+        place.unused[Unused.KEYS] = str(error)
+        return KeyMap()
 
 
 def typing() -> bool:

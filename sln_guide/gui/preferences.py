@@ -1,8 +1,9 @@
 """Preferences: what a place keeps from case to case, in files that people can read and edit.
 
 ``preferences.toml`` holds keys and pedals, how the camera is mounted, and whether alarms sound;
-``presets/NAME.toml`` what a procedure wants of the overlay. Strict: what is not understood is
-refused by name, because a pedal that does something else than written is a hazard. No Qt.
+``presets/NAME.toml`` what a procedure wants of the overlay. Strict: of a file that is not understood
+nothing is used, because a pedal that does something else than written is a hazard; the window opens
+without it, and says so for as long as it is open. No Qt.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import os
 import re
 from dataclasses import replace
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -258,18 +260,32 @@ def _value(value: Any) -> str:
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
+class Unused(StrEnum):
+    """What of a place does not hold, in words for the screen."""
+
+    PREFERENCES = "Preferences not used: keys, pedals, mounting and preset are the program's own"
+    KEYS = "Own keys and pedals not used: the program's own hold"
+    PRESET = "Preset not used: settings are the program's own"
+
+
 class Place:
     """A place's files, read at once; what is changed is kept at once. ``folder`` None: nowhere.
 
-    Raises
-    ------
-    PreferencesError
-        A file is there that cannot be read or understood.
+    Attributes
+    ----------
+    unused
+        Why something that was chosen does not hold, by what that is.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self.preferences = Preferences() if folder is None else load_preferences(folder)
+        self.unused: dict[Unused, str] = {}
+        self.preferences = Preferences()
+        if folder is not None:
+            try:
+                self.preferences = load_preferences(folder)
+            except PreferencesError as error:  # no surgeon is kept waiting for a typing error
+                self.unused[Unused.PREFERENCES] = str(error)
         self.presets = Presets(Path(os.devnull) if folder is None else folder)
 
     def keep(self, **changes: Any) -> None:
@@ -278,8 +294,11 @@ class Place:
         Raises
         ------
         PreferencesError
-            They could not be written; they hold until the window closes.
+            They could not be written, or a file is there that was not understood and is left as
+            it is; they hold until the window closes.
         """
         self.preferences = msgspec.structs.replace(self.preferences, **changes)
+        if Unused.PREFERENCES in self.unused:
+            raise PreferencesError(self.unused[Unused.PREFERENCES])
         if self._folder is not None:
             save_preferences(self._folder, self.preferences)

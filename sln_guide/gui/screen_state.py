@@ -6,6 +6,7 @@ asks before every paint and obeys.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,6 +101,7 @@ def screen_state(
     distance_mm: float | None = None,
     skew_limit_ms: float | None = None,
     expiry: Reading = NOTHING,
+    unused: Mapping[str, str] | None = None,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -144,6 +146,8 @@ def screen_state(
         How far apart in time the rig allows its cameras to expose; None: any.
     expiry
         That what vouches for units ends soon, or has ended; see `expiry_reading`.
+    unused
+        What the place has chosen and does not hold, and why.
     """
     replay = mode is Mode.REPLAY
     simulated = simulated or mode is Mode.SIMULATED
@@ -194,6 +198,7 @@ def screen_state(
     banners += _lamp_banners(health, replay=replay)
     if not replay:
         banners += _skew_banners(health, skew_limit_ms)
+    banners += _unused_banners(unused or {})
     if unchecked is not None:
         banners.append(_unchecked_banner(unchecked))
 
@@ -308,6 +313,13 @@ def _skew_banners(health: SessionHealth | None, limit_ms: float | None) -> list[
             "misplaced by so much · Check the trigger cable between the cameras",
             slim=True,
         )
+    ]
+
+
+def _unused_banners(unused: Mapping[str, str]) -> list[Banner]:
+    return [
+        Banner(Tone.STALE, what, WITHOUT_FOLDERS.sub("", why), slim=True)
+        for what, why in unused.items()
     ]
 
 

@@ -7,7 +7,7 @@ overlay, the picture as a whole is put aside and white light is shown by itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,10 +81,19 @@ class Showing:
         Asked for its newest picture and white frame.
     draw_white, draw_nir
         Draw a frame without anything on it: a new (H, W) uint32 array, 0xffRRGGBB.
+    unused
+        What the place has chosen and does not hold; looked at before every picture.
     """
 
-    def __init__(self, source: PictureSource, draw_white: Draw, draw_nir: Draw) -> None:
+    def __init__(
+        self,
+        source: PictureSource,
+        draw_white: Draw,
+        draw_nir: Draw,
+        unused: Mapping[str, str] | None = None,
+    ) -> None:
         self._source = source
+        self._unused = {} if unused is None else unused
         self._draw = {Content.WHITE: draw_white, Content.NIR: draw_nir}
         self._drawn: dict[Content, tuple[Frame, NDArray[np.uint32]]] = {}
         self._layout = Layout.SINGLE
@@ -257,6 +266,7 @@ class Showing:
             distance_mm=rig.registered_distance_mm,
             skew_limit_ms=rig.skew_limit_ms,
             expiry=NOTHING if replay else expiry_reading(rig, utc_now()),
+            unused=self._unused,
         )
 
     def _newest_white(self, picture: Picture) -> Frame | None:

@@ -21,7 +21,7 @@ from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.in_turn import InTurn
 from sln_guide.gui.keyboard import Keyboard
-from sln_guide.gui.keys import PHASE_ACTIONS, Action, KeyMap
+from sln_guide.gui.keys import PHASE_ACTIONS, Action, keys_of
 from sln_guide.gui.lasso import Points, Shape
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
@@ -71,11 +71,6 @@ class OperatorWindow(Desk):
     place
         Preferences and presets; None: those of nowhere, kept until the window closes.
 
-    Raises
-    ------
-    PreferencesError
-        Keys that do not exist, or mean two things.
-
     Attributes
     ----------
     watched
@@ -100,18 +95,19 @@ class OperatorWindow(Desk):
         self._refreshes = 0
         self._message_until_s = 0.0
         self._alarms = Alarms()
-        self.showing = Showing(source, draw_white, draw_nir)
+        place = place or Place()
+        keys = keys_of(place)
+        self.showing = Showing(source, draw_white, draw_nir, place.unused)
         self.watch = HealthWatch(source.health)
         self.plotting = Plotting(source, lambda: self.watch.newest.health)
         look = _look_of(source)
         self._figures, self._figures_listed = Figures(), 0
         video = VideoView(self._was_painted, look=look, figures=self._figures)
-        place = place or Place()
         arranging = Arranging(source, place)
         commands = Commands(
             source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder, arranging
         )
-        super().__init__(video, commands, self.plotting.library, KeyMap(place.preferences.keys))
+        super().__init__(video, commands, self.plotting.library, keys)
         arranging.setParent(self)
         arranging.said.connect(lambda text, tone: self._say(text, Tone(tone)))
         arranging.done.connect(self._arranged)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
 from sln_guide.gui import theme
+from sln_guide.gui.preferences import Place
 from sln_guide.gui.window import OperatorWindow
 from tests.gui.fakes import (
     FakeSource,
@@ -107,9 +108,11 @@ def open_window(
     """Open windows on sources, shown and following; all are closed at the end."""
     opened: list[OperatorWindow] = []
 
-    def open_on(source: FakeSource, size: tuple[int, int] = (1366, 768)) -> OperatorWindow:
+    def open_on(
+        source: FakeSource, size: tuple[int, int] = (1366, 768), place: Place | None = None
+    ) -> OperatorWindow:
         window = OperatorWindow(
-            source, white_pixels, nir_pixels, snapshot_folder=tmp_path / "snapshots"
+            source, white_pixels, nir_pixels, snapshot_folder=tmp_path / "snapshots", place=place
         )
         opened.append(window)
         window.resize(*size)

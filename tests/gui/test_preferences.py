@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
+from PySide6.QtTest import QTest
 
 from sln_guide.gui.help import keys_told
 from sln_guide.gui.keys import KEYS, Action, KeyMap
@@ -21,11 +22,14 @@ from sln_guide.gui.preferences import (
     PreferencesError,
     Preset,
     Presets,
+    Unused,
     load_preferences,
     preset_of,
     save_preferences,
 )
-from sln_guide.guidance import ColourMap, OverlayStyle, Settings
+from sln_guide.gui.readings import Tone
+from sln_guide.guidance import ColourMap, OverlayStyle, Settings, View
+from tests.gui import fakes
 
 
 def test_without_a_file_there_are_the_defaults(tmp_path: Path) -> None:
@@ -62,14 +66,61 @@ def test_any_words_survive_the_file(tmp_path_factory: pytest.TempPathFactory, na
 def test_a_mistake_is_said_by_its_key_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / FILE_NAME).write_text(text, encoding="utf-8")
     with pytest.raises(PreferencesError, match=said.replace("[", r"\[")) as error:
-        Place(tmp_path)
+        load_preferences(tmp_path)
     assert "\n" not in str(error.value)
+    assert Place(tmp_path).unused == {Unused.PREFERENCES: str(error.value)}
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PreferencesError):
-        Place(tmp_path)
+        load_preferences(tmp_path)
+
+
+def test_a_file_that_was_not_understood_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_text("[mounting]\nmirored = true", encoding="utf-8")
+    place = Place(tmp_path)
+    with pytest.raises(PreferencesError, match="mirored"):
+        place.keep(alarm_sound=False)
+    assert not place.preferences.alarm_sound, "it holds until the window closes"
+    assert path.read_text(encoding="utf-8") == "[mounting]\nmirored = true"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        (FILE_NAME, "mounting = 3", (Unused.PREFERENCES, "preferences.toml: key 'mounting'")),
+        (FILE_NAME, "keys.freze = ['F13']", (Unused.KEYS, "key 'keys.freze': no such action")),
+        (FILE_NAME, "preset = 'gone'", (Unused.PRESET, "preset 'gone': there is none")),
+        ("presets/breast.toml", "opacity = 7", (Unused.PRESET, "breast.toml")),
+    ],
+)
+def test_no_surgeon_is_kept_waiting_for_a_typing_error(
+    qt, open_window, tmp_path: Path, file: str, text: str, said: tuple[str, str]
+) -> None:
+    """The window opens, guides, obeys the program's own keys, and says what does not hold."""
+    (tmp_path / "presets").mkdir()
+    if file != FILE_NAME:
+        (tmp_path / FILE_NAME).write_text("preset = 'breast'", encoding="utf-8")
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    source = fakes.FakeSource()
+    window = open_window(source, place=Place(tmp_path))
+    source.push()
+    window.refresh()
+    state = window.video.shown.state
+    assert state.overlay_allowed
+    (banner,) = state.banners
+    assert banner.slim
+    assert banner.tone is Tone.STALE
+    assert banner.headline == said[0]
+    assert said[1] in banner.detail
+    assert str(tmp_path) not in banner.detail, "what of a path is read in a hurry?"
+    QTest.keyClick(window, Qt.Key.Key_F3)
+    assert source.settings.view is View.NIR
+    window.commands.arranging.take("gi")
+    window.refresh()
+    assert not any(b.headline == Unused.PRESET for b in window.video.shown.state.banners)
 
 
 # -- presets -----------------------------------------------------------------------------------
