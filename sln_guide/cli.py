@@ -25,7 +25,6 @@ from sln_guide.terminal import (
     OUTPUT,
     PARTIAL,
     RIG,
-    USAGE,
     ended_as_by_hand,
     positive,
     progress_bar,

@@ -187,6 +187,8 @@ class Recorder:
     def _write_all(self) -> None:
         try:
             self._writer = writer = self._open_writer()
+            # a case that goes on keeps its clock
+            self.started_ns = min(self.started_ns, writer.started_ns)
             try:
                 with writer:  # an error that ends it stands in the case: it is not complete then
                     try:
@@ -198,7 +200,8 @@ class Recorder:
                 self._summary = writer.close()
                 self._note_head(self._summary)
         except RecordingError as error:
-            self._give_up(str(error))
+            # what ended it first says more than that it could not be closed then
+            self._give_up(self._error if self._ended and self._error else str(error))
         except BaseException as error:
             self._give_up(f"recording failed: {type(error).__name__}: {error}")
             raise
@@ -232,7 +235,16 @@ class Recorder:
                 now_s, waiting = time.monotonic(), self._waiting.bytes
                 writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
             waiting_bytes = self._waiting.bytes
-            self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
+            try:
+                self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
+            except OSError as error:
+                self._minutes_left = None
+                if not self._ended:
+                    self._give_up(
+                        f"the folder of {self.folder.name} cannot be reached any more "
+                        f"({error.strerror or error}): moved, renamed, deleted, or its disk "
+                        "unplugged. What was written is in it, wherever that is; record again"
+                    )
             if space.nearly_full and not self._ended:
                 self._give_up(
                     "the disk is nearly full: the recording was closed cleanly. "

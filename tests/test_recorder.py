@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -226,6 +227,36 @@ def test_nearly_full_disk_closes_the_case_cleanly(
         assert case.complete
     assert not recorder.put_frame(Role.NIR, make_frame(1))
     assert recorder.health().dropped == 0, "what comes after the end is no loss of this case"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_folder_that_is_moved_or_deleted_ends_the_case_in_plain_words(
+    tmp_path: Path, rig: Rig, kept: bool
+) -> None:
+    """And what was recorded into it is in it, wherever it went."""
+    folder, away = tmp_path / "a.case", tmp_path / "moved.case"
+    recorder = Recorder(folder, lambda: opener(folder, rig))
+    sequence = 0
+    while not recorder.health().frames:
+        assert recorder.put_frame(Role.NIR, make_frame(sequence))
+        sequence += 1
+    if kept:
+        folder.rename(away)
+    else:
+        shutil.rmtree(folder)
+    while recorder.put_frame(Role.NIR, make_frame(sequence)):
+        sequence += 1
+        time.sleep(0.005)
+    assert recorder.join()
+    health = recorder.health()
+    said = health.error or ""
+    assert said.startswith("the folder of a.case cannot be reached any more")
+    assert said.endswith("record again")
+    assert not health.recording
+    if kept:
+        with CaseReader(away) as case:
+            assert case.count(Role.NIR) == sequence == health.frames
+            assert not case.complete
 
 
 def test_a_record_that_cannot_be_written_down_does_not_cost_the_frames(

@@ -77,6 +77,8 @@ def test_a_case_cut_short_goes_on_as_its_next_part(tmp_path: Path, recordings: R
     assert recordings.continue_interrupted(Settings()) == tmp_path / "a.case"
     put_pairs(recordings, 9, 12)
     recordings.close()
+    with CaseReader(tmp_path / "a.case") as case:
+        assert recordings.health().started_ns == case.started_monotonic_ns, "REC goes on counting"
     checked = verify(tmp_path / "a.case")
     assert checked.ok, checked.text()
     assert not checked.complete

@@ -1,9 +1,9 @@
 """Preferences: what a place keeps from case to case, in files that people can read and edit.
 
 ``preferences.toml`` holds keys and pedals, how the camera is mounted, and whether alarms sound;
-``presets/NAME.toml`` what a procedure wants of the overlay. Strict: of a file that is not understood
-nothing is used, because a pedal that does something else than written is a hazard; the window opens
-without it, and says so for as long as it is open. No Qt.
+``presets/NAME.toml`` what a procedure wants of the overlay. Strict: of a file that is not
+understood nothing is used, because a pedal that does something else than written is a hazard; the
+window opens without it, and says so for as long as it is open. No Qt.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hardware.rig import Registration
+from sln_guide.gui.preferences import Unused
 from sln_guide.gui.readings import (
     NOTHING,
     WITHOUT_FOLDERS,
@@ -101,7 +102,7 @@ def screen_state(
     distance_mm: float | None = None,
     skew_limit_ms: float | None = None,
     expiry: Reading = NOTHING,
-    unused: Mapping[str, str] | None = None,
+    unused: Mapping[Unused, str] | None = None,
 ) -> ScreenState:
     """Decide what the screen may claim.
 
@@ -316,7 +317,7 @@ def _skew_banners(health: SessionHealth | None, limit_ms: float | None) -> list[
     ]
 
 
-def _unused_banners(unused: Mapping[str, str]) -> list[Banner]:
+def _unused_banners(unused: Mapping[Unused, str]) -> list[Banner]:
     return [
         Banner(Tone.STALE, what, WITHOUT_FOLDERS.sub("", why), slim=True)
         for what, why in unused.items()

@@ -18,6 +18,7 @@ from hardware.rig import Rig
 from sln_guide.calibration.binding import utc_now
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import Content, Layout, sides
+from sln_guide.gui.preferences import Unused
 from sln_guide.gui.readings import NOTHING, elapsed_text, expiry_reading, light_reading
 from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
 from sln_guide.gui.verdict import MS, Motion, is_fresh
@@ -90,10 +91,10 @@ class Showing:
         source: PictureSource,
         draw_white: Draw,
         draw_nir: Draw,
-        unused: Mapping[str, str] | None = None,
+        unused: Mapping[Unused, str] | None = None,
     ) -> None:
         self._source = source
-        self._unused = {} if unused is None else unused
+        self._unused: Mapping[Unused, str] = {} if unused is None else unused
         self._draw = {Content.WHITE: draw_white, Content.NIR: draw_nir}
         self._drawn: dict[Content, tuple[Frame, NDArray[np.uint32]]] = {}
         self._layout = Layout.SINGLE

@@ -148,6 +148,11 @@ class CaseWriter:
         writer.write_event("resumed", what, time.monotonic_ns())
         return writer
 
+    @property
+    def started_ns(self) -> int:
+        """When the case began, whichever part this is [`time.monotonic_ns`]."""
+        return self._header.started_monotonic_ns
+
     def _begin(
         self,
         folder: Path,
