@@ -264,7 +264,7 @@ def _write_rate_mb_per_s(folder: Path, size_mb: int, at_most_s: float) -> float:
         began = time.monotonic()
         while written < size_mb * 1_000_000 and time.monotonic() - began < at_most_s:
             written += file.write(block)
-            os.fdatasync(file.fileno())
+            os.fsync(file.fileno())
         elapsed = time.monotonic() - began
     return written / 1e6 / elapsed
 

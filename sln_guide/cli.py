@@ -58,7 +58,8 @@ def _attempt(words: Sequence[str]) -> tuple[int, str]:
     options = make_parser().parse_args(words)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options), ""
+        with ended_as_by_hand():
+            return run(options), ""
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED, "interrupted"
@@ -131,23 +132,22 @@ def import_(options: argparse.Namespace) -> int:
     """Make a case of images, stacks or video."""
     from sln_guide.recording.importing import import_case
 
-    with ended_as_by_hand():
-        summary = import_case(
-            options.nir,
-            options.white,
-            options.out,
-            fps=options.fps,
-            bit_depth=options.bit_depth,
-            black_level=options.black_level,
-            mm_per_px=options.mm_per_px,
-            dark=options.dark,
-            exposure_us=options.exposure_us,
-            gain_db=options.gain_db,
-            registration=options.registration,
-            timestamps=options.timestamps,
-            white_format=options.white_format,
-            progress=progress_bar("importing"),
-        )
+    summary = import_case(
+        options.nir,
+        options.white,
+        options.out,
+        fps=options.fps,
+        bit_depth=options.bit_depth,
+        black_level=options.black_level,
+        mm_per_px=options.mm_per_px,
+        dark=options.dark,
+        exposure_us=options.exposure_us,
+        gain_db=options.gain_db,
+        registration=options.registration,
+        timestamps=options.timestamps,
+        white_format=options.white_format,
+        progress=progress_bar("importing"),
+    )
     print(summary.text())
     for assumption in summary.assumptions:
         print(f"  assumed: {assumption}")

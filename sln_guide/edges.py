@@ -20,6 +20,7 @@ from sln_guide.calibration.consistency import Consistency, ConsistencyWatch, com
 from sln_guide.guidance import Pair, Settings
 from sln_guide.handoff import Latest
 from sln_guide.health import Alignment
+from sln_guide.side_thread import SideThread
 
 LOOK_EVERY_S = 1.0
 CONFIRM_EVERY_S = 0.4
@@ -54,7 +55,12 @@ class EdgeWatch:
         self._seen: Latest[tuple[Pair, Settings]] = Latest()
         self._registration: Registration | None = None
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edges", daemon=True)
+        self._thread = SideThread(
+            "edges",
+            self._run,
+            self._ending,
+            without="whether the cameras have moved against each other is not looked at",
+        )
 
     def start(self) -> None:
         """Begin to look."""
@@ -72,8 +78,12 @@ class EdgeWatch:
     def end(self) -> None:
         """End the thread. Idempotent."""
         self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(JOIN_S)
+        self._thread.join(JOIN_S)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is looked at, None while all is well."""
+        return self._thread.trouble
 
     def _run(self) -> None:
         if sys.platform == "linux":

@@ -11,6 +11,7 @@ from sln_guide import pipeline
 from sln_guide.case_log import CaseLog
 from sln_guide.guidance import Guidance, Settings
 from sln_guide.pairing import Pairing
+from sln_guide.side_thread import plain
 
 RETRY_AFTER_FAULT_S = 1.0
 """White light alone for so long before a core that failed is tried again."""
@@ -26,16 +27,15 @@ class Fault:
     since_ns: int
 
     @classmethod
-    def of(cls, error: BaseException) -> Fault:
-        """Say an unexpected error in one line."""
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        return cls(text, time.monotonic_ns())
+    def of(cls, error: BaseException, then: str) -> Fault:
+        """Say an unexpected error in one line, and what comes of it."""
+        return cls(f"{plain(error)} · {then}", time.monotonic_ns())
 
 
 class Guiding:
     """Pairs NIR frames and steps the pipeline. A fault costs the overlay, never the thread.
 
-    `take` and `add_white` belong to the processing thread; anything else may be called from any.
+    `take`, `begin_anew` and `add_white` belong to the processing thread; all else to any.
 
     Parameters
     ----------
@@ -97,13 +97,13 @@ class Guiding:
             self._log.note_guidance(guidance)
             self._follow(guidance)
         except Exception as error:  # noqa: BLE001 - whatever it is, white light goes on
-            self._begin_anew(Fault.of(error))
+            self.begin_anew(Fault.of(error, "It is tried again every second"))
             return
         self._good_steps += 1
         if self._good_steps >= STEPS_TO_TRUST_AGAIN:
             self.fault = None
 
-    def _begin_anew(self, fault: Fault) -> None:
+    def begin_anew(self, fault: Fault) -> None:
         """Show nothing for now, and trust nothing of what was known."""
         self.fault = fault
         self._guidance, self._good_steps = None, 0

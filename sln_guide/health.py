@@ -108,6 +108,7 @@ class SessionHealth:
     None unless the rig's excitation is gated. ``skew_ms``: how far apart in time NIR and white are
     exposed, median of the last pairs; None while there are none. ``preparing_since_ns``: since
     when the core is loaded or compiled, so that nothing is computed yet; None once it is ready.
+    ``troubles``: what is missing because a thread beside the way to the screen failed.
     """
 
     nir: StreamHealth
@@ -125,3 +126,4 @@ class SessionHealth:
     lamp: LampState | None = None
     skew_ms: float | None = None
     preparing_since_ns: int | None = None
+    troubles: tuple[str, ...] = ()

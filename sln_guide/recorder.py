@@ -21,6 +21,7 @@ from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS, note_head
 from sln_guide.recording.preroll import KeptFrame
 from sln_guide.recording.writer import CaseSummary, CaseWriter
+from sln_guide.side_thread import SideThread
 
 BACKLOG_BYTES = min(1 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
 """Most memory that frames waiting for the disk may hold: 4.5 s of two 1280x1024 streams."""
@@ -84,7 +85,12 @@ class Recorder:
         self._ending = threading.Event()
         self._done = threading.Event()
         self._writing = threading.Thread(target=self._write_all, name="recorder", daemon=True)
-        self._syncing = threading.Thread(target=self._sync_all, name="recorder-sync", daemon=True)
+        self._syncing = SideThread(
+            "recorder-sync",
+            self._sync_all,
+            self._done,
+            without="what was recorded last would not survive a power cut",
+        )
         self._writing.start()
         self._syncing.start()
 
@@ -180,7 +186,7 @@ class Recorder:
                 unsaved=self._waiting.count + self._waiting_kept,
                 dropped=self._dropped,
                 minutes_left=self._minutes_left,
-                error=self._error,
+                error=self._error or self._syncing.trouble,
                 head=None if self._summary is None else self._summary.head,
             )
 

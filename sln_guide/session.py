@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -42,11 +44,17 @@ from sln_guide.lighting import GatedLight
 from sln_guide.pairing import Arrivals
 from sln_guide.recording.corrections import attach_corrections
 from sln_guide.recordings import Recordings
+from sln_guide.side_thread import SideThread
 from sln_guide.source import EventMark, Paint
 from sln_guide.stream import Stream
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
+BEGIN_ANEW_AFTER_S = 2.0
+"""White light alone for so long before a processing thread that died is begun anew."""
+MOST_DEATHS = 3
+DEATHS_WITHIN_S = 60.0
+"""One that dies once more within this time stays dead: it would die again."""
 THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 END_TIMEOUT_S = 3.0
@@ -133,8 +141,11 @@ class LiveSession:
         self._edges = EdgeWatch(rig, self._aligned) if both and watched(rig) else None
         self._ending = threading.Event()
         self._processing = threading.Thread(target=self._process, name="processing", daemon=True)
-        self._housekeeping = threading.Thread(
-            target=self._keep_house, name="housekeeping", daemon=True
+        self._housekeeping = SideThread(
+            "housekeeping",
+            self._keep_house,
+            self._ending,
+            without="health and camera events are not written into the case",
         )
 
     # -- PictureSource ---------------------------------------------------------------------------
@@ -189,9 +200,9 @@ class LiveSession:
         self._ending.set()
         self._recordings.close()
         self._arrivals.close()
-        for thread in (self._processing, self._housekeeping):
-            if thread.is_alive():
-                thread.join(END_TIMEOUT_S)
+        if self._processing.is_alive():
+            self._processing.join(END_TIMEOUT_S)
+        self._housekeeping.join(END_TIMEOUT_S)
         if self._edges is not None:
             self._edges.end()
         for stream in self._streams.values():
@@ -219,6 +230,7 @@ class LiveSession:
                 fault = self._guiding.fault = Fault("the processing thread has ended", now_ns)
         nir, white = self._streams.get(Role.NIR), self._streams.get(Role.WHITE)
         p50, p99 = self._latency.percentiles_ms()
+        beside = (self._housekeeping, self._edges)
         no_nir = StreamHealth(Role.NIR, "", Health.LOST, error="the rig has no NIR camera")
         return SessionHealth(
             nir=no_nir if nir is None else nir.health(now_ns),
@@ -235,6 +247,7 @@ class LiveSession:
             lamp=None if self._gated is None else self._gated.lamp,
             skew_ms=self._guiding.skew_ms(),
             preparing_since_ns=self._preparing_since_ns,
+            troubles=tuple(side.trouble for side in beside if side and side.trouble),
         )
 
     def _exposure_refused(self) -> str | None:
@@ -360,10 +373,29 @@ class LiveSession:
                 self._prepare()
                 self._unprepared_nir = self._arrivals.overwritten(Role.NIR)
                 self._preparing_since_ns = None
-            self._main_loop()
+            self._keep_processing()
         except BaseException as error:
-            self._guiding.fault = Fault.of(error)
+            then = "It is not begun again: restart the program when it is safe"
+            self._guiding.fault = Fault.of(error, then)
             raise
+
+    def _keep_processing(self) -> None:
+        """Begin the main loop anew where it dies; the recording knows nothing of it."""
+        deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+        while True:
+            try:
+                self._main_loop()
+            except BaseException as error:
+                now_s = time.monotonic()
+                if len(deaths) == MOST_DEATHS and now_s - deaths[0] < DEATHS_WITHIN_S:
+                    raise
+                deaths.append(now_s)
+                self._guiding.begin_anew(Fault.of(error, "It is begun anew by itself"))
+                traceback.print_exc()
+            else:
+                return
+            self.mark("processing died", "begun anew: node numbers begin anew as well")
+            self._ending.wait(BEGIN_ANEW_AFTER_S)
 
     def _main_loop(self) -> None:
         """Turn what is newest into guidance and pictures, again and again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ from hardware.frame import Frame
 from sln_guide.guidance import Role
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, StreamHealth
+from sln_guide.side_thread import plain
 
 READ_TIMEOUT_S = 0.25
 REATTACH_EVERY_S = 0.5
@@ -173,19 +175,23 @@ class Stream:
             except CameraEndedError as error:
                 self._fail(str(error))
                 break
-            except CameraError as error:
-                # Anything else the camera says: let go, then try to get it back, for ever.
-                self._fail(str(error))
-                self._camera.close()
+            except BaseException as error:  # noqa: BLE001 - the screen says that it comes back
+                # Anything else, a fault of ours too: let go, then try to get it back, for ever.
+                ours = not isinstance(error, CameraError)
+                said = plain(error) if ours else str(error)
+                if ours and said != self._error:  # printed once, not twice a second
+                    traceback.print_exc()
+                self._fail(said)
+                self._let_go()
                 attached = False
-                if isinstance(error, BadSettingError):
-                    break
                 self._ending.wait(REATTACH_EVERY_S)
-            except BaseException as error:
-                self._fail(f"{type(error).__name__}: {error}")
-                self._camera.close()
-                raise
         self._camera.close()
+
+    def _let_go(self) -> None:
+        try:
+            self._camera.close()
+        except Exception as error:  # noqa: BLE001 - what it was let go for is told, this as well
+            self._fail(f"it cannot be let go: {plain(error)}")
 
     def _apply_wanted(self) -> None:
         wanted = self._wanted.take_now()

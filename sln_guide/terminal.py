@@ -22,6 +22,9 @@ NOT_SOUND = 8
 DISPLAY = 9
 INTERRUPTED = 130
 
+ENDING = (signal.SIGTERM, signal.SIGHUP) if sys.platform != "win32" else (signal.SIGTERM,)
+"""Asked to end, or the terminal was closed; Windows knows no such signal."""
+
 EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
 recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
 display or no font; 130 interrupted"""
@@ -41,7 +44,7 @@ def ended_as_by_hand() -> Iterator[None]:
 
     taken = []
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, end)
                 taken.append(number)

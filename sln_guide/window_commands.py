@@ -116,6 +116,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     import shutil
 
     from sln_guide.export.process import process_case
+    from sln_guide.gui.app import asked_to_end
     from sln_guide.recording.reader import CaseReader
 
     output: Path = options.output
@@ -130,6 +131,8 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     code = _run_live(rig, options)
     if code != OK:
         return code
+    if asked_to_end():
+        raise KeyboardInterrupt
     (case_folder,) = cases.glob("*.case")
     with CaseReader(case_folder) as case:
         summary = process_case(case, output, force=True, progress=progress_bar("processing"))
@@ -189,6 +192,10 @@ def _live_rig(name: str | None) -> Rig:
 def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None = None) -> int:
     from functools import partial
 
+    from sln_guide.source import SourceError
+
+    if sys.platform != "linux":
+        raise SourceError("live guidance runs on Linux only; recorded cases can be replayed here")
     from sln_guide.engine.entry import live_session
     from sln_guide.engine.remote import RemoteSession
 

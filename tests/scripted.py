@@ -52,14 +52,14 @@ class ScriptedCamera:
     """`feed` it frames and errors; each `read` takes the next one."""
 
     def __init__(self, *, simulated: bool = True) -> None:
-        self.script: queue.Queue[Frame | CameraError] = queue.Queue()
+        self.script: queue.Queue[Frame | BaseException] = queue.Queue()
         self.opened = 0
         self.is_open = False
         self.open_errors: list[CameraError] = []
         self._simulated = simulated
         self._settings = CameraSettings()
 
-    def feed(self, *items: Frame | CameraError) -> None:
+    def feed(self, *items: Frame | BaseException) -> None:
         for item in items:
             self.script.put(item)
 
@@ -99,7 +99,7 @@ class ScriptedCamera:
             item = self.script.get(timeout=min(timeout_s, 0.02))
         except queue.Empty:
             raise CameraTimeoutError("nothing scripted") from None
-        if isinstance(item, CameraError):
+        if isinstance(item, BaseException):
             raise item
         return item
 

@@ -38,7 +38,11 @@ def threads(path: Path) -> set[str]:
     }
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "threading.Thread":
+        if not isinstance(node, ast.Call):
+            continue
+        if ast.unparse(node.func) == "SideThread":
+            found |= set(names_of(node.args[0], constants))
+        elif ast.unparse(node.func) == "threading.Thread" and path.stem != "side_thread":
             named = [each.value for each in node.keywords if each.arg == "name"]
             assert named, f"{path}: a thread without a name"
             found |= {str(name) for name in names_of(named[0], constants)}

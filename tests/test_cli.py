@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sln_guide import cli, terminal
+from sln_guide import cli, terminal, window_commands
+from sln_guide.export.folder import OutputFolder
+from sln_guide.gui import app, display
+from sln_guide.recording.folder import FolderLock
 
 Run = Callable[..., "Result"]
 
@@ -214,3 +218,49 @@ def test_a_nudge_that_cannot_be_is_refused_before_any_camera_opens(run: Run) -> 
     result = run("live", "--rig", "demo", "--nudge-px", "-500", "0")
     assert result.code == terminal.INPUT
     assert "--nudge-px: nudge_px must lie within 100 px: register again" in result.err
+
+
+def test_a_command_asked_to_end_leaves_nothing_half_made(
+    case: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        OutputFolder, "publish", lambda folder: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    result = run("process", case, "--no-video", "--out", tmp_path / "deep" / "out")
+    assert (result.code, result.err) == (terminal.INTERRUPTED, "interrupted\n")
+    assert not (tmp_path / "deep").exists()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_demo_asked_to_end_does_not_go_on_to_compute(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "display_available", lambda: False)
+    monkeypatch.setattr(window_commands, "_run_live", lambda *_: terminal.OK)
+    monkeypatch.setattr(app, "asked_to_end", lambda: True)
+    assert run("demo", "--output", tmp_path / "o").code == terminal.INTERRUPTED
+
+
+def test_a_case_being_recorded_is_not_recovered_and_says_what_to_do(case: Path, run: Run) -> None:
+    lock = FolderLock.take_existing(case)
+    try:
+        result = run("recover", case)
+    finally:
+        lock.release()
+    assert result.code == terminal.CASE
+    assert "still being recorded" in result.err
+    assert "wait until it ends" in result.err
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_other_systems_verify_and_say_what_they_cannot_do(
+    case: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    assert run("verify", case).code == terminal.OK
+    for words in (["demo"], ["recover", case]):
+        assert "on Linux only" in run(*words).err
+    images(tmp_path / "n", 1)
+    imported = run("import", "--nir", tmp_path / "n", "--out", tmp_path / "new.case")
+    assert "on Linux only" in imported.err
+    assert not (tmp_path / "new.case").exists()

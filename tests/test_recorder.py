@@ -13,6 +13,7 @@ import pytest
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Rig, load_rig
 from sln_guide import recorder as recorder_module
+from sln_guide import side_thread
 from sln_guide.guidance import Role, Settings
 from sln_guide.recorder import Recorder
 from sln_guide.recording.errors import RecordingError
@@ -84,6 +85,36 @@ def test_the_head_is_told_and_noted_beside_the_cases(tmp_path: Path, rig: Rig) -
     lines = (tmp_path / HEADS).read_text().splitlines()
     assert [line.split()[1] for line in lines] == heads
     assert lines[1].endswith("  1 records, complete  'b.case'")
+
+
+def test_syncing_that_fails_is_told_and_begins_again(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(side_thread, "AGAIN_AFTER_S", 0.01)
+    folder = tmp_path / "a.case"
+    failed, again = threading.Event(), threading.Event()
+
+    def opened() -> CaseWriter:
+        writer = opener(folder, rig)
+        sync = writer.sync
+
+        def failing() -> None:
+            if failed.is_set():
+                again.set()
+                return sync()
+            failed.set()
+            raise SystemExit("killed")
+
+        writer.sync = failing
+        return writer
+
+    recorder = Recorder(folder, opened)
+    assert again.wait(20.0)
+    assert "would not survive a power cut (SystemExit: killed)" in str(recorder.health().error)
+    recorder.stop()
+    assert recorder.join()
+    assert verify(folder).complete
 
 
 def test_a_head_that_cannot_be_noted_is_said_and_the_case_is_whole(

@@ -17,8 +17,11 @@ from hardware.mock import MockCamera
 from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
 from sln_guide import guiding as guiding_module
-from sln_guide import pipeline
+from sln_guide import pipeline, side_thread
+from sln_guide import session as session_module
 from sln_guide import stream as stream_module
+from sln_guide.drawing import Drawing
+from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.guidance import Mode, Role
 from sln_guide.health import Health
 from sln_guide.recording.errors import RecordingError
@@ -216,6 +219,78 @@ def test_dead_processing_thread_leaves_white_light_and_recording(
     wait_until(lambda: session.latest_white() is not first, "white light goes on")
     wait_until(lambda: session.health().recorder.frames > recorded + 10, "recording goes on")
     assert session.health().processing_error
+
+
+@pytest.mark.parametrize("what", ["a step", "a drawing"])
+def test_a_processing_thread_that_dies_is_begun_anew_and_told(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(session_module, "BEGIN_ANEW_AFTER_S", 0.05)
+    session.start()
+    folder = session.start_recording()
+    pictures_go_on(session)
+    room, name = (pipeline, "step") if what == "a step" else (Drawing, "picture")
+    real = getattr(room, name)
+    fault = SystemExit("killed") if what == "a step" else ValueError("killed")
+
+    def killed(*arguments: Any) -> Any:
+        monkeypatch.setattr(room, name, real)
+        raise fault
+
+    monkeypatch.setattr(room, name, killed)
+    wait_until(lambda: session.health().processing_error, "the death is told")
+    assert "killed · It is begun anew" in str(session.health().processing_error)
+    wait_until(lambda: session.health().processing_error is None, "the core is trusted again")
+    wait_until(
+        lambda: (p := session.latest_picture()) is not None and p.overlay_drawn, "overlay back"
+    )
+    assert "processing died" in [event.name for event in session.events()]
+    session.close()
+    assert verify(folder).complete
+    with CaseReader(folder) as case:
+        assert verify_as_seen(case).ok, "what follows is computed from a state in the case"
+
+
+def test_a_processing_thread_that_dies_again_and_again_stays_dead(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "BEGIN_ANEW_AFTER_S", 0.0)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+
+    def killed(*arguments: Any) -> Any:
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(pipeline, "step", killed)
+    session.start()
+    wait_until(lambda: not session._processing.is_alive(), "it is given up")
+    assert "killed · It is not begun again" in str(session.health().processing_error)
+    died = [event for event in session.events() if event.name == "processing died"]
+    assert len(died) == session_module.MOST_DEATHS
+    first = session.latest_white()
+    wait_until(lambda: session.latest_white() is not first, "white light goes on")
+
+
+def test_housekeeping_that_fails_is_told_and_goes_on(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "HEALTH_EVERY_S", 0.02)
+    monkeypatch.setattr(side_thread, "AGAIN_AFTER_S", 0.02)
+    monkeypatch.setattr(side_thread, "TOLD_FOR_S", 0.3)
+    note = session._log.note_health
+    noted = threading.Event()
+
+    def failing(health: object) -> None:
+        monkeypatch.setattr(session._log, "note_health", lambda h: (note(h), noted.set()))
+        raise SystemExit("killed")
+
+    monkeypatch.setattr(session._log, "note_health", failing)
+    session.start()
+    wait_until(lambda: session.health().troubles, "it is told")
+    assert session.health().troubles == (
+        "health and camera events are not written into the case (SystemExit: killed)",
+    )
+    assert noted.wait(20.0)
+    wait_until(lambda: not session.health().troubles, "all is well again")
 
 
 def test_a_second_record_is_refused_and_leaves_nothing_out_of_the_log(

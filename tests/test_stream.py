@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hardware.camera import (
+    BadSettingError,
     CameraEndedError,
     CameraNotFoundError,
     CameraRemovedError,
@@ -123,6 +124,26 @@ def test_removal_is_told_and_the_camera_comes_back_in_a_new_epoch(
     assert health.health is Health.LIVE
     assert health.error is None
     assert (health.epoch, health.lost) == (1, 0), "a counter that restarts is no loss"
+
+
+@pytest.mark.parametrize("fault", [MemoryError("no room"), SystemExit("killed")])
+def test_a_fault_of_ours_in_a_camera_s_thread_does_not_cost_the_camera(
+    started: Callable[[ScriptedCamera], Stream],
+    received: Received,
+    fault: BaseException,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    camera.feed(make_frame(0))
+    received.wait_for(1)
+    camera.open_errors = [BadSettingError("not ready yet")]  # as some are, just plugged in
+    camera.feed(fault)
+    camera.feed(make_frame(0, epoch=1))
+    received.wait_for(2)
+    assert camera.opened == 2
+    assert stream.health(time.monotonic_ns()).health is Health.LIVE
+    assert str(fault) in capsys.readouterr().err
 
 
 def test_the_end_of_a_recording_is_told(

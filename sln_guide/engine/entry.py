@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardware.rig import Rig
+from sln_guide.terminal import ENDING
 
 if TYPE_CHECKING:
     from sln_guide.session import LiveSession
@@ -26,7 +27,7 @@ def serve(make: Make, connection: Connection) -> None:
     """Make a session and serve it until the window closes it, or is gone."""
     # Ctrl-C, and a terminal that is closed, reach every process of it; the window decides what
     # they mean.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, *ENDING):
         signal.signal(number, signal.SIG_IGN)
     from sln_guide.engine.serving import Engine
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import fields
+from dataclasses import fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
 from sln_guide.guidance import Picture, Settings
 from sln_guide.session import LiveSession
+from sln_guide.side_thread import SideThread
 from sln_guide.warm_up import compiled_before, warm_up
 
 STATUS_EVERY_S = 0.05
@@ -82,8 +83,18 @@ class Engine:
         self._due = threading.Event()
         self._ending = threading.Event()
         self._threads = [
-            threading.Thread(target=self._send_what_is_left, name="pictures", daemon=True),
-            threading.Thread(target=self._send_status, name="status", daemon=True),
+            SideThread(
+                "pictures",
+                self._send_what_is_left,
+                self._ending,
+                without="white light may not come where guidance fails",
+            ),
+            SideThread(
+                "status",
+                self._send_status,
+                self._ending,
+                without="what the screen says of cameras and recording came late",
+            ),
         ]
 
     @property
@@ -146,7 +157,7 @@ class Engine:
         self._session = session
         self._sent_s = time.monotonic()
         session.on_picture(self._picture_came)
-        self._send(_status(session))
+        self._send(self._status(session))
         for thread in self._threads:
             thread.start()
 
@@ -157,8 +168,7 @@ class Engine:
         if session is not None:
             session.close()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join(JOIN_S)
+            thread.join(JOIN_S)
         self._loader.close()
         self._connection.close()
 
@@ -224,19 +234,20 @@ class Engine:
         session = self._session
         assert session is not None
         while not self._ending.wait(STATUS_EVERY_S):
-            self._send(_status(session))
+            self._send(self._status(session))
 
-
-def _status(session: LiveSession) -> Status:
-    asked_ns = time.monotonic_ns()
-    return Status(
-        session.health(),
-        session.events(),
-        session.title,
-        session.mode,
-        asked_ns,
-        session.rig.unchecked,
-    )
+    def _status(self, session: LiveSession) -> Status:
+        asked_ns = time.monotonic_ns()
+        health = session.health()
+        ours = tuple(thread.trouble for thread in self._threads if thread.trouble)
+        return Status(
+            replace(health, troubles=health.troubles + ours) if ours else health,
+            session.events(),
+            session.title,
+            session.mode,
+            asked_ns,
+            session.rig.unchecked,
+        )
 
 
 def _that_travels(error: Exception) -> Exception:

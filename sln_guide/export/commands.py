@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sln_guide.export.wish import Span, What, Wish
 from sln_guide.guidance import Settings
-from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, ended_as_by_hand, positive, progress_bar
+from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -127,7 +127,7 @@ def export(options: argparse.Namespace) -> int:
     from sln_guide.export.fulfilling import fulfil
     from sln_guide.recording.reader import CaseReader
 
-    with ended_as_by_hand(), CaseReader(options.case) as case:
+    with CaseReader(options.case) as case:
         wish = Wish(
             What(options.to),
             options.out,

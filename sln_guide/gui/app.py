@@ -26,6 +26,7 @@ from sln_guide.gui.scale import application
 from sln_guide.gui.starting import Starting
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
+from sln_guide.terminal import ENDING
 
 FAULT_CODE = 70
 """Exit code after an error inside the window (EX_SOFTWARE)."""
@@ -33,10 +34,16 @@ LOOK_MS = 50
 """How often it is looked whether the source can compute."""
 SCREENSHOT_AFTER_S = 5.0
 ASKED_TO_END = "asked_to_end"
-"""Property of the application: a signal asked the program itself to end, not only a window."""
+"""Property of the application."""
 STEP_MS = 200
 """A signal is heard after so long at most."""
 Size = tuple[int, int]
+
+
+def asked_to_end() -> bool:
+    """Whether a signal asked the program itself to end, not only a window."""
+    app = QApplication.instance()
+    return app is not None and bool(app.property(ASKED_TO_END))
 
 
 class NoDisplayError(RuntimeError):
@@ -279,8 +286,7 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
         QTimer.singleShot(0, close)
 
     heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        heard.append(signal.SIGHUP)
+    heard += [n for n in ENDING if n not in heard and signal.getsignal(n) is not signal.SIG_IGN]
     before = [signal.signal(number, end) for number in heard]
     steps = QTimer(interval=STEP_MS)
     steps.timeout.connect(lambda: None)

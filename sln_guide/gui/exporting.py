@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -95,7 +96,8 @@ def _exported(tells: Connection, case: Path, wish: Wish) -> tuple[str, bool]:
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.reader import CaseReader
 
-    os.nice(10)  # the replay goes first
+    if sys.platform == "linux":
+        os.nice(10)  # the replay goes first
     try:
         with CaseReader(case) as read:
             outcome = fulfil(

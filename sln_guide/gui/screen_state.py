@@ -198,6 +198,7 @@ def screen_state(
         banners.append(recorder_banner)
     banners += _lamp_banners(health, replay=replay)
     if not replay:
+        banners += _trouble_banners(health)
         banners += _skew_banners(health, skew_limit_ms)
     banners += _unused_banners(unused or {})
     if unchecked is not None:
@@ -322,6 +323,14 @@ def _unused_banners(unused: Mapping[Unused, str]) -> list[Banner]:
         Banner(Tone.STALE, what, WITHOUT_FOLDERS.sub("", why), slim=True)
         for what, why in unused.items()
     ]
+
+
+def _trouble_banners(health: SessionHealth | None) -> list[Banner]:
+    """Say what is missing because a thread failed; it begins again by itself."""
+    if health is None or not health.troubles:
+        return []
+    said = " · ".join((*health.troubles, "It is tried again every second"))
+    return [Banner(Tone.STALE, "A part of the program fails", said, slim=True)]
 
 
 def _unchecked_banner(why: str) -> Banner:

@@ -15,7 +15,7 @@ from hardware.camera import CameraError
 from hardware.doctor import Finding, examine
 from hardware.rig import RigError, load_rig
 from sln_guide.gui import theme
-from sln_guide.gui.app import ASKED_TO_END, ending_by_signal
+from sln_guide.gui.app import asked_to_end, ending_by_signal
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.preferences import wanted_scale
@@ -334,7 +334,7 @@ def choose(cases: Path, config: Path, said: str = "") -> tuple[str, ...]:
         Nothing could be read: says what to install.
     """
     app = application(wanted_scale(config))
-    if app.property(ASKED_TO_END):
+    if asked_to_end():
         return ()
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)

@@ -178,7 +178,7 @@ def judge_live(
             Word.FAILED,
             "Overlay removed: processing failed",
             f"{_since(now_ns, health.processing_since_ns)}{health.processing_error}{goes_on} · "
-            "Guide without it; start again when it is safe",
+            "Guide without it",
         )
     streams = _streams(health)
     lost = [s for s in streams if s.health is Health.LOST and not s.frozen]

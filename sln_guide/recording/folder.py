@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from sln_guide.recording.errors import Problem, RecordingError
 from sln_guide.recording.part import HEADER_ATTACHMENT, replace_file
 from sln_guide.recording.records import CaseHeader, Manifest, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader
+
+if sys.platform == "linux":
+    import fcntl
 
 MANIFEST = "manifest.json"
 RECOVERY = "recovery.json"
@@ -226,10 +229,11 @@ class FolderLock:
         RecordingError
             It holds something, another recorder has it, or it cannot be made.
         """
+        _refuse_elsewhere(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             refuse_occupied(folder)
-            lock = cls._take(folder)
+            lock = cls._take(folder, "being written by another recorder: choose another name")
         except OSError as error:
             raise failure(folder, "make the case folder", error) from None
         try:
@@ -248,13 +252,16 @@ class FolderLock:
         RecordingError
             Another recorder has it, or it cannot be written.
         """
+        _refuse_elsewhere(folder)
         try:
-            return cls._take(folder)
+            return cls._take(
+                folder, "still being recorded, or recovered: stop that first, or wait until it ends"
+            )
         except OSError as error:
             raise failure(folder, "take the case folder", error) from None
 
     @classmethod
-    def _take(cls, folder: Path) -> FolderLock:
+    def _take(cls, folder: Path, then: str) -> FolderLock:
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -262,9 +269,7 @@ class FolderLock:
             os.close(fd)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
-            raise RecordingError(
-                f"case {folder} is being written by another recorder: choose another name"
-            ) from None
+            raise RecordingError(f"case {folder} is {then}") from None
         return cls(folder, fd)
 
     def reserve(self) -> None:
@@ -288,6 +293,14 @@ class FolderLock:
         os.close(self._fd)
 
 
+def _refuse_elsewhere(folder: Path) -> None:
+    if sys.platform != "linux":
+        raise RecordingError(
+            f"case {folder}: cases are written on Linux only; here they can be verified, replayed "
+            "and exported"
+        )
+
+
 def refuse_occupied(folder: Path) -> None:
     """Raise RecordingError where ``folder`` holds anything."""
     inside = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
@@ -297,6 +310,8 @@ def refuse_occupied(folder: Path) -> None:
 
 def being_recorded(folder: Path) -> bool:
     """Return whether a recorder has this case open at this moment."""
+    if sys.platform != "linux":
+        return False
     try:
         fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

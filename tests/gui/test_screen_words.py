@@ -131,6 +131,14 @@ def test_a_lamp_against_its_pattern_is_an_alarm_and_ripple_a_calm_word() -> None
     assert [(b.tone, b.slim, b.detail) for b in ripple.banners] == [(Tone.NEUTRAL, True, "ripples")]
 
 
+def test_a_failing_thread_beside_the_screen_is_told_in_amber_and_in_no_replay() -> None:
+    health = session(troubles=("edges are not looked at (KeyError: 3)",))
+    (banner,) = look(health=health).banners
+    assert (banner.tone, banner.slim) == (Tone.STALE, True)
+    assert "edges are not looked at (KeyError: 3)" in banner.detail
+    assert look(health=health).overlay_allowed
+
+
 def test_skew_is_told_and_an_alarm_beyond_the_rig_s_limit() -> None:
     within = look(health=session(skew_ms=0.4), skew_limit_ms=2.0)
     assert within.banners == ()
