@@ -47,8 +47,17 @@ CHOICES = (Layout.SINGLE, Layout.TRIPTYCH, Layout.INSET, Layout.QUAD)
 """What the operator goes through by key."""
 
 
-def panes(layout: Layout, width: int, height: int) -> tuple[Pane, ...]:
-    """Divide a view of ``width`` x ``height`` px; what lies on top comes last."""
+def panes(layout: Layout, width: int, height: int, below: int = 0) -> tuple[Pane, ...]:
+    """Divide a view of ``width`` x ``height`` px; what lies on top comes last.
+
+    ``below``: so much of it, at its upper edge, is left free.
+    """
+    return tuple(
+        pane._replace(top=pane.top + below) for pane in _divided(layout, width, height - below)
+    )
+
+
+def _divided(layout: Layout, width: int, height: int) -> tuple[Pane, ...]:
     whole = Pane(Content.MAIN, 0, 0, width, height)
     half_w, half_h = (width - GAP_PX) // 2, (height - GAP_PX) // 2
     right, low = width - half_w, height - half_h

@@ -100,6 +100,11 @@ class Painting:
         self._turn = None if mounting == UPRIGHT else partial(turned_pixels, mounting=mounting)
 
     @property
+    def begins(self) -> int:
+        """How far down the view pictures begin, in whole px: below what stands there for long."""
+        return 0 if self._frame is None else self._frame.panes[0].top
+
+    @property
     def banners_end(self) -> float:
         """How far down the view banners reach; 0 without any."""
         frame = self._frame
@@ -127,7 +132,7 @@ class Painting:
         """
         ratio = painter.device().devicePixelRatioF()
         frame = self._framed(area, shown, None if clean else hands.message, clean, age, ratio)
-        if len(frame.panes) > 1 or shown.image is None:
+        if len(frame.panes) > 1 or frame.panes[0].top or shown.image is None:
             painter.fillRect(area, QColor(tokens.GROUND))
         for pane in frame.panes:
             box = _box_of(pane)
@@ -166,10 +171,12 @@ class Painting:
             (shown.layout, shown.view, shown.alone, shown.image is None, sides),
         )
         if self._frame is None or self._frame.key != key:
-            divided = panes(shown.layout, round(area.width()), round(area.height()))
             scale = _sign_scale(area) if clean else 1.0
             whole = _scaled(area, 1 / scale)
             inner = signs.border_inside(whole, state)
+            standing = signs.standing_height(inner, state)
+            below = math.ceil((inner.top() + standing) * scale) if standing else 0
+            divided = panes(shown.layout, round(area.width()), round(area.height()), below)
             free = inner.adjusted(0, signs.banners_height(inner, state), 0, 0)
             sheet = Sheet(ratio * scale)
             corner = _scaled(_box_of(divided[0]), 1 / scale) & free

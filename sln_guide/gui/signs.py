@@ -122,6 +122,16 @@ def banners_height(area: QRectF, state: ScreenState) -> float:
     return sum(band.height for band in _bands(area.width(), state))
 
 
+def standing_height(area: QRectF, state: ScreenState) -> float:
+    """Return what of `banners_height` pictures leave free.
+
+    Bands that are no alarm stay for a whole procedure; what they would hide, nobody would see.
+    """
+    bands = _bands(area.width(), state)
+    standing = (b for b in bands if b.banner.slim and b.banner.tone is not Tone.ALARM)
+    return sum(band.height for band in standing)
+
+
 def put_banners(sheet: Sheet, area: QRectF, state: ScreenState) -> None:
     """Put the bands over the top of ``area``.
 

@@ -16,7 +16,8 @@ class TheatreWindow(QWidget):
 
     A projector that is unplugged puts it away, instead of it falling over the operator's window;
     plugged in again, it comes back. Where it is the operator's own screen that goes, their window
-    takes this one's place, and both go home when that screen comes back. Keys pressed here do
+    takes this one's place, and both go home when that screen comes back. Where their window comes onto
+    this one's screen, this one makes way: it would hide it. Keys pressed here do
     what they do in the operator's window.
 
     Attributes
@@ -35,6 +36,7 @@ class TheatreWindow(QWidget):
         self._awaited: str | None = None
         self._home: str | None = None
         """The operator's own screen, while that is unplugged."""
+        self._follows = False
         self.setWindowTitle("sln-guide · theatre")
         self.video = VideoView(look=look, figures=figures, clean=True)
         inside = QVBoxLayout(self)
@@ -89,6 +91,18 @@ class TheatreWindow(QWidget):
             self._open_on(self._other_screen())
             self.changed.emit(f"Theatre display {self._screen_name or ''} is back")
 
+    def operator_came(self, screen: QScreen) -> None:
+        """Make way for the operator's window, which has come onto this one's screen."""
+        if not self.isVisible() or self._screen_name != screen.name():
+            return
+        other = self._other_screen()
+        if other is None or other.name() == screen.name():
+            self.hide()
+            self.changed.emit("Theatre display put away: your window is on its screen")
+        else:
+            self._open_on(other)
+            self.changed.emit(f"Theatre display: on {other.name()}, your window is on its screen")
+
     def _rescue_operator(self) -> None:
         if self._home is not None:
             move_to(self._operator, self._operator.screen())
@@ -98,6 +112,10 @@ class TheatreWindow(QWidget):
             self._screen_name = None
             self.showNormal()
             return
+        handle = self._operator.windowHandle()
+        if handle is not None and not self._follows:
+            handle.screenChanged.connect(self.operator_came)
+            self._follows = True
         self._screen_name = screen.name()
         self.setScreen(screen)
         self.setGeometry(screen.geometry())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -140,11 +140,13 @@ class VideoView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint, then tell."""
-        painter = QPainter(self)
+        painter, began = QPainter(self), self._painting.begins
         try:
             self._paint(painter, clean=self._clean)
         finally:
             painter.end()
+        if began != self._painting.begins:
+            QTimer.singleShot(0, self, self.laid_out.emit)
         if self._painted is not None and self._shown is not None:
             self._painted(self._shown)
 
@@ -242,7 +244,7 @@ class VideoView(QWidget):
         return Layout.SINGLE if self._shown is None else self._shown.layout
 
     def _panes(self) -> tuple[Pane, ...]:
-        return panes(self._layout(), self.width(), self.height())
+        return panes(self._layout(), self.width(), self.height(), self._painting.begins)
 
     def _main_size(self) -> Size:
         main = self._panes()[0]
@@ -258,7 +260,8 @@ class VideoView(QWidget):
         placement = self.placement()
         if placement is None or self._shown is None or self._shown.image is None:
             return None
-        x, y = placement.to_picture(at.x(), at.y())
+        main = self._panes()[0]
+        x, y = placement.to_picture(at.x() - main.left, at.y() - main.top)
         back = turning(size_of(self._shown.image), self._mounting).inverted()[0]
         point = back.map(QPointF(x + 0.5, y + 0.5))
         return point.x() - 0.5, point.y() - 0.5

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QPoint, QPointF
 
 from sln_guide.gui.curves import UNVOUCHED
+from sln_guide.gui.layout import Content, Layout
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.readout import readout
 from sln_guide.gui.showing import motion_since_guidance
@@ -88,3 +90,39 @@ def test_the_picture_itself_says_so(qt: Any, monkeypatch: pytest.MonkeyPatch) ->
         picture = fakes.FakeSource().push(flags=flags)
         Renderer().render_to_image(picture, Look(), (640, 512))
         assert ("NOT CALIBRATED" in said) == bool(flags)
+
+
+def test_the_band_hides_nothing_of_the_picture(
+    open_window: Open, wait_for: Wait, source: Any
+) -> None:
+    """It may stand there for a whole procedure: a node beneath it would not be seen."""
+    window = open_window(source)
+    video = window.video
+    wait_for(lambda: video.shown is not None and video.shown.overlay)
+    grabbed = video.grab().toImage()
+    main = video.pane(Content.MAIN)
+    assert main.top == video._painting.begins >= video._painting.banners_end > 0
+    lies = video.placement()
+    x, y = round(main.left + lies.left), round(main.top + lies.top)
+    ratio = grabbed.devicePixelRatio()
+    for inside in (y + 1, y + round(fakes.HEIGHT * lies.scale) - 2):
+        pixel = grabbed.pixelColor(round((x + 30) * ratio), round(inside * ratio))
+        assert pixel.red() > 100 > pixel.green(), "the first and the last line of tissue"
+    corner = video._picture_point(QPointF(x, y))
+    assert corner == pytest.approx((-0.5, -0.5), abs=1.0), "and the pointer knows where it is"
+    window.commands.choose_layout(Layout.QUAD)
+    pane = Content.CURVES
+    wait_for(lambda: video.pane(pane) is not None and video.pane(pane).top > main.top)
+    wait_for(lambda: window.curves.mapTo(video, QPoint(0, 0)).y() >= video.pane(pane).top)
+
+
+def test_an_alarm_does_not_move_the_picture(open_window: Open, wait_for: Wait) -> None:
+    source = fakes.FakeSource()
+    source.push()
+    window = open_window(source)
+    wait_for(lambda: window.video.shown is not None and window.video.shown.overlay)
+    source.push(age_ms=600)
+    wait_for(lambda: not window.video.shown.overlay)
+    window.video.grab()
+    assert window.video._painting.banners_end > 0
+    assert window.video.pane(Content.MAIN).top == 0

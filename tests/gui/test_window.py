@@ -585,6 +585,25 @@ def test_an_unplugged_projector_does_not_drop_its_window_on_the_operator(
     assert not window.theatre.isVisible(), "put away on purpose"
 
 
+@pytest.mark.parametrize("free", [True, False])
+def test_the_theatre_makes_way_for_the_operators_window(
+    window: Any, monkeypatch: pytest.MonkeyPatch, free: bool
+) -> None:
+    """Dragged onto the projector, or put there by the desktop, it would lie beneath."""
+    theatre, opened = window.theatre, []
+    monkeypatch.setattr(theatre, "_other_screen", lambda: FakeScreen("DP-2") if free else None)
+    monkeypatch.setattr(theatre, "_open_on", lambda screen: opened.append(screen.name()))
+    theatre.show()
+    theatre._screen_name = "HDMI-1"
+    theatre.operator_came(FakeScreen("DP-3"))
+    assert theatre.isVisible()
+    assert opened == []
+    theatre.operator_came(FakeScreen("HDMI-1"))
+    assert opened == (["DP-2"] if free else [])
+    assert theatre.isVisible() is free
+    assert "your window is on its screen" in window.video.message
+
+
 def test_the_theatres_screen_is_chosen_and_kept(
     window: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
