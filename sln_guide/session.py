@@ -50,8 +50,9 @@ from sln_guide.stream import Stream
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
-BEGIN_ANEW_AFTER_S = 2.0
-"""White light alone for so long before a processing thread that died is begun anew."""
+BEGIN_ANEW_AFTER_S = 10.0
+"""White light alone for so long before a processing thread that died is begun anew: long enough to
+be seen, for the numbers of nodes begin anew with it."""
 MOST_DEATHS = 3
 DEATHS_WITHIN_S = 60.0
 """One that dies once more within this time stays dead: it would die again."""
@@ -390,7 +391,8 @@ class LiveSession:
                 if len(deaths) == MOST_DEATHS and now_s - deaths[0] < DEATHS_WITHIN_S:
                     raise
                 deaths.append(now_s)
-                self._guiding.begin_anew(Fault.of(error, "It is begun anew by itself"))
+                then = f"It is begun anew by itself after {BEGIN_ANEW_AFTER_S:.0f} s"
+                self._guiding.begin_anew(Fault.of(error, then))
                 traceback.print_exc()
             else:
                 return
