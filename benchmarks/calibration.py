@@ -29,7 +29,8 @@ from hardware.gating import Pattern
 from hardware.opencv import cv2
 from hardware.phantom import Breathing, Flicker, Phantom, scene_named
 from hardware.phantom.gated import GatedPhantom
-from hardware.rig import Sensor, load_rig
+from hardware.rig import Sensor
+from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.calibration.board import Board
 from sln_guide.calibration.board_flows import RegisterFlow

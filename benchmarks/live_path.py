@@ -36,7 +36,7 @@ PLOT_S = 2.0
 def frames_of_phantom() -> dict[str, list[Any]]:
     """Render the frames both parts play."""
     from hardware.phantom import Phantom
-    from hardware.rig import load_rig
+    from hardware.rig_files import load_rig
 
     rig = load_rig("demo")
     assert rig.phantom is not None
@@ -50,7 +50,7 @@ def frames_of_phantom() -> dict[str, list[Any]]:
 def played_session(fps: float, cases: Path) -> Any:
     """Return, in the engine's process, a session on two cameras that play the frames."""
     from hardware.mock import MockCamera
-    from hardware.rig import load_rig
+    from hardware.rig_files import load_rig
     from sln_guide.guidance import Role
     from sln_guide.session import LiveSession
     from sln_guide.warm_up import warm_up
@@ -99,7 +99,7 @@ def measure_session(
     import psutil
 
     from benchmarks.watched_session import WatchedSession
-    from hardware.rig import load_rig
+    from hardware.rig_files import load_rig
     from sln_guide.gui.app import run
     from sln_guide.recording.verify import verify
 

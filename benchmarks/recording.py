@@ -24,7 +24,8 @@ import psutil
 
 from benchmarks.recording_codecs import FPS, Streams, best_ms, codecs, formats, layout
 from hardware.frame import Frame
-from hardware.rig import PhantomSpec, Rig, load_rig
+from hardware.rig import PhantomSpec, Rig
+from hardware.rig_files import load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recorder import Recorder
 from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare

@@ -19,7 +19,8 @@ import msgspec
 import numpy as np
 
 from hardware.frame import Frame
-from hardware.rig import DEFAULT_JPEG_QUALITY, RecordingSpec, load_rig
+from hardware.rig import DEFAULT_JPEG_QUALITY, RecordingSpec
+from hardware.rig_files import load_rig
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseWriter, Codec
 from sln_guide.recording.codec import LOSSLESS, codec_for, decompress_into

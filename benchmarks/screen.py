@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from benchmarks.live_path import display
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.warm_up import warm_up
 
 AIMS_S = {"window": 2.0, "overlay": 3.0}

@@ -42,7 +42,7 @@ HEADER = (
 def soak(fps: float, minutes: int, cases: Path) -> None:
     """Run for ``minutes``; print a line a minute. Raises AssertionError when something is lost."""
     from benchmarks.watched_session import WatchedSession
-    from hardware.rig import load_rig
+    from hardware.rig_files import load_rig
     from sln_guide.gui.app import run
     from sln_guide.warm_up import warm_up
 

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from hardware.phantom import NodeTruth
-from hardware.rig import Registration, load_rig
+from hardware.rig import Registration
+from hardware.rig_files import load_rig
 from sln_guide.core.spot import Spot
 from sln_guide.guidance import CannotJudge, Detection, Interval, Kind, Pair, Settings
 from sln_guide.tracking import TrackField, TrackState, track

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.calibration.board import Board
 from sln_guide.calibration.command import run_calibrate
 from sln_guide.calibration.history import read

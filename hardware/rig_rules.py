@@ -1,24 +1,17 @@
-"""What a rig may not say, though each key by itself is valid. `rig.parse_rig` asks.
-
-A rig is read in one file and judged in another, so each needs the other's names; here they are
-needed for types alone.
-"""
+"""What a rig may not say, though each key by itself is valid."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from hardware.frame import PixelFormat
 from hardware.gating import rates_that_cancel
-
-if TYPE_CHECKING:
-    from hardware.rig import CameraSpec, Rig
+from hardware.rig import CameraSpec, Rig
 
 BLACK_SHARE = 0.25
 """Of full scale: a camera without light that shows more than this sees light."""

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardware.rig import Rig, RigError, load_rig, shipped_rigs
+from hardware.rig import Rig, RigError
+from hardware.rig_files import load_rig, shipped_rigs
 from sln_guide.calibration.arguments import add_board_arguments
 from sln_guide.terminal import OK, PARTIAL, positive, progress_bar
 

@@ -72,7 +72,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def small_rig() -> Rig:
     """The demo's rig, with small frames."""
-    from hardware.rig import PhantomSpec, load_rig
+    from hardware.rig import PhantomSpec
+    from hardware.rig_files import load_rig
 
     demo = load_rig("demo")
     return msgspec.structs.replace(

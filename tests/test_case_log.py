@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from hardware.frame import Frame
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.case_log import CaseLog
 from sln_guide.guidance import Guidance, Pair, Settings

@@ -14,7 +14,8 @@ import pytest
 from hardware.cameras import cameras_for
 from hardware.frame import Frame, frozen_pixels
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, Rig, load_rig
+from hardware.rig import PhantomSpec, Rig
+from hardware.rig_files import load_rig
 from sln_guide import edges
 from sln_guide.calibration.consistency import reduced
 from sln_guide.edges import EdgeWatch, look_at

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, load_rig
+from hardware.rig import PhantomSpec
+from hardware.rig_files import load_rig
 from sln_guide.core.spot import Analysis, Spot
 from sln_guide.exclusion import FLAG, Region, blocks_inside, excluded, followed
 from sln_guide.guidance import MOST_POLYGON_POINTS, CannotJudge, Interval, Kind, Pair, Settings

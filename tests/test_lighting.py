@@ -16,7 +16,8 @@ from hardware.cameras import cameras_for
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.gating import LightLine, Pattern
 from hardware.phantom.gated import GatedScene
-from hardware.rig import CameraSpec, Light, PhantomSpec, Rig, RigError, Sensor, load_rig, parse_rig
+from hardware.rig import CameraSpec, Light, PhantomSpec, Rig, RigError, Sensor
+from hardware.rig_files import load_rig, parse_rig
 from sln_guide import pipeline
 from sln_guide.calibration.gated import PEDESTAL_COUNTS, Subtraction
 from sln_guide.export.as_seen import verify_as_seen

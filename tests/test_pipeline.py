@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, Registration, Rig, load_rig
+from hardware.rig import PhantomSpec, Registration, Rig
+from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.core.analysis import BASELINE_MISFIT
 from sln_guide.guidance import Guidance, Pair, Settings

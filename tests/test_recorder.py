@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hardware.frame import Frame, PixelFormat
-from hardware.rig import Rig, load_rig
+from hardware.rig import Rig
+from hardware.rig_files import load_rig
 from sln_guide import recorder as recorder_module
 from sln_guide import side_thread
 from sln_guide.guidance import Role, Settings

@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hardware.rig import Rig, load_rig
+from hardware.rig import Rig
+from hardware.rig_files import load_rig
 from sln_guide import recordings as recordings_module
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, load_rig
+from hardware.rig import PhantomSpec
+from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.core.draw import Drawer
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings

@@ -15,7 +15,8 @@ import pytest
 from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom, PhantomCamera
-from hardware.rig import PhantomSpec, RecordingSpec, Rig, load_rig
+from hardware.rig import PhantomSpec, RecordingSpec, Rig
+from hardware.rig_files import load_rig
 from sln_guide import guiding as guiding_module
 from sln_guide import pipeline, side_thread
 from sln_guide import session as session_module

@@ -19,7 +19,8 @@ import sln_guide.core
 from hardware.balance import Gains
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom
-from hardware.rig import Calibration, Rig, load_rig, parse_rig
+from hardware.rig import Calibration, Rig
+from hardware.rig_files import load_rig, parse_rig
 from sln_guide import pipeline
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing

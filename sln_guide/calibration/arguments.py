@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hardware.rig import shipped_rigs
+from hardware.rig_files import shipped_rigs
 from sln_guide.terminal import positive
 
 WHAT = ("dark", "flat", "ptc", "board", "target", "register", "balance", "spot", "all")

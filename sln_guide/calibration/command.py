@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from hardware.rig import RigError, shipped_rigs
+from hardware.rig import RigError
+from hardware.rig_files import shipped_rigs
 from sln_guide.calibration.board import ADVICE, Board
 from sln_guide.calibration.errors import CalibrationError, CalibrationFileError, CaptureError
 from sln_guide.calibration.flows import Flow, Step

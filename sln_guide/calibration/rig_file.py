@@ -8,7 +8,8 @@ import re
 import secrets
 from pathlib import Path
 
-from hardware.rig import RigError, parse_rig
+from hardware.rig import RigError
+from hardware.rig_files import parse_rig
 from sln_guide.calibration.errors import CalibrationFileError
 
 _TABLE = re.compile(r"^\s*\[calibration\]\s*(#.*)?$")

@@ -15,7 +15,8 @@ import msgspec
 from hardware.camera import Camera
 from hardware.cameras import cameras_for
 from hardware.frame import Frame
-from hardware.rig import Rig, RigError, load_rig
+from hardware.rig import Rig, RigError
+from hardware.rig_files import load_rig
 from sln_guide.calibration.applied import Applied, apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.board import Board

@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from hardware.camera import CameraError
 from hardware.doctor import Finding, examine
-from hardware.rig import RigError, load_rig
+from hardware.rig import RigError
+from hardware.rig_files import load_rig
 from sln_guide.gui import theme
 from sln_guide.gui.app import asked_to_end, ending_by_signal
 from sln_guide.gui.buttons import FlatButton

@@ -16,9 +16,9 @@ class TheatreWindow(QWidget):
 
     A projector that is unplugged puts it away, instead of it falling over the operator's window;
     plugged in again, it comes back. Where it is the operator's own screen that goes, their window
-    takes this one's place, and both go home when that screen comes back. Where their window comes onto
-    this one's screen, this one makes way: it would hide it. Keys pressed here do
-    what they do in the operator's window.
+    takes this one's place, and both go home when that screen comes back. Where their window comes
+    onto this one's screen, this one makes way: it would hide it. Keys pressed here do what they do
+    in the operator's window.
 
     Attributes
     ----------

@@ -22,7 +22,6 @@ FILES = (
     "hardware/gating.py",
     "hardware/opencv.py",
     "hardware/rig.py",
-    "hardware/rig_rules.py",
     "hardware/working.py",
     "sln_guide/calibration/errors.py",
     "sln_guide/calibration/frames.py",

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from hardware.bench import Bench
-from hardware.rig import Rig, load_rig
+from hardware.rig import Rig
+from hardware.rig_files import load_rig
 from sln_guide import cli, terminal
 from tests.calibration.small_bench import small_bench
 

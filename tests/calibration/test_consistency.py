@@ -10,7 +10,7 @@ import pytest
 
 from hardware.opencv import cv2
 from hardware.phantom import Phantom
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.calibration.board import grey_of
 from sln_guide.calibration.consistency import (
     Consistency,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hardware.bench import WHITE_TINT, Bench, Plane
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.calibration.errors import CaptureError
 from sln_guide.calibration.focus import FocusAid, black_level, white_balance
 

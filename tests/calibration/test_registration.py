@@ -12,7 +12,8 @@ import pytest
 from hardware.bench import Bench, Plane
 from hardware.frame import PixelFormat
 from hardware.opencv import cv2
-from hardware.rig import Optics, Registration, load_rig
+from hardware.rig import Optics, Registration
+from hardware.rig_files import load_rig
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.board import Board, View, find_board
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError

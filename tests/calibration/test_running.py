@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from hardware.cameras import cameras_for
-from hardware.rig import Rig, load_rig
+from hardware.rig import Rig
+from hardware.rig_files import load_rig
 from sln_guide import session as session_module
 from sln_guide.calibration.applied import apply_calibrations, at_distance
 from sln_guide.calibration.binding import utc_now

@@ -17,7 +17,8 @@ from hardware.bench_camera import BenchCamera
 from hardware.cameras import cameras_for
 from hardware.frame import frozen_pixels
 from hardware.opencv import cv2
-from hardware.rig import Rig, RigError, load_rig
+from hardware.rig import Rig, RigError
+from hardware.rig_files import load_rig
 from hardware.simulated import TEMPERATURE_C
 from sln_guide import cli, terminal
 from sln_guide.calibration.applied import apply_calibrations, at_distance

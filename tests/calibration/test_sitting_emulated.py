@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.guide import Guide
 from sln_guide.calibration.history import read

@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from hardware.phantom import Phantom
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.core.analysis import BASELINE_MISFIT, Analyser
 from sln_guide.guidance import CannotJudge, Kind, Pair, Settings
 from sln_guide.pipeline import Setup, initial_state, step

@@ -15,7 +15,8 @@ import msgspec
 from hardware.camera import CameraNotFoundError
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom
-from hardware.rig import PhantomSpec, Rig, load_rig
+from hardware.rig import PhantomSpec, Rig
+from hardware.rig_files import load_rig
 from sln_guide.guidance import Role
 from sln_guide.session import LiveSession
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from hardware.frame import Frame
-from hardware.rig import Registration, Rig, load_rig
+from hardware.rig import Registration, Rig
+from hardware.rig_files import load_rig
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseWriter
 

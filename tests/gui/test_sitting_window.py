@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from hardware.bench import CAP, Plane
 from hardware.bench_camera import BenchCamera
 from hardware.camera import CameraNotFoundError
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide import cli, window_commands
 from sln_guide.calibration.board_flows import board_laid
 from sln_guide.calibration.flows import Step

@@ -13,7 +13,7 @@ from hardware.bench_camera import BenchCamera
 from hardware.camera import Camera, CameraSettings
 from hardware.cameras import cameras_for
 from hardware.frame import PixelFormat
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from sln_guide.calibration.frames import grabbing
 from tests.hardware.contract import CameraContract
 

@@ -13,7 +13,8 @@ from hardware.emulated import EmulatedBaslerCamera
 from hardware.frame import PixelFormat
 from hardware.mock import MockCamera, frames_from_arrays
 from hardware.phantom import Phantom, PhantomCamera
-from hardware.rig import PhantomSpec, load_rig
+from hardware.rig import PhantomSpec
+from hardware.rig_files import load_rig
 from tests.hardware.contract import CameraContract
 
 

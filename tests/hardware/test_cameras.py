@@ -17,7 +17,8 @@ from hardware.basler import BaslerCamera
 from hardware.cameras import RECORDED_FRAMES, cameras_for
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom, PhantomCamera
-from hardware.rig import PhantomSpec, Rig, RigError, load_rig, parse_rig
+from hardware.rig import PhantomSpec, Rig, RigError
+from hardware.rig_files import load_rig, parse_rig
 
 READ_S = 5.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from hardware import doctor
 from hardware.doctor import UsbCamera, examine
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 
 
 def usb(serial: str, controller: str, speed: int = 5000) -> UsbCamera:

@@ -20,7 +20,7 @@ from hardware.phantom import (
     Uptake,
     scene_named,
 )
-from hardware.rig import load_rig
+from hardware.rig_files import load_rig
 from tests.hardware.plain_scene import PLAIN, nodes_alone
 
 # -- nodes ------------------------------------------------------------------------------------

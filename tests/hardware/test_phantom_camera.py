@@ -21,7 +21,8 @@ from hardware.camera import (
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom, PhantomCamera, scene_named
 from hardware.phantom.camera import BUFFERED_FRAMES
-from hardware.rig import PhantomSpec, load_rig
+from hardware.rig import PhantomSpec
+from hardware.rig_files import load_rig
 
 READ_S = 5.0
 

@@ -22,7 +22,8 @@ from hardware.phantom import (
     Scene,
     scene_named,
 )
-from hardware.rig import PhantomSpec, Registration, load_rig
+from hardware.rig import PhantomSpec, Registration
+from hardware.rig_files import load_rig
 from tests.hardware.plain_scene import PLAIN, nodes_alone
 
 # -- time and motion ------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.rig import Rig, RigError, load_rig, parse_rig, shipped_rigs
+from hardware.rig import Rig, RigError
+from hardware.rig_files import load_rig, parse_rig, shipped_rigs
 
 GOOD = """
 name = "bench"

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from hardware.frame import Frame, PixelFormat
-from hardware.rig import RecordingSpec, Rig, load_rig
+from hardware.rig import RecordingSpec, Rig
+from hardware.rig_files import load_rig
 from sln_guide.guidance import Detection, Guidance, Interval, Kind, Pair, Role, Settings, View
 from sln_guide.recording import CaseSummary, CaseWriter
 from tests.frames import frame_of
