@@ -7,6 +7,8 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from sln_guide.render import tokens
+from sln_guide.render.layout import Box
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import font
 
 HEAD_PX = 34
@@ -49,11 +51,10 @@ class Panel(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint ground, heading and fact."""
         painter = QPainter(self)
+        ground = Sheet(self.devicePixelRatioF())
+        ground.stamp(Box(0.0, 0.0, self.width(), self.height()), "panel", _paint_ground)
+        ground.paint(painter)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(tokens.LINE), 1))
-        painter.setBrush(QColor(tokens.PANEL))
-        frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
         head = QRectF(14, 0, self.width() - 28, HEAD_PX)
         painter.setPen(QColor(tokens.SECONDARY))
         painter.setFont(font(15, bold=True))
@@ -70,3 +71,11 @@ class Panel(QWidget):
 
     def paint_body(self, painter: QPainter) -> None:
         """Paint what a panel without widgets shows."""
+
+
+def _paint_ground(painter: QPainter, box: Box) -> None:
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(tokens.LINE), 1))
+    painter.setBrush(QColor(tokens.PANEL))
+    frame = QRectF(box.left, box.top, box.width, box.height).adjusted(0.5, 0.5, -0.5, -0.5)
+    painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)

@@ -12,6 +12,7 @@ from sln_guide.gui import signs, theme
 from sln_guide.gui.readings import Reading, Tone
 from sln_guide.gui.screen_state import ScreenState
 from sln_guide.render import tokens
+from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import font
 
 RESEARCH = Reading("RESEARCH USE ONLY", Tone.STALE)
@@ -210,15 +211,11 @@ class TopStrip(QWidget):
 
     def _paint_pill(self, painter: QPainter) -> float:
         assert self._state is not None
-        return signs.paint_pill(
-            painter,
-            EDGE,
-            self.height() / 2,
-            PILL_PX,
-            self._state.pill,
-            self._state.tone,
-            self._pill_font_px(),
-        )
+        state, px = self._state, self._pill_font_px()
+        sheet = Sheet(self.devicePixelRatioF())
+        right = signs.put_pill(sheet, EDGE, self.height() / 2, PILL_PX, state.pill, state.tone, px)
+        sheet.paint(painter)
+        return right
 
     def _paint_cell(self, painter: QPainter, left: float, width: float, cell: _Cell) -> None:
         painter.setFont(font(cell.px, bold=cell.bold))
@@ -239,8 +236,9 @@ class TopStrip(QWidget):
         if said.tone is Tone.NEUTRAL:
             self._paint_cell(painter, left, width, _Cell("recording", (said,), tokens.BODY_PX))
         else:
-            middle = self.height() / 2
-            signs.paint_pill(painter, left, middle, PILL_PX, said.text, said.tone, tokens.LARGE_PX)
+            middle, sheet = self.height() / 2, Sheet(self.devicePixelRatioF())
+            signs.put_pill(sheet, left, middle, PILL_PX, said.text, said.tone, tokens.LARGE_PX)
+            sheet.paint(painter)
         return left - GAP
 
     def _paint_heading(self, painter: QPainter, left: float, right: float, *, two: bool) -> None:
