@@ -100,7 +100,7 @@ class Camera(Protocol):
 
     @property
     def settings(self) -> CameraSettings:
-        """What the camera read back after the last `apply`, every field set."""
+        """What the camera read back after the last `apply`; None where it has no such setting."""
         ...
 
     @property

@@ -31,7 +31,7 @@ class SimulatedCamera(Camera):
 
     @property
     def settings(self) -> CameraSettings:
-        """What the camera does, every field set."""
+        """What the camera does; None where it has no such setting."""
         return self._settings
 
     def temperature_c(self) -> float:

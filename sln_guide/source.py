@@ -61,10 +61,11 @@ class SourceError(RuntimeError):
 
 
 class PictureSource(Protocol):
-    """All methods are called from the GUI thread, return at once, and never raise for a fault.
+    """What makes the pictures of a window. A fault shows in `health`; nothing raises for it.
 
-    A fault shows in `health`. No array ever travels in a Qt signal: the source calls ``wake``
-    (from its own thread, cheap, no arguments), the window coalesces and pulls.
+    Called from the GUI thread, except where it says so; only `start` and `close` wait. No array
+    ever travels in a Qt signal: the source calls ``wake`` (from its own thread, cheap, no
+    arguments), the window coalesces and pulls.
     """
 
     @property
@@ -88,7 +89,10 @@ class PictureSource(Protocol):
         ...
 
     def start(self) -> None:
-        """Begin. Raises before anything runs if the rig cannot be opened at all."""
+        """Begin; takes as long as the cameras do. Any thread.
+
+        Raises CameraError or SourceError before anything runs, if the cameras cannot be opened.
+        """
         ...
 
     def close(self) -> None:
@@ -108,7 +112,10 @@ class PictureSource(Protocol):
         ...
 
     def health(self) -> SessionHealth:
-        """Return a fresh summary of streams, recorder, processing, latency. Any thread."""
+        """Return a fresh summary of streams, recorder, processing, latency. Any thread.
+
+        Raises SourceError while nothing is known.
+        """
         ...
 
     def change(self, **changes: Any) -> Settings:
@@ -133,7 +140,10 @@ class Recordable(Protocol):
     """A live source that can record."""
 
     def start_recording(self) -> Path:
-        """Open a new case and return its folder. Raises RecordingError with what to do."""
+        """Open a new case and return its folder.
+
+        Raises RecordingError with what to do, or SourceError where no answer came.
+        """
         ...
 
     def stop_recording(self) -> None:

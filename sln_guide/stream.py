@@ -67,18 +67,8 @@ class Stream:
         self._refused: str | None = None
         self._watched = camera if isinstance(camera, Watched) else None
 
-    @property
-    def camera(self) -> Camera:
-        """The camera; only its thread may use it while the stream runs."""
-        return self._camera
-
-    @property
-    def ended(self) -> bool:
-        """Whether the camera said that nothing will come any more."""
-        return self._error is not None and not self._thread.is_alive()
-
     def open(self) -> None:
-        """Open, set and start the camera in the caller's thread, so that its errors reach him."""
+        """Open, set and start the camera in the caller's thread, which gets its errors."""
         try:
             self._camera.open()
             self._camera.apply(self._settings)

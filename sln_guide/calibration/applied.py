@@ -72,11 +72,6 @@ class Applied:
             )
         return _plane(self.by_distance, distance_mm, path)
 
-    @property
-    def calibrated(self) -> bool:
-        """Whether figures may carry calibrated units: nothing left out, and checked."""
-        return self.rig.unchecked is None
-
 
 def apply_calibrations(rig: Rig, *, now: datetime | None = None) -> Applied:
     """Load what the rig's ``[calibration]`` names, and refuse by name what does not fit.

