@@ -376,7 +376,7 @@ class LiveSession:
                 self._preparing_since_ns = None
             self._keep_processing()
         except BaseException as error:
-            then = "It is not begun again: restart the program when it is safe"
+            then = "It does not start again: restart the program when it is safe"
             self._guiding.fault = Fault.of(error, then)
             raise
 
@@ -391,12 +391,12 @@ class LiveSession:
                 if len(deaths) == MOST_DEATHS and now_s - deaths[0] < DEATHS_WITHIN_S:
                     raise
                 deaths.append(now_s)
-                then = f"It is begun anew by itself after {BEGIN_ANEW_AFTER_S:.0f} s"
+                then = f"It starts again by itself in {BEGIN_ANEW_AFTER_S:.0f} s"
                 self._guiding.begin_anew(Fault.of(error, then))
                 traceback.print_exc()
             else:
                 return
-            self.mark("processing died", "begun anew: node numbers begin anew as well")
+            self.mark("processing died", "started again: node numbers begin anew")
             self._ending.wait(BEGIN_ANEW_AFTER_S)
 
     def _main_loop(self) -> None:

@@ -240,7 +240,7 @@ def test_a_processing_thread_that_dies_is_begun_anew_and_told(
 
     monkeypatch.setattr(room, name, killed)
     wait_until(lambda: session.health().processing_error, "the death is told")
-    assert "killed · It is begun anew" in str(session.health().processing_error)
+    assert "killed · It starts again" in str(session.health().processing_error)
     wait_until(lambda: session.health().processing_error is None, "the core is trusted again")
     wait_until(
         lambda: (p := session.latest_picture()) is not None and p.overlay_drawn, "overlay back"
@@ -264,7 +264,7 @@ def test_a_processing_thread_that_dies_again_and_again_stays_dead(
     monkeypatch.setattr(pipeline, "step", killed)
     session.start()
     wait_until(lambda: not session._processing.is_alive(), "it is given up")
-    assert "killed · It is not begun again" in str(session.health().processing_error)
+    assert "killed · It does not start again" in str(session.health().processing_error)
     died = [event for event in session.events() if event.name == "processing died"]
     assert len(died) == session_module.MOST_DEATHS
     first = session.latest_white()
