@@ -10,7 +10,7 @@ from PySide6.QtGui import QTransform
 from sln_guide.guidance import UNCALIBRATED, Guidance, Mode, Picture, View
 from sln_guide.render import look as geometry
 from sln_guide.render import marks, tokens
-from sln_guide.render.layout import Box, nice_length
+from sln_guide.render.layout import Box, Ring, nice_length
 from sln_guide.render.look import Look
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.wording import signal_text
@@ -90,13 +90,64 @@ def put_scale_bar(
     return [box]
 
 
-def put_legend(sheet: Sheet, bounds: Box, legend: Legend, scale: float) -> Box:
-    """Put the legend in the top right corner."""
+def put_legend(
+    sheet: Sheet,
+    bounds: Box,
+    legend: Legend,
+    scale: float,
+    *,
+    taken: Sequence[Box] = (),
+    rings: Sequence[Ring] = (),
+    stay: int = 0,
+) -> tuple[Box, int]:
+    """Put the legend in the top right corner, or in another where it would hide a node there.
+
+    Parameters
+    ----------
+    taken, rings
+        What it must not lie on.
+    stay
+        The corner it had last: it stays there until a node comes beneath it.
+
+    Returns
+    -------
+    tuple
+        Where it lies, and in which corner.
+    """
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
     width, height = marks.legend_size(legend.unit, labels, scale)
-    box = Box(bounds.right - width, bounds.top, bounds.right, bounds.top + height)
-    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
+    places = [
+        _off(taken, _in_corner(bounds, width, height, right=right, top=top), scale, down=top)
+        for right, top in ((True, True), (True, False), (False, True), (False, False))
+    ]
+    free = [
+        corner
+        for corner, box in enumerate(places)
+        if _inside(box, bounds) and not any(ring.covers(box) for ring in rings)
+    ]
+    corner = stay if stay in free else next(iter(free), 0)
+    marks.put_legend(sheet, places[corner], legend.unit, labels, legend.table, scale)
+    return places[corner], corner
+
+
+def _in_corner(bounds: Box, width: float, height: float, *, right: bool, top: bool) -> Box:
+    left = bounds.right - width if right else bounds.left
+    above = bounds.top if top else bounds.bottom - height
+    return Box(left, above, left + width, above + height)
+
+
+def _off(taken: Sequence[Box], box: Box, scale: float, *, down: bool) -> Box:
+    """Return the box moved off what stands in its corner, down or up."""
+    gap = tokens.GAP_PX * scale
+    for other in taken:
+        if box.overlap(other) > 0:
+            top = other.bottom + gap if down else other.top - gap - box.height
+            box = Box(box.left, top, box.right, top + box.height)
     return box
+
+
+def _inside(box: Box, bounds: Box) -> bool:
+    return box.top >= bounds.top and box.bottom <= bounds.bottom and box.left >= bounds.left
 
 
 def shows_lossy_colour(picture: Picture) -> bool:

@@ -36,6 +36,8 @@ RING_OVER_SPOT = 0.75
 MIN_RING_PX = 16.0
 MOST_MARKED = 16
 """More detections than this are counted, not marked: painting must stay bounded."""
+NODES = (Kind.NODE, Kind.UNCERTAIN)
+"""What neither tag nor legend may hide."""
 _FAR_PX = 1e6
 """Beyond this no place is meant to be seen."""
 EDGE_LEVEL = 128
@@ -63,6 +65,7 @@ class Renderer:
     def __init__(self, figures: Figures | None = None) -> None:
         self._figures = figures or Figures()
         self._places: dict[int, int] = {}
+        self._legend_corner = 0
         self._laid_out: tuple[tuple[object, ...], Sheet] | None = None
 
     def paint(
@@ -157,21 +160,30 @@ class Renderer:
         guidance = picture.guidance if _shows_guidance(picture) else None
         legend = None
         if guidance is not None:
-            meant = legend_of(guidance, look.settings or guidance.settings, picture.view)
-            if look.legend and meant is not None and picture.overlay_drawn:
-                legend = margin.put_legend(sheet, bounds, meant, scale)
-                taken.append(legend)
-        taken += margin.put_doubts(sheet, bounds, legend, picture, guidance, scale)
-        if guidance is not None:
             settings = look.settings or guidance.settings
+            found = [d for d in guidance.detections if _is_marked(d, settings)]
+            found.sort(key=_importance)
+            places = (_located(d, picture, settings, placed, scale) for d in found[:MOST_MARKED])
+            located = [m for m in places if m is not None]
+            meant = legend_of(guidance, settings, picture.view)
+            if look.legend and meant is not None and picture.overlay_drawn:
+                nodes = [m.ring for m in located if m.detection.kind in NODES]
+                legend, self._legend_corner = margin.put_legend(
+                    sheet, bounds, meant, scale, taken=taken, rings=nodes, stay=self._legend_corner
+                )
+                taken.append(legend)
+        above = legend if self._legend_corner == 0 else None
+        taken += margin.put_doubts(sheet, bounds, above, picture, guidance, scale)
+        if guidance is not None:
             if guidance.exclusion_px:
                 drawn = np.array(guidance.exclusion_px, dtype=np.float32)
                 region = _outline(drawn, picture, placed)
                 if region is not None:
                     marks.put_outline(sheet, region, scale, dashed=True, ink=tokens.STALE)
             taken += _put_regions(sheet, guidance, picture, placed, scale)
+            unmarked = len(found) - MOST_MARKED
             self._put_detections(
-                sheet, area, bounds, taken, picture, guidance, settings, look, placed, scale
+                sheet, area, bounds, taken, located, unmarked, guidance, settings, look, scale
             )
         return sheet
 
@@ -209,26 +221,18 @@ class Renderer:
         area: QRectF,
         bounds: Box,
         taken: list[Box],
-        picture: Picture,
+        located: list[_Marked],
+        unmarked: int,
         guidance: Guidance,
         settings: Settings,
         look: Look,
-        placed: QTransform,
         scale: float,
     ) -> None:
-        found = [d for d in guidance.detections if _is_marked(d, settings)]
-        found.sort(key=_importance)
-        located = [
-            m
-            for m in (_located(d, picture, settings, placed, scale) for d in found[:MOST_MARKED])
-            if m is not None
-        ]
         seen = margin.box_of(area)
         marked = [m for m in located if m.ring.covers(seen)]
         unseen = [m.detection for m in located if not m.ring.covers(seen)]
         for each in marked:
             _put_mark(sheet, each, settings, scale)
-        unmarked = len(found) - MOST_MARKED
         if unmarked > 0:
             taken.append(margin.put_unmarked(sheet, bounds, unmarked, scale))
         if not look.tags:
@@ -246,7 +250,7 @@ class Renderer:
             key: tag_lines(self._figures.standing(key, m.detection, now_ns), settings)
             for key, m in by_key.items()
         }
-        nodes = [m.ring for m in marked if m.detection.kind in (Kind.NODE, Kind.UNCERTAIN)]
+        nodes = [m.ring for m in marked if m.detection.kind in NODES]
         tags: tuple[Placed, ...] = ()
         # where there is no room for two lines there may be for the name
         for full in (True, False):

@@ -20,9 +20,10 @@ from sln_guide.guidance import (
     Settings,
     View,
 )
-from sln_guide.render import tokens
+from sln_guide.render import marks, tokens
+from sln_guide.render.layout import Box, Ring
 from sln_guide.render.look import Look, fitted, mm_per_picture_px, placement
-from sln_guide.render.renderer import MOST_MARKED, Renderer
+from sln_guide.render.renderer import MOST_MARKED, RING_OVER_SPOT, Renderer
 from tests.render.scenes import (
     BARE,
     GREY,
@@ -419,3 +420,43 @@ def test_the_map_of_light_has_its_legend():
     assert (mapped[16:60, -100:-16] != GREY).any()
     grey = rendered(make_picture(view=View.NIR, overlay_drawn=False), look)
     assert (grey == GREY).all(), "a grey frame has none"
+
+
+def legend_box(renderer: Renderer, picture, look, monkeypatch) -> Box:
+    put, boxes = marks.put_legend, []
+
+    def listen(sheet, box, *rest):
+        boxes.append(box)
+        put(sheet, box, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(marks, "put_legend", listen)
+        renderer.render_to_image(picture, look, SIZE)
+    (box,) = boxes
+    return box
+
+
+def test_the_legend_never_hides_a_node_and_does_not_jump_about(monkeypatch):
+    """In a narrow window there is no room beside the picture."""
+    look, renderer = replace(BARE, legend=True), Renderer()
+
+    def shown(*nodes):
+        return legend_box(renderer, make_picture(*nodes), look, monkeypatch)
+
+    here = shown(make_detection())
+    assert here.right > WIDTH - 40, "it stands at the upper right"
+    assert here.top < 40
+    beneath = make_detection((here.left + here.right) / 2, (here.top + here.bottom) / 2)
+    away = shown(beneath)
+    radius = RING_OVER_SPOT * beneath.spot_width_px
+    assert not Ring(beneath.x_px, beneath.y_px, radius).covers(away)
+    assert away.bottom > HEIGHT - 40
+    assert shown(make_detection()) == away, "it stays until it hides something there"
+    below = make_detection(beneath.x_px, (away.top + away.bottom) / 2)
+    left = shown(beneath, below)
+    assert left.right < WIDTH / 2
+    corners = [
+        make_detection(x, y, track_id=1 + n)
+        for n, (x, y) in enumerate((x, y) for x in (50.0, 590.0) for y in (80.0, 430.0))
+    ]
+    assert shown(*corners) == here, "where each corner hides one it is where it is looked for"
