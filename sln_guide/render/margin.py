@@ -21,6 +21,10 @@ MOST_NAMED = 3
 MARGIN_PX = 16.0
 _BAR_PX = (60.0, 240.0)
 """Shortest and longest scale bar."""
+_LEGEND_PLACES = tuple(
+    (right, down) for down in (0.0, 1.0, 0.5, 0.25, 0.75) for right in (True, False)
+)
+"""On which side, and how far down, a legend may stand; the first is where it is looked for."""
 
 
 def put_burned(
@@ -99,55 +103,40 @@ def put_legend(
     taken: Sequence[Box] = (),
     rings: Sequence[Ring] = (),
     stay: int = 0,
-) -> tuple[Box, int]:
-    """Put the legend in the top right corner, or in another where it would hide a node there.
+) -> tuple[Box | None, int]:
+    """Put the legend in the top right corner, or elsewhere at a side where it hid a node there.
 
     Parameters
     ----------
     taken, rings
         What it must not lie on.
     stay
-        The corner it had last: it stays there until a node comes beneath it.
+        Which place it had last: it stays until something comes beneath it.
 
     Returns
     -------
     tuple
-        Where it lies, and in which corner.
+        Where it lies, and which place that is. None: it would hide something wherever it lay, and
+        was left out.
     """
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
     width, height = marks.legend_size(legend.unit, labels, scale)
-    places = [
-        _off(taken, _in_corner(bounds, width, height, right=right, top=top), scale, down=top)
-        for right, top in ((True, True), (True, False), (False, True), (False, False))
-    ]
-    free = [
-        corner
-        for corner, box in enumerate(places)
-        if _inside(box, bounds) and not any(ring.covers(box) for ring in rings)
-    ]
-    corner = stay if stay in free else next(iter(free), 0)
-    marks.put_legend(sheet, places[corner], legend.unit, labels, legend.table, scale)
-    return places[corner], corner
-
-
-def _in_corner(bounds: Box, width: float, height: float, *, right: bool, top: bool) -> Box:
-    left = bounds.right - width if right else bounds.left
-    above = bounds.top if top else bounds.bottom - height
-    return Box(left, above, left + width, above + height)
-
-
-def _off(taken: Sequence[Box], box: Box, scale: float, *, down: bool) -> Box:
-    """Return the box moved off what stands in its corner, down or up."""
-    gap = tokens.GAP_PX * scale
-    for other in taken:
-        if box.overlap(other) > 0:
-            top = other.bottom + gap if down else other.top - gap - box.height
-            box = Box(box.left, top, box.right, top + box.height)
-    return box
-
-
-def _inside(box: Box, bounds: Box) -> bool:
-    return box.top >= bounds.top and box.bottom <= bounds.bottom and box.left >= bounds.left
+    for place in (stay, *range(len(_LEGEND_PLACES))):
+        right, down = _LEGEND_PLACES[place]
+        left = bounds.right - width if right else bounds.left
+        top = bounds.top + down * (bounds.height - height)
+        box = Box(left, top, left + width, top + height)
+        for other in taken:
+            if box.overlap(other) > 0:
+                top = other.bottom if down < 0.5 else other.top - height
+                top += tokens.GAP_PX * scale * (1 if down < 0.5 else -1)
+                box = Box(left, top, left + width, top + height)
+        outside = box.top < bounds.top or box.bottom > bounds.bottom or box.left < bounds.left
+        hides = any(box.overlap(other) > 0 for other in taken)
+        if not (outside or hides or any(ring.covers(box) for ring in rings)):
+            marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
+            return box, place
+    return None, 0
 
 
 def shows_lossy_colour(picture: Picture) -> bool:

@@ -65,7 +65,8 @@ class Renderer:
     def __init__(self, figures: Figures | None = None) -> None:
         self._figures = figures or Figures()
         self._places: dict[int, int] = {}
-        self._legend_corner = 0
+        self._legend_in: Box | None = None
+        self._legend_place = 0
         self._laid_out: tuple[tuple[object, ...], Sheet] | None = None
 
     def paint(
@@ -168,11 +169,13 @@ class Renderer:
             meant = legend_of(guidance, settings, picture.view)
             if look.legend and meant is not None and picture.overlay_drawn:
                 nodes = [m.ring for m in located if m.detection.kind in NODES]
-                legend, self._legend_corner = margin.put_legend(
-                    sheet, bounds, meant, scale, taken=taken, rings=nodes, stay=self._legend_corner
+                if bounds != self._legend_in:
+                    self._legend_in, self._legend_place = bounds, 0
+                legend, self._legend_place = margin.put_legend(
+                    sheet, bounds, meant, scale, taken=taken, rings=nodes, stay=self._legend_place
                 )
-                taken.append(legend)
-        above = legend if self._legend_corner == 0 else None
+                taken += [legend] if legend is not None else []
+        above = legend if self._legend_place == 0 else None
         taken += margin.put_doubts(sheet, bounds, above, picture, guidance, scale)
         if guidance is not None:
             if guidance.exclusion_px:
