@@ -121,22 +121,32 @@ def put_legend(
     """
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
     width, height = marks.legend_size(legend.unit, labels, scale)
-    for place in (stay, *range(len(_LEGEND_PLACES))):
+    covered: list[tuple[float, int, Box]] = []
+    for order, place in enumerate((stay, *range(len(_LEGEND_PLACES)))):
         right, down = _LEGEND_PLACES[place]
         left = bounds.right - width if right else bounds.left
         top = bounds.top + down * (bounds.height - height)
-        box = Box(left, top, left + width, top + height)
-        for other in taken:
-            if box.overlap(other) > 0:
-                top = other.bottom if down < 0.5 else other.top - height
-                top += tokens.GAP_PX * scale * (1 if down < 0.5 else -1)
-                box = Box(left, top, left + width, top + height)
-        outside = box.top < bounds.top or box.bottom > bounds.bottom or box.left < bounds.left
-        hides = any(box.overlap(other) > 0 for other in taken)
-        if not (outside or hides or any(ring.covers(box) for ring in rings)):
-            marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
-            return box, place
-    return None, 0
+        for moved in (_off(taken, Box(left, top, left + width, top + height), scale, down), None):
+            box = moved or Box(left, top, left + width, top + height)
+            outside = box.top < bounds.top or box.bottom > bounds.bottom or box.left < bounds.left
+            if not outside and not any(ring.covers(box) for ring in rings):
+                covered.append((sum(box.overlap(other) for other in taken), order, box))
+    if not covered:
+        return None, 0
+    # words and heartbeat are painted over it where there is too little room for all
+    _, order, box = min(covered, key=lambda each: each[:2])
+    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
+    return box, (stay, *range(len(_LEGEND_PLACES)))[order]
+
+
+def _off(taken: Sequence[Box], box: Box, scale: float, down: float) -> Box:
+    """Return the box moved off what stands there, away from the edge that it is nearer to."""
+    gap = tokens.GAP_PX * scale
+    for other in taken:
+        if box.overlap(other) > 0:
+            top = other.bottom + gap if down < 0.5 else other.top - gap - box.height
+            box = Box(box.left, top, box.right, top + box.height)
+    return box
 
 
 def shows_lossy_colour(picture: Picture) -> bool:

@@ -462,22 +462,28 @@ def test_the_legend_never_hides_a_node_and_does_not_jump_about(monkeypatch):
     assert shown(make_detection()) == here
 
 
-def test_the_legend_lies_on_no_other_words(monkeypatch):
+@pytest.mark.parametrize(("height", "room"), [(300, True), (240, False)])
+def test_the_legend_lies_on_no_other_words_where_there_is_room(height, room, monkeypatch):
     """As in a small pane, whose name stands in the upper left corner."""
-    node = make_detection(590.0, 100.0)
+    node = make_detection(560.0, 60.0, spot_width_px=20.0)
     chips = QRectF(16, 16, 120, 32)
     put, boxes = marks.put_legend, []
     monkeypatch.setattr(
         marks, "put_legend", lambda sheet, box, *rest: (boxes.append(box), put(sheet, box, *rest))
     )
-    image = QImage(WIDTH, 260, QImage.Format.Format_RGB32)
+    image = QImage(WIDTH, height, QImage.Format.Format_RGB32)
     painter = QPainter(image)
-    look = Look(tags=False)
-    area = QRectF(0, 0, WIDTH, 260)
+    area = QRectF(0, 0, WIDTH, height)
     Renderer().paint_guidance(
-        painter, area, make_picture(node), look, fitted(WIDTH, HEIGHT, area), keep_clear=(chips,)
+        painter,
+        area,
+        make_picture(node),
+        Look(tags=False),
+        placement(1.0, 0.0, 0.0),
+        keep_clear=(chips,),
     )
     painter.end()
-    for box in boxes:
-        assert box.overlap(Box(*chips.getCoords())) == 0
-        assert 0 <= box.top < box.bottom <= 260
+    (box,) = boxes
+    assert (box.overlap(Box(*chips.getCoords())) == 0) is room
+    assert 0 <= box.top < box.bottom <= height
+    assert not Ring(560.0, 60.0, RING_OVER_SPOT * 20.0).covers(box)
