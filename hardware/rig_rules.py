@@ -17,14 +17,38 @@ BLACK_SHARE = 0.25
 """Of full scale: a camera without light that shows more than this sees light."""
 LAMP_PERIODS_OFF = 0.01
 """So little from whole periods, and a lamp that ripples by a tenth leaves less than a hundredth."""
+MOST = {
+    "exposure_us": 1e8,
+    "gain_db": 100.0,
+    "frame_rate_hz": 1e4,
+    "black_level": 65535.0,
+    "mm_per_px": 100.0,
+    "baseline_mm": 1e4,
+    "working_distance_mm": 1e5,
+    "relief_mm": 1e4,
+    "node_min_mm": 1e3,
+    "node_max_mm": 1e3,
+    "max_tissue_motion_mm": 1e3,
+    "dark_counts": 65535.0,
+    "electron_counts": 65535.0,
+    "read_noise_counts": 65535.0,
+    "residual_mm": 1e3,
+    "start_s": 1e6,
+    "room_light": 1e6,
+    "width": 16384,
+    "height": 16384,
+}
+"""More than this is a slip of the pen, by the last word of the key: arithmetic would overflow."""
 _LINE = re.compile(r"Line[1-9][0-9]?")
 
 
 def problems(rig: Rig) -> Iterator[tuple[str, str]]:
     """Yield each key that cannot stand so, and why."""
     for key, value in _numbers(msgspec.structs.asdict(rig), ""):
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             yield key, f"{value} is not a number one can use"
+        elif value > (most := MOST.get(key.rpartition(".")[2], math.inf)):
+            yield key, f"is beyond any camera or field: at most {most:g}"
     if not rig.name.strip():
         yield "name", "is empty"
     for key in ("unchecked", "distances_mm", "expires"):
@@ -122,7 +146,7 @@ def _lamps(rig: Rig) -> Iterator[tuple[str, str]]:
 
 
 def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
-    """Yield every floating-point number below ``value`` with its key's path."""
+    """Yield every number below ``value`` with its key's path."""
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if isinstance(value, dict):
@@ -131,5 +155,5 @@ def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
     elif isinstance(value, tuple):
         for part in value:
             yield from _numbers(part, key)
-    elif isinstance(value, float):
+    elif isinstance(value, float | int) and not isinstance(value, bool):
         yield key, value

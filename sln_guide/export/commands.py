@@ -41,9 +41,13 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("case", type=Path, help="its folder")
     verb.add_argument("--to", required=True, choices=[what.value for what in What])
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="or a folder")
-    verb.add_argument("--begin", type=float, default=0.0, metavar="S", help="film and curves: from")
-    verb.add_argument("--end", type=float, default=math.inf, metavar="S", help="and until")
-    verb.add_argument("--at", type=float, action="append", metavar="S", help="a still at this time")
+    verb.add_argument(
+        "--begin", type=_seconds, default=0.0, metavar="S", help="film and curves: from"
+    )
+    verb.add_argument("--end", type=_seconds, default=math.inf, metavar="S", help="and until")
+    verb.add_argument(
+        "--at", type=_seconds, action="append", metavar="S", help="a still at this time"
+    )
     verb.add_argument("--threshold", type=_threshold, metavar="SIGMA", help="else as recorded")
     verb.set_defaults(run=export)
 
@@ -54,6 +58,13 @@ def add_commands(verbs: Verbs) -> None:
         "--replay", action="store_true", help="compute everything that was seen again, and compare"
     )
     verb.set_defaults(run=verify)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if math.isnan(value):
+        raise argparse.ArgumentTypeError(f"{text} is no time in seconds")
+    return value
 
 
 def _threshold(text: str) -> float:

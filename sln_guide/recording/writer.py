@@ -192,6 +192,8 @@ class CaseWriter:
             self._write_manifest(closed=False)
         except OSError as error:
             lock.release()
+            with suppress(OSError):  # holds nothing where nothing could be written
+                folder.rmdir()
             raise failure(folder, "start the case", error) from None
         except BaseException:
             lock.release()

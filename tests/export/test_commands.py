@@ -76,6 +76,16 @@ def test_a_folder_of_cases_is_processed_as_many(
     assert run("process", tmp_path / "none", "--out", out) == CASE
 
 
+@pytest.mark.parametrize("option", ["--at", "--begin", "--end"])
+def test_what_is_no_time_is_refused(
+    seen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run("export", seen, "--to", "stills", option, "nan", "--out", tmp_path / "s")
+    assert stopped.value.code == 2
+    assert "nan is no time in seconds" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", ["process", "what-if", "export"])
 def test_a_threshold_out_of_range_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str

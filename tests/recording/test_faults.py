@@ -68,6 +68,7 @@ def test_no_room_to_begin_with_is_said(small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes((4 << 20) - (600 << 10)))
     with pytest.raises(RecordingError, match="cannot start the case: the disk is full"):
         CaseWriter(small_disk / "none.case", rig=rig(), settings=Settings())
+    assert not (small_disk / "none.case").exists(), "nothing is left that looks like a case"
 
 
 LIMITED = """
