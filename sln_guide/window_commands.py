@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hardware.rig import Rig, RigError
 from hardware.rig_files import load_rig, shipped_rigs
 from sln_guide.calibration.arguments import add_board_arguments
-from sln_guide.terminal import OK, PARTIAL, positive, progress_bar
+from sln_guide.terminal import OK, OUTPUT, PARTIAL, positive, progress_bar
 
 if TYPE_CHECKING:
     from sln_guide.guidance import Settings
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
+LARGEST_PX = 16384
+LONGEST_S = 7 * 86_400.0
 DEMO_OFFSCREEN_S = 8.0
 DEMO_OFFSCREEN_SIZE = (1600, 900)
 
@@ -30,7 +32,7 @@ def add_commands(verbs: Verbs) -> None:
     home = Path.home() / "sln-guide"
     window = argparse.ArgumentParser(add_help=False)
     window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
-    window.add_argument("--seconds", type=positive, help="close this long after the core is ready")
+    window.add_argument("--seconds", type=_seconds, help="close this long after the core is ready")
     window.add_argument(
         "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
     )
@@ -204,9 +206,14 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     by_itself = options.seconds is not None or options.screenshot is not None
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
-        return _show(session, options, prepare=partial(_warm_up, rig) if by_itself else None)
+        code = _show(session, options, prepare=partial(_warm_up, rig) if by_itself else None)
     finally:
         session.close()
+    why = session.recorder_error
+    if options.record and why is not None:
+        print(f"sln-guide: recording: {why}", file=sys.stderr)
+        return code or OUTPUT
+    return code
 
 
 def _warm_up(rig: Rig) -> None:
@@ -240,7 +247,18 @@ def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"must look like 1920x1080, not {text}")
+    if not (1 <= int(width) <= LARGEST_PX and 1 <= int(height) <= LARGEST_PX):
+        raise argparse.ArgumentTypeError(f"from 1x1 to {LARGEST_PX}x{LARGEST_PX}, not {text}")
     return int(width), int(height)
+
+
+def _seconds(text: str) -> float:
+    value = positive(text)
+    if value > LONGEST_S:
+        raise argparse.ArgumentTypeError(
+            f"at most {LONGEST_S:g}, a week; leave it out to stay open"
+        )
+    return value
 
 
 def _distance(text: str) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sln_guide import cli, terminal, window_commands
+from sln_guide.engine.remote import RemoteSession
 from sln_guide.export.folder import OutputFolder
 from sln_guide.gui import app, display
 from sln_guide.recording.folder import FolderLock
@@ -264,3 +265,30 @@ def test_other_systems_verify_and_say_what_they_cannot_do(
     imported = run("import", "--nir", tmp_path / "n", "--out", tmp_path / "new.case")
     assert "on Linux only" in imported.err
     assert not (tmp_path / "new.case").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("process", "c", "--out", "o", "--workers", "-3"),
+        ("process", "c", "--out", "o", "--workers", "0"),
+        ("verify", "c", "--head", "zz"),
+        ("replay", "c", "--seconds", "1e300"),
+        ("replay", "c", "--size", "0x0"),
+        ("replay", "c", "--size", "99999999x9"),
+    ],
+)
+def test_an_option_out_of_range_is_wrong_use(words: tuple[str, ...], run: Run) -> None:
+    result = run(*words)
+    assert result.code == terminal.USAGE
+    assert f"argument {words[-2]}: " in result.err
+
+
+def test_what_was_to_be_recorded_and_was_not_costs_the_exit_code(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_commands, "_show", lambda *_, **__: terminal.OK)
+    monkeypatch.setattr(RemoteSession, "recorder_error", "the disk is full")
+    result = run("live", "--rig", "demo", "--cases", tmp_path, "--record", "--seconds", "1")
+    assert result.code == terminal.OUTPUT
+    assert "recording: the disk is full" in result.err

@@ -162,6 +162,11 @@ class RemoteSession:
             )
         return health
 
+    @property
+    def recorder_error(self) -> str | None:
+        """What the recorder last said went wrong, also after `close`; None for nothing."""
+        return None if self._status is None else self._status.health.recorder.error
+
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
         self._settings = replace(self._settings, **changes)

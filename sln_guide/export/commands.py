@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("--no-video", action="store_true", help="leave out overlay.mp4")
     verb.add_argument("--force", action="store_true", help="replace what an earlier run left")
     verb.add_argument(
-        "--workers", type=int, metavar="N", help="processes, for several cases; else all cores"
+        "--workers", type=_workers, metavar="N", help="processes, for several cases; else all cores"
     )
     verb.set_defaults(run=process)
 
@@ -53,11 +54,27 @@ def add_commands(verbs: Verbs) -> None:
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
     verb.add_argument("case", type=Path, help="its folder")
-    verb.add_argument("--head", metavar="HEX", help="the head of the hash chain, as noted at stop")
+    verb.add_argument(
+        "--head", type=_head, metavar="HEX", help="the head of the hash chain, as noted at stop"
+    )
     verb.add_argument(
         "--replay", action="store_true", help="compute everything that was seen again, and compare"
     )
     verb.set_defaults(run=verify)
+
+
+def _workers(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {text}")
+    return value
+
+
+def _head(text: str) -> str:
+    head = text.strip().lower()
+    if re.fullmatch(r"[0-9a-f]{64}", head) is None:
+        raise argparse.ArgumentTypeError("64 digits from 0 to f, as shown at stop and in heads.txt")
+    return head
 
 
 def _seconds(text: str) -> float:
