@@ -87,6 +87,7 @@ class Analyser:
         self._sizes = Sizes(
             glint=float(max(4, round((spots[0] * 2.355) ** 2))),
             site=float(0.25 * np.pi * (_SITE_WIDTH * largest) ** 2),
+            node=int(geometry.smallest),
         )
         self._pyramid = pyramid(rows, cols, tuple(float(b) for b in blurs))
         self._around = surroundings(rows, cols, 1.5 * float(spots[-1]))

@@ -1,8 +1,8 @@
 """`Masks`: which cells show tissue, and why the others cannot be judged.
 
 What light in tissue cannot do gives it away: diffuse light has no edge sharper than scatter
-allows, so sharp edges are metal, specular reflections or the rim of the optics, and a dark or
-grey area inside sharp edges is an instrument.
+allows, so sharp edges are metal, specular reflections or the rim of the optics, a dark or grey
+area inside sharp edges is an instrument, and what is finely structured all over is cloth.
 """
 
 from __future__ import annotations
@@ -16,25 +16,31 @@ from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
 from sln_guide.core.grid import exp_into, keep_larger, log_into
-from sln_guide.core.label import cells_of, grow_into, label_into
+from sln_guide.core.label import cells_of, grow_into
 from sln_guide.core.least_squares import total_of
 from sln_guide.core.order import quantile, select
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.core.sites import mark_sites
+from sln_guide.core.tools import mark_tools
 from sln_guide.guidance import CannotJudge
 
 _SHARP = np.float32(0.22)
 """Step between pixels two apart, relative to the level, that diffuse light does not reach."""
 _NOISE_EDGES = np.float32(1.8)
 """Largest step of a block that noise makes, over the typical one: a maximum of many is steady."""
+_NOISE_WEAVE = np.float32(1.3)
+_WEAVE = np.float32(1.12)
+"""Step between pixels two apart, relative to the level, that no node's flank reaches, times the
+block's edge [px]: the smallest node spans a fixed number of blocks."""
 _STEEP = np.float32(2.2)
 """Ratio of neighbouring cells that only something lying in front of the tissue makes."""
+_BRIGHT = np.float32(3)
+"""Times its surroundings: so bright is no cloth, and an injection site's flank is steep."""
 _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
 
 _SATURATED, _TOO_DARK = int(CannotJudge.SATURATED), int(CannotJudge.TOO_DARK)
-_INSTRUMENT, _GLINT = int(CannotJudge.INSTRUMENT), int(CannotJudge.GLINT)
 _NEAR_INJECTION, _BAD_DATA = int(CannotJudge.NEAR_INJECTION), int(CannotJudge.BAD_DATA)
 
 
@@ -42,6 +48,7 @@ _NEAR_INJECTION, _BAD_DATA = int(CannotJudge.NEAR_INJECTION), int(CannotJudge.BA
 def _judge_into(  # type: ignore[no-untyped-def]
     judge,
     sharp,
+    busy,
     dark,
     shade,
     mean,
@@ -56,7 +63,10 @@ def _judge_into(  # type: ignore[no-untyped-def]
     dark_level,
     block,
 ):
-    """Set the reasons that one cell tells by itself. ``noisy``, ``dim_edge``: `_typical`."""
+    """Set the reasons that one cell tells by itself. ``noisy``, ``dim_edge``: `_typical`.
+
+    ``busy``: finer structure than noise and light in tissue make.
+    """
     for r in range(mean.shape[0]):
         for c in range(mean.shape[1]):
             bits = 0
@@ -67,9 +77,13 @@ def _judge_into(  # type: ignore[no-untyped-def]
                 bits |= _BAD_DATA
             if m < dark_level:
                 bits |= _TOO_DARK
-            limit = _NOISE_EDGES * max(noisy * np.sqrt(m + np.float32(0.05) * level), dim_edge)
-            limit += _SHARP * (m + np.float32(0.1) * level)
+            by_noise = max(noisy * np.sqrt(m + np.float32(0.05) * level), dim_edge)
+            lit = m + np.float32(0.1) * level
+            limit = _NOISE_EDGES * by_noise + _SHARP * lit
             sharp[r, c] = block >= 3 and edge[r, c] > limit
+            structure = edge[r, c] ** 2 - (_NOISE_WEAVE * by_noise) ** 2
+            woven = structure > (_WEAVE / np.float32(block) * lit) ** 2
+            busy[r, c] = block >= 3 and woven and m < _BRIGHT * around[r, c]
             shade[r, c] = m + np.float32(3.0) * noise < _SHADE * around[r, c]
             dark[r, c] = bits & _TOO_DARK != 0
             judge[r, c] = bits
@@ -147,6 +161,7 @@ class Masks(NamedTuple):
     calm: NDArray[np.float32]
     ground: NDArray[np.float32]
     sharp: NDArray[np.bool_]
+    busy: NDArray[np.bool_]
     dark: NDArray[np.bool_]
     shade: NDArray[np.bool_]
     near: NDArray[np.bool_]
@@ -181,6 +196,7 @@ def masks(geometry: Geometry) -> Masks:
         calm=grid(np.float32),
         ground=grid(np.float32),
         sharp=grid(np.bool_),
+        busy=grid(np.bool_),
         dark=grid(np.bool_),
         shade=grid(np.bool_),
         near=grid(np.bool_),
@@ -213,10 +229,11 @@ class Sensor(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """In cells: of the largest glint, and of the smallest injection site."""
+    """In cells: of the largest glint, of the smallest injection site; the smallest node across."""
 
     glint: float
     site: float
+    node: int
 
 
 USABLE, SATURATED, NO_LIGHT, CONSTANT, TOO_LITTLE = range(5)
@@ -337,6 +354,7 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     _judge_into(
         judge,
         sharp,
+        m.busy,
         dark,
         shade,
         mean,
@@ -353,7 +371,7 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     )
     _forgive_hot_pixels(sharp, mean, m.cells)
     _add_steep_shades(sharp, shade, mean, np.float32(level), m.lines)
-    _mark_metal(m, sizes.glint)
+    mark_tools(m, sizes.glint, sizes.node)
     sites = mark_sites(m, around, mean, full, floor, tissue, sizes.site)
     # a saturated node keeps its place, with a flat top
     darkness = 0
@@ -376,34 +394,3 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
             usable[c] = np.float32(0) if hidden[c] else np.float32(1)
             why[c] |= np.uint8(_NEAR_INJECTION) if glare[c] else np.uint8(0)
     return _fitness(mean, full, m.usable), tissue, noise, floor, sites
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy")
-def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
-    """Tell glints, which are small, from instruments: longer edges with the shade they enclose."""
-    rows, cols = m.sharp.shape
-    edges = 0
-    for r in range(rows):
-        near, sharp, shade, dark = m.near[r], m.sharp[r], m.shade[r], m.dark[r]
-        for c in range(cols):
-            near[c] = sharp[c] | (shade[c] & (not dark[c]))
-            edges += sharp[c]
-    if edges == 0:
-        return
-    marked = m.cells[: cells_of(m.cells, m.near)]
-    count = label_into(m.labels, marked, m.parent)
-    sizes, rims = m.counts[: count + 1], m.others[: count + 1]
-    sizes[:] = 0
-    rims[:] = 0
-    labels, sharp = m.labels.reshape(m.labels.size), m.sharp.reshape(m.sharp.size)
-    judge = m.judge.reshape(m.judge.size)
-    for at in marked:
-        k = labels[at]
-        sizes[k] += 1
-        rims[k] += sharp[at]
-    for at in marked:
-        k = labels[at]
-        if rims[k] > glint_cells and rims[k] > 0.06 * sizes[k]:
-            judge[at] |= _INSTRUMENT
-        elif sharp[at]:
-            judge[at] |= _GLINT
