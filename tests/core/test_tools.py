@@ -35,7 +35,7 @@ def weave(period_px: float, depth: float) -> Image:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_gauze_is_told_by_its_weave(analyser: Analyser, seed: int) -> None:
-    """A corner of bright cloth falls off on three sides, as a node does; its weave gives it away."""
+    """Bright cloth falls off on all sides, as a node does."""
     tissue = 500 * np.exp(texture(400 + seed))
     patch = (np.abs(XX - 300) < 45) & (np.abs(YY - 250) < 40)
     soft = gaussian_filter(patch.astype(float), 2.0)
