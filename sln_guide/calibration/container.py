@@ -7,11 +7,9 @@ that the header does not name, and no value that is not a number gets through.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import lzma
-import os
 import secrets
 import struct
 import zipfile
@@ -26,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.calibration.errors import CalibrationFileError
+from sln_guide.whole_file import replace_file
 
 HEADER = "header.json"
 FORMAT = "sln-guide calibration"
@@ -81,20 +80,15 @@ def save(
         digest = hashlib.sha256(members[f"{name}.npy"]).hexdigest()
         entries[name] = _ArrayEntry(data.dtype.str, data.shape, digest)
     header = _Header(FORMAT, 1, kind, msgspec.Raw(msgspec.json.encode(fields)), entries)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(HEADER, msgspec.json.encode(header))
+        for name, member in members.items():
+            archive.writestr(name, member)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                archive.writestr(HEADER, msgspec.json.encode(header))
-                for name, member in members.items():
-                    archive.writestr(name, member)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, file.getvalue())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise CalibrationFileError(
             f"{path}: cannot be written ({_reason(error)}); name another folder with --out"
         ) from None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import math
-import os
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +16,7 @@ from sln_guide.calibration.history import CheckRecord, Figure
 from sln_guide.calibration.paper import BLUE, GREEN, GREY, PALE, RED, Colour, Drawing, pdf
 from sln_guide.calibration.photon_transfer import FIT_SHARE, PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
+from sln_guide.whole_file import replace_file
 
 LEFT_MM = 20.0
 WARNING = "Research use only. Not a medical device."
@@ -39,14 +37,10 @@ def write_report(path: Path, pages: Sequence[Drawing], title: str) -> tuple[Path
     )
     written = (path.with_suffix(".pdf"), path.with_suffix(".html"))
     for place, data in zip(written, (pdf(pages, title), document.encode()), strict=True):
-        temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            os.replace(temporary, place)
+            replace_file(place, data)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise CalibrationFileError(f"{place}: cannot be written ({error.strerror})") from None
     return written
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 from pathlib import Path
 
 from hardware.rig import RigError
 from hardware.rig_files import parse_rig
 from sln_guide.calibration.errors import CalibrationFileError
+from sln_guide.whole_file import replace_file
 
 _TABLE = re.compile(r"^\s*\[calibration\]\s*(#.*)?$")
 _ANY_TABLE = re.compile(r"^\s*\[")
@@ -39,16 +38,9 @@ def note_in_rig(rig_file: Path, key: str, calibration: Path) -> None:
         raise CalibrationFileError(
             f'{error}; write it into [calibration] by hand: {key} = "{name}"'
         ) from None
-    temporary = rig_file.with_name(f".{rig_file.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(changed)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(rig_file)
+        replace_file(rig_file, changed.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise CalibrationFileError(
             f'{rig_file}: cannot be written ({error.strerror}); put into it: {key} = "{name}"'
         ) from None

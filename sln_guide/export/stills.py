@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from sln_guide import __version__
-from sln_guide.export.folder import PARTIAL, ExportError
+from sln_guide.export.folder import ExportError
 from sln_guide.export.tables import DETECTION_COLUMNS, detection_row, measured
 from sln_guide.guidance import Guidance, Mode, Picture
+from sln_guide.whole_file import replace_file
 
 _json = msgspec.json.Encoder(enc_hook=lambda number: number.item())
 """Also takes NumPy's numbers."""
@@ -73,8 +73,8 @@ def save_still(
     pixels = picture.rgb32 if rgb32 is None else rgb32
     try:
         # the sidecar first: a picture that is there can always say what it is
-        _write(sidecar, msgspec.json.format(_json.encode(about), indent=2) + b"\n")
-        _write(png, png_bytes(pixels))
+        replace_file(sidecar, msgspec.json.format(_json.encode(about), indent=2) + b"\n")
+        replace_file(png, png_bytes(pixels))
     except OSError as error:
         why = error.strerror or str(error)
         raise ExportError(f"{png}: cannot be written ({why}): choose another folder") from None
@@ -165,16 +165,3 @@ def _guidance_facts(guidance: Guidance) -> dict[str, Any]:
             for d in measured(guidance)
         ],
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + PARTIAL)
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

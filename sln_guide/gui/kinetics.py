@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from sln_guide.gui.phases import phase_events
 from sln_guide.source import EventMark
 from sln_guide.styles import SIGNAL_UNIT
+from sln_guide.whole_file import replace_file
 
 Values = NDArray[np.float64]
 
@@ -152,6 +152,4 @@ def _cell(value: float) -> str:
 def _write(path: Path, rows: list[tuple[str, ...]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    part = path.with_suffix(".part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(part, path)
+    replace_file(path, text.getvalue().encode())

@@ -20,6 +20,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from sln_guide.guidance import ColourMap, NirStyle, OverlayStyle, Settings
+from sln_guide.whole_file import replace_file
 
 FILE_NAME = "preferences.toml"
 PRESET_FOLDER = "presets"
@@ -242,11 +243,9 @@ def _write(path: Path, tables: dict[str, dict[str, Any]]) -> None:
     for table, values in tables.items():
         lines += [f"\n[{table}]"] if table else []
         lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items()]
-    part = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        replace_file(path, ("\n".join(lines) + "\n").encode())
     except OSError as error:
         raise PreferencesError(f"{path}: cannot be written ({error.strerror})") from None
 

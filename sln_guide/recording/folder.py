@@ -15,9 +15,10 @@ from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format, records
 from sln_guide.recording.errors import Problem, RecordingError
-from sln_guide.recording.part import HEADER_ATTACHMENT, replace_file
+from sln_guide.recording.part import HEADER_ATTACHMENT
 from sln_guide.recording.records import CaseHeader, Manifest, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader
+from sln_guide.whole_file import replace_file
 
 if sys.platform == "linux":
     import fcntl

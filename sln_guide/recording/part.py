@@ -27,6 +27,7 @@ from sln_guide.recording.records import (
     PartFile,
     to_json,
 )
+from sln_guide.whole_file import replace_file
 
 INDEX_MAGIC = b"SLNIDX1\n"
 HEADER_ATTACHMENT = "case.json"
@@ -292,31 +293,3 @@ def write_index(path: Path, rows: bytes) -> None:
     """Write an index file, whole or not at all."""
     head = INDEX_MAGIC + len(rows).to_bytes(8, "little") + crc32(rows).to_bytes(4, "little")
     replace_file(path, head + rows)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that a crash leaves the old file or the new one, never half."""
-    fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(fd, left) :]
-        os.fdatasync(fd)
-    except OSError:
-        os.close(fd)
-        with suppress(OSError):
-            fresh.unlink()
-        raise
-    os.close(fd)
-    os.replace(fresh, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in ``folder`` durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

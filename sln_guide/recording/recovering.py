@@ -18,10 +18,11 @@ from sln_guide.recording.folder import (
     read_recovery,
     sha256_of,
 )
-from sln_guide.recording.part import index_path, replace_file, write_index
+from sln_guide.recording.part import index_path, write_index
 from sln_guide.recording.records import PartFile, RecoveredPart, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader, build_index, load_index
 from sln_guide.recording.verify import Verification, verify
+from sln_guide.whole_file import replace_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ import msgspec
 from sln_guide.recording import records
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import failure, part_name
-from sln_guide.recording.part import Entry, PartWriter, sync_folder
+from sln_guide.recording.part import Entry, PartWriter
 from sln_guide.recording.records import FRAME_TOPICS, CaseHeader, PartFile
+from sln_guide.whole_file import sync_folder
 
 MOST_FULL = 4
 """Full parts that may wait for `Tape.sync` to finish them."""

@@ -141,9 +141,9 @@ def test_resume_refuses_what_is_closed_or_at_work(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="is closed"):
         CaseWriter.resume(tmp_path / "closed.case")
     with CaseWriter(tmp_path / "busy.case", rig=rig(), settings=Settings()):
-        with pytest.raises(RecordingError, match="another recorder"):
+        with pytest.raises(RecordingError, match="still being recorded"):
             CaseWriter.resume(tmp_path / "busy.case")
-        with pytest.raises(RecordingError, match="another recorder"):
+        with pytest.raises(RecordingError, match="still being recorded"):
             recover(tmp_path / "busy.case")
         assert "still being recorded" in verify(tmp_path / "busy.case").text()
     with pytest.raises(RecordingError, match="does not exist"):
