@@ -141,11 +141,15 @@ class Showing:
         if layout is Layout.SINGLE:
             return shown
         picture = self._source.latest_picture()
-        beside = tuple(
-            side
-            for content in sorted(sides(layout))
-            if (side := self._side(content, picture, now_ns)) is not None
-        )
+        found: dict[Content, Side] = {}
+        anew = True
+        for content in sorted(sides(layout), key=self._drawn_ns):  # whose turn it is comes first
+            before = self._drawn.get(content)
+            side = self._side(content, picture, now_ns, anew=anew)
+            if side is not None:
+                found[content] = side
+                anew &= before is None or self._drawn[content] is before
+        beside = tuple(found[content] for content in sorted(found))
         return replace(shown, layout=layout, sides=beside)
 
     def _look(self, now_ns: int, reading: HealthReading, fault: str | None) -> Shown:
@@ -288,8 +292,18 @@ class Showing:
         self._drawn[content] = (frame, image)
         return image
 
-    def _side(self, content: Content, picture: Picture | None, now_ns: int) -> Side | None:
-        """Return the newest colour or NIR picture, with its age if that is too great."""
+    def _drawn_ns(self, content: Content) -> tuple[int, str]:
+        """Return how old the picture is that was drawn last beside the large one, as a sort key."""
+        drawn = self._drawn.get(content)
+        return (0 if drawn is None else drawn[0].mid_exposure_ns), content
+
+    def _side(
+        self, content: Content, picture: Picture | None, now_ns: int, *, anew: bool
+    ) -> Side | None:
+        """Return the newest colour or NIR picture, with its age if that is too great.
+
+        Not ``anew``: another one is drawn for this paint already, which is enough to wait for.
+        """
         if content is Content.NIR:
             frame = None if picture is None else picture.nir
         else:
@@ -299,8 +313,10 @@ class Showing:
         note = ""
         if self._source.mode is not Mode.REPLAY:
             drawn = self._drawn.get(content)
-            if drawn is not None and frame.mid_exposure_ns - drawn[0].mid_exposure_ns < SIDE_NS:
-                frame = drawn[0]  # the large picture's turn comes first
+            if drawn is not None:
+                later_ns = frame.mid_exposure_ns - drawn[0].mid_exposure_ns
+                if later_ns < SIDE_NS or not (anew or later_ns > 2 * SIDE_NS):
+                    frame = drawn[0]  # the large picture's turn comes first
             age_ns = now_ns - frame.mid_exposure_ns
             note = "" if is_fresh(age_ns / MS) else f"{elapsed_text(age_ns)} old"
         return Side(content, self._drawn_by_itself(content, frame), note)

@@ -11,7 +11,8 @@ import pytest
 
 from hardware.rig import Optics, Registration
 from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.showing import Showing, motion_since_guidance
+from sln_guide.gui.layout import Content, Layout
+from sln_guide.gui.showing import SIDE_NS, Showing, motion_since_guidance
 from sln_guide.gui.verdict import Word
 from sln_guide.guidance import Mode, View
 from sln_guide.health import Health
@@ -257,3 +258,30 @@ def test_modes_differ() -> None:
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
     source.push()
     assert look(showing, source).state.pill == "SIMULATED"
+
+
+def test_pictures_beside_the_large_one_take_turns(source: Any) -> None:
+    """Drawing and scaling both at once would hold up the large one that comes next."""
+    drawn: dict[str, list[int]] = {"white": [], "nir": []}
+
+    def drawing(role: str, draw: Any) -> Any:
+        def noted(frame: Any) -> Any:
+            drawn[role].append(frame.mid_exposure_ns)
+            return draw(frame)
+
+        return noted
+
+    one = Showing(source, drawing("white", fakes.white_pixels), drawing("nir", fakes.nir_pixels))
+    one.choose_layout(Layout.QUAD)
+    source.push(age_ms=1000.0)
+    look(one, source, -995.0)
+    assert [len(times) for times in drawn.values()] == [1, 1], "at first there is none of either"
+    for step in range(1, 60):
+        before = sum(map(len, drawn.values()))
+        source.push(age_ms=1000.0 - 16.0 * step)
+        shown = look(one, source, 16.0 * step - 995.0)
+        assert {side.content for side in shown.sides} == {Content.WHITE, Content.NIR}
+        assert sum(map(len, drawn.values())) - before <= 1
+    for times in drawn.values():
+        assert max(np.diff(times)) <= 2.5 * SIDE_NS, "none is forgotten"
+        assert len(times) > 12
