@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import numba
+from numba.core.caching import IndexDataCacheFile
+
+if sys.platform == "linux":
+    import fcntl
 
 
 def _source_digest() -> str:
@@ -51,3 +59,29 @@ def _cache_folder() -> Path:
 # A folder the user chose (NUMBA_CACHE_DIR) is respected: then emptying it is the user's task.
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_cache_folder())
+
+
+def _taking_turns(method: Callable[..., Any], how: int) -> Callable[..., Any]:
+    """Return ``method`` of numba's cache file, for one process at a time or for all that read."""
+
+    @wraps(method)
+    def run(self: IndexDataCacheFile, *arguments: Any) -> Any:
+        try:
+            lock = os.open(Path(self._cache_path) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return method(self, *arguments)  # nothing was ever saved there
+        try:
+            fcntl.flock(lock, how)
+            return method(self, *arguments)
+        finally:
+            os.close(lock)
+
+    return run
+
+
+# A window and its engine may compile at once. numba takes a free name for a kernel from an index
+# that the other may be about to replace, and writes the index before the kernel: whoever looks
+# meanwhile may load a kernel that was compiled for other types.
+if sys.platform == "linux":
+    IndexDataCacheFile.save = _taking_turns(IndexDataCacheFile.save, fcntl.LOCK_EX)
+    IndexDataCacheFile.load = _taking_turns(IndexDataCacheFile.load, fcntl.LOCK_SH)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
+
+import sln_guide.core as _core  # noqa: F401 - lets processes take turns at numba's cache
 
 SHOW = "import numba, sln_guide.core; print(numba.config.CACHE_DIR)"
 
@@ -47,3 +53,65 @@ def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
 
 def test_a_folder_the_user_chose_is_kept(tmp_path: Path) -> None:
     assert folder_with(NUMBA_CACHE_DIR=str(tmp_path)) == tmp_path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[IndexDataCacheFile, IndexDataCacheFile]:
+    """Return one kernel's cache as two processes have it (a lock is each opener's own)."""
+    one, other = (IndexDataCacheFile(str(tmp_path), "kernel", 1) for _ in range(2))
+    return one, other
+
+
+def test_a_kernel_is_not_looked_up_before_it_is_written(
+    files: tuple[IndexDataCacheFile, IndexDataCacheFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = files
+    writer.save("of other types", "stale")
+    writer.flush()  # as after an edit: files stay, and their names are given anew
+    indexed, go_on = threading.Event(), threading.Event()
+    write = writer._save_data
+
+    def paused(*arguments: Any) -> None:
+        indexed.set()
+        assert go_on.wait(10)
+        write(*arguments)
+
+    monkeypatch.setattr(writer, "_save_data", paused)
+    with ThreadPoolExecutor() as pool:
+        saving = pool.submit(writer.save, "mine", "fresh")
+        assert indexed.wait(10)
+        loading = pool.submit(reader.load, "mine")
+        with pytest.raises(TimeoutError):
+            loading.result(0.2)
+        go_on.set()
+        saving.result(10)
+        assert loading.result(10) == "fresh"
+
+
+def test_two_that_compile_at_once_do_not_take_one_name(
+    files: tuple[IndexDataCacheFile, IndexDataCacheFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = files
+    looked, go_on = threading.Event(), threading.Event()
+    name = one._data_name
+
+    def paused(number: int) -> str:
+        looked.set()
+        assert go_on.wait(10)
+        return name(number)
+
+    monkeypatch.setattr(one, "_data_name", paused)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(one.save, "int8", "for int8")
+        assert looked.wait(10)
+        second = pool.submit(other.save, "int16", "for int16")
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        go_on.set()
+        first.result(10)
+        second.result(10)
+    assert (other.load("int8"), one.load("int16")) == ("for int8", "for int16")
+
+
+def test_a_cache_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
+    assert IndexDataCacheFile(str(tmp_path / "none"), "kernel", 1).load("mine") is None
