@@ -56,44 +56,8 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
             yield key, "is found out when the rig is used: take it out"
     for role in ("nir", "white"):
         spec: CameraSpec | None = getattr(rig, role)
-        if spec is None:
-            continue
-        if spec.source == "recording":
-            yield f"{role}.source", "'recording' is no camera: give 'basler' or 'phantom'"
-        if spec.source == "basler" and not spec.serial:
-            yield f"{role}.serial", "a Basler camera is chosen by serial number: give it"
-        if spec.source == "phantom" and rig.phantom is None:
-            yield "phantom", f"{role}.source is 'phantom': give a [phantom] table"
-        if spec.trigger == "hardware" and spec.trigger_line is None:
-            yield f"{role}.trigger_line", "a hardware trigger needs its line, such as 'Line1'"
-        if spec.images is not None and not (rig.emulated and spec.source == "basler"):
-            yield f"{role}.images", "only an emulated camera plays images: set emulated = true"
-        if spec.pixel_format is PixelFormat.RGB8 and spec.source == "basler":
-            yield f"{role}.pixel_format", "colour is taken raw: choose a Bayer format"
-        if spec.pixel_format is PixelFormat.MONO12P and rig.emulated:
-            yield f"{role}.pixel_format", "Basler's emulator has no Mono12p: choose Mono12"
-        if spec.light_line is not None and not _LINE.fullmatch(spec.light_line):
-            yield f"{role}.light_line", f"must be Line1, Line2, ..., not {spec.light_line!r}"
-        if spec.roi is not None:
-            x, y, width, _ = spec.roi
-            if x < 0 or y < 0:
-                yield f"{role}.roi", f"begins outside the sensor at {x}, {y}"
-            if spec.pixel_format is PixelFormat.MONO12P and width % 2:
-                yield f"{role}.roi", f"Mono12p needs an even width, not {width}"
-        if spec.frame_rate_hz is not None and spec.exposure_us * spec.frame_rate_hz > 1e6:
-            yield (
-                f"{role}.exposure_us",
-                f"{spec.exposure_us:g} us do not fit into a frame at {spec.frame_rate_hz:g} Hz",
-            )
-        if role == "nir" and not spec.pixel_format.is_mono:
-            yield "nir.pixel_format", f"{spec.pixel_format} is not monochrome"
-        for key in ("white_balance", "black_counts"):
-            if role == "nir" and getattr(spec, key) is not None:
-                yield f"nir.{key}", "belongs to the white camera"
-        if (spec.black_counts or 0.0) > BLACK_SHARE * (2**spec.pixel_format.bit_depth - 1):
-            yield f"{role}.black_counts", f"{spec.black_counts:g} counts are no black"
-        if role == "white" and spec.pixel_format.is_mono:
-            yield "white.pixel_format", f"{spec.pixel_format} has no colour"
+        if spec is not None:
+            yield from _of_camera(rig, role, spec)
     if rig.nir is not None and rig.white is not None and rig.nir.serial is not None:
         if rig.nir.serial == rig.white.serial:
             yield "white.serial", "is the NIR camera's: each role needs its own camera"
@@ -104,6 +68,60 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
     if rig.light.gated is not None and (rig.nir is None or rig.nir.light_line is None):
         yield "nir.light_line", "gated light needs the line that says whether it is on"
     yield from _lamps(rig)
+    yield from _of_recording(rig)
+    if rig.phantom is not None and rig.phantom.room_light > 0 and rig.light.gated is None:
+        yield "phantom.room_light", "room light is drawn under gated light only: give light.gated"
+    if rig.optics.node_max_mm <= rig.optics.node_min_mm:
+        yield "optics.node_max_mm", "must be larger than optics.node_min_mm"
+    matrix = rig.registration.matrix()
+    if np.abs(matrix).max() > 1e9:
+        yield "registration.white_from_nir", "holds a value beyond any image"
+    if abs(float(np.linalg.det(matrix))) < 1e-9:
+        yield "registration.white_from_nir", "cannot be inverted"
+
+
+def _of_camera(rig: Rig, role: str, spec: CameraSpec) -> Iterator[tuple[str, str]]:
+    """Yield what one camera's table may not say."""
+    if spec.source == "recording":
+        yield f"{role}.source", "'recording' is no camera: give 'basler' or 'phantom'"
+    if spec.source == "basler" and not spec.serial:
+        yield f"{role}.serial", "a Basler camera is chosen by serial number: give it"
+    if spec.source == "phantom" and rig.phantom is None:
+        yield "phantom", f"{role}.source is 'phantom': give a [phantom] table"
+    if spec.trigger == "hardware" and spec.trigger_line is None:
+        yield f"{role}.trigger_line", "a hardware trigger needs its line, such as 'Line1'"
+    if spec.images is not None and not (rig.emulated and spec.source == "basler"):
+        yield f"{role}.images", "only an emulated camera plays images: set emulated = true"
+    if spec.pixel_format is PixelFormat.RGB8 and spec.source == "basler":
+        yield f"{role}.pixel_format", "colour is taken raw: choose a Bayer format"
+    if spec.pixel_format is PixelFormat.MONO12P and rig.emulated:
+        yield f"{role}.pixel_format", "Basler's emulator has no Mono12p: choose Mono12"
+    if spec.light_line is not None and not _LINE.fullmatch(spec.light_line):
+        yield f"{role}.light_line", f"must be Line1, Line2, ..., not {spec.light_line!r}"
+    if spec.roi is not None:
+        x, y, width, _ = spec.roi
+        if x < 0 or y < 0:
+            yield f"{role}.roi", f"begins outside the sensor at {x}, {y}"
+        if spec.pixel_format is PixelFormat.MONO12P and width % 2:
+            yield f"{role}.roi", f"Mono12p needs an even width, not {width}"
+    if spec.frame_rate_hz is not None and spec.exposure_us * spec.frame_rate_hz > 1e6:
+        yield (
+            f"{role}.exposure_us",
+            f"{spec.exposure_us:g} us do not fit into a frame at {spec.frame_rate_hz:g} Hz",
+        )
+    if role == "nir" and not spec.pixel_format.is_mono:
+        yield "nir.pixel_format", f"{spec.pixel_format} is not monochrome"
+    for key in ("white_balance", "black_counts"):
+        if role == "nir" and getattr(spec, key) is not None:
+            yield f"nir.{key}", "belongs to the white camera"
+    if (spec.black_counts or 0.0) > BLACK_SHARE * (2**spec.pixel_format.bit_depth - 1):
+        yield f"{role}.black_counts", f"{spec.black_counts:g} counts are no black"
+    if role == "white" and spec.pixel_format.is_mono:
+        yield "white.pixel_format", f"{spec.pixel_format} has no colour"
+
+
+def _of_recording(rig: Rig) -> Iterator[tuple[str, str]]:
+    """Yield what keeps white light from being stored as the rig asks."""
     if rig.recording.white == "jpeg":
         if rig.white is None:
             yield "recording.white", "'jpeg' is for white frames: the rig has no white camera"
@@ -115,15 +133,6 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
             )
     elif rig.recording.jpeg_quality is not None:
         yield "recording.jpeg_quality", "is for white = 'jpeg': choose that, or take it out"
-    if rig.phantom is not None and rig.phantom.room_light > 0 and rig.light.gated is None:
-        yield "phantom.room_light", "room light is drawn under gated light only: give light.gated"
-    if rig.optics.node_max_mm <= rig.optics.node_min_mm:
-        yield "optics.node_max_mm", "must be larger than optics.node_min_mm"
-    matrix = rig.registration.matrix()
-    if np.abs(matrix).max() > 1e9:
-        yield "registration.white_from_nir", "holds a value beyond any image"
-    if abs(float(np.linalg.det(matrix))) < 1e-9:
-        yield "registration.white_from_nir", "cannot be inverted"
 
 
 def _lamps(rig: Rig) -> Iterator[tuple[str, str]]:
