@@ -70,11 +70,12 @@ class Recordings:
                     self._pre_roll.put_frame(role, frame)
                 return
             if lost:
-                first, epoch = frame.sequence - lost, frame.stream_epoch
-                recorder.put(
-                    lambda case: case.write_gap(role, first, lost, epoch, "lost by the camera")
-                )
+                recorder.put(_gap(role, frame.sequence - lost, lost, frame.stream_epoch))
             recorder.put_frame(role, frame)
+
+    def put_lost(self, role: Role, first_sequence: int, count: int, epoch: int) -> None:
+        """Take note of frames that the camera lost after its last; for the running case only."""
+        self.put(_gap(role, first_sequence, count, epoch))
 
     def put(self, write: Writing) -> None:
         """Take a record that is no frame; it is for the running case only."""
@@ -174,3 +175,7 @@ class Recordings:
             folder = self._cases / f"{stamp}-{number}.case"
             number += 1
         return folder
+
+
+def _gap(role: Role, first_sequence: int, count: int, epoch: int) -> Writing:
+    return lambda case: case.write_gap(role, first_sequence, count, epoch, "lost by the camera")

@@ -111,17 +111,23 @@ class LiveSession:
         self._settings = settings or Settings()
         self._changing = threading.Lock()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
+        self._recordings = Recordings(cases, rig, self._mode)
         self._streams: dict[Role, Stream] = {}
         for name, camera in cameras.items():
             role = Role(name)
             spec = specs[role]
             if spec is None:
                 raise ValueError(f"rig {rig.name} has no {role} camera")
-            self._streams[role] = Stream(role, camera, spec.camera_settings(), self._take_frame)
+            self._streams[role] = Stream(
+                role,
+                camera,
+                spec.camera_settings(),
+                self._take_frame,
+                self._recordings.put_lost,
+            )
         self._arrivals = Arrivals(self._streams)
         self._picture: Latest[Picture] = Latest()
         self._wake: Callable[[], None] | None = None
-        self._recordings = Recordings(cases, rig, self._mode)
         self._log = CaseLog(
             self._recordings,
             lambda case: attach_corrections(case, applied.dark, applied.flat),

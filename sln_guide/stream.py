@@ -37,6 +37,10 @@ JOIN_TIMEOUT_S = 3.0
 Deliver = Callable[[Role, Frame, int], None]
 """Called in the camera thread with the role, the frame, and how many were lost before it."""
 
+TellLost = Callable[[Role, int, int, int], None]
+"""Called there with the role, a first sequence number, how many from it on are lost, and the epoch:
+for frames that no later one of the same epoch shows to be missing."""
+
 
 class Stream:
     """Owns one camera and the thread that reads it; re-attaches after an unplug by itself.
@@ -45,12 +49,18 @@ class Stream:
     """
 
     def __init__(
-        self, role: Role, camera: Camera, settings: CameraSettings, deliver: Deliver
+        self,
+        role: Role,
+        camera: Camera,
+        settings: CameraSettings,
+        deliver: Deliver,
+        tell_lost: TellLost,
     ) -> None:
         self._role = role
         self._camera = camera
         self._settings = settings
         self._deliver = deliver
+        self._tell_lost = tell_lost
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{role}", daemon=True)
         self._lock = threading.Lock()
@@ -59,6 +69,7 @@ class Stream:
         self._delivered = 0
         self._lost = 0
         self._failed = 0
+        self._failed_since_last = 0
         self._error: str | None = None
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
@@ -174,6 +185,7 @@ class Stream:
                 self._fail(said)
                 self._let_go()
                 attached = False
+                self._end_epoch()
                 self._ending.wait(REATTACH_EVERY_S)
         self._camera.close()
 
@@ -182,6 +194,15 @@ class Stream:
             self._camera.close()
         except Exception as error:  # noqa: BLE001 - what it was let go for is told, this as well
             self._fail(f"it cannot be let go: {plain(error)}")
+
+    def _end_epoch(self) -> None:
+        """Tell the frames that failed after the epoch's last: its counter will not show them."""
+        with self._lock:
+            last, count = self._last, self._failed_since_last
+            self._failed_since_last = 0
+            self._lost += count
+        if count and last is not None:
+            self._tell_lost(self._role, last.sequence + 1, count, last.stream_epoch)
 
     def _apply_wanted(self) -> None:
         wanted = self._wanted.take_now()
@@ -201,6 +222,7 @@ class Stream:
         except IncompleteFrameError:
             with self._lock:
                 self._failed += 1
+                self._failed_since_last += 1
             return
         with self._lock:
             lost = self._count_lost(frame)
@@ -211,6 +233,7 @@ class Stream:
                 self._period_ns = self._median_period_ns()
             self._still.see(frame)
             self._last = frame
+            self._failed_since_last = 0
             self._error = self._since_ns = None
         self._deliver(self._role, frame, lost)
 
@@ -219,7 +242,7 @@ class Stream:
         if last is None or last.stream_epoch != frame.stream_epoch:
             self._arrivals_ns.clear()
             self._period_ns = 0
-            return 0
+            return min(self._failed_since_last, frame.sequence)
         return max(0, frame.sequence - last.sequence - 1)
 
     def _fail(self, message: str) -> None:

@@ -51,6 +51,19 @@ def abandon(folder: Path, count: int = 6) -> None:
     case._lock.release()
 
 
+def test_frames_lost_before_an_unplug_are_a_gap_in_the_case(recordings: Recordings) -> None:
+    folder = recordings.start(Settings())
+    put_pairs(recordings, 0, 3)
+    recordings.put_lost(Role.NIR, 3, 2, 0)
+    recordings.close()
+    checked = verify(folder)
+    assert checked.ok
+    assert not checked.complete
+    assert [(g.first_sequence, g.count, g.reason) for g in checked.gaps[Role.NIR]] == [
+        (3, 2, "lost by the camera")
+    ]
+
+
 def test_record_saves_what_just_happened_and_nothing_falls_between(
     tmp_path: Path, pre_rolled: Rig
 ) -> None:

@@ -30,12 +30,16 @@ class Received:
 
     def __init__(self) -> None:
         self.frames: list[tuple[Frame, int]] = []
+        self.lost: list[tuple[int, int, int]] = []
         self._changed = threading.Condition()
 
     def __call__(self, role: Role, frame: Frame, lost: int) -> None:
         with self._changed:
             self.frames.append((frame, lost))
             self._changed.notify_all()
+
+    def lose(self, role: Role, first_sequence: int, count: int, epoch: int) -> None:
+        self.lost.append((first_sequence, count, epoch))
 
     def wait_for(self, count: int) -> None:
         with self._changed:
@@ -62,7 +66,7 @@ def started(
     streams: list[Stream] = []
 
     def start(camera: ScriptedCamera) -> Stream:
-        stream = Stream(Role.NIR, camera, CameraSettings(), received)
+        stream = Stream(Role.NIR, camera, CameraSettings(), received, received.lose)
         stream.open()
         stream.run()
         streams.append(stream)
@@ -103,6 +107,21 @@ def test_damaged_buffers_are_counted_and_reading_goes_on(
     camera.feed(make_frame(0), IncompleteFrameError("torn"), make_frame(2))
     received.wait_for(2)
     assert stream.health(time.monotonic_ns()).failed == 1
+
+
+def test_frames_that_fail_on_either_side_of_an_unplug_are_told_as_lost(
+    started: Callable[[ScriptedCamera], Stream], received: Received
+) -> None:
+    camera = ScriptedCamera()
+    stream = started(camera)
+    torn = IncompleteFrameError("torn")
+    camera.feed(make_frame(6), torn, make_frame(8), torn, torn, CameraRemovedError("unplugged"))
+    camera.feed(torn, make_frame(1, epoch=1))
+    received.wait_for(3)
+    assert [lost for _, lost in received.frames] == [0, 1, 1]
+    assert received.lost == [(9, 2, 0)]
+    health = stream.health(time.monotonic_ns())
+    assert (health.delivered, health.lost, health.failed) == (3, 4, 4)
 
 
 def test_removal_is_told_and_the_camera_comes_back_in_a_new_epoch(
@@ -220,7 +239,7 @@ def test_a_real_sensor_has_noise_so_identical_pixels_mean_frozen(
 def test_errors_on_opening_reach_the_caller(received: Received) -> None:
     camera = ScriptedCamera()
     camera.open_errors = [CameraNotFoundError("no camera 4711")]
-    stream = Stream(Role.NIR, camera, CameraSettings(), received)
+    stream = Stream(Role.NIR, camera, CameraSettings(), received, received.lose)
     with pytest.raises(CameraNotFoundError, match="4711"):
         stream.open()
 
