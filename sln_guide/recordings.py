@@ -169,12 +169,17 @@ class Recordings:
 
     def _new_folder(self) -> Path:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = self._cases / f"{stamp}.case"
-        number = 2
-        while folder.exists():
-            folder = self._cases / f"{stamp}-{number}.case"
-            number += 1
-        return folder
+        folder, number = self._cases / f"{stamp}.case", 2
+        while True:
+            try:
+                folder.mkdir(parents=True)  # whoever records beside us takes another name
+            except FileExistsError:
+                folder = self._cases / f"{stamp}-{number}.case"
+                number += 1
+            except OSError:
+                return folder  # whoever opens the case says what is wrong
+            else:
+                return folder
 
 
 def _gap(role: Role, first_sequence: int, count: int, epoch: int) -> Writing:

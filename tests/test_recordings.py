@@ -23,6 +23,7 @@ from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify
 from sln_guide.recordings import Recordings
 from tests.recording.making import fill, frame, record, rig, white
+from tests.scripted import make_frame
 
 
 @pytest.fixture
@@ -232,3 +233,18 @@ def test_frames_the_camera_lost_are_gaps(tmp_path: Path, recordings: Recordings)
     with CaseReader(folder) as case:
         (gap,) = case.gaps(Role.NIR)
         assert (gap.first_sequence, gap.count, gap.reason) == (2, 2, "lost by the camera")
+
+
+def test_two_that_record_into_one_folder_at_once_take_two_names(tmp_path: Path) -> None:
+    """As two windows do whose Record is pressed in the same second."""
+    both = [Recordings(tmp_path / "cases", load_rig("demo"), Mode.SIMULATED) for _ in range(2)]
+    folders = [one.start(Settings()) for one in both]
+    assert folders[0] != folders[1]
+    for one in both:
+        one.put_frame(Role.NIR, make_frame(0), 0)
+        one.close()
+        assert one.health().error is None
+    for folder in folders:
+        with CaseReader(folder) as case:
+            assert case.count(Role.NIR) == 1
+            assert case.complete
