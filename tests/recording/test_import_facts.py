@@ -216,3 +216,22 @@ def test_bad_registrations_are_refused(tmp_path: Path, name: str, content: str, 
         import_case(nir, tmp_path / "w.npy", tmp_path / f"{told}.case", registration=told)
         with CaseReader(tmp_path / f"{told}.case") as case:
             assert case.rig.registration.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("offset", "told", "warned"), [(0, None, False), (64, None, True), (64, 64.0, False)]
+)
+def test_an_offset_that_nobody_told_is_pointed_out(
+    tmp_path: Path, offset: int, told: float | None, warned: bool
+) -> None:
+    """With it left in, contrast reads low: the darkest pixels show how much it may be."""
+    light = np.geomspace(1.0, 900.0, 200 * 240).reshape(200, 240)
+    stack = np.rint(light + offset)[None].astype(np.uint16)
+    stack[:, 0, :8] = 0  # dead pixels prove nothing
+    folder = write_folder(tmp_path / "n", stack)
+    notes = bring_summary(tmp_path, folder, black_level=told).assumptions
+    hints = [note for note in notes if "hardly a pixel" in note]
+    assert bool(hints) == warned
+    if warned:
+        assert "less than 65:" in hints[0] or "less than 66:" in hints[0]
+    assert any("black level 0" in note for note in notes) == (told is None)

@@ -37,6 +37,8 @@ Progress = Callable[[int, int], None]
 
 ASSUMED_EXPOSURE_US = 1000.0
 """One millisecond: signal then reads as counts."""
+_OFFSET_SHARE = 0.1
+"""Share of the median below which a sensor's unknown offset makes little difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,13 @@ def _dark_counts(
         return told
     if dark_map is not None:
         return float(np.mean(dark_map, dtype=np.float64))
-    notes.append("black level 0 counts (--black-level or --dark)")
+    note = "black level 0 counts"
+    if nir is not None and nir.darkest > _OFFSET_SHARE * nir.middle:
+        note += (
+            f", though hardly a pixel reads less than {nir.darkest:.0f}: as far as that is the "
+            "sensor's offset, SBR is too low and tools are told from tissue less well"
+        )
+    notes.append(f"{note} (--black-level or --dark)")
     return 0.0
 
 

@@ -17,6 +17,8 @@ from sln_guide.recording.importing.sources import Source
 GREY_TOLERANCE = 8
 """Counts by which the channels of a grey picture stored as lossy colour may differ."""
 DEPTHS = (8, 10, 12, 14, 16)
+_DARKEST = 0.002
+"""Share of pixels that may be dead, or so dark by noise alone."""
 
 
 @dataclass
@@ -32,6 +34,10 @@ class Stream:
     colour: bool = False
     brightest: int = 0
     brightest_name: str = ""
+    darkest: float = 0.0
+    """Counts that hardly a pixel of the first picture falls below."""
+    middle: float = 0.0
+    """Its median counts."""
     bits_seen: int = 0
     bits_stated: int | None = None
     stored_times_s: list[float | None] = field(default_factory=list)
@@ -53,6 +59,8 @@ def examine(stream: Stream, step: Callable[[], None]) -> None:
         if stream.count == 0:
             stream.height, stream.width = pixels.shape[:2]
             stream.dtype, stream.colour = pixels.dtype, colour
+            some = pixels[::4, ::4]
+            stream.darkest, stream.middle = (float(v) for v in np.quantile(some, (_DARKEST, 0.5)))
         elif pixels.shape[:2] != (stream.height, stream.width) or pixels.dtype != stream.dtype:
             raise ImportProblem(
                 f"{picture.name}: {size}, but those before it {stream.width}x{stream.height} px "
