@@ -28,8 +28,9 @@ def shoot(name: str, seconds: float, *words: str | Path, keys: str = "") -> None
 def press_and_run(keys: str, seconds: float, path: str, words: list[str]) -> int:
     """Run a command in this process; press keys (named as in Qt, with commas), keep its picture.
 
-    On a busy machine the window may say NOT LIVE just then, which is not what is to be shown:
-    the picture is taken at the first moment without an alarm.
+    Seconds count from the first picture that is judged: on a machine's first start the core is
+    compiled before. On a busy machine the window may say NOT LIVE just then, which is not what is
+    to be shown: the picture is taken at the first moment without a band that says so.
     """
     from PySide6.QtCore import Qt, QTimer
     from PySide6.QtTest import QTest
@@ -46,18 +47,29 @@ def press_and_run(keys: str, seconds: float, path: str, words: list[str]) -> int
                 QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"))
 
         def keep() -> None:
-            shown = window.video.shown
-            if shown is None or any(b.tone is Tone.ALARM for b in shown.state.banners):
+            if not good():
                 return
             window.refresh_readings()
             assert window.grab().save(path)
             window.close_now()
 
-        looking = QTimer(window, interval=50)
+        def good() -> bool:
+            shown = window.video.shown
+            if shown is None or not shown.state.judged:
+                return False
+            return all(b.tone is not Tone.ALARM for b in shown.state.banners)
+
+        def count() -> None:
+            if good():
+                waiting.stop()
+                QTimer.singleShot(round((seconds - PRESSED_BEFORE_S) * 1000), window, press)
+                QTimer.singleShot(round(seconds * 1000), looking, looking.start)
+
+        looking, waiting = QTimer(window, interval=50), QTimer(window, interval=50)
         looking.timeout.connect(keep)
+        waiting.timeout.connect(count)
         begin(window)
-        QTimer.singleShot(round((seconds - PRESSED_BEFORE_S) * 1000), window, press)
-        QTimer.singleShot(round(seconds * 1000), looking, looking.start)
+        waiting.start()
 
     with mock.patch.object(OperatorWindow, "begin", begin_and_wait):
         return run(words)
