@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,13 +30,18 @@ SHAPE = (512, 640)
 what is to be seen: the scene must be large enough for all of it."""
 
 
-def compiled_before() -> bool:
-    """Whether this machine has compiled the core before: then `warm_up` only loads it.
+def compiled_before(rig: Rig) -> bool:
+    """Whether `warm_up` has run to its end on this machine before: then it only loads the core.
 
-    One kernel answers for all; it is compiled if it was not, which takes a tenth of a second.
+    Nothing is compiled for the answer. A first start that was ended early leaves only a part.
     """
-    grid.halve_into(np.zeros((1, 1), np.float32), np.zeros((2, 2), np.float32))
-    return bool(grid.halve_into.stats.cache_hits)
+    return _whole(rig).exists()
+
+
+def _whole(rig: Rig) -> Path:
+    """Return the file that stands beside the kernels once all that such a rig needs are there."""
+    formats = (str(spec.pixel_format) for spec in (rig.nir, rig.white) if spec is not None)
+    return Path(grid.halve_into.stats.cache_path) / "-".join(("whole", *formats, *_maps(rig)))
 
 
 def compilations() -> int:
@@ -83,6 +90,8 @@ def warm_up(rig: Rig) -> bool:
                 drawing.picture(None, later, None, Settings())
             if kind == "none":
                 break
+    with suppress(OSError):  # then the next start looks for kernels later, and finds them
+        _whole(rig).touch()
     return compilations() == before
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -22,11 +20,12 @@ from hardware.phantom import Phantom
 from hardware.rig import Calibration, Rig
 from hardware.rig_files import load_rig, parse_rig
 from sln_guide import pipeline
+from sln_guide import warm_up as module
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
-from sln_guide.warm_up import warm_up
+from sln_guide.warm_up import compiled_before, warm_up
 
 
 def compiled() -> dict[str, int]:
@@ -101,20 +100,29 @@ def rig_of(nir: PixelFormat, white: PixelFormat) -> Rig:
     )
 
 
-def test_whether_this_machine_has_compiled_before_is_told_by_its_cache(tmp_path: Path) -> None:
-    ask = (
-        "from sln_guide.warm_up import compilations, compiled_before; "
-        "print(compilations(), compiled_before(), compilations())"
-    )
-    env = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
-    env.pop("NUMBA_CACHE_DIR", None)
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", ask], env=env, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        for _ in range(2)
-    ]
-    assert told == ["0 False 1", "0 True 0"]
+def test_only_what_was_compiled_to_its_end_counts_as_compiled_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first start that was ended early must not have the next one's cameras wait."""
+    rig = load_rig("demo")
+    monkeypatch.setattr(module, "grid", SimpleNamespace(halve_into=kept_in(tmp_path)))
+    assert not compiled_before(rig)
+    with monkeypatch.context() as ended:
+        ended.setattr(module, "_white", early_end)
+        with pytest.raises(KeyboardInterrupt):
+            warm_up(rig)
+    assert not compiled_before(rig)
+    warm_up(rig)
+    assert compiled_before(rig)
+    assert not compiled_before(rig_of(PixelFormat.MONO12P, PixelFormat.BAYER_GB12))
+
+
+def kept_in(folder: Path) -> SimpleNamespace:
+    return SimpleNamespace(stats=SimpleNamespace(cache_path=str(folder)))
+
+
+def early_end(*_: object) -> Any:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("probe_there", [False, True])
@@ -132,7 +140,7 @@ def test_it_is_said_whenever_the_core_had_to_be_compiled(
         calls.append(rig.name)
         return all_there or len(calls) > 1
 
-    monkeypatch.setattr(serving, "compiled_before", lambda: probe_there)
+    monkeypatch.setattr(serving, "compiled_before", lambda rig: probe_there)
     monkeypatch.setattr(serving, "warm_up", warm_up)
     monkeypatch.setattr(serving.gc, "freeze", lambda: None)
     serving._Ahead(load_rig("demo")).finish()

@@ -55,7 +55,7 @@ class _Ahead:
         self._thread.start()
 
     def _run(self) -> None:
-        if compiled_before():
+        if compiled_before(self._rig):
             self._was_there = warm_up(self._rig)
 
     def finish(self) -> None:
