@@ -82,14 +82,12 @@ class Geometry:
     rows: int
     cols: int
     mm_per_px: float
-    scale_is_assumed: bool
     spot_sigmas: tuple[float, ...]
     smallest: float
 
     @classmethod
     def of(cls, field: Field) -> Geometry:
         """Choose blocks so that the smallest node spans several, and count them."""
-        assumed = field.mm_per_px is None
         mm_per_px = field.mm_per_px or ASSUMED_FIELD_WIDTH_MM / field.width
         smallest_px = field.node_min_mm / mm_per_px
         block = math.floor(smallest_px / _SMALLEST_NODE_BLOCKS + 0.01)
@@ -101,4 +99,4 @@ class Geometry:
         high = max(min(high, min(rows, cols) / 8.0), low * 1.2)
         count = 5
         sigmas = tuple(low * (high / low) ** (i / (count - 1)) for i in range(count))
-        return cls(block, rows, cols, mm_per_px, assumed, sigmas, smallest_px / block)
+        return cls(block, rows, cols, mm_per_px, sigmas, smallest_px / block)

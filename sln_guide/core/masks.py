@@ -20,7 +20,7 @@ from sln_guide.core.label import cells_of, grow_into
 from sln_guide.core.least_squares import total_of
 from sln_guide.core.order import quantile, select
 from sln_guide.core.pyramid import surroundings_into
-from sln_guide.core.sites import mark_sites
+from sln_guide.core.sites import CLIPPED, mark_sites
 from sln_guide.core.tools import mark_tools
 from sln_guide.guidance import CannotJudge
 
@@ -71,7 +71,7 @@ def _judge_into(  # type: ignore[no-untyped-def]
         for c in range(mean.shape[1]):
             bits = 0
             m = max(mean[r, c], np.float32(0))
-            if full[r, c] > np.float32(0.02):
+            if full[r, c] > CLIPPED:
                 bits |= _SATURATED
             if bad_share[r, c] > np.float32(0.5):
                 bits |= _BAD_DATA
@@ -342,7 +342,7 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
     for r in range(rows):
         calm, f_r = m.calm[r], full[r]
         for c in range(cols):
-            calm[c] = np.float32(f_r[c] <= np.float32(0.02))
+            calm[c] = np.float32(f_r[c] <= CLIPPED)
     surroundings_into(m.level, around, m.log, m.calm)
     exp_into(m.level, m.level)
     for r in range(rows):

@@ -96,7 +96,7 @@ def luminance_small_into(out: NDArray[np.float32], white: Frame) -> None:
     step = small_step(white)
     full_scale = float(step * step * samples) * float((1 << white.bit_depth) - 1)
     totals = np.empty(rows.shape[1], dtype=np.uint32)
-    _reduce_into(out, rows, totals, step, step * samples, np.float32(1.0 / full_scale))
+    reduce_rows_into(out, rows, totals, step, step * samples, np.float32(1.0 / full_scale))
     log_into(out, out, np.float32(_PEDESTAL))
 
 
@@ -179,7 +179,7 @@ def warm_up() -> None:
     for kind in (np.uint8, np.uint16):
         rows = np.zeros((16, 16), dtype=kind)
         rows.setflags(write=False)
-        _reduce_into(np.zeros((8, 8), np.float32), rows, totals, 2, 2, _F(1.0))
+        reduce_rows_into(np.zeros((8, 8), np.float32), rows, totals, 2, 2, _F(1.0))
     small = np.zeros((5, 8, 8), np.float32)
     _mix_colours_into(small[0].copy(), small, np.float32(1.0), np.float32(1.0))
     seeded = np.random.default_rng(0).random((16, 16), dtype=np.float32)
@@ -208,7 +208,7 @@ def _proposal(
 
 
 @nb.njit(nogil=True, cache=True)
-def _reduce_into(out, rows, totals, step, samples, scale):  # type: ignore[no-untyped-def]
+def reduce_rows_into(out, rows, totals, step, samples, scale):  # type: ignore[no-untyped-def]
     """Average squares of ``step`` rows by ``samples`` values; ``totals`` uint32 is scratch."""
     width = out.shape[1] * samples
     for i in range(out.shape[0]):

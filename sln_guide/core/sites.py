@@ -21,7 +21,7 @@ _OWN_HALO = np.float32(0.6)
 """Least share of the level around a large site that is there without it."""
 _HALO = 0.5
 """Width of its halo as a share of its radius."""
-_CLIPPED = np.float32(0.02)
+CLIPPED = np.float32(0.02)
 """Share of a cell's pixels at full scale from which on it counts as clipped."""
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
 
@@ -57,7 +57,7 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     for at in bright:
         k = label_of[at]
         cells[k] += 1
-        clipped[k] += full_of[at] > _CLIPPED
+        clipped[k] += full_of[at] > CLIPPED
         grounds[k] += ground_of[at] - floor
         tops[k] = max(tops[k], mean_of[at])
     flank = m.parent[: count + 1]  # the labels are resolved: it is free
@@ -104,7 +104,7 @@ def _mark_bright(m, mean, full, floor):  # type: ignore[no-untyped-def]
         n = 0
         for c in range(cols):
             a = around[c] if around[c] > floor else floor
-            bright = (f_r[c] > _CLIPPED) | (m_r[c] > np.float32(3) * a)
+            bright = (f_r[c] > CLIPPED) | (m_r[c] > np.float32(3) * a)
             near[c] = bright
             n += bright
         if n > 0:

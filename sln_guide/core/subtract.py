@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.grid import log_into
-from sln_guide.core.motion import SMALL_WIDTH_PX, _reduce_into, shift_between
+from sln_guide.core.motion import SMALL_WIDTH_PX, reduce_rows_into, shift_between
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -31,7 +31,9 @@ def monochrome_small(samples: Samples, bit_depth: int) -> NDArray[np.float32]:
     out = np.empty((height // step, width // step), np.float32)
     full_scale = float(step * step) * float((1 << bit_depth) - 1)
     rows = _sealed(samples)
-    _reduce_into(out, rows, np.empty(width, np.uint32), step, step, np.float32(1.0 / full_scale))
+    reduce_rows_into(
+        out, rows, np.empty(width, np.uint32), step, step, np.float32(1.0 / full_scale)
+    )
     log_into(out, out, np.float32(_PEDESTAL))
     return out
 

@@ -256,7 +256,6 @@ def test_an_analysis_is_not_changed_by_the_next(analyser: Analyser) -> None:
 @pytest.mark.parametrize("shape", [(126, 161), (512, 640), (1024, 1280), (480, 640)])
 def test_unknown_scale_takes_the_field_as_128_mm(shape: tuple[int, int]) -> None:
     geometry = Analyser(field(height=shape[0], width=shape[1], mm_per_px=None)).geometry
-    assert geometry.scale_is_assumed
     assert geometry.mm_per_px == 128.0 / shape[1]
     assert 120 <= geometry.cols <= 320
 
