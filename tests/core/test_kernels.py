@@ -173,7 +173,7 @@ def test_colour_reduction(pattern: str, bits: int, shape: tuple[int, int]) -> No
     mosaic = np.full(shape, 20, fmt.dtype)
     mosaic[row::2, col::2] = 30
     mosaic[1 - row :: 2, 1 - col :: 2] = 10
-    geometry = Geometry(8, -(-shape[0] // 8), -(-shape[1] // 8), 0.1, False, (1, 2, 3, 4, 5), 3.75)
+    geometry = Geometry(8, -(-shape[0] // 8), -(-shape[1] // 8), 0.1, (1, 2, 3, 4, 5), 3.75)
     white = WhiteReducer(geometry)
     white.reduce(frame_of(mosaic, fmt), Registration(kind="assumed"))
     for k, value in enumerate((30, 20, 10)):
@@ -188,7 +188,7 @@ def test_colour_reduction(pattern: str, bits: int, shape: tuple[int, int]) -> No
 def test_colour_is_sampled_where_the_registration_says() -> None:
     y, x = np.mgrid[0:128, 0:160]
     rgb = np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8)
-    geometry = Geometry(8, 16, 20, 0.1, False, (1, 2, 3, 4, 5), 3.75)
+    geometry = Geometry(8, 16, 20, 0.1, (1, 2, 3, 4, 5), 3.75)
     white = WhiteReducer(geometry)
     shift = Registration(
         kind="calibrated", white_from_nir=((1.0, 0.0, 12.0), (0.0, 1.0, -5.0), (0.0, 0.0, 1.0))
