@@ -159,9 +159,7 @@ def test_colours_give_the_same_reduction(kind, block):
     shape = (250, 1284, 3) if kind == "RGB8" else (250, 1284)
     pixels = np.random.default_rng(5).integers(0, 2**pixel_format.bit_depth, shape)
     frame = frame_of(pixels, pixel_format)
-    geometry = Geometry(
-        block, -(-250 // block), -(-1284 // block), 0.1, False, (1, 2, 3, 4, 5), 3.75
-    )
+    geometry = Geometry(block, -(-250 // block), -(-1284 // block), 0.1, (1, 2, 3, 4, 5), 3.75)
     small = WhiteReducer(geometry).reduce(frame, Registration(kind="assumed"))
     assert small.shape == motion.small_shape(frame)
     assert small == pytest.approx(motion.luminance_small(frame), abs=2e-6)

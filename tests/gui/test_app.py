@@ -130,12 +130,12 @@ def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
     source = fakes.FakeSource()
     banners: list[str] = []
 
-    marks = iter([()] * 2)
+    fails: list[bool] = []
 
     def fail() -> Any:
-        for given in marks:
-            return given
-        raise KeyError("missing piece")
+        if fails:
+            raise KeyError("missing piece")
+        return ()
 
     def look() -> None:
         for window in QApplication.topLevelWidgets():
@@ -143,6 +143,7 @@ def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
                 banners.extend(b.headline for b in window.video.shown.state.banners)
 
     source.events = fail
+    QTimer.singleShot(100, lambda: fails.append(True))  # from a slot, not from the start
     QTimer.singleShot(1200, look)
     assert run(source, seconds=1.3, snapshot_folder=tmp_path) == FAULT_CODE
     assert "A part of this window failed" in banners
