@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import os
 import shutil
@@ -62,6 +63,8 @@ def played_session(fps: float, cases: Path) -> Any:
         Role(role): MockCamera(frames[role], camera_id=role, pace=fps, loop=True)
         for role in ("nir", "white")
     }
+    gc.collect()
+    gc.freeze()  # as the engine does when its core is there: else a collection stops it for 200 ms
     return LiveSession(with_rate(rig, fps), cameras, cases=cases)
 
 
