@@ -10,7 +10,8 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -61,20 +62,29 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_cache_folder())
 
 
+@contextmanager
+def _turn(path: Path, how: int) -> Iterator[None]:
+    """Hold the lock ``path``; without one where it cannot be had, as numba itself does."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield  # nothing was ever saved there; or saving will say what is wrong
+        return
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(lock, how)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _taking_turns(method: Callable[..., Any], how: int) -> Callable[..., Any]:
     """Return ``method`` of numba's cache file, for one process at a time or for all that read."""
 
     @wraps(method)
     def run(self: IndexDataCacheFile, *arguments: Any) -> Any:
-        try:
-            lock = os.open(Path(self._cache_path) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:
-            return method(self, *arguments)  # nothing was ever saved there
-        try:
-            fcntl.flock(lock, how)
+        with _turn(Path(self._cache_path) / "lock", how):
             return method(self, *arguments)
-        finally:
-            os.close(lock)
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -115,3 +116,15 @@ def test_two_that_compile_at_once_do_not_take_one_name(
 
 def test_a_cache_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
     assert IndexDataCacheFile(str(tmp_path / "none"), "kernel", 1).load("mine") is None
+
+
+def test_a_home_without_locks_has_a_cache_all_the_same(
+    files: tuple[IndexDataCacheFile, IndexDataCacheFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*arguments: Any) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    writer, reader = files
+    writer.save("mine", "fresh")
+    assert reader.load("mine") == "fresh"
