@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
@@ -121,22 +121,35 @@ def put_legend(
     """
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
     width, height = marks.legend_size(legend.unit, labels, scale)
-    covered: list[tuple[float, int, Box]] = []
-    for order, place in enumerate((stay, *range(len(_LEGEND_PLACES)))):
+    best: tuple[float, int, Box] | None = None
+    for place, box in _places(bounds, width, height, taken, scale, stay):
+        if any(ring.covers(box) for ring in rings):
+            continue
+        # words and heartbeat are painted over it where there is too little room for all
+        hidden = sum(box.overlap(other) for other in taken)
+        if best is None or hidden < best[0]:
+            best = hidden, place, box
+        if hidden == 0.0:
+            break
+    if best is None:
+        return None, 0
+    _, place, box = best
+    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
+    return box, place
+
+
+def _places(
+    bounds: Box, width: float, height: float, taken: Sequence[Box], scale: float, stay: int
+) -> Iterator[tuple[int, Box]]:
+    """Yield places within ``bounds`` and their numbers, ``stay`` first; off what is taken first."""
+    for place in (stay, *range(len(_LEGEND_PLACES))):
         right, down = _LEGEND_PLACES[place]
         left = bounds.right - width if right else bounds.left
         top = bounds.top + down * (bounds.height - height)
-        for moved in (_off(taken, Box(left, top, left + width, top + height), scale, down), None):
-            box = moved or Box(left, top, left + width, top + height)
-            outside = box.top < bounds.top or box.bottom > bounds.bottom or box.left < bounds.left
-            if not outside and not any(ring.covers(box) for ring in rings):
-                covered.append((sum(box.overlap(other) for other in taken), order, box))
-    if not covered:
-        return None, 0
-    # words and heartbeat are painted over it where there is too little room for all
-    _, order, box = min(covered, key=lambda each: each[:2])
-    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
-    return box, (stay, *range(len(_LEGEND_PLACES)))[order]
+        plain = Box(left, top, left + width, top + height)
+        for box in (_off(taken, plain, scale, down), plain):
+            if bounds.left <= box.left and bounds.top <= box.top and box.bottom <= bounds.bottom:
+                yield place, box
 
 
 def _off(taken: Sequence[Box], box: Box, scale: float, down: float) -> Box:
