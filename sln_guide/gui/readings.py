@@ -9,21 +9,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from hardware.frame import Frame
-from hardware.rig import Registration, Rig
+from hardware.rig import Rig
+from sln_guide.gui.situation import MS, Situation
 from sln_guide.guidance import View
-from sln_guide.health import (
-    Alignment,
-    Health,
-    LampState,
-    RecorderHealth,
-    SessionHealth,
-    StreamHealth,
-)
+from sln_guide.health import Health, LampState, RecorderHealth, SessionHealth
 
 SECOND = 1_000_000_000
 
 LOOK_OLD_S = 5.0
 """A look at the edges of both streams tells nothing of now after so long."""
+STATUS_OLD_MS = 1000.0
+"""Age of the health readings themselves above which they are called old."""
 DISK_AMBER_MIN = 10.0
 DISK_RED_MIN = 2.0
 EXPIRY_TOLD_BEFORE = timedelta(hours=1)
@@ -91,13 +87,6 @@ def error_text(error_mm: float) -> str:
     return f"{math.ceil(round(error_mm * 10.0, 6)) / 10.0:.1f} mm"
 
 
-def _joined(reading: Reading, also: Reading) -> Reading:
-    if not also.text:
-        return reading
-    tone = also.tone if reading.tone is Tone.NEUTRAL else reading.tone
-    return Reading(f"{reading.text} · {also.text}", tone)
-
-
 def light_reading(nir: Frame | None, rig: Rig, lamp: LampState | None = None) -> Reading:
     """Word what the NIR camera's line says of the light, beside what it is told to be.
 
@@ -143,70 +132,40 @@ def clock_text(seconds: float) -> str:
     return f"{whole // 3600:02d}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 
-def readings(
-    now_ns: int,
-    health: SessionHealth | None,
-    *,
-    replay: bool,
-    frozen: bool,
-    age_ms: float | None,
-    age_tone: Tone,
-    registration: Registration,
-    view: View,
-    parallax_mm: float,
-    status_age_ms: float | None,
-    status_old_ms: float,
-    light: Reading = NOTHING,
-    vouched: bool = True,
-    distance_mm: float | None = None,
-    skew_limit_ms: float | None = None,
-    expiry: Reading = NOTHING,
-    withdrawn: bool = False,
-    silent: bool = False,
-) -> Readings:
-    """Word the top strip. ``age_ms`` is None when no overlay is let through.
+def readings(situation: Situation, overlay_age_ms: float | None, age_tone: Tone) -> Readings:
+    """Word the top strip.
 
-    ``vouched``: whether figures may carry calibrated units. ``distance_mm``: of the plane that the
-    registration is for, None where it is for one only. ``skew_limit_ms``: the rig's. ``expiry``:
-    see `expiry_reading`; told beside the registration, which ``withdrawn`` says is not used.
-    ``silent``: the source does not answer, so ``health`` says how it fared, not how it fares.
+    ``overlay_age_ms`` is of the overlay that is let through (of a held picture, when it was held);
+    None: none is.
     """
+    health = situation.health
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
-        age=_age(age_ms, age_tone, replay=replay, frozen=frozen, view=view),
+        age=_age(situation, overlay_age_ms, age_tone),
         latency=_latency(health),
-        rates=_rates(health),
-        losses=_losses(health, skew_limit_ms),
-        recording=_recording(now_ns, recorder, replay=replay, silent=silent),
+        rates=_rates(situation),
+        losses=_losses(situation),
+        recording=_recording(situation, recorder),
         backlog=_backlog(recorder),
         disk=_disk(recorder),
-        registration=Reading("registration withdrawn", Tone.ALARM)
-        if withdrawn
-        else _joined(
-            _registration(
-                now_ns,
-                registration,
-                parallax_mm,
-                None if health is None or replay else health.alignment,
-                distance_mm,
-                vouched=vouched,
-            ),
-            expiry,
+        registration=_registration(situation),
+        status=_status(situation),
+        light=light_reading(
+            situation.displayed.nir, situation.rig, None if health is None else health.lamp
         ),
-        status=_status(status_age_ms, status_old_ms),
-        light=light,
     )
 
 
-def _age(age_ms: float | None, tone: Tone, *, replay: bool, frozen: bool, view: View) -> Reading:
+def _age(situation: Situation, age_ms: float | None, tone: Tone) -> Reading:
+    view = situation.displayed.view
     if age_ms is None:
         return Reading("overlay off" if view is View.WHITE else "no overlay", Tone.PLAIN)
     text = f"{age_ms:.0f} ms" if age_ms < 10_000 else elapsed_text(round(age_ms * 1e6))
-    if replay and view is View.NIR:
+    if situation.replay and view is View.NIR:
         return Reading("NIR by itself", Tone.PLAIN)
-    if replay:
+    if situation.replay:
         return Reading(f"NIR to white {text}", Tone.PLAIN)
-    if frozen:
+    if situation.freeze is not None:
         return Reading(f"overlay was {text}", Tone.PLAIN)
     return Reading(f"overlay {text}", Tone.STALE if tone is Tone.STALE else Tone.PLAIN)
 
@@ -217,21 +176,23 @@ def _latency(health: SessionHealth | None) -> Reading:
     return Reading(f"p50 {health.latency_p50_ms:.0f} · p99 {health.latency_p99_ms:.0f} ms")
 
 
-def _rates(health: SessionHealth | None) -> Reading:
+def _rates(situation: Situation) -> Reading:
+    health = situation.health
     if health is None:
         return NOTHING
     shown = f"NIR {health.nir.rate_hz:.0f}"
     if health.white is not None:
         shown += f" | white {health.white.rate_hz:.0f}"
-    degraded = any(s.health is Health.DEGRADED for s in _streams(health))
+    degraded = any(s.health is Health.DEGRADED for s in situation.streams)
     return Reading(f"{shown} fps", Tone.STALE if degraded else Tone.NEUTRAL)
 
 
-def _losses(health: SessionHealth | None, skew_limit_ms: float | None) -> Reading:
+def _losses(situation: Situation) -> Reading:
     """Word lost frames, and how far apart in time the two cameras expose."""
+    health, skew_limit_ms = situation.health, situation.rig.skew_limit_ms
     if health is None:
         return NOTHING
-    counts = [s.lost + s.failed for s in _streams(health)]
+    counts = [s.lost + s.failed for s in situation.streams]
     tone = Tone.STALE if any(counts) else Tone.NEUTRAL
     text = "lost " + (" | ".join(str(c) for c in counts) if any(counts) else "0")
     if health.skew_ms is not None:
@@ -241,23 +202,19 @@ def _losses(health: SessionHealth | None, skew_limit_ms: float | None) -> Readin
     return Reading(text, tone)
 
 
-def _streams(health: SessionHealth) -> list[StreamHealth]:
-    return [health.nir] if health.white is None else [health.nir, health.white]
-
-
-def _recording(now_ns: int, recorder: RecorderHealth, *, replay: bool, silent: bool) -> Reading:
-    if replay:
+def _recording(situation: Situation, recorder: RecorderHealth) -> Reading:
+    if situation.replay:
         return NOTHING
     if recorder.error is not None and not recorder.recording:
         return Reading("REC FAILED", Tone.ALARM)
     if not recorder.recording:
         return Reading("not recording")
-    if silent:
+    if situation.reading.error is not None:  # how it fared is known, not how it fares
         return Reading("REC not known", Tone.ALARM)
     if recorder.error is not None or recorder.dropped:
         return Reading("REC INCOMPLETE", Tone.ALARM)
-    began = now_ns if recorder.started_ns is None else recorder.started_ns
-    return Reading(f"REC {clock_text((now_ns - began) / SECOND)}", Tone.RECORDING)
+    began_ns = situation.now_ns if recorder.started_ns is None else recorder.started_ns
+    return Reading(f"REC {clock_text((situation.now_ns - began_ns) / SECOND)}", Tone.RECORDING)
 
 
 def _backlog(recorder: RecorderHealth) -> Reading:
@@ -281,37 +238,47 @@ def _disk(recorder: RecorderHealth) -> Reading:
     return Reading("disk > 24 h" if left >= 1440 else f"disk {int(max(left, 0))} min", tone)
 
 
-def _registration(
-    now_ns: int,
-    registration: Registration,
-    parallax_mm: float,
-    alignment: Alignment | None,
-    distance_mm: float | None,
-    *,
-    vouched: bool,
-) -> Reading:
+def _registration(situation: Situation) -> Reading:
+    """Word how well NIR lies over colour, and when what vouches for it ends."""
+    if situation.withdrawn:
+        return Reading("registration withdrawn", Tone.ALARM)
+    held = _registration_held(situation)
+    expiry = NOTHING
+    if not situation.replay:
+        expiry = expiry_reading(situation.rig, situation.wall_clock)
+    if not expiry.text:
+        return held
+    tone = expiry.tone if held.tone is Tone.NEUTRAL else held.tone
+    return Reading(f"{held.text} · {expiry.text}", tone)
+
+
+def _registration_held(situation: Situation) -> Reading:
+    rig, health = situation.rig, situation.health
+    registration = situation.registration
     if registration.kind == "none":
         return Reading("not registered", Tone.STALE)
     if registration.kind == "assumed":
         return Reading("registration assumed", Tone.STALE)
     if registration.kind == "nudged":
         return Reading("registration NUDGED by hand", Tone.STALE)
-    if not vouched:
+    if rig.unchecked is not None:
         return Reading("registration not checked", Tone.STALE)
     text = "registration"
     residual_mm = registration.residual_mm
     text += " unknown error" if residual_mm is None else f" {error_text(residual_mm)}"
-    if parallax_mm > 0.05:
-        text += f" + {parallax_mm:.1f} parallax"
-    if distance_mm is not None:
-        text += f" at {distance_mm:g} mm"
+    if rig.optics.parallax_mm > 0.05:
+        text += f" + {rig.optics.parallax_mm:.1f} parallax"
+    if rig.registered_distance_mm is not None:
+        text += f" at {rig.registered_distance_mm:g} mm"
+    alignment = None if health is None or situation.replay else health.alignment
     if alignment is not None:
-        recent = now_ns - alignment.looked_ns <= LOOK_OLD_S * SECOND
+        recent = situation.now_ns - alignment.looked_ns <= LOOK_OLD_S * SECOND
         text += ", holds" if recent and alignment.verdict == "holds" else ", not checked"
     return Reading(text)
 
 
-def _status(age_ms: float | None, old_ms: float) -> Reading:
-    if age_ms is None or age_ms <= old_ms:
+def _status(situation: Situation) -> Reading:
+    asked_ns = situation.reading.asked_ns
+    if asked_ns is None or (situation.now_ns - asked_ns) / MS <= STATUS_OLD_MS:
         return NOTHING
-    return Reading(f"readings {elapsed_text(round(age_ms * 1e6))} old", Tone.STALE)
+    return Reading(f"readings {elapsed_text(situation.now_ns - asked_ns)} old", Tone.STALE)

@@ -1,7 +1,7 @@
 """What the screen may claim: one pure function, without Qt and without a clock of its own.
 
 A stale or misplaced overlay on living tissue is the hazard this file exists against. The window
-asks before every paint and obeys.
+says what is known (`situation.py`) before every paint, asks, and obeys.
 """
 
 from __future__ import annotations
@@ -10,33 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hardware.rig import Registration
 from sln_guide.gui.preferences import Unused
-from sln_guide.gui.readings import (
-    NOTHING,
-    WITHOUT_FOLDERS,
-    Reading,
-    Readings,
-    Tone,
-    elapsed_text,
-    readings,
-)
-from sln_guide.gui.verdict import (
-    MS,
-    Banner,
-    Motion,
-    Word,
-    is_fresh,
-    is_withdrawn,
-    judge_live,
-    judge_replay,
-    worse_of,
-)
-from sln_guide.guidance import Guidance, Mode, View
+from sln_guide.gui.readings import WITHOUT_FOLDERS, Readings, Tone, elapsed_text, readings
+from sln_guide.gui.situation import Freeze, Situation
+from sln_guide.gui.verdict import Banner, Word, is_fresh, judge_live, judge_replay
+from sln_guide.guidance import Mode, View
 from sln_guide.health import SessionHealth
-
-STATUS_OLD_MS = 1000.0
-"""Age of the health readings themselves above which they are called old."""
 
 
 class Border(StrEnum):
@@ -44,16 +23,6 @@ class Border(StrEnum):
 
     REPLAY = "replay"
     SIMULATED = "simulated"
-
-
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """The operator held a picture. Its overlay was right, or not, when it was taken."""
-
-    at_ns: int
-    clock: str
-    overlay_allowed: bool
-    overlay_age_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,182 +49,57 @@ class ScreenState:
     readings: Readings
 
 
-def screen_state(
-    now_ns: int,
-    guidance: Guidance | None,
-    health: SessionHealth | None,
-    mode: Mode,
-    *,
-    registration: Registration,
-    view: View = View.MERGED,
-    video_mid_exposure_ns: int | None = None,
-    motion: Motion | None = None,
-    freeze: Freeze | None = None,
-    alone: bool = False,
-    simulated: bool = False,
-    health_ns: int | None = None,
-    parallax_mm: float = 0.0,
-    fault: str | None = None,
-    silence: str | None = None,
-    light: Reading = NOTHING,
-    unchecked: str | None = None,
-    distance_mm: float | None = None,
-    skew_limit_ms: float | None = None,
-    expiry: Reading = NOTHING,
-    unused: Mapping[Unused, str] | None = None,
-) -> ScreenState:
-    """Decide what the screen may claim.
-
-    Parameters
-    ----------
-    now_ns
-        `time.monotonic_ns` of this paint.
-    guidance
-        Behind the overlay of the picture about to be shown; None without one.
-    health, health_ns
-        Newest summary of the session and when it was read.
-    mode
-        Where pictures come from.
-    registration
-        The rig's; that of ``guidance`` counts as well, and the worse one decides.
-    view
-        What the large picture shows. The colour view never has an overlay; without white light
-        under it (the NIR view) an overlay needs neither registration nor still tissue.
-    video_mid_exposure_ns
-        Of the frame that is really displayed (white, or NIR in the NIR view).
-    motion
-        Of the tissue since the overlay's NIR frame; None where it was not measured.
-    freeze
-        Set while the operator holds a picture.
-    alone
-        White light is shown by itself, because the picture with the overlay had to be put aside.
-    simulated
-        Whether the pictures are not light on a sensor, though ``mode`` is REPLAY.
-    parallax_mm
-        The rig's declared misplacement for relief, shown beside the registration's error.
-    fault
-        An error inside the window itself, in one line.
-    silence
-        That the source does not answer, in one line; ``health`` is then its last word.
-    light
-        What is known of the light; see `light_reading`.
-    unchecked
-        Why nothing vouches for calibrated units (`Rig.unchecked`); None: something does.
-    distance_mm
-        Of the plane that the registration is for; None where it is for one only.
-    skew_limit_ms
-        How far apart in time the rig allows its cameras to expose; None: any.
-    expiry
-        That what vouches for units ends soon, or has ended; see `expiry_reading`.
-    unused
-        What the place has chosen and does not hold, and why.
-    """
-    replay = mode is Mode.REPLAY
-    simulated = simulated or mode is Mode.SIMULATED
-    age_ms = _age_ms(now_ns, guidance, mode, video_mid_exposure_ns)
-    video_age_ms = None
-    if video_mid_exposure_ns is not None and not replay:
-        video_age_ms = (now_ns - video_mid_exposure_ns) / MS
-    evidence = now_ns, guidance, health, registration, view, motion, age_ms
-    if replay:
-        verdict = judge_replay(*evidence, video_shown=video_mid_exposure_ns is not None)
-        video_old = False
-    else:
-        by_distance = distance_mm is not None
-        verdict = judge_live(*evidence, video_age_ms, alone, by_distance=by_distance)
-        video_old = video_age_ms is not None and not is_fresh(video_age_ms)
-        video_old |= _repeats(health, view, alone=alone)
-
-    banners = [verdict.banner] if verdict.banner else []
-    word, tone = verdict.word, verdict.tone
-    judged = verdict.allowed and not alone
-    allowed = judged and view is not View.WHITE
-    if freeze is not None:
-        banners.insert(
-            0,
-            Banner(
-                Tone.STALE,
-                f"FROZEN {freeze.clock}",
-                f"Held for {elapsed_text(now_ns - freeze.at_ns)} · release it for the moving "
-                "picture",
-            ),
-        )
-        word, tone, allowed = Word.FROZEN, Tone.STALE, freeze.overlay_allowed
-        judged = freeze.overlay_allowed
+def screen_state(situation: Situation) -> ScreenState:
+    """Decide what the screen may claim."""
+    displayed, freeze = situation.displayed, situation.freeze
+    verdict = judge_replay(situation) if situation.replay else judge_live(situation)
+    word, tone, judged = verdict.word, verdict.tone, verdict.allowed and not displayed.alone
+    allowed = judged and displayed.view is not View.WHITE
+    age_ms, video_old = situation.overlay_age_ms, _video_old(situation)
+    if freeze is not None:  # what was right, or not, when the picture was taken
+        word, tone = Word.FROZEN, Tone.STALE
+        judged = allowed = freeze.overlay_allowed
         age_ms, video_old = freeze.overlay_age_ms, False
-    if fault is not None:
-        banners.append(
-            Banner(
-                Tone.ALARM,
-                "A part of this window failed",
-                f"{fault} · Do not rely on its controls; close it and start again when it is safe",
-            )
-        )
-    if silence is not None:
-        banners.append(Banner(Tone.ALARM, "Not known whether cameras and recording run", silence))
-    recorder_banner = _recorder_banner(health)
-    if recorder_banner is not None:
-        banners.append(recorder_banner)
-    banners += _lamp_banners(health, replay=replay)
-    if not replay:
-        banners += _trouble_banners(health)
-        banners += _skew_banners(health, skew_limit_ms)
-    banners += _unused_banners(unused or {})
-    if unchecked is not None:
-        banners.append(_unchecked_banner(unchecked))
-
     return ScreenState(
         word=word,
-        tone=_pill_tone(mode, word, tone),
-        pill=_pill(mode, word, freeze, simulated=simulated),
+        tone=_pill_tone(situation.mode, word, tone),
+        pill=_pill(situation, word),
         overlay_allowed=allowed,
         overlay_age_ms=age_ms,
         judged=judged,
-        registered=worse_of(registration, guidance).kind != "none",
-        banners=tuple(banners),
+        registered=situation.registration.kind != "none",
+        banners=_banners(situation, verdict.banner),
         video_old=video_old,
-        borders=_borders(mode, simulated=simulated),
-        readings=readings(
-            now_ns,
-            health,
-            replay=replay,
-            frozen=freeze is not None,
-            age_ms=age_ms if allowed else None,
-            age_tone=tone,
-            registration=worse_of(registration, guidance),
-            view=view,
-            parallax_mm=parallax_mm,
-            status_age_ms=None if health_ns is None else (now_ns - health_ns) / MS,
-            status_old_ms=STATUS_OLD_MS,
-            light=light,
-            vouched=unchecked is None,
-            distance_mm=distance_mm,
-            skew_limit_ms=skew_limit_ms,
-            expiry=expiry,
-            withdrawn=is_withdrawn(guidance),
-            silent=silence is not None,
-        ),
+        borders=_borders(situation),
+        readings=readings(situation, age_ms if allowed else None, tone),
     )
 
 
-def _repeats(health: SessionHealth | None, view: View, *, alone: bool) -> bool:
-    """Whether the camera whose picture is displayed sends one and the same again and again."""
+def _video_old(situation: Situation) -> bool:
+    """Whether the live picture is old, or its camera sends one and the same again and again."""
+    age_ms, health, displayed = situation.video_age_ms, situation.health, situation.displayed
+    if situation.replay:
+        return False
+    if age_ms is not None and not is_fresh(age_ms):
+        return True
     if health is None:
         return False
-    shown = health.nir if view is View.NIR and not alone else health.white
-    return shown is not None and shown.frozen
+    nir_shown = displayed.view is View.NIR and not displayed.alone
+    stream = health.nir if nir_shown else health.white
+    return stream is not None and stream.frozen
 
 
-def _borders(mode: Mode, *, simulated: bool) -> tuple[Border, ...]:
-    borders = [Border.REPLAY] if mode is Mode.REPLAY else []
-    borders += [Border.SIMULATED] if simulated else []
+def _borders(situation: Situation) -> tuple[Border, ...]:
+    borders = [Border.REPLAY] if situation.replay else []
+    borders += [Border.SIMULATED] if situation.simulated else []
     return tuple(borders)
 
 
-def _pill(mode: Mode, word: Word, freeze: Freeze | None, *, simulated: bool) -> str:
-    parts = ["REPLAY"] if mode is Mode.REPLAY else []
-    parts += ["SIMULATED"] if simulated else []
-    if word is not Word.REPLAY and not (simulated and word is Word.LIVE):
+def _pill(situation: Situation, word: Word) -> str:
+    parts = ["REPLAY"] if situation.replay else []
+    parts += ["SIMULATED"] if situation.simulated else []
+    if word is not Word.REPLAY and not (situation.simulated and word is Word.LIVE):
+        freeze = situation.freeze
         parts.append(f"{word} {freeze.clock}" if freeze is not None else str(word))
     return " · ".join(parts)
 
@@ -266,16 +110,46 @@ def _pill_tone(mode: Mode, word: Word, tone: Tone) -> Tone:
     return tone
 
 
-def _age_ms(
-    now_ns: int, guidance: Guidance | None, mode: Mode, video_mid_exposure_ns: int | None
-) -> float | None:
-    if guidance is None:
+def _banners(situation: Situation, verdict: Banner | None) -> tuple[Banner, ...]:
+    """Return what is said over the video; ``verdict``: of the overlay."""
+    banners = [_frozen_banner(situation.now_ns, situation.freeze), verdict]
+    banners.append(_fault_banner(situation.fault))
+    banners.append(_silence_banner(situation.reading.error))
+    banners.append(_recorder_banner(situation.health))
+    if not situation.replay:
+        banners.append(_lamp_banner(situation.health))
+        banners.append(_trouble_banner(situation.health))
+        banners.append(_skew_banner(situation.health, situation.rig.skew_limit_ms))
+    banners += _unused_banners(situation.unused)
+    banners.append(_unchecked_banner(situation.rig.unchecked))
+    return tuple(banner for banner in banners if banner is not None)
+
+
+def _frozen_banner(now_ns: int, freeze: Freeze | None) -> Banner | None:
+    if freeze is None:
         return None
-    nir_ns = guidance.pair.nir.mid_exposure_ns
-    if mode is not Mode.REPLAY:
-        return (now_ns - nir_ns) / MS
-    # A recording is as old as it is; what can still be wrong is the white frame underneath.
-    return None if video_mid_exposure_ns is None else abs(video_mid_exposure_ns - nir_ns) / MS
+    held = elapsed_text(now_ns - freeze.at_ns)
+    return Banner(
+        Tone.STALE,
+        f"FROZEN {freeze.clock}",
+        f"Held for {held} · release it for the moving picture",
+    )
+
+
+def _fault_banner(fault: str | None) -> Banner | None:
+    if fault is None:
+        return None
+    return Banner(
+        Tone.ALARM,
+        "A part of this window failed",
+        f"{fault} · Do not rely on its controls; close it and start again when it is safe",
+    )
+
+
+def _silence_banner(silence: str | None) -> Banner | None:
+    if silence is None:
+        return None
+    return Banner(Tone.ALARM, "Not known whether cameras and recording run", silence)
 
 
 def _recorder_banner(health: SessionHealth | None) -> Banner | None:
@@ -293,29 +167,35 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
     return Banner(Tone.ALARM, headline, f"{why} · The live picture is not affected", slim=True)
 
 
-def _lamp_banners(health: SessionHealth | None, *, replay: bool) -> list[Banner]:
+def _lamp_banner(health: SessionHealth | None) -> Banner | None:
     """Say what is wrong with gated light, or with the room's."""
-    if replay or health is None or health.lamp is None:
-        return []
+    if health is None or health.lamp is None:
+        return None
     if health.lamp.alarm is not None:
-        return [Banner(Tone.ALARM, "Excitation light not as commanded", health.lamp.alarm)]
+        return Banner(Tone.ALARM, "Excitation light not as commanded", health.lamp.alarm)
     if health.lamp.room:
-        return [Banner(Tone.NEUTRAL, "Room light disturbs NIR", health.lamp.room, slim=True)]
-    return []
+        return Banner(Tone.NEUTRAL, "Room light disturbs NIR", health.lamp.room, slim=True)
+    return None
 
 
-def _skew_banners(health: SessionHealth | None, limit_ms: float | None) -> list[Banner]:
+def _trouble_banner(health: SessionHealth | None) -> Banner | None:
+    """Say what is missing because a thread failed; it begins again by itself."""
+    if health is None or not health.troubles:
+        return None
+    said = " · ".join((*health.troubles, "It is tried again every second"))
+    return Banner(Tone.STALE, "A part of the program fails", said, slim=True)
+
+
+def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner | None:
     if health is None or health.skew_ms is None or limit_ms is None or health.skew_ms <= limit_ms:
-        return []
-    return [
-        Banner(
-            Tone.ALARM,
-            "NIR and white light are not exposed together",
-            f"{health.skew_ms:.1f} ms apart, the rig allows {limit_ms:g} ms · What moves is "
-            "misplaced by so much · Check the trigger cable between the cameras",
-            slim=True,
-        )
-    ]
+        return None
+    return Banner(
+        Tone.ALARM,
+        "NIR and white light are not exposed together",
+        f"{health.skew_ms:.1f} ms apart, the rig allows {limit_ms:g} ms · What moves is "
+        "misplaced by so much · Check the trigger cable between the cameras",
+        slim=True,
+    )
 
 
 def _unused_banners(unused: Mapping[Unused, str]) -> list[Banner]:
@@ -325,16 +205,10 @@ def _unused_banners(unused: Mapping[Unused, str]) -> list[Banner]:
     ]
 
 
-def _trouble_banners(health: SessionHealth | None) -> list[Banner]:
-    """Say what is missing because a thread failed; it begins again by itself."""
-    if health is None or not health.troubles:
-        return []
-    said = " · ".join((*health.troubles, "It is tried again every second"))
-    return [Banner(Tone.STALE, "A part of the program fails", said, slim=True)]
-
-
-def _unchecked_banner(why: str) -> Banner:
+def _unchecked_banner(why: str | None) -> Banner | None:
     """Say it calmly: the pictures are as good as ever, only what their figures mean is not."""
+    if why is None:
+        return None
     return Banner(
         Tone.NEUTRAL,
         "Not calibrated: sizes in px, signal without a unit",

@@ -19,9 +19,10 @@ from sln_guide.calibration.binding import utc_now
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import Content, Layout, sides
 from sln_guide.gui.preferences import Unused
-from sln_guide.gui.readings import NOTHING, elapsed_text, expiry_reading, light_reading
-from sln_guide.gui.screen_state import Freeze, ScreenState, screen_state
-from sln_guide.gui.verdict import MS, Motion, is_fresh
+from sln_guide.gui.readings import elapsed_text
+from sln_guide.gui.screen_state import ScreenState, screen_state
+from sln_guide.gui.situation import MS, Displayed, Freeze, Motion, Situation
+from sln_guide.gui.verdict import is_fresh
 from sln_guide.guidance import Mode, Picture, View
 from sln_guide.render.look import local_scale
 from sln_guide.source import PictureSource
@@ -154,13 +155,15 @@ class Showing:
 
     def _look(self, now_ns: int, reading: HealthReading, fault: str | None) -> Shown:
         picture = self._source.latest_picture()
-        held = self._held
-        if held is not None:
-            state = self._state(now_ns, picture, _displayed_ns(picture), reading, held, fault)
-            return replace(held.shown, state=state)
-        state = self._state(now_ns, picture, _displayed_ns(picture), reading, None, fault)
+        situation = self._situation(now_ns, reading, fault, picture)
+        state = screen_state(situation)
+        if self._held is not None:
+            return replace(self._held.shown, state=state)
         if picture is None:
-            return self._without_picture(now_ns, state, reading, fault)
+            white = self._source.latest_white()
+            if white is None:
+                return self._shown(None, None, View.WHITE, state)
+            return self._white_alone(situation, None, white)
         baked = picture.overlay_drawn and not state.overlay_allowed
         if not baked and not state.video_old:
             return self._shown(picture.rgb32, picture, picture.view, state, overlay=True)
@@ -170,9 +173,10 @@ class Showing:
                 return self._shown(picture.rgb32, picture, picture.view, state)
             # An overlay that cannot be taken off, and no white light to show instead: nothing.
             return self._shown(None, picture, picture.view, state)
-        state = self._state(
-            now_ns, picture, white.mid_exposure_ns, reading, None, fault, alone=True
-        )
+        return self._white_alone(situation, picture, white)
+
+    def _white_alone(self, situation: Situation, picture: Picture | None, white: Frame) -> Shown:
+        state = screen_state(situation.with_white_alone(white.mid_exposure_ns))
         image = self._drawn_by_itself(Content.WHITE, white)
         return self._shown(image, picture, View.WHITE, state, alone=True)
 
@@ -204,16 +208,6 @@ class Showing:
             self._told = (picture.number, visible)
             self._source.painted(picture, painted_ns, visible)
 
-    def _without_picture(
-        self, now_ns: int, state: ScreenState, reading: HealthReading, fault: str | None
-    ) -> Shown:
-        white = self._source.latest_white()
-        if white is None:
-            return self._shown(None, None, View.WHITE, state)
-        state = self._state(now_ns, None, white.mid_exposure_ns, reading, None, fault, alone=True)
-        image = self._drawn_by_itself(Content.WHITE, white)
-        return self._shown(image, None, View.WHITE, state, alone=True)
-
     def _shown(
         self,
         image: NDArray[np.uint32] | None,
@@ -231,46 +225,30 @@ class Showing:
             image, picture, view, alone, overlay and state.overlay_allowed, state, self._beat
         )
 
-    def _state(
-        self,
-        now_ns: int,
-        picture: Picture | None,
-        displayed_ns: int | None,
-        reading: HealthReading,
-        held: _Held | None,
-        fault: str | None,
-        *,
-        alone: bool = False,
-    ) -> ScreenState:
+    def _situation(
+        self, now_ns: int, reading: HealthReading, fault: str | None, picture: Picture | None
+    ) -> Situation:
         guidance = None if picture is None else picture.guidance
         settings = self._source.settings if guidance is None else guidance.settings
         rig = settings.worked(self._source.rig)
-        replay = self._source.mode is Mode.REPLAY
-        return screen_state(
-            now_ns,
-            guidance,
-            reading.health,
-            self._source.mode,
-            registration=rig.registration,
-            view=View.MERGED if picture is None else picture.view,
-            video_mid_exposure_ns=displayed_ns,
-            motion=None if picture is None else motion_since_guidance(picture, rig),
-            freeze=None if held is None else held.freeze,
-            alone=alone,
-            simulated=rig.simulated,
-            health_ns=reading.asked_ns,
-            parallax_mm=rig.optics.parallax_mm,
+        displayed = Displayed()
+        if picture is not None:
+            displayed = Displayed(
+                picture.view,
+                guidance,
+                _displayed_ns(picture),
+                motion_since_guidance(picture, rig),
+                picture.nir,
+            )
+        return Situation(
+            now_ns=now_ns,
+            wall_clock=utc_now(),
+            mode=self._source.mode,
+            rig=rig,
+            reading=reading,
+            displayed=displayed,
+            freeze=None if self._held is None else self._held.freeze,
             fault=fault,
-            silence=reading.error,
-            light=light_reading(
-                None if picture is None else picture.nir,
-                rig,
-                None if reading.health is None else reading.health.lamp,
-            ),
-            unchecked=rig.unchecked,
-            distance_mm=rig.registered_distance_mm,
-            skew_limit_ms=rig.skew_limit_ms,
-            expiry=NOTHING if replay else expiry_reading(rig, utc_now()),
             unused=self._unused,
         )
 
@@ -345,10 +323,8 @@ def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:
     return Motion(shift_px * mm_per_white_px, limit_mm, "mm")
 
 
-def _displayed_ns(picture: Picture | None) -> int | None:
+def _displayed_ns(picture: Picture) -> int | None:
     """Mid-exposure of the frame a picture shows."""
-    if picture is None:
-        return None
     frame = picture.nir if picture.view is View.NIR else picture.white
     return None if frame is None else frame.mid_exposure_ns
 

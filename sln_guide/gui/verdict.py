@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hardware.rig import Registration
 from sln_guide.gui.readings import Tone, elapsed_text
-from sln_guide.guidance import Guidance, View
-from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
-
-MS = 1_000_000
+from sln_guide.gui.situation import MS, Motion, Situation
+from sln_guide.guidance import View
+from sln_guide.health import Alignment, Health, StreamHealth
 
 AMBER_MS = 100.0
 """Overlay age above which the pill turns amber, or `AMBER_PERIODS` NIR periods if longer."""
@@ -52,20 +50,6 @@ class Banner:
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
-    """How far tissue in white has moved since the overlay's NIR frame, and how far it may."""
-
-    distance: float
-    limit: float
-    unit: str
-
-    @property
-    def too_far(self) -> bool:
-        """Whether the overlay lies beside its tissue (a distance that is not a number does)."""
-        return not self.distance <= self.limit
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """The state's word and colour, whether an overlay may be shown, and what to say."""
 
@@ -85,30 +69,14 @@ def is_live(stream: StreamHealth) -> bool:
     return stream.health is Health.LIVE and not stream.frozen
 
 
-def worse_of(registration: Registration, guidance: Guidance | None) -> Registration:
-    """Return the less trustworthy of the rig's registration and the guidance's own."""
-    if guidance is None:
-        return registration
-    order = ("none", "assumed", "nudged", "calibrated")
-    return min(registration, guidance.registration, key=lambda r: order.index(r.kind))
-
-
 def _alarm(word: Word, headline: str, detail: str) -> Verdict:
     return Verdict(word, Tone.ALARM, False, Banner(Tone.ALARM, headline, detail))
 
 
-def judge_replay(
-    now_ns: int,
-    guidance: Guidance | None,
-    health: SessionHealth | None,
-    registration: Registration,
-    view: View,
-    motion: Motion | None,
-    age_ms: float | None,
-    *,
-    video_shown: bool,
-) -> Verdict:
-    """Judge a recording: only what lies in it can be wrong with it. Arguments: `screen_state`."""
+def judge_replay(situation: Situation) -> Verdict:
+    """Judge a recording: only what lies in it can be wrong with it."""
+    now_ns, health, displayed = situation.now_ns, situation.health, situation.displayed
+    merged = displayed.view is View.MERGED
 
     def removed(headline: str, detail: str) -> Verdict:
         return _alarm(Word.REPLAY, headline, detail)
@@ -119,55 +87,47 @@ def judge_replay(
             f"{_since(now_ns, health.processing_since_ns)}{health.processing_error} · "
             "Open the recording again",
         )
-    for stream in _streams(health):
+    for stream in situation.streams:
         if stream.health is Health.LOST:
             return removed(
                 f"The {_name(stream)} recording cannot be read further",
                 f"{stream.error or 'it ended unexpectedly'} · Check the case with: "
                 "sln-guide verify CASE",
             )
-    if guidance is None:
+    if displayed.guidance is None:
         said = ("Opening the recording", "The first picture is being made")
-        if video_shown:
+        if displayed.mid_exposure_ns is not None:
             said = (
                 "No overlay: there is no NIR here",
                 "Only white light was recorded at this time",
             )
         return Verdict(Word.REPLAY, Tone.REPLAY, False, Banner(Tone.NEUTRAL, *said))
-    if view is View.MERGED and is_withdrawn(guidance):
+    if merged and situation.withdrawn:
         return removed(*_misaligned(None, "As recorded"))
-    if view is View.MERGED and worse_of(registration, guidance).kind == "none":
+    if merged and situation.registration.kind == "none":
         return removed(*_UNREGISTERED)
+    age_ms = situation.overlay_age_ms
     if age_ms is not None and not age_ms <= REMOVED_MS:
         return removed(
             "No overlay: NIR and white light lie too far apart in time",
             f"{elapsed_text(round(age_ms * MS))} between the two frames here · As recorded",
         )
-    if view is View.MERGED and motion is not None and motion.too_far:
-        return removed(*_moved(motion, "As recorded"))
+    if merged and displayed.motion is not None and displayed.motion.too_far:
+        return removed(*_moved(displayed.motion, "As recorded"))
     return Verdict(Word.REPLAY, Tone.REPLAY, True)
 
 
-def judge_live(
-    now_ns: int,
-    guidance: Guidance | None,
-    health: SessionHealth | None,
-    registration: Registration,
-    view: View,
-    motion: Motion | None,
-    age_ms: float | None,
-    video_age_ms: float | None,
-    alone: bool,
-    *,
-    by_distance: bool = False,
-) -> Verdict:
-    """Judge living tissue: stale until proved live. Arguments: `screen_state`."""
+def judge_live(situation: Situation) -> Verdict:
+    """Judge living tissue: stale until proved live."""
+    now_ns, health, displayed = situation.now_ns, situation.health, situation.displayed
+    view, motion = displayed.view, displayed.motion
+    age_ms, video_age_ms = situation.overlay_age_ms, situation.video_age_ms
     if health is None:
         return _starting("Waiting for the cameras")
     if health.ended is not None:
         return _alarm(Word.NOT_LIVE, "NOT LIVE: cameras and recording have stopped", health.ended)
     nir, white = health.nir, health.white
-    white_shown = alone or view is not View.NIR
+    white_shown = displayed.alone or view is not View.NIR
     white_live = white_shown and video_age_ms is not None and is_fresh(video_age_ms)
     white_live &= white is not None and is_live(white)
     recording = " · Recording goes on" if health.recorder.recording else ""
@@ -180,7 +140,7 @@ def judge_live(
             f"{_since(now_ns, health.processing_since_ns)}{health.processing_error}{goes_on} · "
             "Guide without it",
         )
-    streams = _streams(health)
+    streams = situation.streams
     lost = [s for s in streams if s.health is Health.LOST and not s.frozen]
     if lost:
         if white in lost:
@@ -194,14 +154,15 @@ def judge_live(
                 f"{_since(now_ns, stream.since_ns)}Its frames no longer change · "
                 f"Unplug it and plug it in again{goes_on}",
             )
-    if view is View.MERGED and is_withdrawn(guidance):
+    if view is View.MERGED and situation.withdrawn:
+        by_distance = situation.rig.registered_distance_mm is not None
         distance = ", set the working distance" if by_distance else ""
         then = (
             f"Judge NIR in its own view; put the cameras back{distance} (it returns by itself) or "
             f"register them again{goes_on}"
         )
         return _alarm(Word.MISALIGNED, *_misaligned(health.alignment, then))
-    if view is View.MERGED and worse_of(registration, guidance).kind == "none":
+    if view is View.MERGED and situation.registration.kind == "none":
         return _alarm(Word.UNREGISTERED, *_UNREGISTERED)
     if health.preparing_since_ns is not None and (video_age_ms is None or is_fresh(video_age_ms)):
         return _starting(
@@ -219,13 +180,13 @@ def judge_live(
             "NOT LIVE: this picture is old",
             f"{_lag(video_age_ms)} · Guide by direct view; it returns by itself when frames do",
         )
-    if guidance is None or age_ms is None:
+    if age_ms is None:
         return _starting("Waiting for NIR")
     if not is_fresh(age_ms):
         return _not_live(age_ms, nir, goes_on)
     if view is View.MERGED and motion is not None and motion.too_far:
         return _alarm(Word.MOVED, *_moved(motion, "Hold still: it returns with the next NIR frame"))
-    if alone:
+    if displayed.alone:
         return _alarm(
             Word.NOT_LIVE,
             "NOT LIVE: overlay removed",
@@ -245,11 +206,6 @@ _UNREGISTERED = (
     "Where NIR lies in the colour picture is unknown · Judge NIR in its own view; "
     "calibrate the rig's registration",
 )
-
-
-def is_withdrawn(guidance: Guidance | None) -> bool:
-    """Whether the check of edges took the registration back for this guidance."""
-    return guidance is not None and guidance.settings.registration_withdrawn
 
 
 def _misaligned(alignment: Alignment | None, then: str) -> tuple[str, str]:
@@ -293,12 +249,6 @@ def _moved(motion: Motion, then: str) -> tuple[str, str]:
         "Overlay removed: tissue has moved",
         f"By {far} since its NIR frame (limit {motion.limit:g} {motion.unit}) · {then}",
     )
-
-
-def _streams(health: SessionHealth | None) -> list[StreamHealth]:
-    if health is None:
-        return []
-    return [health.nir] if health.white is None else [health.nir, health.white]
 
 
 def _name(stream: StreamHealth) -> str:

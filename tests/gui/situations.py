@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from hardware.frame import Frame
-from hardware.rig import Registration
+from hardware.rig import Calibration, Optics, Registration, Rig
+from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.screen_state import ScreenState, screen_state
+from sln_guide.gui.situation import Displayed, Situation
 from sln_guide.guidance import Guidance, Mode, Pair, Role, Settings
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from tests.frames import frame_of
 
 MS = 1_000_000
 NOW = 3_600_000 * MS
+WALL_CLOCK = datetime(2026, 5, 4, 12, tzinfo=UTC)
 CALIBRATED = Registration(kind="calibrated", residual_mm=0.3)
 
 
@@ -66,17 +70,54 @@ def session(
     )
 
 
-def look(**changes: Any) -> ScreenState:
-    """All is well, but for ``changes``."""
-    well: dict[str, Any] = {
-        "now_ns": NOW,
+def situation(**changes: Any) -> Situation:
+    """All is well, but for ``changes``: fields of `Situation`, of what is displayed, or `rig_of`'s.
+
+    ``health``, ``health_ns`` and ``silence`` make the reading.
+    """
+    displayed = {
         "guidance": guidance(),
-        "health": session(),
-        "mode": Mode.LIVE,
-        "registration": CALIBRATED,
-        "video_mid_exposure_ns": NOW - 20 * MS,
+        "mid_exposure_ns": NOW - 20 * MS,
+        **{f.name: changes.pop(f.name) for f in fields(Displayed) if f.name in changes},
     }
-    return screen_state(**(well | changes))
+    reading = HealthReading(
+        changes.pop("health", session()),
+        changes.pop("health_ns", None),
+        changes.pop("silence", None),
+    )
+    told = {name: changes.pop(name) for name in RIG_FACTS if name in changes}
+    well = Situation(NOW, WALL_CLOCK, Mode.LIVE, rig_of(**told), reading, Displayed(**displayed))
+    return replace(well, **changes)
+
+
+RIG_FACTS = ("registration", "simulated", "parallax_mm", "distance_mm", "skew_limit_ms")
+
+
+def rig_of(
+    registration: Registration = CALIBRATED,
+    *,
+    simulated: bool = False,
+    parallax_mm: float = 0.0,
+    distance_mm: float | None = None,
+    skew_limit_ms: float | None = None,
+) -> Rig:
+    """A rig of which the screen knows as much."""
+    return Rig(
+        name="any",
+        nir=None,
+        registration=registration,
+        emulated=simulated,
+        optics=Optics(
+            baseline_mm=parallax_mm, relief_mm=300.0, working_distance_mm=distance_mm or 300.0
+        ),
+        calibration=Calibration(registration=None if distance_mm is None else "by-distance"),
+        max_skew_ms=skew_limit_ms,
+    )
+
+
+def look(**changes: Any) -> ScreenState:
+    """What the screen claims when all is well, but for ``changes``; see `situation`."""
+    return screen_state(situation(**changes))
 
 
 def words(state: ScreenState) -> str:

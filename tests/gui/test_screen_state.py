@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from hardware.rig import Registration
 from sln_guide.gui.readings import Reading, Tone
-from sln_guide.gui.screen_state import Border, Freeze
-from sln_guide.gui.verdict import REMOVED_MS, Motion, Word
+from sln_guide.gui.screen_state import Border
+from sln_guide.gui.situation import Freeze, Motion
+from sln_guide.gui.verdict import REMOVED_MS, Word
 from sln_guide.guidance import Mode, Settings, View
 from sln_guide.health import Alignment, Health, RecorderHealth
 from tests.gui.situations import (
@@ -87,7 +88,7 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
         "white unplugged",
         {
             "health": session(white={"health": Health.LOST}),
-            "video_mid_exposure_ns": NOW - 900 * MS,
+            "mid_exposure_ns": NOW - 900 * MS,
         },
         Word.LOST,
         ["white-light camera lost", "no frame comes", "NIR is live in its own view"],
@@ -151,7 +152,7 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
     ("moved beyond measure", {"motion": Motion(float("nan"), 1.0, "mm")}, Word.MOVED, ["too far"]),
     (
         "video old",
-        {"video_mid_exposure_ns": NOW - 600 * MS},
+        {"mid_exposure_ns": NOW - 600 * MS},
         Word.NOT_LIVE,
         ["this picture is old", "0.6 s old"],
     ),
@@ -192,8 +193,8 @@ def test_alarms_remove_the_overlay_and_say_what_happened(
         {"health": None},
         {"guidance": None},
         {"health": session(nir={"health": Health.STALE})},
-        {"guidance": None, "video_mid_exposure_ns": None},
-        {"video_mid_exposure_ns": None},
+        {"guidance": None, "mid_exposure_ns": None},
+        {"mid_exposure_ns": None},
     ],
 )
 def test_stale_until_proven_live(changes: dict[str, Any]) -> None:
@@ -214,7 +215,7 @@ def test_guidance_that_is_made_ready_is_said_and_shows_nothing() -> None:
         assert "White light is live" in state.banners[0].detail
     lost = replace(making, nir=replace(making.nir, health=Health.LOST))
     assert look(health=lost).word is Word.LOST, "what is worse comes first"
-    assert look(health=making, video_mid_exposure_ns=NOW - 900 * MS).word is Word.NOT_LIVE
+    assert look(health=making, mid_exposure_ns=NOW - 900 * MS).word is Word.NOT_LIVE
 
 
 def test_colour_view_is_live_without_an_overlay() -> None:
@@ -232,9 +233,9 @@ def test_nir_view_needs_neither_registration_nor_still_tissue() -> None:
 
 
 def test_the_video_is_called_old_only_when_it_is() -> None:
-    assert look(video_mid_exposure_ns=NOW - 300 * MS).video_old
+    assert look(mid_exposure_ns=NOW - 300 * MS).video_old
     assert not look(guidance=guidance(3000)).video_old
-    assert not look(mode=Mode.REPLAY, video_mid_exposure_ns=5).video_old
+    assert not look(mode=Mode.REPLAY, mid_exposure_ns=5).video_old
 
 
 def test_frozen_keeps_what_was_right_and_still_says_what_is_wrong_behind_it() -> None:
@@ -251,13 +252,13 @@ def test_frozen_keeps_what_was_right_and_still_says_what_is_wrong_behind_it() ->
 def test_replay_judges_the_recording_not_the_clock_on_the_wall() -> None:
     old = guidance(9e6)
     nir_ns = old.pair.nir.mid_exposure_ns
-    state = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 4 * MS)
+    state = look(mode=Mode.REPLAY, guidance=old, mid_exposure_ns=nir_ns + 4 * MS)
     assert (state.pill, state.tone, state.borders) == ("REPLAY", Tone.REPLAY, (Border.REPLAY,))
     assert state.overlay_allowed
     assert state.readings.age.text == "NIR to white 4 ms"
-    alone = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns, view=View.NIR)
+    alone = look(mode=Mode.REPLAY, guidance=old, mid_exposure_ns=nir_ns, view=View.NIR)
     assert alone.readings.age.text == "NIR by itself"
-    apart = look(mode=Mode.REPLAY, guidance=old, video_mid_exposure_ns=nir_ns + 400 * MS)
+    apart = look(mode=Mode.REPLAY, guidance=old, mid_exposure_ns=nir_ns + 400 * MS)
     assert not apart.overlay_allowed
     assert apart.tone is Tone.ALARM
     assert apart.pill == "REPLAY"
@@ -283,7 +284,7 @@ def test_replay_removes_the_overlay_for_the_same_faults(changes: dict[str, Any])
 
 
 def test_a_replay_that_has_nothing_to_show_yet_says_so() -> None:
-    state = look(mode=Mode.REPLAY, guidance=None, video_mid_exposure_ns=None)
+    state = look(mode=Mode.REPLAY, guidance=None, mid_exposure_ns=None)
     assert (state.pill, state.tone) == ("REPLAY", Tone.REPLAY)
     assert state.banners[0].headline == "Opening the recording"
 
@@ -355,7 +356,7 @@ situations = st.fixed_dictionaries(
         "health": healths,
         "registration": registrations,
         "view": st.sampled_from(list(View)),
-        "video_mid_exposure_ns": st.none() | nanoseconds.map(lambda ns: NOW - ns),
+        "mid_exposure_ns": st.none() | nanoseconds.map(lambda ns: NOW - ns),
         "motion": motions,
         "freeze": freezes,
         "alone": st.booleans(),
@@ -395,8 +396,8 @@ def test_no_overlay_that_could_mislead(situation: dict[str, Any]) -> None:
             s.health is not None and s.health.nir.health is Health.STALE,
             s.health is not None and (s.health.nir.frozen or s.health.white.frozen),
             s.health is not None and s.health.white.health is Health.LOST,
-            s.video_mid_exposure_ns is None,
-            s.video_mid_exposure_ns is not None and NOW - s.video_mid_exposure_ns > REMOVED_MS * MS,
+            s.mid_exposure_ns is None,
+            s.mid_exposure_ns is not None and NOW - s.mid_exposure_ns > REMOVED_MS * MS,
         ]
     if any(bad):
         assert not state.overlay_allowed
@@ -424,7 +425,7 @@ def test_what_is_claimed_is_true(situation: dict[str, Any]) -> None:
         assert s.mode is not Mode.REPLAY
         assert s.health is not None
         assert s.health.processing_error is None
-        assert NOW - s.video_mid_exposure_ns <= REMOVED_MS * MS
+        assert NOW - s.mid_exposure_ns <= REMOVED_MS * MS
         assert state.overlay_allowed or s.view is View.WHITE
     said = " ".join(banner.detail for banner in state.banners)
     if "White light is live" in said:
