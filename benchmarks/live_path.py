@@ -103,7 +103,7 @@ def measure_session(
 
     from benchmarks.watched_session import WatchedSession
     from hardware.rig_files import load_rig
-    from sln_guide.gui.app import run
+    from sln_guide.gui.app import WindowPlan, run
     from sln_guide.recording.verify import verify
 
     drawn: dict[str, int] = {}
@@ -125,10 +125,12 @@ def measure_session(
     watcher.start()
     run(
         session,
-        seconds=seconds + WARM_UP_S,
-        record=True,
-        theatre=True,
-        snapshot_folder=cases / "snapshots",
+        WindowPlan(
+            seconds=seconds + WARM_UP_S,
+            record=True,
+            theatre=True,
+            snapshot_folder=cases / "snapshots",
+        ),
     )
     watcher.join()
     (case,) = cases.glob("*.case")

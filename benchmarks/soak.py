@@ -43,7 +43,7 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
     """Run for ``minutes``; print a line a minute. Raises AssertionError when something is lost."""
     from benchmarks.watched_session import WatchedSession
     from hardware.rig_files import load_rig
-    from sln_guide.gui.app import run
+    from sln_guide.gui.app import WindowPlan, run
     from sln_guide.warm_up import warm_up
 
     rig = with_rate(load_rig("demo"), fps)
@@ -78,10 +78,12 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
     try:
         run(
             session,
-            seconds=60.0 * minutes + WARM_UP_S + 15.0,
-            record=True,
-            theatre=True,
-            snapshot_folder=cases / "snapshots",
+            WindowPlan(
+                seconds=60.0 * minutes + WARM_UP_S + 15.0,
+                record=True,
+                theatre=True,
+                snapshot_folder=cases / "snapshots",
+            ),
         )
     finally:
         session.close()

@@ -227,20 +227,19 @@ def _show(
     options: argparse.Namespace,
     prepare: Callable[[], object] | None = None,
 ) -> int:
-    from sln_guide.gui.app import run
+    from sln_guide.gui.app import WindowPlan, run
     from sln_guide.gui.preferences import config_folder
 
-    return run(
-        source,
+    plan = WindowPlan(
+        snapshot_folder=options.snapshots,
+        config=config_folder(),
+        size=options.size,
+        theatre=getattr(options, "theatre", False),
+        record=getattr(options, "record", False),
         screenshot=options.screenshot,
         seconds=options.seconds,
-        record=getattr(options, "record", False),
-        theatre=getattr(options, "theatre", False),
-        snapshot_folder=options.snapshots,
-        size=options.size,
-        config=config_folder(),
-        prepare=prepare,
     )
+    return run(source, plan, prepare)
 
 
 def _size(text: str) -> tuple[int, int]:

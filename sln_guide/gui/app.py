@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -50,40 +51,58 @@ class NoDisplayError(RuntimeError):
     """There is no screen, and nobody asked for a window that ends by itself."""
 
 
-def run(
-    source: PictureSource,
-    *,
-    screenshot: Path | None = None,
-    seconds: float | None = None,
-    record: bool = False,
-    theatre: bool = False,
-    snapshot_folder: Path,
-    size: Size | None = None,
-    config: Path | None = None,
-    prepare: Callable[[], object] | None = None,
-) -> int:
-    """Show ``source`` until the operator closes the window; return the exit code.
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """What a window does by itself, from when it opens until it closes.
 
-    Without a display the window runs offscreen, which needs ``seconds`` or ``screenshot``.
+    Attributes
+    ----------
+    snapshot_folder
+        Where stills go.
+    config
+        Folder of preferences and presets; None: nothing is read or kept.
+    size
+        (width, height) of the window; None: as large as the screen allows.
+    theatre
+        Open the clean display as well.
+    record
+        Begin a recording at once.
+    screenshot
+        Save a picture of the whole window there, just before it closes by itself.
+    seconds
+        Close after that time, counted from when the source can compute; None: the operator does,
+        unless a screenshot is wanted.
+    """
+
+    snapshot_folder: Path
+    config: Path | None = None
+    size: Size | None = None
+    theatre: bool = False
+    record: bool = False
+    screenshot: Path | None = None
+    seconds: float | None = None
+
+    @property
+    def closes_after_s(self) -> float | None:
+        """When it closes by itself; None: never."""
+        if self.seconds is None and self.screenshot is not None:
+            return SCREENSHOT_AFTER_S
+        return self.seconds
+
+
+def run(
+    source: PictureSource, plan: WindowPlan, prepare: Callable[[], object] | None = None
+) -> int:
+    """Show ``source`` until its window closes; return the exit code.
+
+    Without a display the window runs offscreen, which needs a plan that closes it by itself.
 
     Parameters
     ----------
     source
         Started and closed here.
-    screenshot
-        Save a picture of the whole window there, just before it closes by itself.
-    seconds
-        Close after that time, counted from when the source can compute.
-    record
-        Begin a recording at once.
-    theatre
-        Open the clean display as well.
-    snapshot_folder
-        Where stills go.
-    size
-        (width, height) of the window; None: as large as the screen allows.
-    config
-        Folder of preferences and presets; None: nothing is read or kept.
+    plan
+        What the window does by itself.
     prepare
         Done before the source is started, on the same thread; the window waits for both, open.
 
@@ -96,19 +115,15 @@ def run(
     Exception
         Whatever ``source.start`` raises: the window has closed then.
     """
-    if screenshot is not None and seconds is None:
-        seconds = SCREENSHOT_AFTER_S
-    choose_platform(ends_by_itself=seconds is not None)
-    place = Place(config)
+    choose_platform(ends_by_itself=plan.closes_after_s is not None)
+    place = Place(plan.config)
     app = application(place.preferences.interface_scale)
     app.setApplicationName("sln-guide")
     app.setQuitOnLastWindowClosed(False)
     theme.dress(app)
 
     try:
-        return _show(
-            app, source, screenshot, seconds, record, theatre, snapshot_folder, size, place, prepare
-        )
+        return _show(app, source, plan, place, prepare)
     finally:
         source.close()
 
@@ -116,12 +131,7 @@ def run(
 def _show(
     app: QApplication,
     source: PictureSource,
-    screenshot: Path | None,
-    seconds: float | None,
-    record: bool,
-    theatre: bool,
-    snapshot_folder: Path,
-    size: Size | None,
+    plan: WindowPlan,
     place: Place,
     prepare: Callable[[], object] | None,
 ) -> int:
@@ -129,7 +139,7 @@ def _show(
         source,
         partial(draw_white, white_balance=source.rig.white_balance),
         draw_nir,
-        snapshot_folder=snapshot_folder,
+        snapshot_folder=plan.snapshot_folder,
         place=place,
     )
     window.closed.connect(app.quit)
@@ -137,18 +147,19 @@ def _show(
     guards: list[Guard] = []
 
     def finish() -> None:
-        if screenshot is not None and not save_screenshot(window, screenshot):
-            unsaved.append(screenshot)
+        if plan.screenshot is not None and not save_screenshot(window, plan.screenshot):
+            unsaved.append(plan.screenshot)
         window.close_now()
 
     def begin() -> None:
         window.begin()
-        if record:
+        if plan.record:
             window.commands.start_recording()
-        if theatre:
+        if plan.theatre:
             window.toggle_theatre()
-        if seconds is not None:
-            ending = QTimer(window, singleShot=True, interval=round(seconds * 1000))
+        if plan.closes_after_s is not None:
+            interval_ms = round(plan.closes_after_s * 1000)
+            ending = QTimer(window, singleShot=True, interval=interval_ms)
             ending.timeout.connect(finish)
             _once_prepared(window, ending.start)
         if app.platformName() not in OFFSCREEN:
@@ -164,8 +175,8 @@ def _show(
     starting = Starting(start, begin, failed=window.close_now)
     try:
         with _faults(window) as faults, ending_by_signal(window.close_now):
-            if size is not None:
-                window.resize(*size)
+            if plan.size is not None:
+                window.resize(*plan.size)
                 window.show()
             else:
                 window.showMaximized()

@@ -17,7 +17,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, run
+from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, WindowPlan, run
 from sln_guide.gui.start import choose
 from tests.gui import fakes
 from tests.x_server import x_server
@@ -28,11 +28,11 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from sln_guide.core.opencv import cv2
-from sln_guide.gui.app import NoDisplayError, run
+from sln_guide.gui.app import NoDisplayError, WindowPlan, run
 from PySide6.QtWidgets import QApplication
 from tests.gui import fakes
 try:
-    code = run(fakes.FakeSource(), snapshot_folder=Path({folder!r}), **{arguments!r})
+    code = run(fakes.FakeSource(), WindowPlan(snapshot_folder=Path({folder!r}), **{arguments!r}))
 except NoDisplayError as error:
     print("NoDisplayError:", error)
     sys.exit(5)
@@ -61,11 +61,13 @@ def test_runs_for_its_time_and_leaves_a_picture(qt: QApplication, tmp_path: Path
     picture = tmp_path / "made" / "window.png"
     code = run(
         source,
-        screenshot=picture,
-        seconds=0.4,
-        theatre=True,
-        snapshot_folder=tmp_path,
-        size=(1366, 768),
+        WindowPlan(
+            screenshot=picture,
+            seconds=0.4,
+            theatre=True,
+            snapshot_folder=tmp_path,
+            size=(1366, 768),
+        ),
     )
     assert code == 0
     assert source.closed
@@ -79,7 +81,7 @@ def test_records_from_the_start_and_is_closed_without_asking(
     qt: QApplication, tmp_path: Path
 ) -> None:
     source = fakes.RecordingSource()
-    assert run(source, seconds=0.3, record=True, snapshot_folder=tmp_path) == 0
+    assert run(source, WindowPlan(seconds=0.3, record=True, snapshot_folder=tmp_path)) == 0
     assert source.now_health.recorder.recording
     assert source.closed
 
@@ -101,7 +103,7 @@ def test_its_time_begins_when_the_core_is_ready_or_has_failed(
         source.now_health = replace(source.now_health, **changed)
 
     QTimer.singleShot(500, tell)
-    assert run(source, seconds=0.1, snapshot_folder=tmp_path) == 0
+    assert run(source, WindowPlan(seconds=0.1, snapshot_folder=tmp_path)) == 0
     assert told == [outcome]
 
 
@@ -109,7 +111,12 @@ def test_a_screenshot_that_cannot_be_written_is_an_error(qt: QApplication, tmp_p
     source = fakes.FakeSource()
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="screenshot could not be written"):
-        run(source, screenshot=tmp_path / "file" / "w.png", seconds=0.1, snapshot_folder=tmp_path)
+        run(
+            source,
+            WindowPlan(
+                screenshot=tmp_path / "file" / "w.png", seconds=0.1, snapshot_folder=tmp_path
+            ),
+        )
     assert source.closed
 
 
@@ -120,7 +127,7 @@ def test_a_source_that_cannot_start_leaves_no_window(qt: QApplication, tmp_path:
 
     source = Broken()
     with pytest.raises(RuntimeError, match="camera in use"):
-        run(source, seconds=1, snapshot_folder=tmp_path)
+        run(source, WindowPlan(seconds=1, snapshot_folder=tmp_path))
     assert not any(window.isVisible() for window in QApplication.topLevelWidgets())
 
 
@@ -145,7 +152,7 @@ def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
     source.events = fail
     QTimer.singleShot(100, lambda: fails.append(True))  # from a slot, not from the start
     QTimer.singleShot(1200, look)
-    assert run(source, seconds=1.3, snapshot_folder=tmp_path) == FAULT_CODE
+    assert run(source, WindowPlan(seconds=1.3, snapshot_folder=tmp_path)) == FAULT_CODE
     assert "A part of this window failed" in banners
     assert capsys.readouterr().err.count("Traceback") == 1, "once, not with every picture"
 
@@ -165,7 +172,7 @@ def test_asked_to_terminate_it_closes_cleanly(
 ) -> None:
     source = fakes.RecordingSource()
     QTimer.singleShot(200, lambda: os.kill(os.getpid(), number))
-    assert run(source, seconds=30, record=True, snapshot_folder=tmp_path) == 0
+    assert run(source, WindowPlan(seconds=30, record=True, snapshot_folder=tmp_path)) == 0
     assert source.closed
     assert choose(tmp_path, tmp_path) == (), "not back to the start screen"
     qt.setProperty(ASKED_TO_END, None)
@@ -187,7 +194,7 @@ def test_asked_to_terminate_amid_a_picture_it_is_finished_first(
         return events()
 
     source.events = events_and_end  # type: ignore[method-assign]
-    assert run(source, seconds=30, snapshot_folder=tmp_path) == 0
+    assert run(source, WindowPlan(seconds=30, snapshot_folder=tmp_path)) == 0
     assert still_open == [True]
     qt.setProperty(ASKED_TO_END, None)
 
@@ -198,7 +205,7 @@ def test_what_was_told_to_be_ignored_is(qt: QApplication, tmp_path: Path) -> Non
     try:
         source = fakes.FakeSource()
         QTimer.singleShot(100, lambda: os.kill(os.getpid(), signal.SIGHUP))
-        assert run(source, seconds=0.4, snapshot_folder=tmp_path) == 0
+        assert run(source, WindowPlan(seconds=0.4, snapshot_folder=tmp_path)) == 0
         assert not qt.property(ASKED_TO_END)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -78,12 +78,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
-from sln_guide.gui.app import run
+from sln_guide.gui.app import WindowPlan, run
 from tests.gui import fakes
 place = Path({folder!r})
 picture = place / "w.png"
-sys.exit(run(fakes.FakeSource(), screenshot=picture, seconds=0.6, snapshot_folder=place,
-             config=place, size=(1366, 768)))
+sys.exit(run(fakes.FakeSource(), WindowPlan(screenshot=picture, seconds=0.6, snapshot_folder=place,
+             config=place, size=(1366, 768))))
 """
 
 

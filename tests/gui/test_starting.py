@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.app import run
+from sln_guide.gui.app import WindowPlan, run
 from sln_guide.gui.starting import Starting, under_way
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import SourceError
@@ -70,7 +70,7 @@ def test_it_can_be_used_before_a_camera_is_open(
         slow.opened.set()
 
     QTimer.singleShot(300, act)
-    assert run(slow, seconds=0.5, record=True, snapshot_folder=tmp_path) == 0
+    assert run(slow, WindowPlan(seconds=0.5, record=True, snapshot_folder=tmp_path)) == 0
     assert seen[0] == (True, "STALE", "Waiting for the cameras")
     assert seen[1] == "triptych"
     assert seen[2] == "Not recording: the cameras are still being opened"
@@ -81,7 +81,7 @@ def test_closing_it_before_asks_nothing_and_gives_up(
     qt: QApplication, slow: Any, tmp_path: Path
 ) -> None:
     QTimer.singleShot(200, lambda: the_window().close())
-    assert run(slow, snapshot_folder=tmp_path) == 0
+    assert run(slow, WindowPlan(snapshot_folder=tmp_path)) == 0
     assert not slow.started
     assert slow.closed
 

@@ -23,7 +23,7 @@ import json, sys
 from pathlib import Path
 from PySide6.QtCore import QSocketNotifier
 from PySide6.QtWidgets import QApplication
-from sln_guide.gui.app import run
+from sln_guide.gui.app import WindowPlan, run
 from tests.gui import fakes
 app = QApplication(["screens"])
 def tell(*_):
@@ -38,8 +38,8 @@ def tell(*_):
     ]), flush=True)
 asked = QSocketNotifier(0, QSocketNotifier.Type.Read)
 asked.activated.connect(tell)
-run(fakes.FakeSource(), seconds=60, snapshot_folder=Path({folder!r}), theatre=True,
-    size=(1366, 768))
+run(fakes.FakeSource(), WindowPlan(seconds=60, snapshot_folder=Path({folder!r}), theatre=True,
+    size=(1366, 768)))
 """
 
 

@@ -138,7 +138,7 @@ import sys
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from sln_guide.gui.app import run
+from sln_guide.gui.app import WindowPlan, run
 from tests.gui import fakes
 app = QApplication(["stalled"])
 def stall():
@@ -149,7 +149,7 @@ def stall_once_watched():
     watched = [w for w in app.topLevelWidgets() if getattr(w, "watched", None) is not None]
     QTimer.singleShot(*((1500, stall) if watched else (50, stall_once_watched)))
 stall_once_watched()
-run(fakes.FakeSource(), seconds=60, snapshot_folder=Path({folder!r}), size=(1366, 768))
+run(fakes.FakeSource(), WindowPlan(seconds=60, snapshot_folder=Path({folder!r}), size=(1366, 768)))
 """
 
 LOOKING = """
