@@ -69,6 +69,11 @@ def limit_text(limit_sbr: float | None) -> str:
     return f"half of nodes called at SBR {limit_sbr:.2f}, ¾ of field"
 
 
+def no_rows_text(*, judged: bool) -> str:
+    """Say why nothing is listed: nothing was called, or nobody can tell now."""
+    return "none called" if judged else "not judged now"
+
+
 def fitting_words(words: str, metrics: QFontMetricsF, room: float) -> str:
     """Return as many of the words, parted by dots, as fit; the first is cut if it must be."""
     parts = words.split(" · ")
@@ -109,17 +114,12 @@ class NodesPanel(Panel):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(HEAD_PX + 4 * SHORT_ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()
-        self._empty = ""
+        self._judged = False
 
     @property
     def rows(self) -> tuple[NodeRow, ...]:
         """What is listed."""
         return self._rows
-
-    @property
-    def empty_text(self) -> str:
-        """What it says without rows."""
-        return self._empty
 
     def sizeHint(self) -> QSize:
         """Return the size for four rows."""
@@ -131,13 +131,12 @@ class NodesPanel(Panel):
         """List the guidance's nodes; none when its measures do not hold now."""
         if guidance is None or not judged:
             rows: tuple[NodeRow, ...] = ()
-            empty, fact = "not judged now", ""
+            judged, fact = False, ""
         else:
-            rows, empty = node_rows(guidance, figures), "none called"
-            fact = limit_text(guidance.limit_sbr)
+            rows, fact = node_rows(guidance, figures), limit_text(guidance.limit_sbr)
         self.say(fact)
-        if (rows, empty) != (self._rows, self._empty):
-            self._rows, self._empty = rows, empty
+        if (rows, judged) != (self._rows, self._judged):
+            self._rows, self._judged = rows, judged
             self.update()
 
     def paint_body(self, painter: QPainter) -> None:
@@ -146,7 +145,7 @@ class NodesPanel(Panel):
             painter.setPen(QColor(tokens.SECONDARY))
             painter.setFont(font(15))
             area = QRectF(14, HEAD_PX, self.width() - 28, ROW_PX)
-            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, self._empty)
+            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, no_rows_text(judged=self._judged))
             return
         high = self.height() - HEAD_PX - 4
         tall = ROW_PX if len(self._rows) * ROW_PX <= high else SHORT_ROW_PX

@@ -32,7 +32,7 @@ from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
 from sln_guide.gui.layout import Content, Layout, panes
-from sln_guide.gui.nodes import node_ink, node_rows
+from sln_guide.gui.nodes import NodesPanel, no_rows_text, node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
@@ -94,6 +94,22 @@ def test_nodes_in_words() -> None:
     assert not rows[1].seen
     assert node_rows(None) == ()
     assert node_ink(1) != node_ink(2)
+
+
+def test_no_node_is_not_claimed_where_nobody_can_tell(qt: QApplication) -> None:
+    """Dark never reads as "negative"."""
+    assert no_rows_text(judged=True) == "none called"
+    assert no_rows_text(judged=False) == "not judged now"
+    panel = NodesPanel()
+    panel.resize(388, 240)
+    none = replace(fakes.FakeSource().push().guidance, detections=(), limit_sbr=None)
+    looks = set()
+    for judged in (True, False):
+        panel.show_guidance(none, judged=judged)
+        panel.say("")
+        looks.add(panel.grab().toImage().bits().tobytes())
+    assert len(looks) == 2
+    panel.deleteLater()
 
 
 def test_the_list_says_no_figure_of_what_is_not_seen_now() -> None:
