@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -28,6 +29,14 @@ STEP_NS = 50_000_000
 SHAPE = (512, 640)
 """(rows, columns). Kernels are compiled for types, not sizes, but which of them run depends on
 what is to be seen: the scene must be large enough for all of it."""
+
+
+_working = threading.Lock()
+
+
+def under_way() -> bool:
+    """Whether a thread of this process loads or compiles the core: it would not survive the end."""
+    return _working.locked()
 
 
 def compiled_before(rig: Rig) -> bool:
@@ -58,10 +67,16 @@ def warm_up(rig: Rig) -> bool:
     """Put a small busy scene in the rig's formats through pipeline and drawing.
 
     With dark, flat and white balance where the rig names them, and without, in case they are
-    refused. Returns whether all was there to be loaded: whether nothing had to be compiled.
+    refused. Returns whether all was there to be loaded: whether nothing had to be compiled. A
+    second caller waits for the first.
     """
     if rig.nir is None:
         return True
+    with _working:
+        return _warm_up(rig, rig.nir)
+
+
+def _warm_up(rig: Rig, spec: CameraSpec) -> bool:
     before = compilations()
     prepare()
     motion.warm_up()
@@ -78,7 +93,7 @@ def warm_up(rig: Rig) -> bool:
         balance = _balance(rig) if calibrated else NEUTRAL
         drawing = Drawing(registration, white_balance=balance)
         for number in range(STEPS):
-            nir = _nir(rig.nir, number)
+            nir = _nir(spec, number)
             white = None if rig.white is None else _white(rig.white, number)
             view = tuple(View)[number % len(View)]
             settings = Settings(view=view, colour_map=tuple(ColourMap)[number % len(ColourMap)])

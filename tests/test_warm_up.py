@@ -117,6 +117,24 @@ def test_only_what_was_compiled_to_its_end_counts_as_compiled_before(
     assert not compiled_before(rig_of(PixelFormat.MONO12P, PixelFormat.BAYER_GB12))
 
 
+def test_it_can_be_told_while_it_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends meanwhile must do so at once: a compiler does not survive its end."""
+    told: list[bool] = []
+
+    def white(*_: object) -> Any:
+        told.append(module.under_way())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_white", white)
+    assert not module.under_way()
+    with pytest.raises(KeyboardInterrupt):
+        warm_up(load_rig("demo"))
+    assert told == [True]
+    assert not module.under_way()
+
+
 def kept_in(folder: Path) -> SimpleNamespace:
     return SimpleNamespace(stats=SimpleNamespace(cache_path=str(folder)))
 

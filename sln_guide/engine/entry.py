@@ -30,10 +30,10 @@ def serve(make: Make, connection: Connection) -> None:
     for number in (signal.SIGINT, *ENDING):
         signal.signal(number, signal.SIG_IGN)
     from sln_guide.engine.serving import Engine
+    from sln_guide.warm_up import under_way
 
-    engine = Engine(make, connection)
-    engine.run()
-    if engine.preparing:  # a compiler at work on its thread would not survive what ends Python
+    Engine(make, connection).run()
+    if under_way():  # a compiler at work on its thread would not survive what ends Python
         sys.stderr.flush()
         os._exit(0)
 

@@ -29,7 +29,6 @@ WHITE_ALONE_AFTER_S = 0.1
 """Without a picture for so long, white light is sent by itself."""
 WHITE_EVERY_S = 0.015
 JOIN_S = 2.0
-_AHEAD = "core-ahead"
 
 
 def session_on(rig: Rig, cases: Path) -> LiveSession:
@@ -51,7 +50,7 @@ class _Ahead:
         self._rig = rig
         self._was_there: bool | None = None
         """What `warm_up` returned; None: it was not called."""
-        self._thread = threading.Thread(target=self._run, name=_AHEAD, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="core-ahead", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -96,14 +95,6 @@ class Engine:
                 without="what the screen says of cameras and recording came late",
             ),
         ]
-
-    @property
-    def preparing(self) -> bool:
-        """Whether the session's core is still being loaded, or compiled."""
-        if any(thread.name == _AHEAD for thread in threading.enumerate()):
-            return True
-        session = self._session
-        return session is not None and session.health().preparing_since_ns is not None
 
     def run(self) -> None:
         """Answer calls until `close` is called or the window is gone; then end the session."""

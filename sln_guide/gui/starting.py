@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from sln_guide.gui.wake import Wake
 
-_NAME = "starting"
+_begun: list[threading.Thread] = []
 
 
 def under_way() -> bool:
-    """Whether work goes on that nobody waits for any more: maybe a compiler."""
-    return any(thread.name == _NAME for thread in threading.enumerate())
+    """Whether work goes on, maybe with nobody waiting for it any more: maybe a compiler's."""
+    return any(thread.is_alive() for thread in _begun)
 
 
 class Starting:
@@ -29,10 +29,12 @@ class Starting:
         self._failed = failed
         self.error: BaseException | None = None
         self._told = Wake(self._tell)
-        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="starting", daemon=True)
 
     def begin(self) -> None:
         """Begin the work."""
+        _begun[:] = [thread for thread in _begun if thread.is_alive()]
+        _begun.append(self._thread)
         self._thread.start()
 
     def end(self) -> None:
