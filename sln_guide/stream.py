@@ -7,6 +7,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -82,11 +83,13 @@ class Stream:
         """Open, set and start the camera in the caller's thread, which gets its errors."""
         try:
             self._camera.open()
-            self._camera.apply(self._settings)
+            became = self._camera.apply(self._settings)
             self._camera.start()
         except CameraError:
             self._camera.close()
             raise
+        # A camera forgets its region with its power: registration and scale hold for this one.
+        self._settings = replace(self._settings, roi=became.roi)
 
     def run(self) -> None:
         """Start the thread. Call after `open`."""

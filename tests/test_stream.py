@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,27 @@ def test_removal_is_told_and_the_camera_comes_back_in_a_new_epoch(
     assert health.health is Health.LIVE
     assert health.error is None
     assert (health.epoch, health.lost) == (1, 0), "a counter that restarts is no loss"
+
+
+def test_after_an_unplug_the_camera_is_given_the_region_it_had(
+    started: Callable[[ScriptedCamera], Stream],
+    received: Received,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # the rig leaves it open, and a camera that lost its power has forgotten what it was
+    regions = [(64, 0, 80, 64), (0, 0, 1280, 1024)]
+    asked: list[CameraSettings] = []
+
+    def apply(settings: CameraSettings) -> CameraSettings:
+        asked.append(settings)
+        return replace(settings, roi=settings.roi or regions[len(asked) - 1])
+
+    camera = ScriptedCamera()
+    monkeypatch.setattr(camera, "apply", apply)
+    started(camera)
+    camera.feed(make_frame(0), CameraRemovedError("unplugged"), make_frame(0, epoch=1))
+    received.wait_for(2)
+    assert [settings.roi for settings in asked] == [None, regions[0]]
 
 
 @pytest.mark.parametrize("fault", [MemoryError("no room"), SystemExit("killed")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ class OutputFolder:
 
     Files are written under names ending in ``.partial``; `publish` gives them their own. Leaving
     the context without it takes them away again, so that what is there is always whole. What a
-    killed run left under such names is written over.
+    killed run left under such names is written over; a run that is still at work is not.
 
     Parameters
     ----------
@@ -40,6 +41,7 @@ class OutputFolder:
         self.folder = Path(folder)
         self._names = tuple(names)
         self._published = False
+        self._lock: int | None = None
         try:
             self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +63,7 @@ class OutputFolder:
         return self.folder / (name + PARTIAL)
 
     def publish(self) -> None:
-        """Give all files their names. A file that was not written stays absent.
+        """Give all files their names. A file that was not written, or is empty, stays absent.
 
         Raises
         ------
@@ -73,11 +75,12 @@ class OutputFolder:
             (self.folder / self._names[-1]).unlink(missing_ok=True)
             for name in self._names:
                 written = self.partial(name)
-                if written.exists():
+                if written.exists() and written.stat().st_size:
                     _sync(written)
                     written.replace(self.folder / name)
                 else:
                     (self.folder / name).unlink(missing_ok=True)
+                    written.unlink(missing_ok=True)
             _sync(self.folder)
         except OSError as error:
             raise self.failure("finish the files", error) from None
@@ -91,13 +94,36 @@ class OutputFolder:
         )
 
     def __enter__(self) -> Self:
+        path = self.partial(self._names[0])
+        try:
+            self._lock = lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self.failure(f"write {path.name}", error) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = not os.path.samestat(os.fstat(lock), path.stat())  # published meanwhile
+        except (BlockingIOError, FileNotFoundError):
+            taken = True
+        except OSError:
+            taken = False  # a network disk without locks
+        if taken:
+            self._unlock()
+            raise ExportError(
+                f"{self.folder / self._names[0]} is being written by another command: wait for it, "
+                "or choose another place"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._published:
-            return
-        self._quietly(*[self.partial(name).unlink for name in self._names])
-        self._quietly(*[folder.rmdir for folder in self._made])
+        if not self._published:
+            self._quietly(*[self.partial(name).unlink for name in self._names])
+            self._quietly(*[folder.rmdir for folder in self._made])
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     @staticmethod
     def _quietly(*actions: Callable[[], None]) -> None:

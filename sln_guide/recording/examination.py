@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sln_guide.guidance import Role
 from sln_guide.health import SessionHealth
@@ -17,7 +18,7 @@ from sln_guide.recording.folder import (
     header_bytes,
     read_header,
 )
-from sln_guide.recording.gaps import Gap, find_gaps
+from sln_guide.recording.gaps import Gap, Pause, find_gaps, find_pauses
 from sln_guide.recording.packed import unpack_frame
 from sln_guide.recording.part import (
     HEADER_ATTACHMENT,
@@ -89,7 +90,8 @@ class Examination:
         self.lossy_white = 0
         self._may_be_lossy = manifest is None or _lossy_white(manifest.header)
         self.link: bytes | None = None
-        self._sequences: dict[Role, list[tuple[int, int]]] = {role: [] for role in Role}
+        self._frames: dict[Role, list[tuple[int, int, int]]] = {role: [] for role in Role}
+        """Epoch, counter and mid-exposure [ns] of each."""
         self._gap_records: list[GapRecord] = []
         self._attached: dict[str, tuple[AttachedRecord, int]] = {}
         self._attachments: dict[str, Attachment] = {}
@@ -120,11 +122,18 @@ class Examination:
         """Return what is missing by the device counters."""
         return {
             role: find_gaps(
-                role,
-                np.array(self._sequences[role], np.int64).reshape(-1, 2),
-                [gap for gap in self._gap_records if gap.role is role],
+                role, frames[:, :2], [gap for gap in self._gap_records if gap.role is role]
             )
-            for role in Role
+            for role, frames in self._arrays().items()
+        }
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """Return the times without frames."""
+        return find_pauses({role: frames[:, ::2] for role, frames in self._arrays().items()})
+
+    def _arrays(self) -> dict[Role, NDArray[np.int64]]:
+        return {
+            role: np.array(frames, np.int64).reshape(-1, 3) for role, frames in self._frames.items()
         }
 
     def _problem(
@@ -313,7 +322,8 @@ class Examination:
                 frame = unpack_frame(record.data, may_be_lossy=may_be_lossy)
                 self.readable[role] += 1
                 self.lossy_white += frame.lossy
-                self._sequences[role].append((frame.stream_epoch, frame.sequence))
+                times = (frame.stream_epoch, frame.sequence, frame.mid_exposure_ns)
+                self._frames[role].append(times)
             elif topic in _KINDS:
                 entry = records.from_json(record.data, _KINDS[topic], what="record")
                 if isinstance(entry, GapRecord):

@@ -1,8 +1,8 @@
-"""What is missing from a stream, by the device's own counter."""
+"""What is missing from a stream: by the device's own counter, and by the clock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from sln_guide.guidance import Role
 from sln_guide.recording.records import GapRecord
 
 BEFORE_RECORDER = "lost before it reached the recorder, by the device's counter"
+PAUSE_S = 1.0
+PAUSE_PERIODS = 5
+"""A pause is longer than both; where a camera's counter began anew, than the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +79,41 @@ def find_gaps(
                 Gap(role, gap.epoch, gap.first_sequence, gap.count, gap.reason, after_index)
             )
     return tuple(sorted(gaps, key=lambda g: (g.after_index, g.epoch, g.first_sequence)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time without frames of one role, which no counter shows: ``begin_s`` since the first frame.
+
+    An unplugged camera takes no frames, so none was lost; whoever looks for them must be told.
+    """
+
+    role: Role
+    begin_s: float
+    length_s: float
+
+
+def find_pauses(frames: Mapping[Role, NDArray[np.int64]]) -> tuple[Pause, ...]:
+    """Return the pauses in ``frames`` ((N, 2) a role: epoch, mid-exposure [ns]).
+
+    One at the beginning or the end is told by what the other role has there.
+    """
+    filled = [times[:, 1] for times in frames.values() if len(times)]
+    if not filled:
+        return ()
+    begin, end = min(t.min() for t in filled), max(t.max() for t in filled)
+    pauses = []
+    for role, rows in frames.items():
+        if len(rows) == 0:
+            continue
+        times = rows[:, 1]
+        steps = np.diff(times, prepend=begin, append=end)
+        period_ns = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        long = steps > max(PAUSE_S * 1e9, PAUSE_PERIODS * period_ns)
+        long[1:-1] |= (np.diff(rows[:, 0]) != 0) & (steps[1:-1] > PAUSE_PERIODS * period_ns)
+        starts = np.concatenate(([begin], times))
+        pauses += [
+            Pause(role, float(starts[i] - begin) / 1e9, float(steps[i]) / 1e9)
+            for i in np.flatnonzero(long)
+        ]
+    return tuple(sorted(pauses, key=lambda pause: pause.begin_s))

@@ -18,7 +18,7 @@ from sln_guide.recording.folder import (
     read_manifest,
     read_recovery,
 )
-from sln_guide.recording.gaps import Gap
+from sln_guide.recording.gaps import Gap, Pause
 from sln_guide.recording.records import Manifest, RecoveredPart
 
 Progress = Callable[[int, int], None]
@@ -46,6 +46,8 @@ class Verification:
         White frames among them that are stored as JPEG.
     gaps
         Frames missing by the device counter, whoever lost them.
+    pauses
+        Times without frames, such as those while a camera was unplugged.
     head
         Head of the hash chain as recomputed (hex); None where the last part is damaged.
         Only equality with a head noted elsewhere proves that nobody rewrote the case.
@@ -59,6 +61,7 @@ class Verification:
     frames: Mapping[Role, int]
     lossy_white: int
     gaps: Mapping[Role, tuple[Gap, ...]]
+    pauses: tuple[Pause, ...]
     records: int
     head: str | None
 
@@ -87,6 +90,11 @@ class Verification:
             ]
             missing = sum(g.count for g in gaps)
             lines += _first(told, f"gaps: {missing} {role.value} frames are missing in all")
+        told = [
+            f"  pause: no {p.role.value} frame for {p.length_s:.1f} s, from {p.begin_s:.1f} s on"
+            for p in self.pauses
+        ]
+        lines += _first(told, "pauses")
         lines.append(f"  head of the hash chain: {self.head or 'cannot be told'}")
         return "\n".join(lines)
 
@@ -153,6 +161,7 @@ def verify(
         frames=dict(examination.readable),
         lossy_white=examination.lossy_white,
         gaps=examination.gaps(),
+        pauses=examination.pauses(),
         records=sum(examination.counts.values()),
         head=head,
     )

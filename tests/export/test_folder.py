@@ -98,3 +98,28 @@ def test_an_unannounced_name_is_a_fault(tmp_path: Path) -> None:
         pytest.raises(ValueError, match="not announced"),
     ):
         folder.partial("c.csv")
+
+
+def test_two_runs_at_once_do_not_write_into_one_another(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with OutputFolder(out, NAMES) as first:
+        first.partial(NAMES[0]).write_text("first")
+        with (
+            pytest.raises(ExportError, match=r"a\.csv is being written by another command"),
+            OutputFolder(out, NAMES) as second,
+        ):
+            second.partial(NAMES[0]).write_text("second")
+        first.publish()
+    assert (out / NAMES[0]).read_text() == "first"
+    with OutputFolder(out, NAMES, force=True) as third:  # nobody holds it any more
+        third.partial(NAMES[0]).write_text("third")
+        third.publish()
+    assert (out / NAMES[0]).read_text() == "third"
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+    (tmp_path / f"{NAMES[0]}.partial").write_text("half of something longer")
+    with OutputFolder(tmp_path, NAMES) as folder:
+        folder.partial(NAMES[0]).write_text("whole")
+        folder.publish()
+    assert (tmp_path / NAMES[0]).read_text() == "whole"

@@ -129,6 +129,21 @@ def test_what_lies_beside_the_images_is_said(tmp_path: Path) -> None:
     assert "im3.png: a link that leads nowhere" in refused(tmp_path, nir)
 
 
+def test_names_that_only_leading_zeros_tell_apart_are_refused(tmp_path: Path) -> None:
+    nir = write_folder(tmp_path / "n", pictures(3))
+    (nir / "im0.png").rename(nir / "im002.png")
+    said = refused(tmp_path, nir)
+    assert "im2.png: has the same number as im002.png: two recordings in one folder?" in said
+
+
+def test_names_of_several_kinds_in_one_folder_are_said(tmp_path: Path) -> None:
+    nir = write_folder(tmp_path / "n", pictures(4))
+    for number in (2, 3):
+        (nir / f"im{number}.png").rename(nir / f"second{number}.png")
+    notes = bring_summary(tmp_path, nir).assumptions
+    assert any("names of 2 kinds (im#, second#) are taken for one recording" in n for n in notes)
+
+
 def test_superscripts_are_no_numbers(tmp_path: Path) -> None:
     nir = write_folder(tmp_path / "n", pictures(2))
     (nir / "im0.png").rename(nir / "²1.png")

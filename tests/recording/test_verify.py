@@ -354,3 +354,30 @@ def test_the_digest_sees_every_number_and_no_time() -> None:
     seen.add(digest(replace(base, signal=signal)))
     seen.add(digest(replace(base, signal=base.signal.reshape(4, 3))))
     assert len(seen) == 1 + len(changes) + 4
+
+
+def test_times_without_frames_are_told_though_no_counter_shows_them(tmp_path: Path) -> None:
+    folder = tmp_path / "away.case"
+    with CaseWriter(folder, rig=rig(), settings=Settings(), title="Test") as case:
+        for number in range(200):
+            case.write_frame(Role.WHITE, white(number))
+            if 40 <= number < 60:  # unplugged for 0.33 s: its counter begins anew
+                continue
+            if number < 100:  # then away to the end
+                epoch, sequence = (0, number) if number < 40 else (1, number - 60)
+                now_ns = white(number).mid_exposure_ns
+                case.write_frame(
+                    Role.NIR,
+                    replace(
+                        frame(number),
+                        stream_epoch=epoch,
+                        sequence=sequence,
+                        mid_exposure_ns=now_ns,
+                    ),
+                )
+    found = verify(folder)
+    assert found.complete, found.text()
+    assert not any(found.gaps.values())
+    told = [(p.role, round(p.begin_s, 1), round(p.length_s, 1)) for p in found.pauses]
+    assert told == [(Role.NIR, 0.7, 0.4), (Role.NIR, 1.7, 1.7)]
+    assert "pause: no nir frame for 1.7 s, from 1.7 s on" in found.text()

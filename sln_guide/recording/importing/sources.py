@@ -65,6 +65,7 @@ def open_source(path: Path, *, colour: bool) -> Source:
     try:
         if path.is_dir():
             files = image_files(path)
+            _refuse_two_numberings(files)
             return ImageFiles(path, files, notes=_folder_notes(path, files))
         if not path.exists():
             raise ImportProblem(f"{path}: does not exist")
@@ -89,6 +90,23 @@ def open_source(path: Path, *, colour: bool) -> Source:
     )
 
 
+def _refuse_two_numberings(files: tuple[Path, ...]) -> None:
+    """Raise ImportProblem for names that only leading zeros tell apart: nobody knows their order.
+
+    ``f01`` after ``f001`` is not a later frame, and would shift all that follow against the other
+    stream.
+    """
+    seen: dict[str, Path] = {}
+    for file in files:
+        name = re.sub(r"\d+", lambda digits: str(int(digits[0])), file.name)
+        other = seen.setdefault(name, file)
+        if other is not file:
+            raise ImportProblem(
+                f"{file}: has the same number as {other.name}: two recordings in one folder? "
+                "Move one of them elsewhere"
+            )
+
+
 def _folder_notes(folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
     """Say what of a folder is not imported, and where two files may be the same picture."""
     notes = []
@@ -103,6 +121,13 @@ def _folder_notes(folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
         notes.append(
             f"{folder.name}: {' and '.join(suffixes)} of the same names are taken for pictures of "
             "their own, one after the other"
+        )
+    kinds = list(dict.fromkeys(re.sub(r"\d+", "#", p.stem) for p in files))
+    if 1 < len(kinds) < len(files):
+        more = f" and {len(kinds) - 3} more" if len(kinds) > 3 else ""
+        notes.append(
+            f"{folder.name}: names of {len(kinds)} kinds ({', '.join(kinds[:3])}{more}) are taken "
+            "for one recording, in the order of their names"
         )
     return tuple(notes)
 
