@@ -206,7 +206,7 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     by_itself = options.seconds is not None or options.screenshot is not None
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
-        code = _show(session, options, prepare=partial(_warm_up, rig) if by_itself else None)
+        code = _show(session, options, settle=partial(_warm_up, rig) if by_itself else None)
     finally:
         session.close()
     why = session.recorder_error
@@ -226,6 +226,7 @@ def _show(
     source: PictureSource,
     options: argparse.Namespace,
     prepare: Callable[[], object] | None = None,
+    settle: Callable[[], object] | None = None,
 ) -> int:
     from sln_guide.gui.app import WindowPlan, run
     from sln_guide.gui.preferences import config_folder
@@ -239,7 +240,7 @@ def _show(
         screenshot=options.screenshot,
         seconds=options.seconds,
     )
-    return run(source, plan, prepare)
+    return run(source, plan, prepare, settle)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -174,13 +174,15 @@ def test_unknown_serial_is_a_camera_error(tmp_path: Path) -> None:
         'name="x"\n[nir]\nsource="basler"\nserial="4711"\npixel_format="Mono12"\n'
         "exposure_us=1000.0\n"
     )
-    # in a process of its own: the SDK's emulator must be off, and it is chosen at import
+    # in a process of its own: the SDK's emulator must be off, and it is chosen at import; on a
+    # machine that has compiled nothing yet, which takes minutes: that must not be waited for
+    env = {k: v for k, v in os.environ.items() if k != "PYLON_CAMEMU"}
     done = subprocess.run(
         [sys.executable, "-m", "sln_guide.cli", "live", "--rig", str(rig), "--seconds", "1"],
         capture_output=True,
         text=True,
         timeout=120,
-        env={k: v for k, v in os.environ.items() if k != "PYLON_CAMEMU"},
+        env=env | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
         check=False,
     )
     assert done.returncode == terminal.CAMERA, done.stderr

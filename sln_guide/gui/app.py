@@ -24,7 +24,7 @@ from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.scale import application
-from sln_guide.gui.starting import Starting
+from sln_guide.gui.starting import Starting, beside
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 from sln_guide.terminal import ENDING
@@ -91,7 +91,10 @@ class WindowPlan:
 
 
 def run(
-    source: PictureSource, plan: WindowPlan, prepare: Callable[[], object] | None = None
+    source: PictureSource,
+    plan: WindowPlan,
+    prepare: Callable[[], object] | None = None,
+    settle: Callable[[], object] | None = None,
 ) -> int:
     """Show ``source`` until its window closes; return the exit code.
 
@@ -105,6 +108,8 @@ def run(
         What the window does by itself.
     prepare
         Done before the source is started, on the same thread; the window waits for both, open.
+    settle
+        Done once the source has started, on that thread; the window waits for it, open.
 
     Raises
     ------
@@ -123,7 +128,7 @@ def run(
     theme.dress(app)
 
     try:
-        return _show(app, source, plan, place, prepare)
+        return _show(app, source, plan, place, prepare, settle)
     finally:
         source.close()
 
@@ -134,6 +139,7 @@ def _show(
     plan: WindowPlan,
     place: Place,
     prepare: Callable[[], object] | None,
+    settle: Callable[[], object] | None,
 ) -> int:
     window = OperatorWindow(
         source,
@@ -167,10 +173,14 @@ def _show(
         _keep_what_is_here()
 
     def start() -> None:
-        prepare_drawing(source.rig)
         if prepare is not None:
             prepare()
+        # a camera that is missing is told at once, not after minutes of a first start's compiler
+        drawing_ready = beside(partial(prepare_drawing, source.rig))
         source.start()
+        drawing_ready()
+        if settle is not None:
+            settle()
 
     starting = Starting(start, begin, failed=window.close_now)
     try:

@@ -15,6 +15,33 @@ def under_way() -> bool:
     return any(thread.is_alive() for thread in _begun)
 
 
+def _begin(thread: threading.Thread) -> threading.Thread:
+    _begun[:] = [each for each in _begun if each.is_alive()]
+    _begun.append(thread)
+    thread.start()
+    return thread
+
+
+def beside(work: Callable[[], object]) -> Callable[[], None]:
+    """Do ``work`` on a thread of its own; what is returned waits for it, and raises its error."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            raised.append(error)
+
+    thread = _begin(threading.Thread(target=run, name="beside-starting", daemon=True))
+
+    def wait() -> None:
+        thread.join()
+        if raised:
+            raise raised[0]
+
+    return wait
+
+
 class Starting:
     """Does ``work`` on a thread, then calls ``done`` or ``failed`` on the GUI thread.
 
@@ -33,9 +60,7 @@ class Starting:
 
     def begin(self) -> None:
         """Begin the work."""
-        _begun[:] = [thread for thread in _begun if thread.is_alive()]
-        _begun.append(self._thread)
-        self._thread.start()
+        _begin(self._thread)
 
     def end(self) -> None:
         """Call nobody any more; work that takes long goes on unheard."""

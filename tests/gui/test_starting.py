@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from sln_guide.gui import app
 from sln_guide.gui.app import WindowPlan, run
 from sln_guide.gui.starting import Starting, under_way
 from sln_guide.gui.window import OperatorWindow
@@ -84,6 +85,38 @@ def test_closing_it_before_asks_nothing_and_gives_up(
     assert run(slow, WindowPlan(snapshot_folder=tmp_path)) == 0
     assert not slow.started
     assert slow.closed
+
+
+def test_a_camera_that_is_missing_is_told_before_the_compiler_is_done(
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Any
+) -> None:
+    compiled = threading.Event()
+    monkeypatch.setattr(app, "prepare_drawing", lambda rig: compiled.wait(60))
+    settled: list[str] = []
+
+    class Missing(fakes.FakeSource):
+        def start(self) -> None:
+            raise SourceError("camera 4711: not found")
+
+    try:
+        with pytest.raises(SourceError, match="4711"):
+            run(Missing(), WindowPlan(tmp_path), settle=lambda: settled.append("compiled"))
+        assert under_way(), "the program must end without waiting for it"
+        assert not settled
+    finally:
+        compiled.set()
+        wait_for(lambda: not under_way())
+
+
+def test_an_error_in_what_was_done_beside_the_start_is_told(
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(rig: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(app, "prepare_drawing", fail)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        run(fakes.FakeSource(), WindowPlan(tmp_path))
 
 
 @pytest.mark.parametrize("fails", [False, True])
