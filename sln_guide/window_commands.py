@@ -25,20 +25,20 @@ LARGEST_PX = 16384
 LONGEST_S = 7 * 86_400.0
 DEMO_OFFSCREEN_S = 8.0
 DEMO_OFFSCREEN_SIZE = (1600, 900)
+_HOME = Path.home() / "sln-guide"
 
 
 def add_commands(verbs: Verbs) -> None:
     """Add them to the parser."""
-    home = Path.home() / "sln-guide"
     window = argparse.ArgumentParser(add_help=False)
     window.add_argument("--screenshot", type=Path, metavar="FILE", help="save the window as PNG")
     window.add_argument("--seconds", type=_seconds, help="close this long after the core is ready")
     window.add_argument(
-        "--snapshots", type=Path, default=home / "snapshots", help="folder for snapshots"
+        "--snapshots", type=Path, default=_HOME / "snapshots", help="folder for snapshots"
     )
     window.add_argument("--size", type=_size, metavar="WxH", help="window size, such as 1920x1080")
     grabbing = argparse.ArgumentParser(add_help=False)
-    grabbing.add_argument("--cases", type=Path, default=home / "cases", help="folder for cases")
+    grabbing.add_argument("--cases", type=Path, default=_HOME / "cases", help="folder for cases")
     grabbing.add_argument("--record", action="store_true", help="record from the first frame")
     grabbing.add_argument("--theatre", action="store_true", help="open the theatre display too")
 
@@ -125,8 +125,12 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     output: Path = options.output
     seconds = options.seconds or DEMO_OFFSCREEN_S
     print(f"No display: the demo runs offscreen for {seconds:g} s into {output}/", flush=True)
-    cases = output / "cases"
-    shutil.rmtree(cases, ignore_errors=True)
+    cases: Path = options.cases
+    if cases == _HOME / "cases":
+        # a folder of its own, begun anew: nobody's recordings lie under that name, whatever --output
+        cases = output / "demo-cases"
+        shutil.rmtree(cases, ignore_errors=True)
+    there = set(cases.glob("*.case"))
     options.cases, options.seconds, options.record = cases, seconds, True
     options.screenshot = options.screenshot or output / "window.png"
     options.size = options.size or DEMO_OFFSCREEN_SIZE
@@ -136,7 +140,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
         return code
     if asked_to_end():
         raise KeyboardInterrupt
-    (case_folder,) = cases.glob("*.case")
+    case_folder = max(set(cases.glob("*.case")) - there)
     with CaseReader(case_folder) as case:
         summary = process_case(case, output, force=True, progress=progress_bar("processing"))
     print(summary.text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -203,6 +204,39 @@ def test_every_exit_code_is_told_in_the_help(run: Run) -> None:
     ):
         assert f"{code} " in text
     assert "RESEARCH USE ONLY" in text
+
+
+def test_the_demo_deletes_nobodys_recordings(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    into: list[Path] = []
+
+    def fail(rig: object, options: argparse.Namespace) -> int:
+        into.append(options.cases)
+        return terminal.OUTPUT
+
+    monkeypatch.setattr(window_commands, "_run_live", fail)
+    home = tmp_path / "sln-guide"
+    (home / "cases" / "patient.case").mkdir(parents=True)
+    assert run("demo", "--output", home).code == terminal.OUTPUT
+    assert run("demo", "--output", home, "--cases", home / "cases").code == terminal.OUTPUT
+    assert (home / "cases" / "patient.case").is_dir()
+    assert into == [home / "demo-cases", home / "cases"]
+
+
+def test_an_option_that_would_do_nothing_is_wrong_use(case: Path, tmp_path: Path, run: Run) -> None:
+    for to, *idle in (
+        ("overlay", "--at", "1"),
+        ("tables", "--begin", "1"),
+        ("stills", "--end", "1"),
+        ("ffv1", "--threshold", "6"),
+        ("overlay", "--begin", "2", "--end", "1"),
+    ):
+        result = run("export", case, "--to", to, "--out", tmp_path / "o", *idle)
+        assert result.code == terminal.USAGE, (to, idle)
+        assert idle[0] in result.err
+        assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize(("to", "name"), [("ffv1", "n.mkv"), ("ome-tiff", "n.ome.tif")])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sln_guide.export.wish import Span, What, Wish
+from sln_guide.export.wish import SPANNED, Span, What, Wish
 from sln_guide.guidance import Settings
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
 
@@ -50,7 +50,7 @@ def add_commands(verbs: Verbs) -> None:
         "--at", type=_seconds, action="append", metavar="S", help="a still at this time"
     )
     verb.add_argument("--threshold", type=_threshold, metavar="SIGMA", help="else as recorded")
-    verb.set_defaults(run=export)
+    verb.set_defaults(run=export, refuse=verb.error)
 
     verb = verbs.add_parser("verify", help="check a case for damage, edits and gaps")
     verb.add_argument("case", type=Path, help="its folder")
@@ -155,9 +155,11 @@ def export(options: argparse.Namespace) -> int:
     from sln_guide.export.fulfilling import fulfil
     from sln_guide.recording.reader import CaseReader
 
+    what = What(options.to)
+    _refuse_idle(options, what)
     with CaseReader(options.case) as case:
         wish = Wish(
-            What(options.to),
+            what,
             options.out,
             _changed(case.settings, options.threshold),
             Span(options.begin, options.end),
@@ -166,6 +168,20 @@ def export(options: argparse.Namespace) -> int:
         outcome = fulfil(case, wish, progress_bar("exporting"))
     print(outcome.text())
     return OK if outcome.complete else PARTIAL
+
+
+def _refuse_idle(options: argparse.Namespace, what: What) -> None:
+    """Refuse, as wrong use, what would do nothing: whoever gave it expects it to."""
+    idle = {
+        "--begin, --end": what not in SPANNED and (options.begin, options.end) != (0.0, math.inf),
+        "--at": what is not What.STILLS and options.at is not None,
+        "--threshold": what in (What.FFV1, What.OME_TIFF) and options.threshold is not None,
+    }
+    for name, given in idle.items():
+        if given:
+            options.refuse(f"{name}: not for --to {what}, leave it out")
+    if options.begin >= options.end:
+        options.refuse(f"--begin {options.begin:g} is not before --end {options.end:g}")
 
 
 def _changed(settings: Settings, threshold_sigma: float | None) -> Settings:

@@ -51,7 +51,7 @@ class OutputFolder:
         if held and not force:
             raise ExportError(
                 f"{self.folder} is not empty (it holds {held[0]}): choose another folder, "
-                "or --force to replace what an earlier run left"
+                "or `process --force` to replace what an earlier run left"
             )
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise ExportError(f"{self.folder} cannot be written to: choose another folder")
