@@ -127,7 +127,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     print(f"No display: the demo runs offscreen for {seconds:g} s into {output}/", flush=True)
     cases: Path = options.cases
     if cases == _HOME / "cases":
-        # a folder of its own, begun anew: nobody's recordings lie under that name, whatever --output
+        # begun anew under a name of its own: --output may be where real recordings lie
         cases = output / "demo-cases"
         shutil.rmtree(cases, ignore_errors=True)
     there = set(cases.glob("*.case"))
