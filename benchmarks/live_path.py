@@ -53,7 +53,7 @@ def played_session(fps: float, cases: Path) -> Any:
     from hardware.mock import MockCamera
     from hardware.rig_files import load_rig
     from sln_guide.guidance import Role
-    from sln_guide.session import LiveSession
+    from sln_guide.live.session import LiveSession
     from sln_guide.warm_up import warm_up
 
     rig = load_rig("demo")

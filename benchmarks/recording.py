@@ -27,7 +27,7 @@ from hardware.frame import Frame
 from hardware.rig import PhantomSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
-from sln_guide.recorder import Recorder
+from sln_guide.live.recorder import Recorder
 from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.packed import pack_frame

@@ -13,7 +13,7 @@ from sln_guide.engine.remote import RemoteSession
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Picture
 from sln_guide.health import SessionHealth
-from sln_guide.session import LiveSession
+from sln_guide.live.session import LiveSession
 
 
 class WatchedSession(RemoteSession):

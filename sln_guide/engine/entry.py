@@ -17,7 +17,7 @@ from hardware.rig import Rig
 from sln_guide.terminal import ENDING
 
 if TYPE_CHECKING:
-    from sln_guide.session import LiveSession
+    from sln_guide.live.session import LiveSession
 
 Make = Callable[[], "LiveSession"]
 """Makes the session, in the engine's process: finds the cameras. Must be picklable."""

@@ -20,7 +20,7 @@ from sln_guide.core import subtract
 from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
 from sln_guide.guidance import Picture, Settings
-from sln_guide.session import LiveSession
+from sln_guide.live.session import LiveSession
 from sln_guide.side_thread import SideThread
 from sln_guide.warm_up import compiled_before, warm_up
 

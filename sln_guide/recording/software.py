@@ -29,7 +29,7 @@ FILES = (
     "sln_guide/exclusion.py",
     "sln_guide/guidance.py",
     "sln_guide/health.py",
-    "sln_guide/lighting.py",
+    "sln_guide/live/lighting.py",
     "sln_guide/pipeline.py",
 )
 """All that `pipeline` and `lighting` import of ours, and they: a version's number does not change

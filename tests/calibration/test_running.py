@@ -13,7 +13,6 @@ import pytest
 from hardware.cameras import cameras_for
 from hardware.rig import Rig
 from hardware.rig_files import load_rig
-from sln_guide import session as session_module
 from sln_guide.calibration.applied import apply_calibrations, at_distance
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.errors import CalibrationFileError
@@ -21,11 +20,12 @@ from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import Span, computed
 from sln_guide.export.summary import assumptions
 from sln_guide.guidance import NUDGED, UNCALIBRATED, Role, Settings
+from sln_guide.live import session as session_module
+from sln_guide.live.session import LiveSession
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
-from sln_guide.session import LiveSession
 from sln_guide.warm_up import warm_up
-from tests.test_session import wait_until
+from tests.live.test_session import wait_until
 
 NEARER_MM = 290.0
 NUDGE_PX = (4.0, -3.0)

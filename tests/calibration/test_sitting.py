@@ -31,10 +31,10 @@ from sln_guide.calibration.photon_transfer import PhotonTransfer
 from sln_guide.calibration.registration import RigRegistration
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Settings
+from sln_guide.live.session import LiveSession
 from sln_guide.recording.corrections import setup_of
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
-from sln_guide.session import LiveSession
 
 
 def test_the_rig_is_calibrated_and_checked(sitting: Path) -> None:

@@ -18,7 +18,7 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Role
-from sln_guide.session import LiveSession
+from sln_guide.live.session import LiveSession
 
 FPS = 30.0
 SIZE = (320, 256)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sln_guide.session import LiveSession
+from sln_guide.live.session import LiveSession
 from tests.engine import making
 
 STALL_S = 2.0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hardware.frame import Frame, PixelFormat
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.live.recordings import Recordings
 from sln_guide.recording import (
     CaseReader,
     CaseWriter,
@@ -32,7 +33,6 @@ from sln_guide.recording.packed import pack_frame, unpack_frame, unpack_frame_he
 from sln_guide.recording.part import index_path
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify
-from sln_guide.recordings import Recordings
 from tests.frames import frame_of
 from tests.recording.making import assert_same_frame, fill, frame, jpeg_rig, rig, white
 from tests.recording.test_crash import killed_after

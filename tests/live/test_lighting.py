@@ -24,15 +24,15 @@ from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.process import process_case
 from sln_guide.guidance import CannotJudge, Guidance, Kind, Pair, Picture, Role, Settings
 from sln_guide.health import LampState
-from sln_guide.lighting import GatedLight
+from sln_guide.live.lighting import GatedLight
+from sln_guide.live.session import LiveSession
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.recording.analysed import LIGHT_OFF, NO_DARK, Analysed
 from sln_guide.recording.verify import verify
-from sln_guide.session import LiveSession
 from sln_guide.warm_up import warm_up
 from tests.frames import frame_of
-from tests.test_session import wait_until
+from tests.live.test_session import wait_until
 
 ROOM = 20.0
 

@@ -19,10 +19,10 @@ from hardware.camera import (
     IncompleteFrameError,
 )
 from hardware.frame import Frame
-from sln_guide import stream as stream_module
 from sln_guide.guidance import Role
 from sln_guide.health import Health
-from sln_guide.stream import Stream
+from sln_guide.live import stream as stream_module
+from sln_guide.live.stream import Stream
 from tests.scripted import ScriptedCamera, make_frame
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from hardware.frame import Frame
 from sln_guide import pipeline
-from sln_guide.case_log import CaseLog
 from sln_guide.guidance import Guidance, Settings
-from sln_guide.pairing import Pairing
+from sln_guide.live.case_log import CaseLog
+from sln_guide.live.pairing import Pairing
 from sln_guide.side_thread import plain
 
 RETRY_AFTER_FAULT_S = 1.0

@@ -16,19 +16,19 @@ from hardware.frame import Frame, frozen_pixels
 from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Rig
 from hardware.rig_files import load_rig
-from sln_guide import edges
 from sln_guide.calibration.consistency import reduced
-from sln_guide.edges import EdgeWatch, look_at
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Pair, Role, Settings
 from sln_guide.health import Alignment, Health
+from sln_guide.live import edges
+from sln_guide.live.edges import EdgeWatch, look_at
+from sln_guide.live.session import LiveSession
 from sln_guide.player import Player
 from sln_guide.recording import CaseReader
-from sln_guide.session import LiveSession
 from sln_guide.warm_up import warm_up
-from tests.test_session import wait_until
+from tests.live.test_session import wait_until
 
 KNOCK_PX = 25
 """5 mm in the small rig's NIR picture."""

@@ -12,7 +12,7 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.health import RecorderHealth
-from sln_guide.recorder import Recorder, Writing
+from sln_guide.live.recorder import Recorder, Writing
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.interrupted import Interrupted, find_interrupted
 from sln_guide.recording.preroll import PreRoll

@@ -31,22 +31,22 @@ from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.gated import OLDEST_DARK_NS
-from sln_guide.case_log import CaseLog
 from sln_guide.drawing import Drawing
-from sln_guide.edges import EdgeWatch, watched
-from sln_guide.exposure import Exposing
 from sln_guide.guidance import Guidance, Mode, Picture, Role, Settings
-from sln_guide.guiding import Fault, Guiding
 from sln_guide.handoff import Latest
 from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
-from sln_guide.lighting import GatedLight
-from sln_guide.pairing import Arrivals
+from sln_guide.live.case_log import CaseLog
+from sln_guide.live.edges import EdgeWatch, watched
+from sln_guide.live.exposure import Exposing
+from sln_guide.live.guiding import Fault, Guiding
+from sln_guide.live.lighting import GatedLight
+from sln_guide.live.pairing import Arrivals
+from sln_guide.live.recordings import Recordings
+from sln_guide.live.stream import Stream
 from sln_guide.recording.corrections import attach_corrections
-from sln_guide.recordings import Recordings
 from sln_guide.side_thread import SideThread
 from sln_guide.source import EventMark, Paint
-from sln_guide.stream import Stream
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0

@@ -13,15 +13,15 @@ import pytest
 
 from hardware.rig import Rig
 from hardware.rig_files import load_rig
-from sln_guide import recordings as recordings_module
 from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.live import recordings as recordings_module
+from sln_guide.live.recordings import Recordings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.interrupted import RECENT_S, find_interrupted
 from sln_guide.recording.part import index_path
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify
-from sln_guide.recordings import Recordings
 from tests.recording.making import fill, frame, record, rig, white
 from tests.scripted import make_frame
 

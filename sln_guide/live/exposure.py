@@ -21,7 +21,7 @@ from hardware.camera import CameraSettings
 from hardware.rig import CameraSpec, Sensor
 from sln_guide.exclusion import blocks_inside
 from sln_guide.guidance import CannotJudge, Guidance, Kind
-from sln_guide.stream import Stream
+from sln_guide.live.stream import Stream
 
 TARGET = 0.45
 """Where the bright end of the tissue should lie, as a share of the sensor's range."""

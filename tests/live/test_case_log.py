@@ -13,11 +13,11 @@ import pytest
 from hardware.frame import Frame
 from hardware.rig_files import load_rig
 from sln_guide import pipeline
-from sln_guide.case_log import CaseLog
 from sln_guide.guidance import Guidance, Pair, Settings
-from sln_guide.recorder import Writing
+from sln_guide.live.case_log import CaseLog
+from sln_guide.live.recorder import Writing
+from sln_guide.live.recordings import Recordings
 from sln_guide.recording.errors import RecordingError
-from sln_guide.recordings import Recordings
 from tests.frames import frame_of
 
 REACH_NS = 20_000_000

@@ -17,18 +17,18 @@ from hardware.mock import MockCamera
 from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, RecordingSpec, Rig
 from hardware.rig_files import load_rig
-from sln_guide import guiding as guiding_module
 from sln_guide import pipeline, side_thread
-from sln_guide import session as session_module
-from sln_guide import stream as stream_module
 from sln_guide.drawing import Drawing
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.guidance import Mode, Role
 from sln_guide.health import Health
+from sln_guide.live import guiding as guiding_module
+from sln_guide.live import session as session_module
+from sln_guide.live import stream as stream_module
+from sln_guide.live.session import LiveSession
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
-from sln_guide.session import LiveSession
 from tests.scripted import ScriptedCamera
 
 FPS = 50.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hardware.frame import Frame, PixelFormat
 from sln_guide.guidance import Role
-from sln_guide.pairing import Arrivals, Pairing, awaits_partner
+from sln_guide.live.pairing import Arrivals, Pairing, awaits_partner
 from tests.frames import frame_of
 
 PERIOD_NS = 16_666_667

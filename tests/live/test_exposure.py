@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sln_guide.exposure import (
+from sln_guide.guidance import CannotJudge, Guidance, Kind, Pair
+from sln_guide.live.exposure import (
     BAND,
     HOLD_S,
     LARGEST_STEP,
@@ -20,7 +21,6 @@ from sln_guide.exposure import (
     bright_end,
     follow,
 )
-from sln_guide.guidance import CannotJudge, Guidance, Kind, Pair
 from tests.render.scenes import NIR, make_detection, make_guidance
 
 LIMITS = ExposureLimits(100.0, 30_000.0, 4000.0)

@@ -11,8 +11,8 @@ from hardware.frame import Frame
 from sln_guide import pipeline
 from sln_guide.guidance import Guidance, Settings
 from sln_guide.health import SessionHealth
-from sln_guide.recorder import Writing
-from sln_guide.recordings import Recordings
+from sln_guide.live.recorder import Writing
+from sln_guide.live.recordings import Recordings
 from sln_guide.source import EventMark, Paint
 
 STATE_EVERY_NS = 5_000_000_000

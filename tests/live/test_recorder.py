@@ -13,10 +13,10 @@ import pytest
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Rig
 from hardware.rig_files import load_rig
-from sln_guide import recorder as recorder_module
 from sln_guide import side_thread
 from sln_guide.guidance import Role, Settings
-from sln_guide.recorder import Recorder
+from sln_guide.live import recorder as recorder_module
+from sln_guide.live.recorder import Recorder
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
 from sln_guide.recording.reader import CaseReader
