@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sln_guide.export.film_stills_curves import export_curves, export_film, export_stills
 from sln_guide.export.overlay import Layout
 from sln_guide.export.process import process_case
 from sln_guide.export.raw import export_mkv, export_ome_tiff
-from sln_guide.export.shown import export_curves, export_film, export_stills
 from sln_guide.export.wish import Outcome, What, Wish
 from sln_guide.recording import CaseReader
 

@@ -13,9 +13,9 @@ import tifffile
 
 from hardware.frame import Frame
 from hardware.rig import Rig
+from sln_guide.export.film_stills_curves import export_curves, export_stills
 from sln_guide.export.process import process_case
 from sln_guide.export.raw import export_ome_tiff
-from sln_guide.export.shown import export_curves, export_stills
 from sln_guide.guidance import UNCALIBRATED, Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter
 

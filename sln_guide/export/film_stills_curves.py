@@ -28,7 +28,7 @@ WHOLE = Span()
 
 
 @dataclass(slots=True)
-class ShownSummary:
+class ExportSummary:
     """What was exported. ``unread`` names the frames that could not be."""
 
     path: Path
@@ -53,7 +53,7 @@ def export_film(
     settings: Settings | None = None,
     span: Span = WHOLE,
     progress: Progress | None = None,
-) -> ShownSummary:
+) -> ExportSummary:
     """Film ``case`` as MP4 (H.264): clock, scale, SIMULATED and ASSUMED marks burned in.
 
     Raises
@@ -64,7 +64,7 @@ def export_film(
         When there is nothing to film.
     """
     _refuse_existing(path)
-    summary = ShownSummary(path, "")
+    summary = ExportSummary(path, "")
     with OutputFolder(path.parent, (path.name,), force=True) as folder:
         try:
             with OverlayFilm(folder.partial(path.name), case, layout) as film:
@@ -89,7 +89,7 @@ def export_stills(
     *,
     settings: Settings | None = None,
     progress: Progress | None = None,
-) -> ShownSummary:
+) -> ExportSummary:
     """Save the pictures nearest to ``times_s`` as PNG, each with a JSON of what it shows.
 
     Raises
@@ -104,7 +104,7 @@ def export_stills(
         raise ExportError("no moment was asked for: give at least one")
     wanted = {int(np.argmin(np.abs(frame_times_s - time_s))) for time_s in times_s}
     composer = Composer(case, layout)
-    summary = ShownSummary(folder, "")
+    summary = ExportSummary(folder, "")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,7 +137,7 @@ def export_curves(
     settings: Settings | None = None,
     span: Span = WHOLE,
     progress: Progress | None = None,
-) -> ShownSummary:
+) -> ExportSummary:
     """Write time-intensity curves as CSV: a row a frame; signal, SBR and saturation of each node.
 
     ``time_s`` counts from the first NIR frame. A node's cells are empty where it was not measured:
@@ -153,7 +153,7 @@ def export_curves(
     """
     _refuse_existing(path)
     _frame_times_s(case)
-    summary = ShownSummary(path, "")
+    summary = ExportSummary(path, "")
     times_s: list[float] = []
     nodes: dict[int, dict[int, tuple[Cell, Cell, Cell]]] = {}
     for made in _told(case, settings, span, summary, progress):
@@ -186,7 +186,7 @@ def _told(
     case: CaseReader,
     settings: Settings | None,
     span: Span,
-    summary: ShownSummary,
+    summary: ExportSummary,
     progress: Progress | None,
 ) -> Iterator[Computed]:
     total = len(indexes_in(case, span))

@@ -14,9 +14,9 @@ import pytest
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
+from sln_guide.export.film_stills_curves import export_curves, export_film, export_stills
 from sln_guide.export.folder import ExportError
 from sln_guide.export.overlay import Layout
-from sln_guide.export.shown import export_curves, export_film, export_stills
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
