@@ -130,12 +130,12 @@ def start(options: argparse.Namespace) -> int:
 
 def import_(options: argparse.Namespace) -> int:
     """Make a case of images, stacks or video."""
-    from sln_guide.recording.importing import import_case
+    from sln_guide.recording.importing import ImportRequest, import_case
 
-    summary = import_case(
-        options.nir,
-        options.white,
-        options.out,
+    request = ImportRequest(
+        nir=options.nir,
+        white=options.white,
+        out=options.out,
         fps=options.fps,
         bit_depth=options.bit_depth,
         black_level=options.black_level,
@@ -146,8 +146,8 @@ def import_(options: argparse.Namespace) -> int:
         registration=options.registration,
         timestamps=options.timestamps,
         white_format=options.white_format,
-        progress=progress_bar("importing"),
     )
+    summary = import_case(request, progress_bar("importing"))
     print(summary.text())
     for assumption in summary.assumptions:
         print(f"  assumed: {assumption}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hardware.opencv import cv2
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader
-from sln_guide.recording.importing import ImportSummary, import_case
+from sln_guide.recording.importing import ImportRequest, ImportSummary, import_case
 from sln_guide.recording.verify import verify
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -48,7 +48,7 @@ def bring(tmp_path: Path, nir: Path | None, white: Path | None = None, **told: o
 def bring_summary(
     tmp_path: Path, nir: Path | None, white: Path | None = None, **told: object
 ) -> ImportSummary:
-    summary = import_case(nir, white, tmp_path / "out.case", **told)
+    summary = import_case(ImportRequest(nir, white, tmp_path / "out.case", **told))
     result = verify(summary.folder)
     assert result.complete, result.text()
     return summary

@@ -11,7 +11,7 @@ from hardware.frame import PixelFormat
 from hardware.opencv import cv2
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader
-from sln_guide.recording.importing import ImportProblem, import_case
+from sln_guide.recording.importing import ImportProblem, ImportRequest, import_case
 from tests.recording.importing import (
     STACKS,
     bring,
@@ -151,7 +151,7 @@ def test_colour_video_as_white_and_its_luma_as_nir(
     white = stored(folder, Role.WHITE)
     assert white.shape == smooth.shape
     assert np.abs(white.astype(int) - smooth).max() < 25
-    summary = import_case(tmp_path / name, None, tmp_path / "n.case")
+    summary = import_case(ImportRequest(tmp_path / name, None, tmp_path / "n.case"))
     says = "green channel" if pixel_format == "bgr0" else "not linear"
     assert any(says in note for note in summary.assumptions)
     nir = stored(tmp_path / "n.case", Role.NIR)
@@ -161,7 +161,7 @@ def test_colour_video_as_white_and_its_luma_as_nir(
         coloured = np.dstack([smooth[0, ..., 0], smooth[0, ..., 1] // 2, smooth[0, ..., 2]])
         write_video(tmp_path / "c.mkv", coloured[np.newaxis], codec, pixel_format)
         with pytest.raises(ImportProblem, match="is a colour picture"):
-            import_case(tmp_path / "c.mkv", None, tmp_path / "c.case")
+            import_case(ImportRequest(tmp_path / "c.mkv", None, tmp_path / "c.case"))
 
 
 def test_raw_mosaics_by_white_format(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_raw_mosaics_by_white_format(tmp_path: Path) -> None:
         ("BayerRG12", "which is not"),
     ):
         with pytest.raises(ImportProblem, match=says):
-            import_case(None, folder, tmp_path / "x.case", white_format=wrong)
+            import_case(ImportRequest(None, folder, tmp_path / "x.case", white_format=wrong))
 
 
 # -- real recordings ------------------------------------------------------------------------------

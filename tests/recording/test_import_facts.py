@@ -13,7 +13,7 @@ import pytest
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader
-from sln_guide.recording.importing import ImportProblem, import_case
+from sln_guide.recording.importing import ImportProblem, ImportRequest, import_case
 from tests.recording.importing import (
     bring,
     bring_summary,
@@ -99,9 +99,9 @@ def test_bad_times_are_refused(tmp_path: Path, text: str, says: str) -> None:
     nir = write_folder(tmp_path / "n", pictures(3))
     (tmp_path / "t.csv").write_text(text, encoding="latin-1")
     with pytest.raises(ImportProblem, match=says):
-        import_case(nir, None, tmp_path / "x.case", timestamps=tmp_path / "t.csv")
+        import_case(ImportRequest(nir, None, tmp_path / "x.case", timestamps=tmp_path / "t.csv"))
     with pytest.raises(ImportProblem, match=r"none\.csv: cannot be read"):
-        import_case(nir, None, tmp_path / "x.case", timestamps=tmp_path / "none.csv")
+        import_case(ImportRequest(nir, None, tmp_path / "x.case", timestamps=tmp_path / "none.csv"))
 
 
 def test_times_with_decimal_commas(tmp_path: Path) -> None:
@@ -211,9 +211,13 @@ def test_bad_registrations_are_refused(tmp_path: Path, name: str, content: str, 
     (tmp_path / name).write_text(content)
     for path, message in ((tmp_path / name, says), (tmp_path / "gone.txt", "no such file")):
         with pytest.raises(ImportProblem, match=message):
-            import_case(nir, tmp_path / "w.npy", tmp_path / "x.case", registration=path)
+            import_case(
+                ImportRequest(nir, tmp_path / "w.npy", tmp_path / "x.case", registration=path)
+            )
     for told, kind in (("identity", "assumed"), ("none", "none")):
-        import_case(nir, tmp_path / "w.npy", tmp_path / f"{told}.case", registration=told)
+        import_case(
+            ImportRequest(nir, tmp_path / "w.npy", tmp_path / f"{told}.case", registration=told)
+        )
         with CaseReader(tmp_path / f"{told}.case") as case:
             assert case.rig.registration.kind == kind
 

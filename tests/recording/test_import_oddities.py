@@ -18,7 +18,7 @@ from sln_guide.cli import main
 from sln_guide.export.summary import assumptions
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader, RecordingError
-from sln_guide.recording.importing import ImportProblem, import_case
+from sln_guide.recording.importing import ImportProblem, ImportRequest, import_case
 from sln_guide.recording.writer import CaseWriter
 from sln_guide.terminal import INPUT, INTERRUPTED, PARTIAL, USAGE
 from tests.recording.importing import bring, bring_summary, pictures, stored, write_folder
@@ -26,7 +26,9 @@ from tests.recording.importing import bring, bring_summary, pictures, stored, wr
 
 def refused(tmp_path: Path, path: Path, *, white: bool = False) -> str:
     with pytest.raises(ImportProblem) as error:
-        import_case(None if white else path, path if white else None, tmp_path / "x.case")
+        import_case(
+            ImportRequest(None if white else path, path if white else None, tmp_path / "x.case")
+        )
     assert not (tmp_path / "x.case").exists()
     return str(error.value)
 
@@ -263,7 +265,9 @@ def test_the_column_of_times_is_told_by_its_head(tmp_path: Path, text: str, colu
         assert np.diff(case.times_ns(Role.NIR)).tolist() == [250_000_000, 500_000_000]
     with pytest.raises(ImportProblem, match="one of the two"):
         import_case(
-            tmp_path / "nir.npy", None, tmp_path / "y", timestamps=tmp_path / "t.csv", fps=3
+            ImportRequest(
+                tmp_path / "nir.npy", None, tmp_path / "y", timestamps=tmp_path / "t.csv", fps=3
+            )
         )
 
 
@@ -287,7 +291,7 @@ def test_what_cannot_be_is_refused_by_name(
 ) -> None:
     nir = write_folder(tmp_path / "n", pictures(2))
     with pytest.raises(ImportProblem, match=says):
-        import_case(nir, None, tmp_path / "x.case", **told)
+        import_case(ImportRequest(nir, None, tmp_path / "x.case", **told))
     assert not (tmp_path / "x.case").exists()
 
 
@@ -295,7 +299,9 @@ def test_identity_between_unequal_sizes_is_refused(tmp_path: Path) -> None:
     nir = write_folder(tmp_path / "n", pictures(1))
     np.save(tmp_path / "w.npy", np.zeros((1, 40, 60, 3), np.uint8))
     with pytest.raises(ImportProblem, match="--registration identity: NIR is 30x20, white 60x40"):
-        import_case(nir, tmp_path / "w.npy", tmp_path / "x.case", registration="identity")
+        import_case(
+            ImportRequest(nir, tmp_path / "w.npy", tmp_path / "x.case", registration="identity")
+        )
 
 
 def test_infinity_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +326,7 @@ def test_an_import_that_fails_half_way_leaves_nothing(
 
     monkeypatch.setattr(CaseWriter, "write_frame", write_two)
     with pytest.raises(type(fault)):
-        import_case(nir, None, tmp_path / "x.case")
+        import_case(ImportRequest(nir, None, tmp_path / "x.case"))
     assert not (tmp_path / "x.case").exists()
 
 

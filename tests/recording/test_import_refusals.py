@@ -11,7 +11,7 @@ import tifffile
 from hardware.opencv import cv2
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseReader, RecordingError
-from sln_guide.recording.importing import ImportProblem, import_case
+from sln_guide.recording.importing import ImportProblem, ImportRequest, import_case
 from tests.recording.importing import (
     STACKS,
     bring,
@@ -77,7 +77,7 @@ def test_a_bad_file_is_named_and_nothing_is_left_behind(
 ) -> None:
     folder = bad_folder(tmp_path, what)
     with pytest.raises(ImportProblem, match=says) as error:
-        import_case(folder, None, tmp_path / "x.case")
+        import_case(ImportRequest(folder, None, tmp_path / "x.case"))
     assert "im1." in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "x.case").exists()
@@ -99,12 +99,12 @@ def test_a_stack_cut_short_is_refused(tmp_path: Path, kind: str, keep: float) ->
     cut(path, keep)
     if kind == "mkv" and keep > 0.1:
         # Matroska plays on to where it was cut; what is there is imported, bit for bit.
-        folder = import_case(path, None, tmp_path / "x.case").folder
+        folder = import_case(ImportRequest(path, None, tmp_path / "x.case")).folder
         got = stored(folder, Role.NIR)
         assert np.array_equal(got, stack[: len(got)])
         return
     with pytest.raises(ImportProblem, match=r"cut short|holds no picture|cannot be read"):
-        import_case(path, None, tmp_path / "x.case")
+        import_case(ImportRequest(path, None, tmp_path / "x.case"))
     assert not (tmp_path / "x.case").exists()
 
 
@@ -131,10 +131,10 @@ def test_what_is_not_there_or_not_a_picture(tmp_path: Path) -> None:
         "object.npy": "not an array",
     }.items():
         with pytest.raises(ImportProblem, match=says) as error:
-            import_case(tmp_path / name, None, tmp_path / "o.case")
+            import_case(ImportRequest(tmp_path / name, None, tmp_path / "o.case"))
         assert name in str(error.value)
     with pytest.raises(ImportProblem, match="nothing to import"):
-        import_case(None, None, tmp_path / "o.case")
+        import_case(ImportRequest(None, None, tmp_path / "o.case"))
     assert not (tmp_path / "o.case").exists()
 
 
@@ -143,7 +143,7 @@ def test_a_case_that_is_there_is_left_alone(tmp_path: Path) -> None:
     folder = bring(tmp_path, nir)
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     with pytest.raises(RecordingError, match="choose another name"):
-        import_case(nir, None, folder)
+        import_case(ImportRequest(nir, None, folder))
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
@@ -160,10 +160,10 @@ def test_a_case_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_told_wrong_is_refused(tmp_path: Path, told: dict[str, float], says: str) -> None:
     nir = write_folder(tmp_path / "n", pictures(2))
     with pytest.raises(ImportProblem, match=says):
-        import_case(nir, None, tmp_path / "x.case", **told)
+        import_case(ImportRequest(nir, None, tmp_path / "x.case", **told))
     grey = write_folder(tmp_path / "g", pictures(2, dtype=np.uint8, high=200))
     with pytest.raises(ImportProblem, match="8 bit pictures"):
-        import_case(grey, None, tmp_path / "x.case", bit_depth=12)
+        import_case(ImportRequest(grey, None, tmp_path / "x.case", bit_depth=12))
 
 
 def test_darks_of_another_camera_are_refused(tmp_path: Path) -> None:
@@ -173,15 +173,17 @@ def test_darks_of_another_camera_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "white.npy", np.zeros((1, 20, 30, 3), np.uint8))
     for name, says in (("small", "30x10 px"), ("grey", "uint8 pixels")):
         with pytest.raises(ImportProblem, match=says):
-            import_case(nir, None, tmp_path / "x.case", dark=tmp_path / f"{name}.npy")
+            import_case(
+                ImportRequest(nir, None, tmp_path / "x.case", dark=tmp_path / f"{name}.npy")
+            )
     with pytest.raises(ImportProblem, match="no NIR"):
-        import_case(None, tmp_path / "white.npy", tmp_path / "x.case", dark=nir)
+        import_case(ImportRequest(None, tmp_path / "white.npy", tmp_path / "x.case", dark=nir))
 
 
 def test_odd_names(tmp_path: Path) -> None:
     odd = tmp_path / "Öl & 'Wasser' – 50% [x]"
     nir = write_folder(odd / "nir #1", pictures(2))
-    summary = import_case(nir, None, odd / "à côté.case")
+    summary = import_case(ImportRequest(nir, None, odd / "à côté.case"))
     with CaseReader(summary.folder) as case:
         assert case.title == "à côté"
 
@@ -189,6 +191,8 @@ def test_odd_names(tmp_path: Path) -> None:
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     nir = write_folder(tmp_path / "n", pictures(4))
-    import_case(nir, None, tmp_path / "x.case", progress=lambda *step: told.append(step))
+    import_case(
+        ImportRequest(nir, None, tmp_path / "x.case"), progress=lambda *step: told.append(step)
+    )
     assert told[-1] == (8, 8)
     assert [done for done, _ in told] == list(range(1, 9))

@@ -17,9 +17,9 @@ from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
 from sln_guide.recording.folder import failure
-from sln_guide.recording.importing.options import refuse_idle, refuse_impossible
 from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.registration import load_registration
+from sln_guide.recording.importing.request import ImportRequest
 from sln_guide.recording.importing.sources import ImageFiles, open_source
 from sln_guide.recording.importing.stream import (
     Stream,
@@ -59,75 +59,20 @@ class ImportSummary:
         return f"{self.folder}: {counts} frames, {self.pairs} pairs"
 
 
-def import_case(
-    nir: Path | None,
-    white: Path | None,
-    out: Path,
-    *,
-    fps: float | None = None,
-    bit_depth: int | None = None,
-    black_level: float | None = None,
-    mm_per_px: float | None = None,
-    dark: Path | None = None,
-    exposure_us: float | None = None,
-    gain_db: float | None = None,
-    registration: Path | str | None = None,
-    timestamps: Path | None = None,
-    white_format: str | None = None,
-    title: str = "",
-    progress: Progress | None = None,
-) -> ImportSummary:
+def import_case(request: ImportRequest, progress: Progress | None = None) -> ImportSummary:
     """Make a case of recorded pictures; raw values are never altered.
 
     Every file is read once to check it before anything is written, and once to import it.
-
-    Parameters
-    ----------
-    nir, white
-        A folder of images in counting order, a TIFF stack, one image, a .npy array or a video.
-        Either may be None, not both.
-    out
-        Folder of the new case; must not hold anything.
-    fps
-        Frames a second; else from ``timestamps``, else from a video, else assumed.
-    bit_depth
-        Significant bits of NIR; else from the file, else from the brightest value.
-    black_level
-        NIR counts without light; else of the dark frame, else 0.
-    mm_per_px
-        Of the NIR image; without it areas stay in px.
-    dark
-        Dark frame, or several, of which the mean is kept; attached, and subtracted in processing.
-    exposure_us, gain_db
-        Of the NIR frames.
-    registration
-        "identity", "none", or a file: TOML or JSON with the rig's ``[registration]`` table, or a
-        3x3 matrix as .npy, .txt or .csv.
-    timestamps
-        CSV: seconds of each NIR frame, and in a second column of each white frame. Where its heads
-        name times, those columns alone; in ms, us or ns where the head ends so. Not with ``fps``.
-    white_format
-        A Bayer format, where white pictures are raw mosaics.
-    progress
-        Called with steps done and steps in all.
+    ``progress`` is called with steps done and steps in all.
 
     Raises
     ------
     ImportProblem
         Naming the file and what to do.
     RecordingError
-        When ``out`` cannot be written.
+        When the case's folder cannot be written.
     """
-    refuse_idle(
-        nir, white, bit_depth=bit_depth, white_format=white_format, registration=registration
-    )
-    refuse_impossible(
-        fps=fps,
-        exposure_us=exposure_us,
-        mm_per_px=mm_per_px,
-        gain_db=gain_db,
-        black_level=black_level,
-    )
+    out = request.out
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ImportProblem(f"{out}: already there: choose another name for the case")
@@ -136,7 +81,7 @@ def import_case(
     notes: list[str] = []
     streams = [
         Stream(role, open_source(path, colour=role is Role.WHITE))
-        for role, path in ((Role.NIR, nir), (Role.WHITE, white))
+        for role, path in ((Role.NIR, request.nir), (Role.WHITE, request.white))
         if path is not None
     ]
     steps = Steps(progress)
@@ -148,28 +93,28 @@ def import_case(
     steps.know(2 * sum(s.count for s in streams))
     by_role = {s.role: s for s in streams}
     if Role.NIR in by_role:
-        choose_nir_format(by_role[Role.NIR], bit_depth, notes)
+        choose_nir_format(by_role[Role.NIR], request.bit_depth, notes)
     if Role.WHITE in by_role:
-        choose_white_format(by_role[Role.WHITE], white_format, notes)
-    rate_hz = set_times(streams, fps, timestamps, notes)
-    dark_map = None if dark is None else _dark_map(dark, by_role.get(Role.NIR))
+        choose_white_format(by_role[Role.WHITE], request.white_format, notes)
+    rate_hz = set_times(streams, request.fps, request.timestamps, notes)
+    dark_map = None if request.dark is None else _dark_map(request.dark, by_role.get(Role.NIR))
     rig = Rig(
         name="imported",
         description="; ".join(f"{s.role.value} from {s.source.path.name}" for s in streams),
-        nir=_spec(by_role.get(Role.NIR), exposure_us, gain_db, rate_hz, notes),
-        white=_spec(by_role.get(Role.WHITE), exposure_us, gain_db, rate_hz, None),
-        optics=Optics(mm_per_px=mm_per_px),
-        sensor=Sensor(dark_counts=_dark_counts(black_level, dark_map, by_role, notes)),
-        registration=_registration(registration, by_role, notes),
+        nir=_spec(by_role.get(Role.NIR), request, rate_hz, notes),
+        white=_spec(by_role.get(Role.WHITE), request, rate_hz, None),
+        optics=Optics(mm_per_px=request.mm_per_px),
+        sensor=Sensor(dark_counts=_dark_counts(request.black_level, dark_map, by_role, notes)),
+        registration=_registration(request.registration, by_role, notes),
     )
-    if mm_per_px is None:
+    if request.mm_per_px is None:
         notes.append("scale unknown: sizes in px only (--mm-per-px)")
     notes.append("recorded when the first file was last changed, by the file system")
     writer = CaseWriter(
         out,
         rig=rig,
         settings=Settings(),
-        title=title or out.stem,
+        title=out.stem,
         started_wall_ns=_changed_ns(streams[0]),
         started_monotonic_ns=0,
     )
@@ -275,13 +220,13 @@ def _dark_counts(
 
 def _spec(
     stream: Stream | None,
-    exposure_us: float | None,
-    gain_db: float | None,
+    request: ImportRequest,
     rate_hz: float | None,
     notes: list[str] | None,
 ) -> CameraSpec | None:
     if stream is None:
         return None
+    exposure_us, gain_db = request.exposure_us, request.gain_db
     if notes is not None and exposure_us is None:
         notes.append(f"exposure {ASSUMED_EXPOSURE_US:g} us: signal reads as counts (--exposure-us)")
     if notes is not None and gain_db is None:

@@ -39,8 +39,6 @@ def set_times(
     for stream in streams:
         stream.sequences = list(range(stream.count))
     if timestamps is not None:
-        if fps is not None:
-            raise ImportProblem("--fps and --timestamps: give one of the two")
         _times_from_csv(streams, timestamps, notes)
     else:
         rate_hz = _stated_rate(streams, notes) if fps is None else fps
