@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -13,46 +12,31 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
-from sln_guide.calibration.errors import CalibrationError
-from sln_guide.export.wish import Span, What, Wish
 from sln_guide.gui.arranging import Arranging
-from sln_guide.gui.exporting import CaseExport
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
 from sln_guide.gui.layout import CHOICES, Layout
-from sln_guide.gui.mounting import unturned
-from sln_guide.gui.nudge import nudge_text
 from sln_guide.gui.phases import EVENT, phase_detail, phase_events
-from sln_guide.gui.readings import WITHOUT_FOLDERS, Tone, error_text
+from sln_guide.gui.placing import Placing
+from sln_guide.gui.readings import Tone
 from sln_guide.gui.regions import Regions
+from sln_guide.gui.replay_export import ReplayExport
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.showing import Showing, Shown
-from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts
+from sln_guide.gui.snapshot import Snapshot, SnapshotSaver, screen_facts, taken_at
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import MOST_NUDGE_PX, UNCALIBRATED, View
+from sln_guide.guidance import UNCALIBRATED, View
 from sln_guide.health import SessionHealth
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
-from sln_guide.source import Movable, PictureSource, Recordable, Replayable, SourceError
+from sln_guide.source import PictureSource, Recordable, Replayable, SourceError
 from sln_guide.styles import SIGNAL_UNIT
 
-DISTANCE_STEP_MM = 5.0
 EVENT_APART_S = 0.05
 """Events nearer than this to where the replay stands are there already."""
 HEAD_DIGITS = 12
 """So many of a chain's head are said; the whole is noted in `HEADS`."""
-
-SUFFIXES = {
-    What.OVERLAY: ".mp4",
-    What.SIDE_BY_SIDE: ".mp4",
-    What.TRIPTYCH: ".mp4",
-    What.STILLS: "",
-    What.CURVES: ".csv",
-    What.TABLES: "",
-    What.FFV1: ".mkv",
-    What.OME_TIFF: ".ome.tif",
-}
 
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -85,6 +69,10 @@ class Commands(QObject):
     ----------
     regions
         What is drawn on the picture.
+    placing
+        Where the overlay lies over colour.
+    replay_export
+        What is made of the replayed case; None where nothing is replayed.
     replay, recordable
         The source where it can be replayed, or recorded; else None.
     """
@@ -115,7 +103,14 @@ class Commands(QObject):
         self._saving = False
         self._beginning: str | None = None
         self._marks = 0
-        self._export: CaseExport | None = None
+        self.placing = Placing(
+            source, lambda: arranging.mounting, self.change, self.say, self.done.emit
+        )
+        self.replay_export: ReplayExport | None = None
+        if self.replay is not None:
+            self.replay_export = ReplayExport(
+                source, self.replay, snapshot_folder, self.say, self.done.emit
+            )
         self._results: list[tuple[str, Tone]] = []
         self._wake = Wake(self._say_results, self)
         self._saver = SnapshotSaver(
@@ -136,9 +131,8 @@ class Commands(QObject):
 
     def end(self) -> None:
         """Finish writing snapshots, give up an export; say nothing more."""
-        if self._export is not None:
-            self._export.give_up()
-            self._export = None
+        if self.replay_export is not None:
+            self.replay_export.end()
         self._saver.end()
         self._wake.end()
 
@@ -184,56 +178,6 @@ class Commands(QObject):
             self.change(nir_style=after(settings.nir_style))
         else:
             self.change(overlay_style=after(settings.overlay_style))
-
-    def move_distance(self, by_mm: float) -> None:
-        """Have the rig work nearer (negative) or farther, where its registration holds."""
-        rig = self._source.settings.worked(self._source.rig)
-        if not isinstance(self._source, Movable) or rig.distances_mm is None:
-            self.say("No other working distance: the rig is not registered by distance")
-            return
-        distance_mm = float(round(rig.optics.working_distance_mm + by_mm))
-        low_mm, high_mm = rig.distances_mm
-        if not low_mm <= distance_mm <= high_mm:
-            self.say(
-                f"Registered from {low_mm:.0f} to {high_mm:.0f} mm only: not at {distance_mm:g} mm",
-                Tone.STALE,
-            )
-            return
-        try:
-            settings = self._source.work_at(distance_mm)
-        except (CalibrationError, SourceError) as error:
-            self.say(f"Not changed: {WITHOUT_FOLDERS.sub('', str(error))}", Tone.ALARM)
-            return
-        found = settings.worked(rig).registration
-        told = error_text(found.residual_mm or 0.0)
-        self.say(f"Working distance {distance_mm:g} mm: registration {told}")
-        self.done.emit()
-
-    def nudge(self, right_px: int, down_px: int) -> None:
-        """Move the overlay by hand by px of white light, as the eye sees right and down."""
-        settings, rig = self._source.settings, self._source.rig
-        if settings.registered(rig.registration).kind == "none":
-            self.say("Nothing to nudge: NIR and colour are not registered")
-            return
-        x_px, y_px = unturned(right_px, down_px, self.arranging.mounting)
-        nudge_px = (settings.nudge_px[0] + x_px, settings.nudge_px[1] + y_px)
-        if max(map(abs, nudge_px)) > MOST_NUDGE_PX:
-            self.say("No further by hand: register the rig again", Tone.STALE)
-            return
-        self._nudge(nudge_px)
-
-    def take_nudge_back(self) -> None:
-        """Lay the overlay where the registration has it."""
-        if self._source.settings.nudge_px != (0.0, 0.0):
-            self._nudge((0.0, 0.0))
-
-    def _nudge(self, nudge_px: tuple[float, float]) -> None:
-        self.change(nudge_px=nudge_px)
-        told = f"Registration nudged by {nudge_text(nudge_px)}: as good as your eye, not measured"
-        if nudge_px == (0.0, 0.0):
-            self.say("Registration as it was measured: nothing is nudged")
-        else:
-            self.say(told, Tone.STALE)
 
     def toggle_freeze(self) -> None:
         """Hold the picture, or let it move; in a replay: pause, or play."""
@@ -289,7 +233,7 @@ class Commands(QObject):
         if shown.picture is None:
             self.say("Nothing to save yet")
             return
-        name = self._stamped("")
+        name = taken_at()
         snapshot = Snapshot(
             image=image,
             picture=shown.picture,
@@ -309,54 +253,11 @@ class Commands(QObject):
         if not signals:
             self.say("No curve to save yet: neither node nor region")
             return
-        folder, name, events = self._snapshot_folder, self._stamped(""), self._source.events()
+        folder, name, events = self._snapshot_folder, taken_at(), self._source.events()
         unit = SIGNAL_UNIT if self._source.rig.unchecked is None else UNCALIBRATED
         self._saver.save(
             "Curves", lambda: write_curves(folder, name, times_s, signals, events, unit)
         )
-
-    def export(self, what: What, begin_s: float = 0.0, end_s: float = math.inf) -> None:
-        """Make something of the replayed case with the settings as they are now."""
-        if self.replay is None or self._export is not None:
-            return
-        case = self.replay.folder
-        name = f"{case.stem}-{what}-{self._stamped('')}{SUFFIXES[what]}"
-        wish = Wish(
-            what,
-            self._snapshot_folder / name,
-            self._source.settings,
-            Span(begin_s, end_s),
-            (self.replay.position_s,),
-        )
-        self._export = CaseExport(case, wish)
-        self.say("Exporting beside the replay, which goes on")
-        self.done.emit()
-
-    def stop_export(self) -> None:
-        """Give up what is being made."""
-        if self._export is not None:
-            self._export.give_up()
-            self._export = None
-            self.say("Export given up: nothing of it is kept")
-            self.done.emit()
-
-    def follow_export(self) -> float | None:
-        """Say when an export has come to its end; return its share done, None without one."""
-        if self._export is None:
-            return None
-        told = self._export.told()
-        if not told.ended:
-            return told.done / max(told.total, 1)
-        self._export.give_up()
-        self._export = None
-        self.say(told.text, Tone.ALARM if told.failed else Tone.PLAIN)
-        return None
-
-    @staticmethod
-    def _stamped(before: str) -> str:
-        """Return a file name that says when it was taken."""
-        taken = datetime.now()
-        return before + taken.strftime("%Y%m%d-%H%M%S-") + f"{taken.microsecond // 1000:03d}"
 
     # -- the case --------------------------------------------------------------------------------
 

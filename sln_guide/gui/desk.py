@@ -51,11 +51,11 @@ class Desk(QWidget):
         self.settings = SettingsPanel(self._dock, commands.arranging, live=commands.replay is None)
         self.settings.changed.connect(lambda changes: commands.change(**changes))
         self.exports: ExportPanel | None = None
-        if commands.replay is not None and self.export is not None:
-            replay = commands.replay
+        replay, making = commands.replay, commands.replay_export
+        if replay is not None and making is not None and self.export is not None:
             self.exports = ExportPanel(self._dock, lambda: replay.position_s, replay.duration_s)
-            self.exports.begun.connect(commands.export)
-            self.exports.stopped.connect(commands.stop_export)
+            self.exports.begun.connect(making.begin)
+            self.exports.stopped.connect(making.stop)
             self.export.clicked.connect(self.exports.toggle)
         video.laid_out.connect(self._place_curves)
 

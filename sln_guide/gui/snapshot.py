@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from PySide6.QtGui import QImage
 from sln_guide.gui.showing import Shown
 from sln_guide.guidance import Mode, Picture
 from sln_guide.source import PictureSource
+
+
+def taken_at() -> str:
+    """Return the time, to the millisecond, as file names have it."""
+    taken = datetime.now()
+    return taken.strftime("%Y%m%d-%H%M%S-") + f"{taken.microsecond // 1000:03d}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sln_guide.gui.alarms import Alarms
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
 from sln_guide.gui.closing import ClosingQuestion
-from sln_guide.gui.commands import DISTANCE_STEP_MM, Commands
+from sln_guide.gui.commands import Commands
 from sln_guide.gui.desk import Desk
 from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.in_turn import InTurn
@@ -25,6 +25,7 @@ from sln_guide.gui.keys import PHASE_ACTIONS, Action, keys_of
 from sln_guide.gui.lasso import Points, Shape
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.phases import injection_text, phase_at, phase_events
+from sln_guide.gui.placing import DISTANCE_STEP_MM
 from sln_guide.gui.plotting import Plotting
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
@@ -129,9 +130,9 @@ class OperatorWindow(Desk):
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.regions.remove)
-        self.settings.distance_wanted.connect(commands.move_distance)
-        self.settings.nudged.connect(commands.nudge)
-        self.settings.nudge_unwanted.connect(commands.take_nudge_back)
+        self.settings.distance_wanted.connect(commands.placing.move_distance)
+        self.settings.nudged.connect(commands.placing.nudge)
+        self.settings.nudge_unwanted.connect(commands.placing.take_nudge_back)
         video.drawn.connect(self._region_drawn)
         video.banner_pressed.connect(self.silence)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -291,8 +292,9 @@ class OperatorWindow(Desk):
 
     def _show_export(self) -> None:
         """Tell on its button and in its panel how far an export has come."""
-        share = self.commands.follow_export()
-        if self.export is not None and self.exports is not None:
+        making = self.commands.replay_export
+        if making is not None and self.export is not None and self.exports is not None:
+            share = making.follow()
             words = "Export" if share is None else f"Export {share:.0%}"
             self.export.say("saving", words, self.export.key)
             self.exports.show_progress(share)
@@ -426,8 +428,8 @@ class OperatorWindow(Desk):
         if self.exports is not None:
             actions[Action.EXPORT] = self.exports.toggle
         if self._replay is None:
-            actions[Action.NEARER] = lambda: commands.move_distance(-DISTANCE_STEP_MM)
-            actions[Action.FARTHER] = lambda: commands.move_distance(DISTANCE_STEP_MM)
+            actions[Action.NEARER] = lambda: commands.placing.move_distance(-DISTANCE_STEP_MM)
+            actions[Action.FARTHER] = lambda: commands.placing.move_distance(DISTANCE_STEP_MM)
         for index, phase in enumerate(PHASE_ACTIONS):
             actions[phase] = partial(commands.press_phase, index)
         return actions

@@ -123,7 +123,7 @@ def test_a_nudge_goes_where_the_eye_says_and_is_flagged(open_window: Open, sourc
 def test_a_nudge_has_an_end(open_window: Open, source: Any) -> None:
     window = open_window(source)
     source.change(nudge_px=(99.0, 0.0))
-    window.commands.nudge(5, 0)
+    window.commands.placing.nudge(5, 0)
     assert source.settings.nudge_px == (99.0, 0.0)
     assert "register the rig again" in window.video.message
     with pytest.raises(ValueError, match="register again"):

@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from sln_guide.export.wish import SPANNED, What, Wish
-from sln_guide.gui import commands
+from sln_guide.gui import replay_export
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.export_panel import MEANS, NAMES
 from sln_guide.gui.exporting import CaseExport, Told
@@ -50,7 +50,7 @@ class Export:
 
 @pytest.fixture
 def window(open_window: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(commands, "CaseExport", Export)
+    monkeypatch.setattr(replay_export, "CaseExport", Export)
     monkeypatch.setattr(Export, "made", [])
     source = fakes.ReplaySource()
     source.push(age_ms=1e7)
