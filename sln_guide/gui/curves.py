@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text
 from sln_guide.gui.nodes import node_ink
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.plot_data import axis_top, columns, parted, significance_counts, thinned_apart
+from sln_guide.gui.plot_library import PlotLibrary, made_plot
 from sln_guide.gui.readings import clock_text
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.gui.verdict import AMBER_MS
@@ -40,33 +40,6 @@ LOW_PLOT_PX = 110
 """Below this height more than two figures beside the axis would touch."""
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
-
-
-class PlotLibrary:
-    """Imports pyqtgraph on a thread of its own: half a second that no picture waits for."""
-
-    def __init__(self) -> None:
-        self.module: Any = None
-        self.error: str | None = None
-        self._thread = threading.Thread(target=self._load, name="load-plots", daemon=True)
-
-    def start(self) -> None:
-        """Begin loading."""
-        if self._thread.ident is None:
-            self._thread.start()
-
-    def end(self) -> None:
-        """Wait until the import is over: it cannot be broken off."""
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _load(self) -> None:
-        try:
-            import pyqtgraph
-
-            self.module = pyqtgraph
-        except Exception as error:  # noqa: BLE001 - said where the curves would be
-            self.error = f"no curves: {type(error).__name__}: {error}"
 
 
 class Plot(StrEnum):
@@ -158,8 +131,7 @@ class CurvesPanel(Panel):
                 self.say(self._library.error)
             if self._library.module is None:
                 return
-            self._plot = self._made_plot(self._library.module)
-            self.body.addWidget(self._plot)
+            self._plot = self._add_plot(self._library.module)
         if self._shown is Plot.SIGNIFICANCE:
             self._draw_histogram(guidance)
         elif self._shown is Plot.AGE and isinstance(history, SignalHistory):
@@ -318,25 +290,13 @@ class CurvesPanel(Panel):
             self._plot.close()
             self._plot = None
 
-    def _made_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
-        # Smooth thick lines cost tens of milliseconds a paint, which the video would miss.
-        pg.setConfigOptions(antialias=False)
-        axis = _clock_axis(pg)
-        plot = pg.PlotWidget(background=tokens.PANEL, axisItems={"bottom": axis}, enableMenu=False)
-        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        plot.hideButtons()
-        plot.setMouseEnabled(False, False)
-        for name in ("left", "bottom"):
-            shown = plot.getAxis(name)
-            shown.setTickFont(font(13))
-            shown.setPen(pg.mkPen(tokens.LINE))
-            shown.setTextPen(pg.mkPen(tokens.SECONDARY))
-        plot.getAxis("left").setWidth(52)
-        plot.getAxis("bottom").setStyle(maxTickLevel=0)  # else the first seconds' clocks touch
+    def _add_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
         self._pg = pg
+        plot = made_plot(pg)
         plot.scene().sigMouseMoved.connect(self._read)
         if self._replaying:
             plot.scene().sigMouseClicked.connect(self._seek)
+        self.body.addWidget(plot)
         return plot
 
     def _draw_curves(self, times_s: Any, signals: dict[str, Any]) -> None:
@@ -407,17 +367,3 @@ def curve_ink(name: str) -> str:
     """Return the colour of a curve: of its node, or of regions, which are white and dashed."""
     kind, _, number = name.partition("-")
     return tokens.TEXT if kind == REGION else node_ink(int(number))
-
-
-def _clock_axis(pg: Any) -> Any:
-    """Return a bottom axis that counts minutes and seconds."""
-
-    class ClockAxis(pg.AxisItem):  # type: ignore[misc]
-        counts_seconds = True
-
-        def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-            if not self.counts_seconds:
-                return list(super().tickStrings(values, scale, spacing))
-            return [clock_text(v).removeprefix("00:") if v >= 0 else "" for v in values]
-
-    return ClockAxis(orientation="bottom")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.commands import Commands
-from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.curves import CurvesPanel
 from sln_guide.gui.export_panel import ExportPanel
 from sln_guide.gui.help import HelpPanel
 from sln_guide.gui.keys import Action, KeyMap
@@ -16,6 +16,7 @@ from sln_guide.gui.layout import Content
 from sln_guide.gui.nodes import NodesPanel
 from sln_guide.gui.overlay_controls import OverlayControls
 from sln_guide.gui.phases import PhaseRow
+from sln_guide.gui.plot_library import PlotLibrary
 from sln_guide.gui.settings_panel import SettingsPanel
 from sln_guide.gui.signs import border_inside
 from sln_guide.gui.thumbnails import Thumbnails

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sln_guide.gui.curves import CurvesPanel, PlotLibrary
+from sln_guide.gui.curves import CurvesPanel
 from sln_guide.gui.history import SignalHistory
+from sln_guide.gui.plot_library import PlotLibrary
 from sln_guide.gui.replay_history import ReplayHistory
 from sln_guide.guidance import Guidance, Picture
 from sln_guide.health import SessionHealth
