@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,11 +18,12 @@ from numpy.typing import NDArray
 from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
-from sln_guide import pipeline
+from sln_guide import compiling, pipeline
 from sln_guide.core import grid, motion, subtract
+from sln_guide.core.analysis import Analyser
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
-from sln_guide.guidance import ColourMap, Pair, Settings, View
+from sln_guide.guidance import ColourMap, Guidance, Pair, Settings, View
 from sln_guide.recording.codec import prepare
 
 STEPS = 14
@@ -78,36 +81,103 @@ def warm_up(rig: Rig) -> bool:
 
 def _warm_up(rig: Rig, spec: CameraSpec) -> bool:
     before = compilations()
-    prepare()
-    motion.warm_up()
-    if rig.light.gated is not None:
-        subtract.warm_up()
-    for kind in ("calibrated", "none"):
-        registration = _of_kind(rig.registration, kind)
-        calibrated = kind == "calibrated"
-        setup = replace(
-            pipeline.Setup.from_rig(rig, **(_maps(rig) if calibrated else {})),
-            registration=registration,
-        )
-        state = pipeline.initial_state(setup)
-        balance = _balance(rig) if calibrated else NEUTRAL
-        drawing = Drawing(registration, white_balance=balance)
-        for number in range(STEPS):
-            nir = _nir(spec, number)
-            white = None if rig.white is None else _white(rig.white, number)
-            view = tuple(View)[number % len(View)]
-            settings = Settings(view=view, colour_map=tuple(ColourMap)[number % len(ColourMap)])
-            state, guidance = pipeline.step(state, Pair(nir, white), settings)
-            drawing.picture(nir, white, guidance, settings)
-            if white is not None:
-                later = replace(white, sequence=1000 + number, pixels=white.pixels)
-                drawing.picture(None, later, guidance, Settings())
-                drawing.picture(None, later, None, Settings())
-            if kind == "none":
-                break
+    bare = not any(_whole(rig).parent.glob("whole*"))
+    with compiling.helped(rig, __name__) if bare else nullcontext(), _few_collections():
+        prepare()
+        motion.warm_up()
+        if rig.light.gated is not None:
+            subtract.warm_up()
+        for kind in ("calibrated", "none"):
+            setup, drawing = _stage(rig, kind)
+            state = pipeline.initial_state(setup)
+            for number in range(STEPS):
+                nir = _nir(spec, number)
+                white = None if rig.white is None else _white(rig.white, number)
+                settings = _settings(number)
+                state, guidance = pipeline.step(state, Pair(nir, white), settings)
+                _draw(drawing, nir, white, guidance, settings)
+                if kind == "none":
+                    break
     with suppress(OSError):  # then the next start looks for kernels later, and finds them
         _whole(rig).touch()
     return compilations() == before
+
+
+def warm_up_second_half(rig: Rig) -> None:
+    """Compile what `warm_up` comes to last, the finder and the drawing, without the rest."""
+    if rig.nir is None:
+        return
+    nir, white = _nir(rig.nir, 0), None if rig.white is None else _white(rig.white, 0)
+    setup, drawing = _stage(rig, "calibrated")
+    analyser = Analyser(setup.field(nir))
+    with _few_collections():
+        analyser.find_nothing()
+        guidance = _nothing_found(analyser, Pair(nir, white), setup.registration)
+        for number in range(max(len(View), len(ColourMap))):
+            _draw(drawing, nir, white, guidance, _settings(number))
+
+
+def _stage(rig: Rig, kind: str) -> tuple[pipeline.Setup, Drawing]:
+    """Return setup and drawing: "calibrated" with what the rig names, "none" without any of it."""
+    registration = _of_kind(rig.registration, kind)
+    calibrated = kind == "calibrated"
+    setup = replace(
+        pipeline.Setup.from_rig(rig, **(_maps(rig) if calibrated else {})),
+        registration=registration,
+    )
+    balance = _balance(rig) if calibrated else NEUTRAL
+    return setup, Drawing(registration, white_balance=balance)
+
+
+def _settings(number: int) -> Settings:
+    views, maps = tuple(View), tuple(ColourMap)
+    return Settings(view=views[number % len(views)], colour_map=maps[number % len(maps)])
+
+
+def _draw(
+    drawing: Drawing, nir: Frame, white: Frame | None, guidance: Guidance, settings: Settings
+) -> None:
+    drawing.picture(nir, white, guidance, settings)
+    if white is not None:
+        later = replace(white, sequence=1000 + nir.sequence)
+        drawing.picture(None, later, guidance, Settings())
+        drawing.picture(None, later, None, Settings())
+
+
+def _nothing_found(analyser: Analyser, pair: Pair, registration: Registration) -> Guidance:
+    """Return guidance with nothing in it, for the types of its arrays."""
+    shape = analyser.geometry.rows, analyser.geometry.cols
+    nothing, judged = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+    for each in (nothing, judged):
+        each.setflags(write=False)
+    return Guidance(
+        generation=1,
+        pair=pair,
+        detections=(),
+        grid_px=analyser.geometry.block_px,
+        signal=nothing,
+        background=nothing,
+        significance=nothing,
+        limit_contrast=nothing,
+        cannot_judge=judged,
+        limit_sbr=None,
+        false_calls_per_field=0.0,
+        display_full_scale=1.0,
+        colour_predicted=False,
+        registration=registration,
+        settings=Settings(),
+    )
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Collect garbage rarely: a tenth of a compilation's time goes there, and frees little."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _maps(rig: Rig) -> dict[str, NDArray[np.float32]]:
@@ -199,3 +269,7 @@ def _frame(spec: CameraSpec, number: int, pixels: NDArray[Any]) -> Frame:
         gain_db=spec.gain_db,
         camera_id="warm-up",
     )
+
+
+if __name__ == "__main__":
+    compiling.help_parent(warm_up_second_half)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 from numba.core.dispatcher import Dispatcher
 
@@ -19,13 +24,13 @@ from hardware.frame import PixelFormat
 from hardware.phantom import Phantom
 from hardware.rig import Calibration, Rig
 from hardware.rig_files import load_rig, parse_rig
-from sln_guide import pipeline
+from sln_guide import compiling, pipeline
 from sln_guide import warm_up as module
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
-from sln_guide.warm_up import compiled_before, warm_up
+from sln_guide.warm_up import compiled_before, warm_up, warm_up_second_half
 
 
 def compiled() -> dict[str, int]:
@@ -170,3 +175,69 @@ def test_what_was_compiled_is_not_compiled_again() -> None:
     rig = load_rig("demo")
     warm_up(rig)
     assert warm_up(rig)
+
+
+def test_the_second_process_compiles_what_the_first_needs_and_nothing_else() -> None:
+    rig = load_rig("demo")
+    warm_up(rig)
+    before = variants()
+    warm_up_second_half(rig)
+    assert variants() == before
+
+
+def variants() -> dict[str, set[Any]]:
+    """Return the argument types for which each kernel of the core is there."""
+    return {
+        f"{module.__name__}.{name}": set(value.signatures)
+        for module in (
+            importlib.import_module(info.name)
+            for info in pkgutil.walk_packages(sln_guide.core.__path__, "sln_guide.core.")
+        )
+        for name, value in vars(module).items()
+        if isinstance(value, Dispatcher)
+    }
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_second_process_helps_only_where_nothing_was_compiled(
+    bare: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, asked = load_rig("demo"), []
+
+    @contextmanager
+    def helped(rig: Rig, name: str) -> Iterator[None]:
+        assert name == module.__name__
+        asked.append(rig.name)
+        yield
+
+    monkeypatch.setattr(module, "grid", SimpleNamespace(halve_into=kept_in(tmp_path)))
+    monkeypatch.setattr(compiling, "helped", helped)
+    if not bare:
+        (tmp_path / "whole-Mono8").touch()  # another rig's formats: most kernels are the same
+    warm_up(rig)
+    assert asked == (["demo"] if bare else [])
+
+
+def test_the_second_process_ends_with_the_first_ones_work() -> None:
+    """Else a first start that is ended early leaves a compiler running."""
+    with compiling.helped(load_rig("demo"), module.__name__):
+        (process,) = (
+            p for p in psutil.Process().children() if "compiling" in " ".join(p.cmdline())
+        )
+    assert not process.is_running()
+
+
+def test_the_second_process_ends_when_the_first_is_killed() -> None:
+    script = (
+        "import time\nfrom hardware.rig_files import load_rig\n"
+        "from sln_guide.compiling import helped\n"
+        "with helped(load_rig('demo'), 'sln_guide.warm_up'):\n print('begun', flush=True)\n time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"begun\n"
+    (process,) = psutil.Process(parent.pid).children()
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    process.wait(timeout=20)

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware.frame import Frame, frozen_pixels
+from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.core.baseline import Baseline, follow_into
 from sln_guide.core.evidence import HEADROOM
@@ -36,7 +36,7 @@ from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
 from sln_guide.guidance import sbr_of_contrast
 
-__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field", "warm_up"]
+__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
@@ -203,23 +203,15 @@ class Analyser:
             F32(threshold_sigma),
         )
         clock.mark("maps")
-        seen = Seen(
-            o.local,
-            o.sizes,
-            o.spread,
-            t.residual,
-            self._pyramid,
-            mean,
-            m.usable,
-            m.judge,
-            full,
-            m.site,
-            F32(floor),
-            # a baseline is NIR's own past: what it foretells, NIR by itself need not show
-            F32(-np.inf if baseline_used else _LEAST_OWN),
-        )
         count, more = find_into(
-            self._finder, seen, significance, F32(threshold_sigma), noise, unit, sites
+            self._finder,
+            # a baseline is NIR's own past: what it foretells, NIR by itself need not show
+            self._seen(floor, -np.inf if baseline_used else _LEAST_OWN),
+            significance,
+            F32(threshold_sigma),
+            noise,
+            unit,
+            sites,
         )
         spots = spots_of(self._finder, count, self.geometry.block_px)
         clock.mark("spots")
@@ -239,6 +231,32 @@ class Analyser:
             baseline_used=baseline_used,
             stage_ms=clock.stages,
             flags=_flags(more=more, misfit=baseline is not None and not baseline_used),
+        )
+
+    def find_nothing(self) -> None:
+        """Compile (or load) the finder, a third of the core's compilation, without the rest.
+
+        Only before the first frame: it is run on an empty field.
+        """
+        field = np.zeros_like(self._masks.log)
+        find_into(self._finder, self._seen(1.0, _LEAST_OWN), field, F32(1.0), 1.0, 1.0, 0)
+
+    def _seen(self, floor: float, least_own: float) -> Seen:
+        """Return what the stages before the finder left in the workspace."""
+        m, o = self._masks, self._observer
+        return Seen(
+            o.local,
+            o.sizes,
+            o.spread,
+            self._trend.residual,
+            self._pyramid,
+            self._nir.mean,
+            m.usable,
+            m.judge,
+            self._nir.full,
+            m.site,
+            F32(floor),
+            F32(least_own),
         )
 
     def _sensor(self, nir: Frame) -> Sensor:
@@ -363,25 +381,3 @@ def _frozen_bytes(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     out = values.copy()
     out.setflags(write=False)
     return out
-
-
-def warm_up(field: Field, white: Frame | None = None) -> None:
-    """Compile (or load) everything that frames like ``field``'s will need."""
-    rng = np.random.default_rng(1)
-    shape = field.pixel_format.array_shape(field.height, field.width)
-    top = 255 if field.pixel_format.dtype is np.uint8 else 2**field.bit_depth - 1
-    pixels = rng.integers(0, top // 2, shape).astype(field.pixel_format.dtype)
-    nir = Frame(
-        pixels=frozen_pixels(pixels),
-        pixel_format=field.pixel_format,
-        bit_depth=field.bit_depth,
-        sequence=0,
-        stream_epoch=0,
-        device_time_ns=0,
-        host_time_ns=0,
-        mid_exposure_ns=0,
-        exposure_us=10_000.0,
-        gain_db=0.0,
-        camera_id="warm-up",
-    )
-    Analyser(field).analyse(nir, white, Registration(kind="assumed"), 1.0)

@@ -186,7 +186,7 @@ def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyp
 def bayer_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Demosaic the whole image. ``red_y``, ``red_x`` in {0, 1}: red in the top-left 2x2 cell."""
     work = bayer_work(mosaic, red_y, red_x)
-    bayer_rows_into(out, mosaic, 0, mosaic.shape[0], red_y, gains, work)
+    bayer_rows_into(out, mosaic, np.int64(0), mosaic.shape[0], red_y, gains, work)
 
 
 @nb.njit(nogil=True, cache=True)

@@ -192,7 +192,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     moments_into(f.moments[: regions + 1], f.labels, f.cells[:reached])
     f.lines[: regions + 1] = np.nan
     f.told[: regions + 1] = False
-    count = 0
+    count = np.int64(0)  # typed: as a literal, whatever it is given to is compiled twice
     for k in range(1, min(sites, _MOST_SPOTS) + 1):
         region_into(f, count, seen, seen.site, k, noise, unit)
         # brightness alone makes no injection site: before something dark, on a back table say, a
@@ -213,7 +213,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 return count, True
             size, value = f.peak_size[k], f.peak_value[k]
             shape = shape_of(f, seen, r, c, size)
-            region = f.labels[r, c]
+            region = np.int64(f.labels[r, c])
             alone = stands_alone(shape) and not on_channel(f, seen, shape, region)
             worth = worth_of(f, shape, size, r, c)
             called = alone and value + worth >= threshold

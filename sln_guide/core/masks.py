@@ -278,7 +278,7 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
     rows, cols = mean.shape
     stride = 3 if min(rows, cols) >= 48 else 1
     levels, steps, ratios = m.sample[0], m.sample[1], m.sample[2]
-    n = 0
+    n = np.int64(0)
     for r in range(0, rows, stride):
         for c in range(0, cols, stride):
             levels[n] = mean[r, c]
@@ -287,8 +287,7 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
     level = max(quantile(levels, n, 0.6), 1e-3)
     brighter = quantile(levels, n, 0.75)
     pedestal = np.float32(0.05) * np.float32(level)
-    n = 0
-    darker = 0
+    n = darker = np.int64(0)
     for r in range(0, rows, stride):
         for c in range(0, cols, stride):
             v = mean[r, c]

@@ -304,7 +304,7 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[
     without = np.float32(1.0 / 0.6745)
     p.beta[:] = 0.0
     if has_colour:
-        without = _regress(p, _RED, end, n)
+        without = _regress(p, np.int64(_RED), end, n)
         p.beta[_BASELINE] = 0.0
     _combine_into(p.prediction, p.logs, p.beta)
     if has_baseline:

@@ -212,5 +212,5 @@ def reduce_into(  # type: ignore[no-untyped-def]
             fold_sums(count, spare[4], block, cols),
         )
         whole, rest = n * block, n * last
-        _finish_from(0, cols - 1, mean[r], edge[r], full[r], folded, whole, unit, offset)
+        _finish_from(np.int64(0), cols - 1, mean[r], edge[r], full[r], folded, whole, unit, offset)
         _finish_from(cols - 1, cols, mean[r], edge[r], full[r], folded, rest, unit, offset)

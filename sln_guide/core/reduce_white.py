@@ -104,7 +104,7 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):
             fold_sums(count, count_spare, block, cols),
         )
         cells = half * n // 2
-        _finish(own, r, folded, 0, cols - 1, 4 * cells, cells, 2 * cells)
+        _finish(own, r, folded, np.int64(0), cols - 1, 4 * cells, cells, 2 * cells)
         cells = last * n // 2
         _finish(own, r, folded, cols - 1, cols, 4 * cells, cells, 2 * cells)
 
@@ -122,7 +122,7 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type:
         n = min(block, height - y0)
         # every row has red: the two sums become one
         rows = raw[y0 : y0 + n]
-        _take_rows(columns, rows, n, 0, limit, 6)
+        _take_rows(columns, rows, n, np.int64(0), limit, 6)
         add_1(total, columns[1][: raw.shape[1]])
         pick_3(red[:width], total)
         pick_3(green[:width], total[1:])
@@ -143,7 +143,7 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type:
             fold_sums(count, count_spare, block, cols),
         )
         pixels = block * n
-        _finish(own, r, folded, 0, cols - 1, 3 * pixels, pixels, pixels)
+        _finish(own, r, folded, np.int64(0), cols - 1, 3 * pixels, pixels, pixels)
         pixels = last * n
         _finish(own, r, folded, cols - 1, cols, 3 * pixels, pixels, pixels)
 

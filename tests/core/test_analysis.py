@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
-from sln_guide.core.analysis import Analyser, Field, warm_up
+from sln_guide.core.analysis import Analyser, Field
 from sln_guide.core.opencv import cv2
 from sln_guide.core.spot import Analysis, Spot
 from sln_guide.guidance import CannotJudge, Kind
@@ -76,7 +76,6 @@ def nodes(result: Analysis) -> list[Spot]:
 
 @pytest.fixture(scope="module")
 def analyser() -> Analyser:
-    warm_up(field())
     return Analyser(field())
 
 
