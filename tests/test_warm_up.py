@@ -222,7 +222,7 @@ def test_the_second_process_ends_with_the_first_ones_work() -> None:
     """Else a first start that is ended early leaves a compiler running."""
     with compiling.helped(load_rig("demo"), module.__name__):
         (process,) = (
-            p for p in psutil.Process().children() if "compiling" in " ".join(p.cmdline())
+            each for each in psutil.Process().children() if module.__name__ in each.cmdline()
         )
     assert not process.is_running()
 
@@ -231,7 +231,8 @@ def test_the_second_process_ends_when_the_first_is_killed() -> None:
     script = (
         "import time\nfrom hardware.rig_files import load_rig\n"
         "from sln_guide.compiling import helped\n"
-        "with helped(load_rig('demo'), 'sln_guide.warm_up'):\n print('begun', flush=True)\n time.sleep(60)"
+        "with helped(load_rig('demo'), 'sln_guide.warm_up'):\n print('begun', flush=True)\n"
+        " time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert parent.stdout is not None
