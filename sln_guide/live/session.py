@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +38,10 @@ from sln_guide.latency import Latency
 from sln_guide.live.case_log import CaseLog
 from sln_guide.live.edges import EdgeWatch, watched
 from sln_guide.live.exposure import Exposing
-from sln_guide.live.guiding import Fault, Guiding
+from sln_guide.live.guiding import Guiding
 from sln_guide.live.lighting import GatedLight
 from sln_guide.live.pairing import Arrivals
+from sln_guide.live.processing import Processing
 from sln_guide.live.recordings import Recordings
 from sln_guide.live.stream import Stream
 from sln_guide.recording.corrections import attach_corrections
@@ -50,12 +50,6 @@ from sln_guide.source import EventMark, Paint
 
 WAIT_S = 0.1
 HEALTH_EVERY_S = 1.0
-BEGIN_ANEW_AFTER_S = 10.0
-"""White light alone for so long before a processing thread that died is begun anew: long enough to
-be seen, for the numbers of nodes begin anew with it."""
-MOST_DEATHS = 3
-DEATHS_WITHIN_S = 60.0
-"""One that dies once more within this time stays dead: it would die again."""
 THUMBNAILS_EVERY = 4
 """Pictures between two refreshes of the thumbnails: 15 a second are plenty for a thumbnail."""
 END_TIMEOUT_S = 3.0
@@ -134,8 +128,6 @@ class LiveSession:
         )
         self._latency = Latency()
         self._painted = (0, False)
-        self._prepare = prepare
-        self._preparing_since_ns: int | None = None
         self._unprepared_nir = 0
         setup = pipeline.Setup.from_rig(rig, dark=applied.dark, flat=applied.flat)
         self._guiding = Guiding(setup, self._log, self._follow)
@@ -147,7 +139,13 @@ class LiveSession:
         both = len(self._streams) == 2
         self._edges = EdgeWatch(rig, self._aligned) if both and watched(rig) else None
         self._ending = threading.Event()
-        self._processing = threading.Thread(target=self._process, name="processing", daemon=True)
+        self._processing = Processing(
+            self._main_loop,
+            self._guiding,
+            self.mark,
+            self._ending,
+            None if prepare is None else partial(self._make_ready, prepare),
+        )
         self._housekeeping = SideThread(
             "housekeeping",
             self._keep_house,
@@ -189,11 +187,9 @@ class LiveSession:
                 stream.end()
             raise
         self._log.start_clock()
-        if self._prepare is not None:
-            self._preparing_since_ns = self._log.started_ns
         for stream in self._streams.values():
             stream.run()
-        self._processing.start()
+        self._processing.start(self._log.started_ns)
         self._housekeeping.start()
         if self._edges is not None:
             self._edges.start()
@@ -207,8 +203,7 @@ class LiveSession:
         self._ending.set()
         self._recordings.close()
         self._arrivals.close()
-        if self._processing.is_alive():
-            self._processing.join(END_TIMEOUT_S)
+        self._processing.join(END_TIMEOUT_S)
         self._housekeeping.join(END_TIMEOUT_S)
         if self._edges is not None:
             self._edges.end()
@@ -231,10 +226,7 @@ class LiveSession:
     def health(self) -> SessionHealth:
         """Return a fresh summary. Cheap, waits for nobody."""
         now_ns = time.monotonic_ns()
-        fault = self._guiding.fault
-        if fault is None and self._processing.ident is not None:
-            if not self._processing.is_alive() and not self._ending.is_set():
-                fault = self._guiding.fault = Fault("the processing thread has ended", now_ns)
+        fault = self._processing.fault()
         nir, white = self._streams.get(Role.NIR), self._streams.get(Role.WHITE)
         p50, p99 = self._latency.percentiles_ms()
         beside = (self._housekeeping, self._edges)
@@ -253,7 +245,7 @@ class LiveSession:
             alignment=self._alignment,
             lamp=None if self._gated is None else self._gated.lamp,
             skew_ms=self._guiding.skew_ms(),
-            preparing_since_ns=self._preparing_since_ns,
+            preparing_since_ns=self._processing.preparing_since_ns,
             troubles=tuple(side.trouble for side in beside if side and side.trouble),
         )
 
@@ -373,37 +365,9 @@ class LiveSession:
 
     # -- processing thread -----------------------------------------------------------------------
 
-    def _process(self) -> None:
-        """Run until the end; a fault costs the overlay, never white light."""
-        try:
-            if self._prepare is not None:
-                self._prepare()
-                self._unprepared_nir = self._arrivals.overwritten(Role.NIR)
-                self._preparing_since_ns = None
-            self._keep_processing()
-        except BaseException as error:
-            then = "It does not start again: restart the program when it is safe"
-            self._guiding.fault = Fault.of(error, then)
-            raise
-
-    def _keep_processing(self) -> None:
-        """Begin the main loop anew where it dies; the recording knows nothing of it."""
-        deaths: deque[float] = deque(maxlen=MOST_DEATHS)
-        while True:
-            try:
-                self._main_loop()
-            except BaseException as error:
-                now_s = time.monotonic()
-                if len(deaths) == MOST_DEATHS and now_s - deaths[0] < DEATHS_WITHIN_S:
-                    raise
-                deaths.append(now_s)
-                then = f"It starts again by itself in {BEGIN_ANEW_AFTER_S:.0f} s"
-                self._guiding.begin_anew(Fault.of(error, then))
-                traceback.print_exc()
-            else:
-                return
-            self.mark("processing died", "started again: node numbers begin anew")
-            self._ending.wait(BEGIN_ANEW_AFTER_S)
+    def _make_ready(self, prepare: Callable[[], object]) -> None:
+        prepare()
+        self._unprepared_nir = self._arrivals.overwritten(Role.NIR)
 
     def _main_loop(self) -> None:
         """Turn what is newest into guidance and pictures, again and again."""

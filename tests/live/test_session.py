@@ -23,6 +23,7 @@ from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.guidance import Mode, Role
 from sln_guide.health import Health
 from sln_guide.live import guiding as guiding_module
+from sln_guide.live import processing as processing_module
 from sln_guide.live import session as session_module
 from sln_guide.live import stream as stream_module
 from sln_guide.live.session import LiveSession
@@ -226,7 +227,7 @@ def test_dead_processing_thread_leaves_white_light_and_recording(
 def test_a_processing_thread_that_dies_is_begun_anew_and_told(
     session: LiveSession, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    monkeypatch.setattr(session_module, "BEGIN_ANEW_AFTER_S", 0.05)
+    monkeypatch.setattr(processing_module, "BEGIN_ANEW_AFTER_S", 0.05)
     session.start()
     folder = session.start_recording()
     pictures_go_on(session)
@@ -255,7 +256,7 @@ def test_a_processing_thread_that_dies_is_begun_anew_and_told(
 def test_a_processing_thread_that_dies_again_and_again_stays_dead(
     session: LiveSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_module, "BEGIN_ANEW_AFTER_S", 0.0)
+    monkeypatch.setattr(processing_module, "BEGIN_ANEW_AFTER_S", 0.0)
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
 
     def killed(*arguments: Any) -> Any:
@@ -263,10 +264,10 @@ def test_a_processing_thread_that_dies_again_and_again_stays_dead(
 
     monkeypatch.setattr(pipeline, "step", killed)
     session.start()
-    wait_until(lambda: not session._processing.is_alive(), "it is given up")
+    wait_until(lambda: not session._processing.alive, "it is given up")
     assert "killed · It does not start again" in str(session.health().processing_error)
     died = [event for event in session.events() if event.name == "processing died"]
-    assert len(died) == session_module.MOST_DEATHS
+    assert len(died) == processing_module.MOST_DEATHS
     first = session.latest_white()
     wait_until(lambda: session.latest_white() is not first, "white light goes on")
 
