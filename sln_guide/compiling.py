@@ -40,7 +40,7 @@ def help_parent(half: Callable[[Rig], None]) -> None:
     """Do this process's ``half`` for the rig that the parent names."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the parent
     rig = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, name="watch-parent", daemon=True).start()
     os.nice(5)  # white light goes on meanwhile
     half(rig)
 
