@@ -68,7 +68,7 @@ def _lossy_white(header: CaseHeader) -> bool:
 class Examination:
     """One walk over a case. After `run`: what is readable, what is wrong, where the chain ends.
 
-    ``problems`` is added to. ``link`` is the last link that is known, None right after damage.
+    ``problems`` is added to. ``recording``: it is being recorded meanwhile. ``link`` is the last link that is known, None right after damage.
     """
 
     def __init__(
@@ -78,12 +78,15 @@ class Examination:
         recovered: tuple[RecoveredPart, ...],
         problems: list[Problem],
         progress: Callable[[int, int], None] | None,
+        *,
+        recording: bool,
     ) -> None:
         self._paths = paths
         self._manifest = manifest
         self._recovered = {entry.name: entry for entry in recovered}
         self._problems = problems
         self._progress = progress
+        self._recording = recording
         self.incomplete: list[str] = []
         self.counts = dict.fromkeys(CHANNELS, 0)
         self.readable = dict.fromkeys(Role, 0)
@@ -204,6 +207,8 @@ class Examination:
         for noted in (entry, recovered):
             if noted is not None and len(self._problems) == before:
                 self._add(noted_problem(part, noted))
+        if self._recording and entry is None:
+            return  # its index, if there is one by now, is of more records than were seen here
         sound = len(self._problems) == before
         self._add(index_problem(part, contents.rows, sound=sound))
 

@@ -136,14 +136,17 @@ def verify(
     paths = existing_parts(folder)
     problems: list[Problem] = []
     manifest = _manifest(folder, problems)
-    examination = Examination(paths, manifest, _recovered(folder, problems), problems, progress)
+    recording = not locked and being_recorded(folder)
+    examination = Examination(
+        paths, manifest, _recovered(folder, problems), problems, progress, recording=recording
+    )
     examination.run()
     head = examination.head
     if expected_head is not None and head != expected_head.strip().lower():
         what = "the head of the hash chain is not the one noted elsewhere"
         problems.append(Problem(folder.name, None, "", None, None, what))
     incomplete = list(examination.incomplete)
-    if not locked and being_recorded(folder):
+    if recording:
         incomplete.append("it is still being recorded")
     elif manifest is None or not manifest.closed:
         frames = " + ".join(f"{n} {role.value}" for role, n in examination.readable.items())

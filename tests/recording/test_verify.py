@@ -27,6 +27,7 @@ from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
 from tests.recording.making import (
     detection,
+    fill,
     frame,
     guidance,
     record,
@@ -381,3 +382,22 @@ def test_times_without_frames_are_told_though_no_counter_shows_them(tmp_path: Pa
     told = [(p.role, round(p.begin_s, 1), round(p.length_s, 1)) for p in found.pauses]
     assert told == [(Role.NIR, 0.7, 0.4), (Role.NIR, 1.7, 1.7)]
     assert "pause: no nir frame for 1.7 s, from 1.7 s on" in found.text()
+
+
+def test_a_part_that_is_finished_while_it_is_looked_at_is_not_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "growing.case"
+    with CaseWriter(
+        folder, rig=rig(), settings=Settings(), title="Test", roll_bytes=20_000
+    ) as case:
+        fill(case, 4)
+        assert len(part_paths(folder)) == 1
+
+        def more(done: int, total: int) -> None:
+            for number in range(4, 9):
+                if len(part_paths(folder)) < 2:
+                    fill(case, 1, first=number)
+
+        found = verify(folder, progress=more)
+    assert index_path(part_paths(folder)[0]).exists()
+    assert found.ok, found.text()
+    assert "it is still being recorded" in found.incomplete
