@@ -389,11 +389,11 @@ def test_a_part_that_is_finished_while_it_is_looked_at_is_not_damaged(tmp_path: 
     with CaseWriter(
         folder, rig=rig(), settings=Settings(), title="Test", roll_bytes=20_000
     ) as case:
-        fill(case, 4)
+        fill(case, 2)
         assert len(part_paths(folder)) == 1
 
         def more(done: int, total: int) -> None:
-            for number in range(4, 9):
+            for number in range(2, 9):
                 if len(part_paths(folder)) < 2:
                     fill(case, 1, first=number)
 
