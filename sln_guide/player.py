@@ -38,10 +38,13 @@ class Player:
         self._state = pipeline.initial_state(self._setup)
         self._states_settings: Settings | None = None
         self.white: Frame | None = None
-        self.skipped: dict[int, str] = {}
+        self.left_out: dict[int, str] = {}
+        """Why nothing is computed of a moment that is whole."""
+        self.unread: dict[int, tuple[Role, str]] = {}
+        """Whose frame of a moment cannot be read, and why."""
 
     def at(self, index: int, settings: Settings) -> Picture | None:
-        """Return the picture of moment ``index`` made with ``settings``; None if unreadable."""
+        """Return the picture of moment ``index`` made with ``settings``; None: see `unread`."""
         self._forget_other_settings(settings)
         if index != self._next:
             self._go_to(index, settings)
@@ -52,6 +55,8 @@ class Player:
         else:
             pair = self._pair(index)
             if pair is None:
+                if index in self.unread:  # what is left of this moment, not another's
+                    self.white = self._frame(Role.WHITE, self._moments[index][1], index)
                 return None
             self._remember(index)
             guidance = self._step(pair, settings)
@@ -161,10 +166,10 @@ class Player:
         try:
             nir = self._analysed.nir(frame_index)
         except RecordingError as error:
-            self.skipped[index] = str(error)
+            self.unread[index] = (Role.NIR, str(error))
             return None
         if nir is None:
-            self.skipped[index] = self._analysed.left_out(frame_index) or ""
+            self.left_out[index] = self._analysed.left_out(frame_index) or ""
         return nir
 
     def _frame(self, role: Role, frame_index: int | None, index: int) -> Frame | None:
@@ -173,5 +178,5 @@ class Player:
         try:
             return self._case.frame(role, frame_index)
         except RecordingError as error:
-            self.skipped[index] = str(error)
+            self.unread.setdefault(index, (role, str(error)))
             return None

@@ -65,6 +65,8 @@ class ReplaySession:
         self._white: Frame | None = None
         self._wake: Callable[[], None] | None = None
         self._fault: tuple[str, int] | None = None
+        self._unread: tuple[Role, str] | None = None
+        """Whose frame of the present moment cannot be read, and why."""
         self._latency = Latency()
         self._painted_number = 0
         self._started_ns = time.monotonic_ns()
@@ -126,8 +128,8 @@ class ReplaySession:
         self._wake = wake
 
     def latest_picture(self) -> Picture | None:
-        """Return the newest picture."""
-        return self._picture.peek()
+        """Return the picture of the present moment; None where that cannot be read."""
+        return None if self._unread is not None else self._picture.peek()
 
     def latest_white(self) -> Frame | None:
         """Return the white frame at the present position."""
@@ -169,8 +171,9 @@ class ReplaySession:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """What could not be read so far, a line a moment."""
-        return tuple(self._player.skipped.copy().values())
+        """What was not computed so far, a line a moment."""
+        unread = (why for _, why in self._player.unread.copy().values())
+        return (*self._player.left_out.copy().values(), *unread)
 
     # -- Replayable ------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class ReplaySession:
     @property
     def caveat(self) -> str:
         """What is wrong with the case, as far as it was read: `verify` tells all of it."""
-        if self._case.problems:
+        if self._case.problems or self._player.unread:
             return "DAMAGED: ask sln-guide verify"
         return "" if self._case.complete else "NOT COMPLETE"
 
@@ -354,15 +357,16 @@ class ReplaySession:
         return clock
 
     def _show(self, player: Player, index: int) -> None:
-        self._publish(player.at(index, self._settings))
+        picture = player.at(index, self._settings)
+        unread = player.unread.get(index)
         self._index = index
         self._white = player.white
         self._fault = None
-
-    def _publish(self, picture: Picture | None) -> None:
-        if picture is None:
+        if picture is not None:
+            self._picture.put(picture)
+        elif unread is None:
             return
-        self._picture.put(picture)
+        self._unread = unread
         wake = self._wake
         if wake is not None:
             wake()
@@ -372,13 +376,17 @@ class ReplaySession:
         period_ns = 0
         if len(times_ns) > 1:
             period_ns = int((int(times_ns[-1]) - int(times_ns[0])) / (len(times_ns) - 1))
+        unread = self._player.unread.copy().values()
+        here = self._unread
+        lost = here is not None and here[0] is role
         return StreamHealth(
             role=role,
             camera_id=self._case.title,
-            health=Health.LIVE,
+            health=Health.LOST if lost else Health.LIVE,
             rate_hz=1e9 / period_ns if period_ns > 0 else 0.0,
             period_ns=max(period_ns, 0),
             delivered=self._case.count(role),
             lost=sum(gap.count for gap in self._case.gaps(role)),
-            failed=len(self._player.skipped) if role is Role.NIR else 0,
+            failed=sum(whose is role for whose, _ in unread),
+            error=here[1] if lost and here is not None else None,
         )

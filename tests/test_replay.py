@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.core.draw import Drawer
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
+from sln_guide.health import Health
 from sln_guide.player import LEAD_IN_NS, Player
 from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
@@ -232,7 +234,37 @@ def test_a_damaged_frame_is_told_and_replay_goes_on(case_folder: Path, tmp_path:
     session.start()
     wait_until(lambda: session.position_s == session.duration_s, "the end is reached")
     assert session.skipped, "what could not be read is named"
+    assert session.caveat.startswith("DAMAGED")
     session.close()
+
+
+def test_a_moment_that_cannot_be_read_shows_no_other_moments_picture(
+    case_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cut.case"
+    folder.mkdir()
+    for item in case_folder.iterdir():
+        (folder / item.name).write_bytes(item.read_bytes())
+    part = next(folder.glob("*.mcap"))
+    session = ReplaySession(CaseReader(folder))
+    session.start()
+    try:
+        wait_until(lambda: session.latest_picture() is not None, "the first moment is shown")
+        assert session.caveat == ""
+        os.truncate(part, part.stat().st_size // 2)  # beneath it, as on a disk that gives up
+        session.seek(session.duration_s)
+        wait_until(lambda: session.position_s == session.duration_s, "it is sought")
+        wait_until(lambda: session.latest_picture() is None, "its picture is withdrawn")
+        assert session.latest_white() is None
+        nir = session.health().nir
+        assert nir.health is Health.LOST
+        assert nir.error
+        assert session.caveat.startswith("DAMAGED")
+        session.seek(0.0)
+        wait_until(lambda: session.latest_picture() is not None, "what is whole is shown")
+        assert session.health().nir.health is Health.LIVE
+    finally:
+        session.close()
 
 
 def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_path: Path) -> None:

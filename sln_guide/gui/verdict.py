@@ -90,7 +90,7 @@ def judge_replay(situation: Situation) -> Verdict:
     for stream in situation.streams:
         if stream.health is Health.LOST:
             return removed(
-                f"The {_name(stream)} recording cannot be read further",
+                f"The {_name(stream)} recording cannot be read here",
                 f"{stream.error or 'it ended unexpectedly'} · Check the case with: "
                 "sln-guide verify CASE",
             )
