@@ -68,7 +68,8 @@ def _lossy_white(header: CaseHeader) -> bool:
 class Examination:
     """One walk over a case. After `run`: what is readable, what is wrong, where the chain ends.
 
-    ``problems`` is added to. ``recording``: it is being recorded meanwhile. ``link`` is the last link that is known, None right after damage.
+    ``problems`` is added to. ``recording``: it is being recorded meanwhile. ``link`` is the last
+    link that is known, None right after damage.
     """
 
     def __init__(
