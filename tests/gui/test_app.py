@@ -58,6 +58,9 @@ def run_apart(folder: Path, env: dict[str, str], **arguments: Any) -> tuple[int,
 
 def test_runs_for_its_time_and_leaves_a_picture(qt: QApplication, tmp_path: Path) -> None:
     source = fakes.FakeSource()
+    pictures = QTimer(interval=40)  # the first may be old by the time it can be drawn
+    pictures.timeout.connect(source.push)
+    pictures.start()
     picture = tmp_path / "made" / "window.png"
     code = run(
         source,
@@ -69,6 +72,7 @@ def test_runs_for_its_time_and_leaves_a_picture(qt: QApplication, tmp_path: Path
             size=(1366, 768),
         ),
     )
+    pictures.stop()
     assert code == 0
     assert source.closed
     assert source.wake is None
