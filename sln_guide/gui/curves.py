@@ -238,7 +238,7 @@ class CurvesPanel(Panel):
         threshold = guidance.settings.threshold_sigma
         self._line.setValue(threshold)
         above = int(counts[edges[:-1] >= threshold].sum())
-        self.say(f"threshold {threshold:.1f} σ · {above} of {int(counts.sum())} blocks above")
+        self.say(f"{above} of {int(counts.sum())} above {threshold:.1f} σ")
         top = 1.1 * float(np.log10(axis_top([counts]) + 1.0))
         self._set_range((float(edges[0]), float(edges[-1])), top)
 
@@ -353,14 +353,14 @@ class CurvesPanel(Panel):
 
 
 def live_span(first_s: float, last_s: float) -> tuple[float, float]:
-    """Return the end and the length of the time to show.
+    """Return the end and the length of the time to show; nothing is before 0.
 
     Both go on in steps: new axes cost more than the curves themselves.
     """
     whole = math.ceil((last_s - first_s) / SPAN_STEP_S) * SPAN_STEP_S
     span = min(max(whole, SPAN_MIN_S), SPAN_MAX_S)
     step = span / STEPS
-    return math.ceil(last_s / step) * step, span
+    return max(math.ceil(last_s / step) * step, span), span
 
 
 def curve_ink(name: str) -> str:

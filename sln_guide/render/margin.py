@@ -19,6 +19,7 @@ from sln_guide.styles import Legend
 MOST_NAMED = 3
 """More nodes out of view than this are counted, not named."""
 MARGIN_PX = 16.0
+NO_LEGEND = "no room for the scale"
 _BAR_PX = (60.0, 240.0)
 """Shortest and longest scale bar."""
 _LEGEND_PLACES = tuple(
@@ -136,6 +137,19 @@ def put_legend(
     _, place, box = best
     marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
     return box, place
+
+
+def put_no_legend(
+    sheet: Sheet, bounds: Box, scale: float, taken: Sequence[Box], rings: Sequence[Ring]
+) -> list[Box]:
+    """Say that the legend was left out, where that hides nothing; return what it covers."""
+    width, height = marks.chip_size(NO_LEGEND, tokens.BODY_PX, scale)
+    for _, box in _places(bounds, width, height, taken, scale, 0):
+        if any(ring.covers(box) for ring in rings) or any(box.overlap(other) for other in taken):
+            continue
+        marks.put_chip(sheet, box, NO_LEGEND, tokens.SECONDARY, tokens.BODY_PX, scale)
+        return [box]
+    return []
 
 
 def _places(

@@ -174,7 +174,11 @@ class Renderer:
                 legend, self._legend_place = margin.put_legend(
                     sheet, bounds, meant, scale, taken=taken, rings=nodes, stay=self._legend_place
                 )
-                taken += [legend] if legend is not None else []
+                taken += (
+                    [legend]
+                    if legend is not None
+                    else margin.put_no_legend(sheet, bounds, scale, taken, nodes)
+                )
         above = legend if self._legend_place == 0 else None
         taken += margin.put_doubts(sheet, bounds, above, picture, guidance, scale)
         if guidance is not None:

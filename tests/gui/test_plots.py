@@ -50,7 +50,7 @@ def test_the_next_plot_by_key_and_by_its_heading(window: Any) -> None:
     assert window.curves.shown is Plot.SIGNAL
     QTest.keyClick(window, Qt.Key.Key_G)
     assert window.curves.shown is Plot.SIGNIFICANCE
-    assert window.curves.fact.startswith("threshold 4.5 σ · 0 of 320 blocks above")
+    assert window.curves.fact.startswith("0 of 320 above 4.5 σ")
     QTest.mouseClick(window.curves, Qt.MouseButton.LeftButton, pos=QPoint(30, 10))
     assert window.curves.shown is Plot.AGE
     redraw(window)
@@ -148,11 +148,13 @@ def test_names_of_curves_that_ended_stay_at_their_ends(window: Any) -> None:
 
 def test_the_time_axis_goes_on_in_steps() -> None:
     """New axes are most of what curves cost the picture after them."""
-    ends = {live_span(0.0, 30.0 + tenth / 10)[0] for tenth in range(100)}
-    assert len(ends) == 11
+    ends = {live_span(0.0, 700.0 + tenth / 10)[0] for tenth in range(100)}
+    assert len(ends) == 2
     for last_s in (0.0, 1.0, 59.0, 61.0, 599.0, 5000.0):
         end, span = live_span(0.0, last_s)
-        assert 0.0 <= end - last_s <= span / STEPS
+        assert end >= last_s
+        assert end == span or end - last_s <= span / STEPS
+        assert end >= span, "nothing is before 0"
         assert 60.0 <= span <= 600.0
 
 

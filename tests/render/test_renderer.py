@@ -458,7 +458,20 @@ def test_the_legend_never_hides_a_node_and_does_not_jump_about(monkeypatch):
         make_detection(x, y, track_id=1 + n)
         for n, (x, y) in enumerate((x, y) for x in (50.0, 590.0) for y in (80.0, 250.0, 430.0))
     ]
-    assert shown(*everywhere) is None, "no place is left"
+    said = []
+    put = marks.put_chip
+
+    def listen(sheet, box, text, *rest):
+        said.append((text, box))
+        put(sheet, box, text, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(marks, "put_chip", listen)
+        assert shown(*everywhere) is None, "no place is left"
+    ((text, box),) = said
+    assert text == "no room for the scale"
+    for node in everywhere:
+        assert not Ring(node.x_px, node.y_px, RING_OVER_SPOT * node.spot_width_px).covers(box)
     assert shown(make_detection()) == here
 
 
