@@ -95,6 +95,8 @@ class Showing:
         unused: Mapping[Unused, str] | None = None,
     ) -> None:
         self._source = source
+        self.waiting = False
+        """Nothing of the source is shown yet: what draws it may still be with the compiler."""
         self._unused: Mapping[Unused, str] = {} if unused is None else unused
         self._draw = {Content.WHITE: draw_white, Content.NIR: draw_nir}
         self._drawn: dict[Content, tuple[Frame, NDArray[np.uint32]]] = {}
@@ -141,7 +143,7 @@ class Showing:
             layout = Layout.PAIR
         if layout is Layout.SINGLE:
             return shown
-        picture = self._source.latest_picture()
+        picture = self.latest_picture()
         found: dict[Content, Side] = {}
         anew = True
         for content in sorted(sides(layout), key=self._drawn_ns):  # whose turn it is comes first
@@ -153,14 +155,21 @@ class Showing:
         beside = tuple(found[content] for content in sorted(found))
         return replace(shown, layout=layout, sides=beside)
 
+    def latest_picture(self) -> Picture | None:
+        """Return the newest picture that may be shown."""
+        return None if self.waiting else self._source.latest_picture()
+
+    def _latest_white(self) -> Frame | None:
+        return None if self.waiting else self._source.latest_white()
+
     def _look(self, now_ns: int, reading: HealthReading, fault: str | None) -> Shown:
-        picture = self._source.latest_picture()
+        picture = self.latest_picture()
         situation = self._situation(now_ns, reading, fault, picture)
         state = screen_state(situation)
         if self._held is not None:
             return replace(self._held.shown, state=state)
         if picture is None:
-            white = self._source.latest_white()
+            white = self._latest_white()
             if white is None:
                 return self._shown(None, None, View.WHITE, state)
             return self._white_alone(situation, None, white)
@@ -185,7 +194,7 @@ class Showing:
 
         None where a picture brings it, where it is old itself, and in a replay.
         """
-        frame, picture = self._source.latest_white(), self._source.latest_picture()
+        frame, picture = self._latest_white(), self.latest_picture()
         if self._source.mode is Mode.REPLAY or frame is None:
             return None
         if not is_fresh((now_ns - frame.mid_exposure_ns) / MS):
@@ -256,7 +265,7 @@ class Showing:
         """Return the white frame to show by itself; a replay stays with the pair it stands at."""
         if self._source.mode is Mode.REPLAY:
             return picture.white
-        newest = self._source.latest_white()
+        newest = self._latest_white()
         frames = [f for f in (newest, picture.white) if f is not None]
         return max(frames, key=lambda f: f.mid_exposure_ns, default=None)
 
@@ -285,7 +294,7 @@ class Showing:
         if content is Content.NIR:
             frame = None if picture is None else picture.nir
         else:
-            frame = self._source.latest_white() if picture is None else self._newest_white(picture)
+            frame = self._latest_white() if picture is None else self._newest_white(picture)
         if frame is None:
             return None
         note = ""

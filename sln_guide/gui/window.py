@@ -144,6 +144,7 @@ class OperatorWindow(Desk):
 
     def await_source(self) -> None:
         """Paint and obey while the source starts: there is nothing to follow yet."""
+        self.showing.waiting = not self._begun
         self._tick.start()
         self._in_turn.begin()
         self.setFocus()
@@ -153,6 +154,7 @@ class OperatorWindow(Desk):
     def begin(self) -> None:
         """Follow the source, which has started, from now on."""
         self._begun = True
+        self.showing.waiting = False
         self.watch.start()
         self._source.on_picture(self._wake)
         if not self._tick.isActive():
@@ -207,7 +209,7 @@ class OperatorWindow(Desk):
         wanted = WHITE_TICK_MS if shown.alone else TICK_MS
         if self._tick.interval() != wanted:
             self._tick.setInterval(wanted)
-        self.plotting.take_in(self._source.latest_picture())
+        self.plotting.take_in(self.showing.latest_picture())
 
     def refresh_readings(self) -> None:
         """Bring numbers, lists, buttons, small pictures and curves up to date at once."""
@@ -274,7 +276,7 @@ class OperatorWindow(Desk):
         if self.video.shown is None or self._ended:
             return
         self.thumbnails.show_picture(
-            self._source.latest_picture(),
+            self.showing.latest_picture(),
             self.watch.newest.health,
             time.monotonic_ns() if self._replay is None else None,
             self.showing.white_beside_an_old_picture(time.monotonic_ns()),

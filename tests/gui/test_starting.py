@@ -108,6 +108,34 @@ def test_a_camera_that_is_missing_is_told_before_the_compiler_is_done(
         wait_for(lambda: not under_way())
 
 
+def test_nothing_is_drawn_before_what_draws_it_is_ready(
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = threading.Event()
+    early: list[Any] = []
+    monkeypatch.setattr(app, "prepare_drawing", lambda rig: compiled.wait(20))
+
+    class Quick(fakes.FakeSource):
+        def latest_white(self) -> Any:
+            early.append("white")
+            return super().latest_white()
+
+        def latest_picture(self) -> Any:
+            early.append("picture")
+            return super().latest_picture()
+
+    def look() -> None:
+        the_window().refresh()
+        the_window().refresh_readings()
+        early.append("looked")
+        compiled.set()
+
+    QTimer.singleShot(300, look)
+    assert run(Quick(), WindowPlan(tmp_path, seconds=0.3)) == 0
+    assert early[0] == "looked", "a window that draws would wait for the compiler"
+    assert "picture" in early
+
+
 def test_an_error_in_what_was_done_beside_the_start_is_told(
     qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
