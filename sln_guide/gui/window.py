@@ -157,7 +157,9 @@ class OperatorWindow(Desk):
         self.showing.waiting = False
         self.watch.start()
         self._source.on_picture(self._wake)
-        if not self._tick.isActive():
+        if self._tick.isActive():
+            self.refresh()  # what came while it waited
+        else:
             self.await_source()
         if self._source.mode is not Mode.REPLAY:
             self._awake.hold()
