@@ -18,21 +18,14 @@ from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.contents import Contents
-from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
+from sln_guide.recording.errors import DamagedError, Problem, RecordingError
 from sln_guide.recording.excerpts import Places, nodes_seen, paired_frames
-from sln_guide.recording.folder import (
-    MANIFEST,
-    existing_parts,
-    manifest_damage,
-    misfits,
-    read_header,
-    read_manifest,
-)
+from sln_guide.recording.folder import existing_parts, read_header
 from sln_guide.recording.gaps import Gap, find_gaps
+from sln_guide.recording.identity import Identity
 from sln_guide.recording.packed import unpack_frame, unpack_frame_header
 from sln_guide.recording.pairs import all_moments, nearest_pairs
 from sln_guide.recording.records import (
-    CaseHeader,
     EventRecord,
     FrameRef,
     GapRecord,
@@ -59,73 +52,26 @@ class CaseReader:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self._problems: list[Problem] = []
-        self._manifest_is_sound = True
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
         self._placed: Places | None = None
         paths = existing_parts(self.folder)
-        self.manifest = self._manifest()
+        self._identity = Identity(self.folder, self._problems)
         self._contents = Contents(paths, self._problems)
         try:
-            self.header = self._first_header()
-            if self.manifest is not None and self._manifest_is_sound:
-                self._problems += misfits(self.manifest, paths)
+            self.header = self._identity.header(self._contents.parts)
+            self._identity.hold_against(paths)
             self._contents.index()
         except BaseException:
             self.close()
             raise
 
-    def _manifest(self) -> Manifest | None:
-        try:
-            manifest = read_manifest(self.folder)
-            if damage := manifest_damage(self.folder):
-                self._problems.append(Problem(MANIFEST, None, "", None, None, damage))
-                self._manifest_is_sound = False
-            return manifest
-        except NewerFormatError:
-            raise
-        except RecordingError as error:
-            self._problems.append(Problem(MANIFEST, None, "", None, None, str(error)))
-            return None
-
-    def _first_header(self) -> CaseHeader:
-        why = ""
-        for part in self._contents.parts:
-            try:
-                header = read_header(part)
-            except NewerFormatError:
-                raise
-            except RecordingError as error:
-                header, why = None, why or f" ({error})"
-            if header is not None:
-                self._manifest_is_sound &= self._manifest_is_of(header.case_id)
-                return header
-            self._problems.append(
-                Problem(
-                    part.path.name,
-                    (0, min(part.size, 1 << 16)),
-                    "",
-                    None,
-                    None,
-                    "the header of this part is damaged",
-                )
-            )
-        self._manifest_is_sound = False
-        if self.manifest is not None:
-            return self.manifest.header
-        raise RecordingError(
-            f"case {self.folder}: no part has a whole header, nor has its manifest{why}: to read "
-            f"its frames, put into it the {MANIFEST} of another case of this rig"
-        )
-
-    def _manifest_is_of(self, case_id: str) -> bool:
-        """Return whether the manifest is this case's own; one of another is a problem."""
-        if self.manifest is None or self.manifest.header.case_id == case_id:
-            return True
-        self._problems.append(Problem(MANIFEST, None, "", None, None, "belongs to another case"))
-        return False
-
     # -- the whole --------------------------------------------------------------------------------
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What was noted of the whole; None where that is missing or cannot be read."""
+        return self._identity.manifest
 
     @property
     def title(self) -> str:
@@ -187,11 +133,7 @@ class CaseReader:
     @property
     def incomplete(self) -> tuple[str, ...]:
         """Why it is not complete."""
-        if self.manifest is None or not self._manifest_is_sound:
-            return ("the manifest is missing, damaged, or alone in saying what this case is",)
-        if not self.manifest.closed:
-            return ("not closed: the recording ended without a clean stop",)
-        return (*self.manifest.incomplete, *map(str, self._problems))
+        return self._identity.incomplete
 
     @property
     def record_count(self) -> int:

@@ -1,0 +1,107 @@
+"""`Identity`: which case this is, and if it is whole, by its manifest and its parts' headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
+from sln_guide.recording.folder import (
+    MANIFEST,
+    manifest_damage,
+    misfits,
+    read_header,
+    read_manifest,
+)
+from sln_guide.recording.records import CaseHeader, Manifest
+from sln_guide.recording.scan import PartFileReader
+
+
+class Identity:
+    """What a case says of itself. The manifest counts only where a part's header bears it out.
+
+    Parameters
+    ----------
+    folder
+        The case's.
+    problems
+        Added to as damage is met.
+
+    Attributes
+    ----------
+    manifest
+        None where it is missing or cannot be read.
+
+    Raises
+    ------
+    NewerFormatError
+        A newer version wrote the case.
+    """
+
+    def __init__(self, folder: Path, problems: list[Problem]) -> None:
+        self._folder = folder
+        self._problems = problems
+        self._is_sound = True
+        self.manifest: Manifest | None = None
+        try:
+            self.manifest = read_manifest(folder)
+            if damage := manifest_damage(folder):
+                self._add_problem(MANIFEST, damage)
+                self._is_sound = False
+        except NewerFormatError:
+            raise
+        except RecordingError as error:
+            self._add_problem(MANIFEST, str(error))
+
+    def header(self, parts: Iterable[PartFileReader]) -> CaseHeader:
+        """Return the header of the first part that has a whole one, else the manifest's.
+
+        Raises
+        ------
+        RecordingError
+            There is none; or a newer version wrote the case.
+        """
+        why = ""
+        for part in parts:
+            try:
+                header = read_header(part)
+            except NewerFormatError:
+                raise
+            except RecordingError as error:
+                header, why = None, why or f" ({error})"
+            if header is not None:
+                self._is_sound &= self._manifest_is_of(header.case_id)
+                return header
+            span = (0, min(part.size, 1 << 16))
+            self._add_problem(part.path.name, "the header of this part is damaged", span)
+        self._is_sound = False
+        if self.manifest is not None:
+            return self.manifest.header
+        raise RecordingError(
+            f"case {self._folder}: no part has a whole header, nor has its manifest{why}: to read "
+            f"its frames, put into it the {MANIFEST} of another case of this rig"
+        )
+
+    def _manifest_is_of(self, case_id: str) -> bool:
+        """Return whether the manifest is this case's own; one of another is a problem."""
+        if self.manifest is None or self.manifest.header.case_id == case_id:
+            return True
+        self._add_problem(MANIFEST, "belongs to another case")
+        return False
+
+    def hold_against(self, paths: list[Path]) -> None:
+        """Note which parts are not as the manifest says."""
+        if self.manifest is not None and self._is_sound:
+            self._problems += misfits(self.manifest, paths)
+
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Why the case is not complete."""
+        if self.manifest is None or not self._is_sound:
+            return ("the manifest is missing, damaged, or alone in saying what this case is",)
+        if not self.manifest.closed:
+            return ("not closed: the recording ended without a clean stop",)
+        return (*self.manifest.incomplete, *map(str, self._problems))
+
+    def _add_problem(self, file: str, what: str, span: tuple[int, int] | None = None) -> None:
+        self._problems.append(Problem(file, span, "", None, None, what))
