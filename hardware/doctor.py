@@ -261,12 +261,12 @@ def _write_rate_mb_per_s(folder: Path, size_mb: int, at_most_s: float) -> float:
     block = os.urandom(1 << 20) * 4
     written = 0
     with tempfile.TemporaryFile(dir=folder, prefix=".sln-guide-doctor-", buffering=0) as file:
-        began = time.monotonic()
-        while written < size_mb * 1_000_000 and time.monotonic() - began < at_most_s:
+        began_s = time.monotonic()
+        while written < size_mb * 1_000_000 and time.monotonic() - began_s < at_most_s:
             written += file.write(block)
             os.fsync(file.fileno())
-        elapsed = time.monotonic() - began
-    return written / 1e6 / elapsed
+        took_s = time.monotonic() - began_s
+    return written / 1e6 / took_s
 
 
 def _read(file: Path) -> str | None:

@@ -296,20 +296,20 @@ def check_once(
     predicted, seen = stereo.white_px_of_board(nir, white)
     errors = np.hypot(*(predicted - seen).T)
     turn, shift = stereo.nir.pose(nir)
-    distance = float((turn @ nir.mm.mean(axis=0) + shift)[2])
-    tilt = float(np.degrees(np.arccos(np.clip(abs(turn[2, 2]), 0.0, 1.0))))
-    median = float(np.median(errors))
-    mm = median * distance / float(np.mean(stereo.white.focal_px))
-    good = mm <= tolerance_mm
+    distance_mm = float((turn @ nir.mm.mean(axis=0) + shift)[2])
+    tilt_deg = float(np.degrees(np.arccos(np.clip(abs(turn[2, 2]), 0.0, 1.0))))
+    median_px = float(np.median(errors))
+    median_mm = median_px * distance_mm / float(np.mean(stereo.white.focal_px))
+    good = median_mm <= tolerance_mm
     return SpotCheck(
         corners=len(errors),
-        distance_mm=distance,
-        tilt_deg=tilt,
-        median_px=median,
+        distance_mm=distance_mm,
+        tilt_deg=tilt_deg,
+        median_px=median_px,
         worst_px=float(errors.max()),
-        median_mm=mm,
+        median_mm=median_mm,
         good=good,
-        message=f"registration errs by {median:.2f} px ({mm:.2f} mm)"
+        message=f"registration errs by {median_px:.2f} px ({median_mm:.2f} mm)"
         + ("" if good else f", more than {tolerance_mm:g} mm: the cameras moved; register again"),
     )
 

@@ -229,9 +229,9 @@ class Tape:
             self._full = [] if overdue else self._full
         self._finish(overdue)
         if because is not None:
-            now = time.monotonic_ns()
-            event = records.to_json(records.EventRecord("new-part", because, now))
-            self._put([Entry(records.EVENTS, now, (event,), now)])
+            now_ns = time.monotonic_ns()
+            event = records.to_json(records.EventRecord("new-part", because, now_ns))
+            self._put([Entry(records.EVENTS, now_ns, (event,), now_ns)])
 
     def _open_part(self, header: CaseHeader) -> PartWriter:
         part = PartWriter(self._folder / part_name(self._next_part), header)

@@ -283,8 +283,8 @@ class CaseWriter:
 
     def write_snapshot(self, state: bytes) -> None:
         """Record the state of detector and tracker, from which a replay can begin."""
-        now = time.monotonic_ns()
-        self._tape.append(Entry(records.SNAPSHOTS, now, (state,), now))
+        now_ns = time.monotonic_ns()
+        self._tape.append(Entry(records.SNAPSHOTS, now_ns, (state,), now_ns))
 
     def attach(self, name: str, data: bytes, media_type: str) -> None:
         """Attach a file (rig, dark frame, ...) under the hash chain.
@@ -295,11 +295,11 @@ class CaseWriter:
             Also for a name that is not a plain file name.
         """
         check_attachment_name(name)
-        now = time.monotonic_ns()
+        now_ns = time.monotonic_ns()
         sha256 = hashlib.sha256(data).hexdigest()
-        self._tape.attach(name, media_type, data, now)
+        self._tape.attach(name, media_type, data, now_ns)
         self._tape.append_json(
-            records.ATTACHED, records.AttachedRecord(name, media_type, len(data), sha256), now
+            records.ATTACHED, records.AttachedRecord(name, media_type, len(data), sha256), now_ns
         )
 
     def use_codec(self, codec: Codec, reason: str) -> None:
