@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication
 
@@ -101,4 +103,14 @@ def application(wanted: float = 0.0) -> QApplication:
         told = factors(displays, wanted, overrides=overrides)
         if told:
             os.environ[FACTORS] = told  # for the watchdog as well: it covers the same places
-    return QApplication(["sln-guide"])
+    application = QApplication(["sln-guide"])
+    if offscreen:
+        qInstallMessageHandler(_without_what_no_screen_can)
+    return application
+
+
+def _without_what_no_screen_can(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    """Print what Qt says, save that its offscreen platform cannot do what a screen can."""
+    del kind, context
+    if not message.startswith("This plugin does not support"):
+        sys.stderr.write(message + "\n")
