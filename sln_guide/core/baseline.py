@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sln_guide.core.kernel import kernel
 from sln_guide.core.motion import shift_between
 
 
@@ -26,7 +26,7 @@ class Baseline:
     usable: NDArray[np.float32]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _cubic(f):  # type: ignore[no-untyped-def]
     """Weights of four neighbours for a place ``f`` past the second (10.1109/TASSP.1981.1163711)."""
     a = np.float32(-0.5) * f + f * f - np.float32(0.5) * f * f * f
@@ -35,7 +35,7 @@ def _cubic(f):  # type: ignore[no-untyped-def]
     return a, b, c, np.float32(1) - a - b - c
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def move_into(out, valid, image, usable, dy, dx):  # type: ignore[no-untyped-def]
     """Write ``image`` moved by (dy, dx) cells; ``valid`` is 0 where that cannot be told."""
     rows, cols = image.shape

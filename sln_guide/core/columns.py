@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sln_guide.core.kernel import kernel
 
-@nb.njit(nogil=True, cache=True)
+
+@kernel()
 def clear(column):  # type: ignore[no-untyped-def]
     """Set to 0. A plain loop: numba's slice assignment is several times slower."""
     for x in range(column.shape[0]):
         column[x] = 0
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def copy_into(to, row):  # type: ignore[no-untyped-def]
     """Copy ``row`` to the beginning of ``to``."""
     for x in range(row.shape[0]):
         to[x] = row[x]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def add_2(total, a, b):  # type: ignore[no-untyped-def]
     """Add two rows to column sums."""
     kind = total.dtype.type
@@ -35,7 +36,7 @@ def add_2(total, a, b):  # type: ignore[no-untyped-def]
         total[x] += kind(a[x]) + kind(b[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def add_1(total, a):  # type: ignore[no-untyped-def]
     """Add a row to column sums."""
     kind = total.dtype.type
@@ -43,7 +44,7 @@ def add_1(total, a):  # type: ignore[no-untyped-def]
         total[x] += kind(a[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def count_4(full, a, b, c, d, limit):  # type: ignore[no-untyped-def]
     """Count, per column, samples of four rows at or above ``limit``."""
     for x in range(a.shape[0]):
@@ -55,14 +56,14 @@ def count_4(full, a, b, c, d, limit):  # type: ignore[no-untyped-def]
         )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def count_1(full, a, limit):  # type: ignore[no-untyped-def]
     """Count, per column, samples at or above ``limit``."""
     for x in range(a.shape[0]):
         full[x] += np.uint16(a[x] >= limit)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def extremes_4(high, low, a, b, c, d):  # type: ignore[no-untyped-def]
     """Take four rows into column extremes."""
     for x in range(a.shape[0]):
@@ -70,7 +71,7 @@ def extremes_4(high, low, a, b, c, d):  # type: ignore[no-untyped-def]
         low[x] = min(low[x], a[x], b[x], c[x], d[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def extremes_1(high, low, a):  # type: ignore[no-untyped-def]
     """Take a row into column extremes."""
     for x in range(a.shape[0]):
@@ -78,13 +79,13 @@ def extremes_1(high, low, a):  # type: ignore[no-untyped-def]
         low[x] = min(low[x], a[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _range_of(kind, a, b, c):  # type: ignore[no-untyped-def]
     # in the rows' own type: 16 or more at once
     return kind(max(a, b, c) - min(a, b, c))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def steps_4(step, before, above, a, b, c, d, hop):  # type: ignore[no-untyped-def]
     """Take into ``step`` four rows' ranges of a sample, the one two above and ``hop`` on.
 
@@ -102,7 +103,7 @@ def steps_4(step, before, above, a, b, c, d, hop):  # type: ignore[no-untyped-de
         step[x] = max(step[x], first, second)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def steps_2(step, a, b, c, d, hop):  # type: ignore[no-untyped-def]
     """As `steps_4` for ``c`` and ``d``, where ``a`` and ``b`` begin a block."""
     kind = step.dtype.type
@@ -114,7 +115,7 @@ def steps_2(step, a, b, c, d, hop):  # type: ignore[no-untyped-def]
         )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def steps_1(step, above, a, hop):  # type: ignore[no-untyped-def]
     """As `steps_4` for one row and the one two above."""
     kind = step.dtype.type
@@ -122,7 +123,7 @@ def steps_1(step, above, a, hop):  # type: ignore[no-untyped-def]
         step[x] = max(step[x], _range_of(kind, a[x], above[x], a[x + hop]))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def take_steps(step, rows, n, hop):  # type: ignore[no-untyped-def]
     """Take the steps of the first ``n`` of a block's ``rows``."""
     k = 4
@@ -153,7 +154,7 @@ def steps_inside(
     return inside
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def keep_inside(step, inside):  # type: ignore[no-untyped-def]
     """Set steps that lead out of their block to 0: `steps_inside`."""
     for x in range(step.shape[0]):
@@ -164,25 +165,25 @@ def keep_inside(step, inside):  # type: ignore[no-untyped-def]
 # a product, they do not become SIMD.
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sum_pairs(to, a):  # type: ignore[no-untyped-def]
     for i in range(to.shape[0]):
         to[i] = a[2 * i] + a[2 * i + 1]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _highest_of_pairs(to, a):  # type: ignore[no-untyped-def]
     for i in range(to.shape[0]):
         to[i] = max(a[2 * i], a[2 * i + 1])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _lowest_of_pairs(to, a):  # type: ignore[no-untyped-def]
     for i in range(to.shape[0]):
         to[i] = min(a[2 * i], a[2 * i + 1])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def split_2(even, odd, a):  # type: ignore[no-untyped-def]
     """Take columns in turns into ``even`` and ``odd``."""
     for i in range(even.shape[0]):
@@ -190,56 +191,62 @@ def split_2(even, odd, a):  # type: ignore[no-untyped-def]
         odd[i] = a[2 * i + 1]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def pick_3(to, a):  # type: ignore[no-untyped-def]
     """Copy every third column."""
     for i in range(to.shape[0]):
         to[i] = a[3 * i]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def fold_sums(a, b, block, n):  # type: ignore[no-untyped-def]
-    """Return the sums of ``n`` times ``block`` columns of ``a``; both are used up."""
+    """Leave in ``a`` the sums of ``n`` times ``block`` columns of it; ``b`` is used up."""
+    here, there, swapped = a, b, False
     while block % 2 == 0:
         block //= 2
-        _sum_pairs(b[: n * block], a)
-        a, b = b, a
+        _sum_pairs(there[: n * block], here)
+        here, there, swapped = there, here, not swapped
     if block > 1:
         for c in range(n):
-            total = a[c * block]
+            total = here[c * block]
             for k in range(c * block + 1, c * block + block):
-                total += a[k]
+                total += here[k]
             a[c] = total
-    return a
+    elif swapped:
+        copy_into(a, b[:n])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def fold_highest(a, b, block, n):  # type: ignore[no-untyped-def]
     """As `fold_sums`, the largest."""
+    here, there, swapped = a, b, False
     while block % 2 == 0:
         block //= 2
-        _highest_of_pairs(b[: n * block], a)
-        a, b = b, a
+        _highest_of_pairs(there[: n * block], here)
+        here, there, swapped = there, here, not swapped
     if block > 1:
         for c in range(n):
-            best = a[c * block]
+            best = here[c * block]
             for k in range(c * block + 1, c * block + block):
-                best = max(best, a[k])
+                best = max(best, here[k])
             a[c] = best
-    return a
+    elif swapped:
+        copy_into(a, b[:n])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def fold_lowest(a, b, block, n):  # type: ignore[no-untyped-def]
     """As `fold_sums`, the smallest."""
+    here, there, swapped = a, b, False
     while block % 2 == 0:
         block //= 2
-        _lowest_of_pairs(b[: n * block], a)
-        a, b = b, a
+        _lowest_of_pairs(there[: n * block], here)
+        here, there, swapped = there, here, not swapped
     if block > 1:
         for c in range(n):
-            best = a[c * block]
+            best = here[c * block]
             for k in range(c * block + 1, c * block + block):
-                best = min(best, a[k])
+                best = min(best, here[k])
             a[c] = best
-    return a
+    elif swapped:
+        copy_into(a, b[:n])

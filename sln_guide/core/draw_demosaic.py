@@ -11,13 +11,15 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from sln_guide.core.kernel import allocating, kernel
+
 GAIN_UNIT = 1 << 12
 
 _U = nb.uint32
 _OPAQUE = np.uint32(0xFF000000)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _toned(value, times, black, gain):  # type: ignore[no-untyped-def]
     """Return eight bits of a sample; products of sixteen bits, of which the upper half is kept."""
     lifted = np.uint16(np.uint16(value) * times)
@@ -26,7 +28,7 @@ def _toned(value, times, black, gain):  # type: ignore[no-untyped-def]
     return min(np.uint16(product >> np.uint16(4)), np.uint16(255))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _mirrored(i, n):  # type: ignore[no-untyped-def]
     """Return index ``i`` in [-1, n] mirrored into [0, n)."""
     if i < 0:
@@ -36,7 +38,7 @@ def _mirrored(i, n):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _bayer_pixel(up, mid, down, x, on_chroma, red_row, gains):  # type: ignore[no-untyped-def]
     """Return one RGB32 pixel, slowly and with mirrored columns: for the borders."""
     width = mid.shape[0]
@@ -61,51 +63,63 @@ def _bayer_pixel(up, mid, down, x, on_chroma, red_row, gains):  # type: ignore[n
 # Three plain loops over rows of one type: each becomes SIMD, which one loop of them all does not.
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
+def _mean_2(kind, a, b):  # type: ignore[no-untyped-def]
+    """Return the rounded mean: one instruction for as many as a register holds."""
+    return kind((np.uint32(a) + np.uint32(b) + np.uint32(1)) >> np.uint32(1))
+
+
+@kernel()
+def _mean_4(kind, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Return (a + b + c + d + 2) >> 2, without a sum of more bits.
+
+    The mean of two rounded means is one too much where a pair was rounded up, and the means again.
+    """
+    left, right = _mean_2(kind, a, b), _mean_2(kind, c, d)
+    over = kind(kind(kind(a ^ b) | kind(c ^ d)) & kind(left ^ right)) & kind(1)
+    return kind(_mean_2(kind, left, right) - over)
+
+
+@kernel()
 def _same_into(out, left, here, right, green):  # type: ignore[no-untyped-def]
     """Write this row's chroma: where ``green`` (all bits set), from left and right."""
     kind = out.dtype.type
     for x in range(out.shape[0]):
-        mean = kind((np.uint16(left[x]) + np.uint16(right[x]) + np.uint16(1)) >> 1)
+        mean = _mean_2(kind, left[x], right[x])
         out[x] = (mean & green[x]) | (here[x] & ~green[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _green_into(out, left, here, right, up, down, green):  # type: ignore[no-untyped-def]
     """Write green: elsewhere than where it is ``green``, from the four sides."""
     kind = out.dtype.type
     for x in range(out.shape[0]):
-        total = np.uint16(np.uint16(left[x]) + np.uint16(right[x]))
-        total = np.uint16(total + np.uint16(np.uint16(up[x]) + np.uint16(down[x])))
-        total = np.uint16(total + np.uint16(2))
-        out[x] = (here[x] & green[x]) | (kind(total >> np.uint16(2)) & ~green[x])
+        mean = _mean_4(kind, left[x], right[x], up[x], down[x])
+        out[x] = (here[x] & green[x]) | (mean & ~green[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _other_into(out, up_left, up, up_right, down_left, down, down_right, green):  # type: ignore[no-untyped-def]
     """Write the neighbouring rows' chroma: from above and below, or from the four corners."""
     kind = out.dtype.type
     for x in range(out.shape[0]):
-        total = np.uint16(np.uint16(up_left[x]) + np.uint16(up_right[x]))
-        total = np.uint16(total + np.uint16(np.uint16(down_left[x]) + np.uint16(down_right[x])))
-        total = np.uint16(total + np.uint16(2))
-        mean = kind((np.uint16(up[x]) + np.uint16(down[x]) + np.uint16(1)) >> 1)
-        out[x] = (mean & green[x]) | (kind(total >> np.uint16(2)) & ~green[x])
+        corners = _mean_4(kind, up_left[x], up_right[x], down_left[x], down_right[x])
+        out[x] = (_mean_2(kind, up[x], down[x]) & green[x]) | (corners & ~green[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _tone(plane, times, black, gain):  # type: ignore[no-untyped-def]
     for x in range(plane.shape[0]):
         plane[x] = _toned(plane[x], times, black, gain)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _pack_into(out, red, green, blue):  # type: ignore[no-untyped-def]
     for x in range(out.shape[0]):
         out[x] = _OPAQUE | (_U(red[x]) << _U(16)) | (_U(green[x]) << _U(8)) | _U(blue[x])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _bayer_row_into(out, above, middle, below, green, planes, red_row, gains):  # type: ignore[no-untyped-def]
     """Demosaic as many pixels as ``out`` holds; the three rows begin one pixel before it.
 
@@ -126,7 +140,7 @@ def _bayer_row_into(out, above, middle, below, green, planes, red_row, gains):  
     _pack_into(out, red, greens, blue)
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def bayer_work(mosaic, red_y, red_x):  # type: ignore[no-untyped-def]
     """Make what `bayer_rows_into` works with: three lines, and where green lies in two rows."""
     width = mosaic.shape[1]
@@ -137,7 +151,7 @@ def bayer_work(mosaic, red_y, red_x):  # type: ignore[no-untyped-def]
     return np.empty((3, width), mosaic.dtype), green
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def bayer_rows_into(out, mosaic, first_row, end_row, red_y, gains, work):  # type: ignore[no-untyped-def]
     """Demosaic rows [first_row, end_row) of ``mosaic`` (H, W) into ``out`` (H, W) uint32.
 
@@ -167,7 +181,7 @@ def bayer_rows_into(out, mosaic, first_row, end_row, red_y, gains, work):  # typ
             )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyped-def]
     """Pack rows [first_row, end_row) of ``rgb`` (H, W, 3) uint8 into ``out`` (H, W) uint32."""
     for y in range(first_row, end_row):
@@ -182,27 +196,27 @@ def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyp
             target[x] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def bayer_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Demosaic the whole image. ``red_y``, ``red_x`` in {0, 1}: red in the top-left 2x2 cell."""
     work = bayer_work(mosaic, red_y, red_x)
     bayer_rows_into(out, mosaic, np.int64(0), mosaic.shape[0], red_y, gains, work)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def rgb_into(out, rgb, gains):  # type: ignore[no-untyped-def]
     """Pack the whole image."""
     rgb_rows_into(out, rgb, 0, rgb.shape[0], gains)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _grey(value, low, scale):  # type: ignore[no-untyped-def]
     level = (nb.float32(value) - low) * scale + nb.float32(0.5)
     level = min(max(level, nb.float32(0.0)), nb.float32(255.0))
     return _OPAQUE | (_U(level) * _U(0x010101))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def mono_into(out, pixels, low, scale):  # type: ignore[no-untyped-def]
     """Map ``pixels`` (H, W) to grey: ``low`` is black, ``low + 255 / scale`` white (float32)."""
     for y in range(out.shape[0]):
@@ -212,7 +226,7 @@ def mono_into(out, pixels, low, scale):  # type: ignore[no-untyped-def]
             target[x] = _grey(source[x], low, scale)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def mono12p_into(out, packed, low, scale):  # type: ignore[no-untyped-def]
     """As `mono_into` for Mono12p: two pixels in three bytes, least significant bits first."""
     for y in range(out.shape[0]):
@@ -226,13 +240,13 @@ def mono12p_into(out, packed, low, scale):  # type: ignore[no-untyped-def]
             )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sample_at(i, half, ratio, n):  # type: ignore[no-untyped-def]
     """Return the first or second (``half`` 0, 1) sampling place of output ``i`` in [0, n)."""
     return min(int((i + 0.25 + 0.5 * half) * ratio), n - 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def _cells_at(outputs, n, red):  # type: ignore[no-untyped-def]
     """Return (outputs, 2, 2) where along a side of ``n`` two mosaic cells lie: red's and blue's."""
     at = np.empty((outputs, 2, 2), np.uintp)
@@ -244,7 +258,7 @@ def _cells_at(outputs, n, red):  # type: ignore[no-untyped-def]
     return at
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 whole mosaic cells spread over each output pixel's area."""
     rows, cols = out.shape
@@ -266,7 +280,7 @@ def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-u
             out[i, j] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def rgb_thumbnail_into(out, rgb, gains):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 pixels spread over each output pixel's area."""
     height, width = rgb.shape[:2]
@@ -290,7 +304,7 @@ def rgb_thumbnail_into(out, rgb, gains):  # type: ignore[no-untyped-def]
             out[i, j] = pixel
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _mono_value(pixels, packed, y, x):  # type: ignore[no-untyped-def]
     if not packed:
         return _U(pixels[y, x])
@@ -300,7 +314,7 @@ def _mono_value(pixels, packed, y, x):  # type: ignore[no-untyped-def]
     return (_U(pixels[y, k + 1]) >> _U(4)) | (_U(pixels[y, k + 2]) << _U(4))
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def _places(outputs, n):  # type: ignore[no-untyped-def]
     """Return (outputs, 2) where along a side of ``n`` pixels are sampled."""
     at = np.empty((outputs, 2), np.uintp)
@@ -310,7 +324,7 @@ def _places(outputs, n):  # type: ignore[no-untyped-def]
     return at
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def mono_thumbnail_into(out, pixels, packed, width, low, scale):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 pixels spread over each output pixel's area, as grey."""
     rows, cols = out.shape

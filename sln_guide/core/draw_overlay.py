@@ -25,6 +25,7 @@ import numba as nb
 import numpy as np
 
 from sln_guide.core.draw_demosaic import bayer_rows_into, bayer_work, rgb_rows_into
+from sln_guide.core.kernel import kernel
 
 TILE_PX = 16
 LATTICE_PX = 4
@@ -53,7 +54,7 @@ _U = nb.uint32
 _F = nb.float32
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def prepare_field_into(  # type: ignore[no-untyped-def]
     level, gate, flags, signal, significance, cannot_judge, draw_mask, clipped_bit, threshold, scale
 ):
@@ -97,7 +98,7 @@ def prepare_field_into(  # type: ignore[no-untyped-def]
             flag[c] |= _LIT if g[c] > _F(0.0) else _UNLIT
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _prepare_row_into(  # type: ignore[no-untyped-def]
     level, gate, flags, signal, significance, cannot_judge, draw_mask, clipped_bit, threshold, scale
 ):
@@ -114,7 +115,7 @@ def _prepare_row_into(  # type: ignore[no-untyped-def]
         flags[c] = _CLIPPED if why & clipped != np.uint8(0) else flag
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _all_drawn(flags):  # type: ignore[no-untyped-def]
     found = np.uint8(0)
     for c in range(flags.shape[0]):
@@ -122,7 +123,7 @@ def _all_drawn(flags):  # type: ignore[no-untyped-def]
     return found & np.uint8(_NOT_DRAWN) == np.uint8(0)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def spread_labels(labels, lit, queue):  # type: ignore[no-untyped-def]
     """Grow non-zero ``labels`` (uint8) through ``lit`` blocks: each takes its nearest seed's.
 
@@ -146,7 +147,7 @@ def spread_labels(labels, lit, queue):  # type: ignore[no-untyped-def]
                     tail += 1
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _grid_at(h, x, y):  # type: ignore[no-untyped-def]
     """Return where white px (x, y) lies in the grid (column, row); NaN beyond the horizon."""
     w = h[6] * x + h[7] * y + h[8]
@@ -155,13 +156,13 @@ def _grid_at(h, x, y):  # type: ignore[no-untyped-def]
     return (h[0] * x + h[1] * y + h[2]) / w, (h[3] * x + h[4] * y + h[5]) / w
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _block_at(u, n):  # type: ignore[no-untyped-def]
     """Return the block at or below a coordinate, clamped to [0, n)."""
     return int(min(max(u, 0.0), n - 1.0))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _cell_at(u, last):  # type: ignore[no-untyped-def]
     """Return lower block, upper block and weight of the upper for a clamped coordinate."""
     u = min(max(u, 0.0), float(last))
@@ -169,21 +170,21 @@ def _cell_at(u, last):  # type: ignore[no-untyped-def]
     return np.uintp(lower), np.uintp(min(lower + 1, last)), _F(u - lower)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sampled(grid, r0, r1, fr, c0, c1, fc):  # type: ignore[no-untyped-def]
     top = grid[r0, c0] + (grid[r0, c1] - grid[r0, c0]) * fc
     bottom = grid[r1, c0] + (grid[r1, c1] - grid[r1, c0]) * fc
     return top + (bottom - top) * fr
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _outside(u, v, field_edge):  # type: ignore[no-untyped-def]
     """Whether a grid place lies outside the NIR image, or nowhere (NaN)."""
     inside = -0.5 <= u <= field_edge[0] and -0.5 <= v <= field_edge[1]
     return not inside
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def bound_tiles_into(bounds, known, corners, rows, cols, h, field_edge):  # type: ignore[no-untyped-def]
     """Find the blocks that a tile's pixels may sample, and what its place alone tells of it.
 
@@ -222,12 +223,12 @@ def bound_tiles_into(bounds, known, corners, rows, cols, h, field_edge):  # type
             known[i, j] = found
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _span(low, high, n):  # type: ignore[no-untyped-def]
     return _block_at(low, n), _block_at(high + 1.0, n) + 1
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _join_pairs_into(out, above, below):  # type: ignore[no-untyped-def]
     for c in range(out.shape[0]):
         out[c] = above[c] | below[c]
@@ -235,13 +236,13 @@ def _join_pairs_into(out, above, below):  # type: ignore[no-untyped-def]
     _join(out[:-1], below[1:])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _join(out, flags):  # type: ignore[no-untyped-def]
     for c in range(out.shape[0]):
         out[c] |= flags[c]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def classify_tiles_into(tiles, bounds, known, flags, pairs):  # type: ignore[no-untyped-def]
     """OR the ``flags`` of all blocks that a tile's pixels may sample into ``tiles`` uint8.
 
@@ -261,13 +262,13 @@ def classify_tiles_into(tiles, bounds, known, flags, pairs):  # type: ignore[no-
             tiles[i, j] = found
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _lattice_before(step):  # type: ignore[no-untyped-def]
     """Return how far a lattice point lies before the first pixel that it serves."""
     return 0.5 if step > 1 else 0.0
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sample_lattice_into(lattice, x_first, n, y_first, step, h, level, gate):  # type: ignore[no-untyped-def]
     """Sample level and gate exactly at ``n`` lattice points in each of the tile's lattice rows."""
     rows, cols = level.shape
@@ -285,7 +286,7 @@ def _sample_lattice_into(lattice, x_first, n, y_first, step, h, level, gate):  #
             lattice[1, i, k] = _sampled(gate, r0, r1, fr, c0, c1, fc)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _spread_row_into(wide, narrow, low, high, weight, n, step):  # type: ignore[no-untyped-def]
     """Interpolate between two lattice rows (n + 1 points), then along the row to single pixels."""
     for k in range(n + 1):
@@ -305,7 +306,7 @@ def _spread_row_into(wide, narrow, low, high, weight, n, step):  # type: ignore[
                 wide[step * k + j] = start + slope * _F(j + before)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _blended(below, colour, alpha):  # type: ignore[no-untyped-def]
     """Mix RGB32 ``below`` with ``colour``, ``alpha`` in [0, 256]; 0 returns ``below``."""
     rest = _U(256) - alpha
@@ -314,7 +315,7 @@ def _blended(below, colour, alpha):  # type: ignore[no-untyped-def]
     return _U(0xFF000000) | (red_blue & _U(0xFF00FF)) | (green & _U(0x00FF00))
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _grid_along(h, x_first, x_end, y):  # type: ignore[no-untyped-def]
     """Return grid place of white px (x_first, y) and its step a pixel, for one tile's row.
 
@@ -327,7 +328,7 @@ def _grid_along(h, x_first, x_end, y):  # type: ignore[no-untyped-def]
     return u, v, (u_last - u) / n, (v_last - v) / n
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge):  # type: ignore[no-untyped-def]
     """Replace interpolated gates above 0 by exact ones, 0 where nothing may be drawn.
 
@@ -350,7 +351,7 @@ def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge):  # type: ignor
                 gates[k] = _sampled(gate, r0, r1, fr, c0, c1, fc)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _hatch_row(row, x_first, y, h, flags, field_edge, clipped_here, clipped_rgb):  # type: ignore[no-untyped-def]
     """Draw the part of the diagonal hatching that falls into one tile's ``row``."""
     rows, cols = flags.shape
@@ -373,7 +374,7 @@ def _hatch_row(row, x_first, y, h, flags, field_edge, clipped_here, clipped_rgb)
                 row[k] = _blended(row[k], _DOUBTFUL_RGB, _U(_DOUBTFUL_ALPHA))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _colour_row(row, levels, gates, colours, table, opacity):  # type: ignore[no-untyped-def]
     """Blend a run of pixels; ``colours`` is scratch."""
     n = row.shape[0]
@@ -387,7 +388,7 @@ def _colour_row(row, levels, gates, colours, table, opacity):  # type: ignore[no
         row[x] = _blended(row[x], colours[x], alpha)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def overlay_band(  # type: ignore[no-untyped-def]
     out,
     band,
@@ -454,7 +455,7 @@ def overlay_band(  # type: ignore[no-untyped-def]
                 _hatch_row(row, x, y, h, flags, field_edge, clipped_here, clipped_rgb)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def merged_into(  # type: ignore[no-untyped-def]
     out,
     pixels,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
-
+from sln_guide.core.kernel import kernel
 from sln_guide.core.order import select
 from sln_guide.core.pyramid import support_at
 from sln_guide.core.spots import SECTORS, roundness_of, stand_of
@@ -48,7 +47,7 @@ _LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
 """Roundness, share of the height over the line through, and usable share that tell a channel."""
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     """Return how a peak stands in its surroundings, taken for a spot of one size.
 
@@ -68,7 +67,7 @@ def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     return height, level, isolation, pit, roundness, sectors, support, over
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def form_of(shape, size):  # type: ignore[no-untyped-def]
     """Return what a peak's shape is worth as evidence for a node [sigma]; below 0: against."""
     isolation, pit, roundness = shape[2:5]
@@ -77,7 +76,7 @@ def form_of(shape, size):  # type: ignore[no-untyped-def]
     return form + (_FINEST if size == 0 else 0.0)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
     """Return what the shape of a peak and where it lies are worth together [sigma].
 
@@ -90,14 +89,14 @@ def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
     return worth + (_AT_RIM if at_rim(f, r, c) else 0.0)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def at_rim(f, r, c):  # type: ignore[no-untyped-def]
     """Whether a peak lies where filters are cut off by the end of the field."""
     rows, cols = f.labels.shape
     return min(r, rows - 1 - r, c, cols - 1 - c) <= _RIM
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def kind_of(shape, size, significance, threshold):  # type: ignore[no-untyped-def]
     """Return what a peak that stands alone is taken for.
 
@@ -111,13 +110,13 @@ def kind_of(shape, size, significance, threshold):  # type: ignore[no-untyped-de
     return NODE if form_of(shape, size) >= _MISSHAPEN else UNCERTAIN
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def stands_alone(shape):  # type: ignore[no-untyped-def]
     """Whether light falls off on every side that can be seen, and enough sides can."""
     return shape[2] >= _ISOLATED and shape[5] >= _FEWEST_SIDES
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def is_channel(f, region):  # type: ignore[no-untyped-def]
     """Whether a region is long and thin: by the moments of its cells."""
     n, sr, sc, srr, scc, src = f.moments[region]
@@ -129,7 +128,7 @@ def is_channel(f, region):  # type: ignore[no-untyped-def]
     return length >= f.sigmas[1] and length >= _CHANNEL_ELONGATION * width
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
     """Whether the peak is but a bright place of a channel: not much brighter than its line."""
     height, level, isolation = shape[:3]

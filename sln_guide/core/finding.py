@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +25,7 @@ from sln_guide.core.evidence import (
     worth_of,
 )
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
+from sln_guide.core.kernel import allocating, kernel
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.measure import (
     AREA,
@@ -171,7 +171,7 @@ class Seen(NamedTuple):
     least_own: np.float32
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ignore[no-untyped-def]
     """Fill the finder's table, injection sites first, then the most significant.
 
@@ -244,7 +244,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     return count, more
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
     """Find the peaks at or above ``threshold`` [sigma] of each size by itself.
 
@@ -274,7 +274,7 @@ def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
     return found, more
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sort_peaks(f, peaks):  # type: ignore[no-untyped-def]
     """Order peaks by falling significance, equal ones as they were found."""
     order = f.order
@@ -287,7 +287,7 @@ def _sort_peaks(f, peaks):  # type: ignore[no-untyped-def]
         order[j] = i
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _plausible(f, spot, rim):  # type: ignore[no-untyped-def]
     """Whether a spot is as wide as a node's light, and its centre well within the field.
 
@@ -299,7 +299,7 @@ def _plausible(f, spot, rim):  # type: ignore[no-untyped-def]
     return spot[AREA] >= f.least_area and (inside or not rim)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _told_already(f, spot):  # type: ignore[no-untyped-def]
     """Whether a spot's centre came to lie on what an earlier one covers: two peaks of one thing."""
     rows, cols = f.taken.shape
@@ -307,7 +307,7 @@ def _told_already(f, spot):  # type: ignore[no-untyped-def]
     return f.taken[min(max(r, 0), rows - 1), min(max(c, 0), cols - 1)]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
     """Add what a spot's shape is worth inside of its half-maximum circle: it is shown as called."""
     square = spot[AREA] / math.pi
@@ -320,7 +320,7 @@ def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
                 significance[r, c] += np.float32(worth)
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def _hush(f, significance, r, c, limit):  # type: ignore[no-untyped-def]
     """Show no light about a peak that adds none: the spot last looked at."""
     f.scratch[:] = f.radius

@@ -6,16 +6,17 @@ model a division tests for zero, and nothing around it becomes SIMD: hence NumPy
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from sln_guide.core.kernel import allocating, kernel
 
 _LN2 = np.float32(0.6931471805599453)
 _CHUNK = 1024
 """Cells at a time where a result goes through a workspace that shall stay in the nearest cache."""
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def log_into(out, values, floor):  # type: ignore[no-untyped-def]
     """Write ``log(max(values + floor, 0.3 * floor))``; ``floor`` > 0 keeps noise in the dark small.
 
@@ -51,7 +52,7 @@ def log_into(out, values, floor):  # type: ignore[no-untyped-def]
             to[c] = s * p + (exponent[c] - np.float32(127)) * _LN2
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _exp_parts(rest, power, given):  # type: ignore[no-untyped-def]
     """Split x: ``power`` holds the bits of 2^n, and exp x is that times exp ``rest``."""
     for i in range(given.shape[0]):
@@ -64,7 +65,7 @@ def _exp_parts(rest, power, given):  # type: ignore[no-untyped-def]
         power[i] = (n + np.int32(127)) << np.int32(23)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _exp_of_parts(to, rest, power):  # type: ignore[no-untyped-def]
     for i in range(to.shape[0]):
         f = rest[i]
@@ -77,7 +78,7 @@ def _exp_of_parts(to, rest, power):  # type: ignore[no-untyped-def]
         to[i] = p * power[i]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def exp_into(out, values):  # type: ignore[no-untyped-def]
     """Write ``exp(values)`` for values cut to [-80, 80]; relative error below 3e-7.
 
@@ -95,7 +96,7 @@ def exp_into(out, values):  # type: ignore[no-untyped-def]
         _exp_of_parts(flat[first:end], rest[:n], power[:n].view(np.float32))
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def multiply_into(out, a, b):  # type: ignore[no-untyped-def]
     """Write ``a * b``."""
     for r in range(out.shape[0]):
@@ -104,47 +105,47 @@ def multiply_into(out, a, b):  # type: ignore[no-untyped-def]
             to[c] = x[c] * y[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def keep_larger(line, a):  # type: ignore[no-untyped-def]
     """Keep the larger of each two values."""
     for c in range(line.shape[0]):
         line[c] = a[c] if a[c] > line[c] else line[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def copy_line(line, given):  # type: ignore[no-untyped-def]
     """Copy a line: on slices, because an index with something added to it is no SIMD."""
     for c in range(line.shape[0]):
         line[c] = given[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _blend_5(line, at, b1, a1, b2, a2, t0, t1, t2):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] = t0 * at[c] + t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _blend_9(line, at, b1, a1, b2, a2, b3, a3, b4, a4, t0, t1, t2, t3, t4):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         near = t0 * at[c] + t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
         line[c] = near + (t3 * (b3[c] + a3[c]) + t4 * (b4[c] + a4[c]))
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_4(line, b1, a1, b2, a2, t1, t2):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] += t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_8(line, b1, a1, b2, a2, b3, a3, b4, a4, t1, t2, t3, t4):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         near = line[c] + (t1 * (b1[c] + a1[c]) + t2 * (b2[c] + a2[c]))
         line[c] = near + (t3 * (b3[c] + a3[c]) + t4 * (b4[c] + a4[c]))
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _blur_along(to, given, first, end, step, taps):  # type: ignore[no-untyped-def]
     """Blur cells ``first`` to ``end`` of a flat image along cells ``step`` apart.
 
@@ -177,7 +178,7 @@ def _blur_along(to, given, first, end, step, taps):  # type: ignore[no-untyped-d
         k += 4
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def blur_into(out, source, taps, padded):  # type: ignore[no-untyped-def]
     """Gaussian blur; ``taps`` is half of the kernel from its centre; outside counts as 0.
 
@@ -205,7 +206,7 @@ def padded_for(shape: tuple[int, int], *taps: NDArray[np.float32]) -> NDArray[np
     return np.zeros((3, shape[0] + margin, shape[1] + margin), np.float32)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def halve_into(out, source):  # type: ignore[no-untyped-def]
     """Take every second row and column: ``out[i, j] = source[2 i, 2 j]``."""
     for r in range(out.shape[0]):
@@ -214,13 +215,13 @@ def halve_into(out, source):  # type: ignore[no-untyped-def]
             to[c] = given[2 * c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mix_lines(line, a, b, f):  # type: ignore[no-untyped-def]
     for j in range(a.shape[0]):
         line[j] = a[j] + f * (b[j] - a[j])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread_2(to, line):  # type: ignore[no-untyped-def]
     for j in range(to.shape[0] // 2):
         v = line[j]
@@ -228,7 +229,7 @@ def _spread_2(to, line):  # type: ignore[no-untyped-def]
         to[2 * j + 1] = v + np.float32(0.5) * (line[j + 1] - v)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread_4(to, line):  # type: ignore[no-untyped-def]
     for j in range(to.shape[0] // 4):
         v = line[j]
@@ -239,7 +240,7 @@ def _spread_4(to, line):  # type: ignore[no-untyped-def]
         to[4 * j + 3] = v + np.float32(3) * d
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread_8(to, line):  # type: ignore[no-untyped-def]
     for j in range(to.shape[0] // 8):
         v = line[j]
@@ -254,7 +255,7 @@ def _spread_8(to, line):  # type: ignore[no-untyped-def]
         to[8 * j + 7] = v + np.float32(7) * d
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
     """Interpolate ``source`` (samples at every ``factor``-th cell of ``out``) bilinearly.
 
@@ -289,7 +290,7 @@ def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
             to[c] = line[j] + np.float32(c - j * factor) * step * (line[j + 1] - line[j])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
     """Write ``sums / weights``, 0 where there is hardly any weight."""
     for r in range(out.shape[0]):
@@ -300,26 +301,26 @@ def divide_into(out, sums, weights):  # type: ignore[no-untyped-def]
             to[c] = v if w > np.float32(1e-3) else np.float32(0)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_product(line, a, b):  # type: ignore[no-untyped-def]
     for c in range(a.shape[0]):
         line[c] += a[c] * b[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mean_2(to, line, share):  # type: ignore[no-untyped-def]
     for j in range(to.shape[0]):
         to[j] = (line[2 * j] + line[2 * j + 1]) * share
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mean_4(to, line, share):  # type: ignore[no-untyped-def]
     for j in range(to.shape[0]):
         low = line[4 * j] + line[4 * j + 1]
         to[j] = (low + (line[4 * j + 2] + line[4 * j + 3])) * share
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def shrink_into(out, source, weight, factor, line):  # type: ignore[no-untyped-def]
     """Write means of ``source * weight`` over ``factor`` x ``factor`` cells; 2 or 4.
 
@@ -338,7 +339,7 @@ def shrink_into(out, source, weight, factor, line):  # type: ignore[no-untyped-d
             _mean_4(out[i], line, share)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped-def]
     """Replace cells without ``weight``, in place, by the finest blur with enough support.
 
@@ -359,7 +360,7 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
             image[r, c] = blurs[k, i, j]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _lacks(weight):  # type: ignore[no-untyped-def]
     n = 0
     for c in range(weight.shape[0]):

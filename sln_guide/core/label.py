@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from sln_guide.core.kernel import allocating, kernel
 
-@nb.njit(nogil=True, cache=True)
+
+@kernel()
 def _root(parent, i):  # type: ignore[no-untyped-def]
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -14,7 +15,7 @@ def _root(parent, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _count(row):  # type: ignore[no-untyped-def]
     n = 0
     for c in range(row.shape[0]):
@@ -22,7 +23,7 @@ def _count(row):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _list(cells, row, first):  # type: ignore[no-untyped-def]
     """Write ``first`` plus the index of each set cell of ``row``."""
     n = 0
@@ -31,7 +32,7 @@ def _list(cells, row, first):  # type: ignore[no-untyped-def]
         n += row[c]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def cells_of(cells, mask):  # type: ignore[no-untyped-def]
     """Write the flat indices of set cells of ``mask``, in row order; return how many.
 
@@ -47,7 +48,7 @@ def cells_of(cells, mask):  # type: ignore[no-untyped-def]
     return count
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def label_into(labels, cells, parent):  # type: ignore[no-untyped-def]
     """Label 8-connected regions of ``cells`` 1, 2, ... in row order of their first cell.
 
@@ -99,13 +100,13 @@ def label_into(labels, cells, parent):  # type: ignore[no-untyped-def]
     return count
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _add(to, line):  # type: ignore[no-untyped-def]
     for c in range(to.shape[0]):
         to[c] |= line[c]
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def grow_into(out, mask):  # type: ignore[no-untyped-def]
     """Write ``mask`` grown by one cell in all eight directions; not in place."""
     rows, cols = mask.shape
@@ -123,7 +124,7 @@ def grow_into(out, mask):  # type: ignore[no-untyped-def]
         _add(to[1:], line[:-1])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def moments_into(moments, labels, cells):  # type: ignore[no-untyped-def]
     """Write count, sums of row, col, row^2, col^2, row col of each label; (labels + 1, 6).
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from sln_guide.core.kernel import allocating, kernel
 
-@nb.njit(
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-    fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"},
-)
+
+@kernel(error_model="numpy", fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"})
 def dot_3(w, x, y):  # type: ignore[no-untyped-def]
     """Return the sum of ``w * x * y``."""
     total = np.float32(0)
@@ -20,12 +16,7 @@ def dot_3(w, x, y):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-    fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"},
-)
+@kernel(error_model="numpy", fastmath={"reassoc", "nsz", "contract", "nnan", "ninf"})
 def total_of(w):  # type: ignore[no-untyped-def]
     """Return the sum of ``w``."""
     total = np.float32(0)
@@ -34,7 +25,7 @@ def total_of(w):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def normal_into(normal, weight, x, n):  # type: ignore[no-untyped-def]
     """Write the weighted products of all pairs of rows of ``x`` (K, ...) over ``n`` samples."""
     w = weight[:n]
@@ -45,13 +36,13 @@ def normal_into(normal, weight, x, n):  # type: ignore[no-untyped-def]
             normal[j, i] = value
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_scaled(out, f, x):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         out[i] += f * x[i]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def residual_into(residual, y, x, beta, n):  # type: ignore[no-untyped-def]
     """Write ``y - beta @ x`` for ``n`` samples."""
     out = residual[:n]
@@ -61,13 +52,13 @@ def residual_into(residual, y, x, beta, n):  # type: ignore[no-untyped-def]
         _add_scaled(out, np.float32(-beta[k]), x[k, :n])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_product(out, f, x, y):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
         out[i] += f * x[i] * y[i]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def distance_into(distance, inverse, x, n):  # type: ignore[no-untyped-def]
     """Write the squared Mahalanobis distance of each of ``n`` samples."""
     out = distance[:n]
@@ -79,7 +70,7 @@ def distance_into(distance, inverse, x, n):  # type: ignore[no-untyped-def]
             _add_product(out, f, x[a, :n], x[b, :n])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def invert_into(inverse, matrix):  # type: ignore[no-untyped-def]
     """Invert a symmetric positive matrix by Gauss-Jordan elimination; False: it is singular."""
     count = matrix.shape[0]
@@ -103,7 +94,7 @@ def invert_into(inverse, matrix):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def solve_into(out, matrix, right):  # type: ignore[no-untyped-def]
     """Solve a symmetric positive system by elimination; ``matrix``, ``right`` are used up."""
     count = matrix.shape[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
 from sln_guide.core.grid import exp_into
+from sln_guide.core.kernel import kernel
 from sln_guide.core.order import quantile
 
 _MOST = 0.75
@@ -16,7 +16,7 @@ _PLAIN_SPREAD = 0.048
 """Least spread of log NIR a field without any signal is taken to have."""
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _light_into(lit, sample, trend, prediction, smooth, log, usable):  # type: ignore[no-untyped-def]
     """Write the smoothed logarithm of the light; return (its 10 %, 40 % quantile, cells seen)."""
     rows, cols = lit.shape
@@ -37,7 +37,7 @@ def _light_into(lit, sample, trend, prediction, smooth, log, usable):  # type: i
     return low, quantile(sample, n, 0.4), n
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def maps_into(  # type: ignore[no-untyped-def]
     significance,
     signal,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.field import Geometry
 from sln_guide.core.grid import exp_into, keep_larger, log_into
+from sln_guide.core.kernel import kernel
 from sln_guide.core.label import cells_of, grow_into
 from sln_guide.core.least_squares import total_of
 from sln_guide.core.order import quantile, select
@@ -44,7 +44,7 @@ _SATURATED, _TOO_DARK = int(CannotJudge.SATURATED), int(CannotJudge.TOO_DARK)
 _NEAR_INJECTION, _BAD_DATA = int(CannotJudge.NEAR_INJECTION), int(CannotJudge.BAD_DATA)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _judge_into(  # type: ignore[no-untyped-def]
     judge,
     sharp,
@@ -89,7 +89,7 @@ def _judge_into(  # type: ignore[no-untyped-def]
             judge[r, c] = bits
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _forgive_hot_pixels(sharp, mean, cells):  # type: ignore[no-untyped-def]
     """Unset lone cells whose trimmed mean is like their neighbours': one hot pixel is no glint.
 
@@ -113,7 +113,7 @@ def _forgive_hot_pixels(sharp, mean, cells):  # type: ignore[no-untyped-def]
             sharp[r, c] = False
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add_steep_shades(sharp, shade, mean, level, lines):  # type: ignore[no-untyped-def]
     """Set shaded cells beside one so much brighter that no tissue lies between them.
 
@@ -239,7 +239,7 @@ class Sizes(NamedTuple):
 USABLE, SATURATED, NO_LIGHT, CONSTANT, TOO_LITTLE = range(5)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _block_noise(m, mean, sensor, n, noisy, dim_edge, middle, level):  # type: ignore[no-untyped-def]
     """Noise of a block's mean [counts] at the field's median level ``middle``."""
     block = sensor.block
@@ -267,7 +267,7 @@ def _block_noise(m, mean, sensor, n, noisy, dim_edge, middle, level):  # type: i
     return select(values, n, n // 2) / 0.6745 / 6.0 + rounding
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
     """Return (level of the brighter half, noise, floor, typical steps) [counts].
 
@@ -303,7 +303,7 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
     return level, noise, floor, noisy, dim_edge
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
     """Return whether something can be found in this frame, or which reason speaks against it."""
     first = mean[0, 0]
@@ -327,7 +327,7 @@ def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
     return TOO_LITTLE if count < 0.02 * mean.size else USABLE
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: ignore[no-untyped-def]
     """Fill the masks from the reduced frame.
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
 from sln_guide.core.grid import copy_line, exp_into
+from sln_guide.core.kernel import allocating, kernel
 from sln_guide.core.spots import (
     RAYS,
     SECTORS,
@@ -56,7 +56,7 @@ _BRIGHT = np.float32(3.5)
 """Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _spread(weight, total, squares):  # type: ignore[no-untyped-def]
     if weight < 1.0:
         return 0.0
@@ -64,20 +64,20 @@ def _spread(weight, total, squares):  # type: ignore[no-untyped-def]
     return math.sqrt(max(squares / weight - mean * mean, 0.0))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def reach_of(sigma):  # type: ignore[no-untyped-def]
     """Half of the window around a spot of ``sigma`` in which it is measured [cells]."""
     return math.ceil(4.0 * sigma) + 4
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _window_row(light, bright, residual, local, start):  # type: ignore[no-untyped-def]
     for j in range(light.shape[0]):
         light[j] = residual[j] - start
         bright[j] = local[j] > _BRIGHT
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
     """Measure the spot at a peak; return `MEASURED`, or why it is none.
 
@@ -182,7 +182,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     return MEASURED
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def take(f, spot):  # type: ignore[no-untyped-def]
     """Mark what the spot last measured covers: no second one is called within 1.6 half-maxima."""
     f.scratch[:] = f.radius
@@ -197,7 +197,7 @@ def take(f, spot):  # type: ignore[no-untyped-def]
                 ground[i, j] = np.float32(0)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def region_into(f, row, seen, labels, label, noise, unit):  # type: ignore[no-untyped-def]
     """Measure a whole region against the level around it."""
     s = f.sums

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame, PixelFormat
 from sln_guide.core.grid import log_into
+from sln_guide.core.kernel import allocating, kernel
 from sln_guide.core.opencv import cv2
 
 SMALL_WIDTH_PX = 160
@@ -127,7 +128,7 @@ def luminance_of_colours(planes: NDArray[np.float32], white: Frame) -> NDArray[n
     return out
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _mix_colours_into(out, planes, green, share):  # type: ignore[no-untyped-def]
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
@@ -207,7 +208,7 @@ def _proposal(
     return 2.0 * dx, 2.0 * dy
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def reduce_rows_into(out, rows, totals, step, samples, scale):  # type: ignore[no-untyped-def]
     """Average squares of ``step`` rows by ``samples`` values; ``totals`` uint32 is scratch."""
     width = out.shape[1] * samples
@@ -225,7 +226,7 @@ def reduce_rows_into(out, rows, totals, step, samples, scale):  # type: ignore[n
             out[i, j] = _F(total) * scale
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _slopes_into(slopes, image):  # type: ignore[no-untyped-def]
     """Write central differences along x and y; borders are left out by whoever reads them."""
     rows, cols = image.shape
@@ -239,7 +240,7 @@ _SUMS = 12
 _N, _A, _GX, _GY, _T, _AA, _XX, _XY, _YY, _XT, _YT, _TT = range(_SUMS)
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def _sum_row(sums, a, gx, gy, upper, lower, fx, fy):  # type: ignore[no-untyped-def]
     """Add one row of a block to its ``sums``; ``upper``, ``lower`` are rows of the second image."""
     s_a, s_x, s_y, s_t, s_aa, s_xx = _F(0), _F(0), _F(0), _F(0), _F(0), _F(0)
@@ -275,7 +276,7 @@ def _sum_row(sums, a, gx, gy, upper, lower, fx, fy):  # type: ignore[no-untyped-
     sums[_TT] += s_tt
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sum_blocks_into(sums, first, slopes, second, block, dx, dy):  # type: ignore[no-untyped-def]
     """Sum what the least squares of each block need, ``second`` read at (x + dx, y + dy)."""
     rows, cols = first.shape
@@ -302,7 +303,7 @@ def _sum_blocks_into(sums, first, slopes, second, block, dx, dy):  # type: ignor
                 )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _solve_block_into(solved, sums, block):  # type: ignore[no-untyped-def]
     """Solve ``first - second = -(slope . d) + offset`` for one block; False where it cannot be.
 
@@ -333,7 +334,7 @@ def _solve_block_into(solved, sums, block):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _weighted_median(values, weights):  # type: ignore[no-untyped-def]
     """Return the value below which half of the weight lies. Sorts both in place, together."""
     n = values.shape[0]
@@ -354,7 +355,7 @@ def _weighted_median(values, weights):  # type: ignore[no-untyped-def]
     return values[n - 1]
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def _follow_majority(sums, first, slopes, second, block, dx, dy):  # type: ignore[no-untyped-def]
     """Return (dx, dy, response) that most blocks agree on, from a start; response 0: none."""
     rows, cols = first.shape
@@ -409,7 +410,7 @@ def _follow_majority(sums, first, slopes, second, block, dx, dy):  # type: ignor
     return nothing
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _follow_from_rest(sums, first, slopes, second, block):  # type: ignore[no-untyped-def]
     """Fill ``slopes`` and follow the majority from where nothing has moved."""
     _slopes_into(slopes, first)

@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.grid import keep_larger
+from sln_guide.core.kernel import kernel
 from sln_guide.core.least_squares import distance_into, invert_into, normal_into, total_of
 from sln_guide.core.order import select
 from sln_guide.core.pyramid import pyramid_into, surroundings_into
@@ -84,7 +84,7 @@ def observer(
     )
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _gather_into(samples, residual, blurs, weight, stride):  # type: ignore[no-untyped-def]
     """Copy the bands of every ``stride``-th usable cell into columns; return how many."""
     count, rows, cols = blurs.shape
@@ -101,7 +101,7 @@ def _gather_into(samples, residual, blurs, weight, stride):  # type: ignore[no-u
     return n
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def covariance_into(o, n):  # type: ignore[no-untyped-def]
     """Write the covariance of the first ``n`` samples about 0, and its inverse; False: none.
 
@@ -143,7 +143,7 @@ def covariance_into(o, n):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _make_filters(o):  # type: ignore[no-untyped-def]
     """Write the best filter for each spot size, in sigma, weighed by how many places there are."""
     scales, count = o.templates.shape
@@ -160,13 +160,13 @@ def _make_filters(o):  # type: ignore[no-untyped-def]
             o.filters[s, b] *= o.trials[s] / o.sharpness[s]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _subtract(out, a, b):  # type: ignore[no-untyped-def]
     for c in range(out.shape[0]):
         out[c] = a[c] - b[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mix_6(line, bands, f):  # type: ignore[no-untyped-def]
     a, b, c, d, e, g = bands[0], bands[1], bands[2], bands[3], bands[4], bands[5]
     f0, f1, f2 = np.float32(f[0]), np.float32(f[1]), np.float32(f[2])
@@ -175,7 +175,7 @@ def _mix_6(line, bands, f):  # type: ignore[no-untyped-def]
         line[i] = f0 * a[i] + f1 * b[i] + f2 * c[i] + f3 * d[i] + f4 * e[i] + f5 * g[i]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def respond_into(best, sizes, residual, blurs, filters, bands):  # type: ignore[no-untyped-def]
     """Write the response of each spot size (S, rows, cols), and the largest of them.
 
@@ -194,13 +194,13 @@ def respond_into(best, sizes, residual, blurs, filters, bands):  # type: ignore[
             keep_larger(best[r], sizes[s, r])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _scale(line, factor):  # type: ignore[no-untyped-def]
     for c in range(line.shape[0]):
         line[c] *= factor[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
     """Divide responses by how much livelier texture is here than over the field.
 
@@ -238,7 +238,7 @@ def _weigh_by_liveliness(o, around, usable):  # type: ignore[no-untyped-def]
             _scale(o.sizes[k, r], share)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
     """Weigh places that are not ``told`` by how lively they are by themselves.
 
@@ -267,7 +267,7 @@ def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
                     o.sizes[k, r, c] /= scale
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def observe_into(o, pyramid, around, residual, usable):  # type: ignore[no-untyped-def]
     """Fill `Observer.local`, ``sizes`` and ``spread``; False: too little of the field is usable."""
     pyramid_into(pyramid, residual, usable)

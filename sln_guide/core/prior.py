@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,7 @@ from sln_guide.core.grid import (
     padded_for,
     shrink_into,
 )
+from sln_guide.core.kernel import kernel
 from sln_guide.core.least_squares import (
     distance_into,
     dot_3,
@@ -122,7 +122,7 @@ def prior(geometry: Geometry) -> Prior:
     )
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _gather_bands(samples, sizes, blurs, support, first, end, stride):  # type: ignore[no-untyped-def]
     """Gather band differences of rows ``first`` to ``end`` and NIR, in units of NIR's spread.
 
@@ -152,7 +152,7 @@ def _gather_bands(samples, sizes, blurs, support, first, end, stride):  # type: 
     return n
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _leverage_into(p, x, n):  # type: ignore[no-untyped-def]
     """Weigh samples down whose colour is unlike the field's: K / squared Mahalanobis distance.
 
@@ -183,7 +183,7 @@ def _leverage_into(p, x, n):  # type: ignore[no-untyped-def]
             weight[m] = cut / (d if d > cut else cut)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _regress(p, first, end, n):  # type: ignore[no-untyped-def]
     """Robust least squares: bounded influence of odd colours and odd light.
 
@@ -224,7 +224,7 @@ def _regress(p, first, end, n):  # type: ignore[no-untyped-def]
     return spread
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _combine_into(out, logs, beta):  # type: ignore[no-untyped-def]
     b0, b1 = np.float32(beta[0]), np.float32(beta[1])
     b2, b3 = np.float32(beta[2]), np.float32(beta[3])
@@ -234,7 +234,7 @@ def _combine_into(out, logs, beta):  # type: ignore[no-untyped-def]
             to[c] = b0 * w[c] + b1 * x[c] + b2 * y[c] + b3 * z[c]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def choose_colour_into(good, judge, usable, planes, covered):  # type: ignore[no-untyped-def]
     """Write where colour and NIR both show tissue; mark what lies outside the white frame.
 
@@ -252,7 +252,7 @@ def choose_colour_into(good, judge, usable, planes, covered):  # type: ignore[no
             why[c] |= np.uint8(0) if inside[c] > np.float32(0.5) else _OUTSIDE
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[no-untyped-def]
     """Fill `Prior.prediction` from what there is.
 
@@ -312,7 +312,7 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[
     return has_baseline, has_colour
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _join(p, trust):  # type: ignore[no-untyped-def]
     """Take the baseline's prediction, which lies in its log, where it can be told."""
     rows, cols = p.prediction.shape

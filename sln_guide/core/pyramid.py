@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from sln_guide.core.grid import (
     padded_for,
     shrink_into,
 )
+from sln_guide.core.kernel import kernel
 
 Grid = NDArray[np.float32]
 
@@ -85,7 +85,7 @@ def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
     )
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def pyramid_into(p, image, weight):  # type: ignore[no-untyped-def]
     """Fill the blurs of ``image`` where it has ``weight``, and those of ``weight``."""
     multiply_into(p.masked, image, weight)
@@ -109,7 +109,7 @@ def pyramid_into(p, image, weight):  # type: ignore[no-untyped-def]
             enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.line)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def support_at(p, k, r, c):  # type: ignore[no-untyped-def]
     """Return how far blur ``k`` can be trusted at a cell: the share of its reach that is usable."""
     f = p.factor[k]
@@ -149,7 +149,7 @@ def surroundings(rows: int, cols: int, sigma: float) -> Surroundings:
     )
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def surroundings_into(level, s, values, weight):  # type: ignore[no-untyped-def]
     """Write the blurred level of ``values`` where they have ``weight``."""
     line = s.line[: _FACTOR * s.sums.shape[1]]

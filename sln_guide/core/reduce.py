@@ -10,7 +10,6 @@ is all of it.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from sln_guide.core.columns import (
@@ -28,9 +27,10 @@ from sln_guide.core.columns import (
     keep_inside,
     take_steps,
 )
+from sln_guide.core.kernel import kernel
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _unpack_12p_row_into(out, packed):  # type: ignore[no-untyped-def]
     """Unpack one row of Mono12p: two pixels in three bytes, least significant bits first."""
     for i in range(out.shape[0] // 2):
@@ -41,14 +41,14 @@ def _unpack_12p_row_into(out, packed):  # type: ignore[no-untyped-def]
         out[2 * i + 1] = (b >> np.uint16(4)) | (c << np.uint16(4))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def unpack_12p_into(out, packed):  # type: ignore[no-untyped-def]
     """Unpack Mono12p (H, W * 3 // 2) uint8 into ``out`` (H, W) uint16."""
     for y in range(out.shape[0]):
         _unpack_12p_row_into(out[y], packed[y])
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _mend_row(row, first, end, bad_x, bad_left, bad_right):  # type: ignore[no-untyped-def]
     """Replace bad pixels by the mean of the nearest good ones left and right."""
     kind = row.dtype.type
@@ -56,13 +56,13 @@ def _mend_row(row, first, end, bad_x, bad_left, bad_right):  # type: ignore[no-u
         row[bad_x[k]] = kind((float(row[bad_left[k]]) + float(row[bad_right[k]])) * 0.5)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _correct_row_into(out, row, dark, gain):  # type: ignore[no-untyped-def]
     for x in range(row.shape[0]):
         out[x] = (np.float32(row[x]) - dark[x]) * gain[x]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _correct_row_fixed_into(out, row, dark, gain, limit, times):  # type: ignore[no-untyped-def]
     """As `_correct_row_into` in int16, 32 at once: the upper half of a product is kept."""
     for x in range(row.shape[0]):
@@ -70,7 +70,7 @@ def _correct_row_fixed_into(out, row, dark, gain, limit, times):  # type: ignore
         out[x] = np.int16((np.int32(np.int16(above)) * np.int32(gain[x])) >> np.int32(16))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
     """Reduce ``n`` rows to column sums, extremes and steps."""
     total, high, low, step = columns
@@ -96,7 +96,7 @@ def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
     take_steps(step, rows, n, 2)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _finish(mean, edge, full, total, high, low, step, count, n, unit, offset):  # type: ignore[no-untyped-def]
     """Write blocks of ``n`` pixels each."""
     share = np.float32(1.0) / np.float32(n)
@@ -114,7 +114,7 @@ def _finish(mean, edge, full, total, high, low, step, count, n, unit, offset):  
         full[c] = np.float32(count[c]) * share
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _finish_from(first, end, mean, edge, full, folded, n, unit, offset):  # type: ignore[no-untyped-def]
     total, high, low, step, count = folded
     part = slice(first, end)
@@ -133,7 +133,7 @@ def _finish_from(first, end, mean, edge, full, folded, n, unit, offset):  # type
     )
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def reduce_into(  # type: ignore[no-untyped-def]
     mean, edge, full, raw, packed, limit, block, bad, dark, gain, times, unit, offset, work
 ):
@@ -204,13 +204,12 @@ def reduce_into(  # type: ignore[no-untyped-def]
                 k += 1
             _take_block_row(sums, rows, n)
         keep_inside(step, inside)
-        folded = (
-            fold_sums(total, spare[0], block, cols),
-            fold_highest(high, spare[1], block, cols),
-            fold_lowest(low, spare[2], block, cols),
-            fold_highest(step, spare[3], block, cols),
-            fold_sums(count, spare[4], block, cols),
-        )
+        fold_sums(total, spare[0], block, cols)
+        fold_highest(high, spare[1], block, cols)
+        fold_lowest(low, spare[2], block, cols)
+        fold_highest(step, spare[3], block, cols)
+        fold_sums(count, spare[4], block, cols)
+        folded = total, high, low, step, count
         whole, rest = n * block, n * last
         _finish_from(np.int64(0), cols - 1, mean[r], edge[r], full[r], folded, whole, unit, offset)
         _finish_from(cols - 1, cols, mean[r], edge[r], full[r], folded, rest, unit, offset)

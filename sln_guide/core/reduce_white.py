@@ -5,7 +5,6 @@ Private to `core.white`. As `core.reduce`: exact integer sums, one block after t
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from sln_guide.core.columns import (
@@ -21,11 +20,12 @@ from sln_guide.core.columns import (
     split_2,
     take_steps,
 )
+from sln_guide.core.kernel import kernel
 
 RED, GREEN, BLUE, EDGE, FULL = range(5)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untyped-def]
     """Reduce ``n`` rows: sums of rows with red and of the others, full samples, steps."""
     with_red, without, count, step = columns
@@ -48,13 +48,13 @@ def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untype
     take_steps(step, rows, n, hop)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _times(to, sums, factor):  # type: ignore[no-untyped-def]
     for c in range(to.shape[0]):
         to[c] = np.float32(sums[c]) * factor
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _finish(own, r, folded, first, end, pixels, reds, greens):  # type: ignore[no-untyped-def]
     """Write blocks ``first`` to ``end`` of ``pixels`` samples, of them ``reds`` red or blue."""
     red, green, blue, step, count = folded
@@ -68,7 +68,7 @@ def _finish(own, r, folded, first, end, pixels, reds, greens):  # type: ignore[n
     _times(own[FULL, r, first:end], count[first:end], share)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):  # type: ignore[no-untyped-def]
     with_red, without, count, step = columns
     one, two, three, four, spare, step_spare, count_spare = colours
@@ -96,20 +96,19 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):
         for column in (red, green, blue):
             clear(column[cells:])
         keep_inside(step, inside)
-        folded = (
-            fold_sums(red, spare[0], half, cols),
-            fold_sums(green, spare[1], half, cols),
-            fold_sums(blue, spare[2], half, cols),
-            fold_highest(step, step_spare, block, cols),
-            fold_sums(count, count_spare, block, cols),
-        )
+        fold_sums(red, spare[0], half, cols)
+        fold_sums(green, spare[1], half, cols)
+        fold_sums(blue, spare[2], half, cols)
+        fold_highest(step, step_spare, block, cols)
+        fold_sums(count, count_spare, block, cols)
+        folded = red, green, blue, step, count
         cells = half * n // 2
         _finish(own, r, folded, np.int64(0), cols - 1, 4 * cells, cells, 2 * cells)
         cells = last * n // 2
         _finish(own, r, folded, cols - 1, cols, 4 * cells, cells, 2 * cells)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type: ignore[no-untyped-def]
     total, _, count, step = columns
     red, green, blue, _, spare, step_spare, count_spare = colours
@@ -135,20 +134,19 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type:
         step[width : cols * block] = 0
         count[width : cols * block] = 0
         keep_inside(step, inside)
-        folded = (
-            fold_sums(red, spare[0], block, cols),
-            fold_sums(green, spare[1], block, cols),
-            fold_sums(blue, spare[2], block, cols),
-            fold_highest(step, step_spare, block, cols),
-            fold_sums(count, count_spare, block, cols),
-        )
+        fold_sums(red, spare[0], block, cols)
+        fold_sums(green, spare[1], block, cols)
+        fold_sums(blue, spare[2], block, cols)
+        fold_highest(step, step_spare, block, cols)
+        fold_sums(count, count_spare, block, cols)
+        folded = red, green, blue, step, count
         pixels = block * n
         _finish(own, r, folded, np.int64(0), cols - 1, 3 * pixels, pixels, pixels)
         pixels = last * n
         _finish(own, r, folded, cols - 1, cols, 3 * pixels, pixels, pixels)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
     """Sample ``source`` bilinearly through a table.
 
@@ -161,7 +159,7 @@ def sample_into(out, source, at, weight):  # type: ignore[no-untyped-def]
         _sample_plane_into(out[p], flat[p], at, weight)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _sample_plane_into(out, s, at, weight):  # type: ignore[no-untyped-def]
     a, b, c, d = at[0], at[1], at[2], at[3]
     e, f, g, h = weight[0], weight[1], weight[2], weight[3]
@@ -169,7 +167,7 @@ def _sample_plane_into(out, s, at, weight):  # type: ignore[no-untyped-def]
         out[i] = s[a[i]] * e[i] + s[b[i]] * f[i] + s[c[i]] * g[i] + s[d[i]] * h[i]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weight):  # type: ignore[no-untyped-def]
     """Reduce a white frame to blocks of its own and sample them at the NIR grid's cells.
 

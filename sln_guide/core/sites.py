@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
 
 from sln_guide.core.grid import exp_into
+from sln_guide.core.kernel import kernel
 from sln_guide.core.label import cells_of, grow_into, label_into
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.guidance import CannotJudge
@@ -26,7 +26,7 @@ CLIPPED = np.float32(0.02)
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type: ignore[no-untyped-def]
     """Tell bright nodes from injection sites, and mask a site as far as it glares.
 
@@ -92,7 +92,7 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     return sites
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mark_bright(m, mean, full, floor):  # type: ignore[no-untyped-def]
     """Mark what clips or is far brighter than around it; return the rows between which it lies."""
     rows, cols = mean.shape
@@ -114,7 +114,7 @@ def _mark_bright(m, mean, full, floor):  # type: ignore[no-untyped-def]
     return first, end
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mark_halo(m, site, first, end):  # type: ignore[no-untyped-def]
     """Mark one site and its surroundings, in which no faint thing can be told."""
     size = 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from sln_guide.core.kernel import allocating, kernel
 
 RAYS = 32
 SECTORS = 8
@@ -32,7 +33,7 @@ _MOST_LEAN = 0.5
 """Of the radius: a centre farther off than that is another thing's."""
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
     """Write the flat indices of cells at or above ``threshold``, in row order; return how many."""
     rows, cols = image.shape
@@ -48,7 +49,7 @@ def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
     return count
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _list_above(cells, line, threshold, first):  # type: ignore[no-untyped-def]
     n = 0
     for c in range(line.shape[0]):
@@ -56,7 +57,7 @@ def _list_above(cells, line, threshold, first):  # type: ignore[no-untyped-def]
         n += line[c] >= threshold
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ignore[no-untyped-def]
     """Write cells at or above ``threshold`` that exceed all others within ``reach`` [cells].
 
@@ -90,7 +91,7 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
     return count
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _at(image, y, x):  # type: ignore[no-untyped-def]
     """Interpolate bilinearly; places outside take the nearest cell's value."""
     rows, cols = image.shape
@@ -107,7 +108,7 @@ def _at(image, y, x):  # type: ignore[no-untyped-def]
     return top * (1 - fy) + low * fy
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no-untyped-def]
     """Write, for each of `RAYS` from (y, x), where ``image`` first falls below ``level`` [cells].
 
@@ -143,7 +144,7 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
     return lost
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _turn(dy, dx):  # type: ignore[no-untyped-def]
     """Return the direction of (dy, dx) in [0, 1) of a turn, from +x towards +y.
 
@@ -167,7 +168,7 @@ def _turn(dy, dx):  # type: ignore[no-untyped-def]
     return turn if turn < 1.0 else 0.0
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _radius_at(radius, dy, dx):  # type: ignore[no-untyped-def]
     """Return how far a star-shaped contour reaches in a direction."""
     turn = _turn(dy, dx) * RAYS
@@ -176,7 +177,7 @@ def _radius_at(radius, dy, dx):  # type: ignore[no-untyped-def]
     return radius[k % RAYS] * (1 - f) + radius[(k + 1) % RAYS] * f
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
     """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
 
@@ -227,7 +228,7 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
                     out[5] += w * v * v
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[no-untyped-def]
     """Average ``image`` over each of `SECTORS` of an annulus; ``seen``: each one's usable share.
 
@@ -252,7 +253,7 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
         ring[k] = total / weight if weight > 0 else 0.0
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
     """Return the centroid of what exceeds ``level`` inside a star-shaped contour."""
     rows, cols = image.shape
@@ -282,7 +283,7 @@ def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
     return y + sum_y / total, x + sum_x / total
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-untyped-def]
     """Return a spot's centre (y, x) [cells]: the centroid of its light above the ground.
 
@@ -336,13 +337,13 @@ def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-
     return at_y, at_x
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def annulus_of(size):  # type: ignore[no-untyped-def]
     """Return the radii between which a spot of a median radius has its ground [cells]."""
     return 1.5 * size + 0.5, 2.2 * size + 1.0
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, rounds):  # type: ignore[no-untyped-def]
     """Find a spot's centre, base, height and half-maximum contour that agree with each other.
 
@@ -382,7 +383,7 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
     return y, x, base, top, lost
 
 
-@nb.njit(nogil=True, cache=True)
+@allocating()
 def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[no-untyped-def]
     """Return how the peak (r, c) stands out of the annulus around it.
 
@@ -413,7 +414,7 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
     return height, level, (image[r, c] - highest) / height, (level - lowest) / height, over, n
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
     """Return the ratio of a peak's lesser to its greater curvature, in [0, 1]; 0: no peak.
 
@@ -433,7 +434,7 @@ def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
     return max((middle + half) / (middle - half), 0.0)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def region_sums_into(out, labels, label, mean, full, usable, margin):  # type: ignore[no-untyped-def]
     """Sum over the cells of one label, and over usable ones in its bounding box and ``margin``.
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.grid import log_into
+from sln_guide.core.kernel import kernel
 from sln_guide.core.motion import SMALL_WIDTH_PX, reduce_rows_into, shift_between
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -138,7 +139,7 @@ def _sealed(samples: Samples) -> Samples:
     return sealed
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _shifted_row_into(row, upper, lower, x, fy):  # type: ignore[no-untyped-def]
     """Mix two rows and move them by whole px: ``row[c]`` of ``[c + x]``, borders repeated."""
     width = upper.shape[0]
@@ -157,7 +158,7 @@ def _shifted_row_into(row, upper, lower, x, fy):  # type: ignore[no-untyped-def]
         row[c] = right
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _subtract_row_into(out, lit, row, fx, pedestal, high):  # type: ignore[no-untyped-def]
     for c in range(out.shape[0]):
         taken = row[c] + (row[c + 1] - row[c]) * fx
@@ -166,7 +167,7 @@ def _subtract_row_into(out, lit, row, fx, pedestal, high):  # type: ignore[no-un
         out[c] = nb.uint16(nb.int32(value if value < high else high))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _sum_and_brightest(lit, dark):  # type: ignore[no-untyped-def]
     total, brightest = nb.uint32(0), nb.uint32(0)
     for c in range(lit.shape[0]):
@@ -176,7 +177,7 @@ def _sum_and_brightest(lit, dark):  # type: ignore[no-untyped-def]
     return total, brightest
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel()
 def _take_off_into(out, lit, dark, row, x, y, pedestal, top, out_top, blind_above):  # type: ignore[no-untyped-def]
     """See `take_off_into`; ``x``, ``y``: where in ``dark`` a pixel of ``lit`` is taken from."""
     height, width = out.shape

@@ -5,9 +5,9 @@ Private to the core. Kernels work on `core.masks.Masks`.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from sln_guide.core.kernel import kernel
 from sln_guide.core.label import cells_of, label_into
 from sln_guide.guidance import CannotJudge
 
@@ -20,7 +20,7 @@ is a line."""
 _ACROSS = np.array([[0, 1], [1, 0], [1, 1], [1, -1]])
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def mark_tools(m, glint_cells, node_cells):  # type: ignore[no-untyped-def]
     """Mark glints, instruments with what they enclose, and cloth.
 
@@ -31,7 +31,7 @@ def mark_tools(m, glint_cells, node_cells):  # type: ignore[no-untyped-def]
     _mark_cloth(m)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
     """Tell glints, which are small, from instruments: longer edges with the shade they enclose.
 
@@ -69,7 +69,7 @@ def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mark_gaps(m, marked, widest):  # type: ignore[no-untyped-def]
     """Mark what lies between instruments closer to each other than a node is wide.
 
@@ -95,7 +95,7 @@ def _mark_gaps(m, marked, widest):  # type: ignore[no-untyped-def]
                     break
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _mark_cloth(m):  # type: ignore[no-untyped-def]
     """Mark what is finely structured all over: light out of tissue is smooth, a weave is not."""
     rows, cols = m.busy.shape

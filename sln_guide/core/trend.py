@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from sln_guide.core.kernel import allocating, kernel
 from sln_guide.core.least_squares import normal_into, residual_into, solve_into
 from sln_guide.core.order import select
 
@@ -50,7 +50,7 @@ def trend(rows: int, cols: int) -> Trend:
     )
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _sample_into(t, image, prediction, weight):  # type: ignore[no-untyped-def]
     """Gather usable cells, a few in each direction; return how many."""
     rows, cols = image.shape
@@ -73,7 +73,7 @@ def _sample_into(t, image, prediction, weight):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def take_trend_off(t, image, prediction, weight):  # type: ignore[no-untyped-def]
     """Fill `Trend.trend` and `Trend.residual` = image - prediction - trend."""
     n = _sample_into(t, image, prediction, weight)
@@ -98,7 +98,7 @@ def take_trend_off(t, image, prediction, weight):  # type: ignore[no-untyped-def
     _apply(t.residual, t.trend, image, prediction, beta)
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy")
+@allocating(error_model="numpy")
 def _apply(residual, trend, image, prediction, beta):  # type: ignore[no-untyped-def]
     """Write the paraboloid, and what it and ``prediction`` leave of ``image``."""
     rows, cols = image.shape
