@@ -98,7 +98,9 @@ def find_pauses(frames: Mapping[Role, NDArray[np.int64]]) -> tuple[Pause, ...]:
 
     One at the beginning or the end is told by what the other role has there.
     """
-    filled = [times[:, 1] for times in frames.values() if len(times)]
+    # as floats: the times of a damaged frame may lie further apart than int64 reaches
+    times_ns = {role: rows[:, 1].astype(np.float64) for role, rows in frames.items()}
+    filled = [times for times in times_ns.values() if len(times)]
     if not filled:
         return ()
     begin, end = min(t.min() for t in filled), max(t.max() for t in filled)
@@ -106,7 +108,7 @@ def find_pauses(frames: Mapping[Role, NDArray[np.int64]]) -> tuple[Pause, ...]:
     for role, rows in frames.items():
         if len(rows) == 0:
             continue
-        times = rows[:, 1]
+        times = times_ns[role]
         steps = np.diff(times, prepend=begin, append=end)
         period_ns = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         long = steps > max(PAUSE_S * 1e9, PAUSE_PERIODS * period_ns)

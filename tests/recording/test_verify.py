@@ -21,7 +21,7 @@ from sln_guide.recording import (
     records,
 )
 from sln_guide.recording.folder import MANIFEST, part_paths, write_manifest
-from sln_guide.recording.gaps import BEFORE_RECORDER
+from sln_guide.recording.gaps import BEFORE_RECORDER, find_pauses
 from sln_guide.recording.part import closing, index_path
 from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
@@ -402,3 +402,12 @@ def test_a_part_that_is_finished_while_it_is_looked_at_is_not_damaged(tmp_path: 
     assert index_path(part_paths(folder)[0]).exists()
     assert found.ok, found.text()
     assert "it is still being recorded" in found.incomplete
+
+
+def test_times_further_apart_than_an_int64_reaches_are_a_pause_not_an_error() -> None:
+    """A frame whose header is damaged may say any time."""
+    far = np.iinfo(np.int64).max
+    times_ns = (-far, -far + 10**8, -far + 2 * 10**8, far)
+    frames = {Role.NIR: np.array([[0, time_ns] for time_ns in times_ns], np.int64)}
+    (pause,) = find_pauses(frames)
+    assert pause.length_s == pytest.approx(2 * far / 1e9)
