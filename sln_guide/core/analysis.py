@@ -15,6 +15,7 @@ from sln_guide.core.evidence import HEADROOM
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Field, Geometry
 from sln_guide.core.finding import Seen, find_into, finder, spots_of
 from sln_guide.core.grid import multiply_into
+from sln_guide.core.lumps import count_lumps, tail_of
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
     CONSTANT,
@@ -27,20 +28,20 @@ from sln_guide.core.masks import (
     mask_into,
     masks,
 )
-from sln_guide.core.observer import band_templates, observe_into, observer, settle_into
+from sln_guide.core.observer import band_templates, observe_into, observer, settle_into, temper_into
 from sln_guide.core.prior import choose_colour_into, predict_into, prior
 from sln_guide.core.pyramid import pyramid, surroundings
 from sln_guide.core.reduction import NirReducer
 from sln_guide.core.spot import Analysis
 from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
-from sln_guide.guidance import sbr_of_contrast
+from sln_guide.guidance import Kind, sbr_of_contrast
 
 __all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE = 0.42, 2.23
+_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL = 0.42, 2.23, 2.0
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"
@@ -102,6 +103,8 @@ class Analyser:
             np.array([np.argmin(np.abs(np.log(blurs / s))) for s in spots]),
         )
         self._even = np.zeros((rows, cols), F32)
+        self._no_white = np.zeros((5, rows, cols), F32)
+        self._places = rows * cols / geometry.spot_sigmas[0] ** 2
         self._lines, self._sample = np.zeros((2, cols), F32), np.zeros(rows * cols, F32)
 
     def fits(self, nir: Frame) -> bool:
@@ -173,6 +176,13 @@ class Analyser:
         if baseline_used:
             o.spread[:] /= self._prior.trust
             settle_into(o, self._prior.followed, m.usable)
+        # a baseline is NIR's own past: what it foretells, NIR by itself need not show
+        least_own = -np.inf if baseline_used else _LEAST_OWN
+        seen = self._seen(floor, least_own, has_white=white_small is not None)
+        lumps = count_lumps(self._finder, seen)
+        tail = tail_of(lumps, self._places)
+        if tail > 1.0:
+            temper_into(o, tail)
         clock.mark("significance")
 
         significance, signal, background, limits = (np.empty(mean.shape, F32) for _ in range(4))
@@ -205,8 +215,7 @@ class Analyser:
         clock.mark("maps")
         count, more = find_into(
             self._finder,
-            # a baseline is NIR's own past: what it foretells, NIR by itself need not show
-            self._seen(floor, -np.inf if baseline_used else _LEAST_OWN),
+            seen,
             significance,
             F32(threshold_sigma),
             noise,
@@ -214,6 +223,8 @@ class Analyser:
             sites,
         )
         spots = spots_of(self._finder, count, self.geometry.block_px)
+        if any(spot.kind is Kind.GLINT for spot in spots):
+            limits[m.judge != 0] = np.inf
         clock.mark("spots")
         return Analysis(
             grid_px=self.geometry.block_px,
@@ -223,7 +234,7 @@ class Analyser:
             limit_contrast=_frozen(limits),
             cannot_judge=_frozen_bytes(m.judge),
             limit_sbr=sbr_of_contrast(limit) if math.isfinite(limit) else None,
-            false_calls_per_field=self._false_calls(threshold_sigma),
+            false_calls_per_field=self._false_calls(threshold_sigma, tail),
             scene_full_scale=max(top if top >= 0 else 6 * noise * unit, 1e-6 * unit),
             colour_predicted=predicted,
             spots=spots,
@@ -239,9 +250,11 @@ class Analyser:
         Only before the first frame: it is run on an empty field.
         """
         field = np.zeros_like(self._masks.log)
-        find_into(self._finder, self._seen(1.0, _LEAST_OWN), field, F32(1.0), 1.0, 1.0, 0)
+        seen = self._seen(1.0, _LEAST_OWN, has_white=False)
+        count_lumps(self._finder, seen)
+        find_into(self._finder, seen, field, F32(1.0), 1.0, 1.0, 0)
 
-    def _seen(self, floor: float, least_own: float) -> Seen:
+    def _seen(self, floor: float, least_own: float, *, has_white: bool) -> Seen:
         """Return what the stages before the finder left in the workspace."""
         m, o = self._masks, self._observer
         return Seen(
@@ -257,6 +270,7 @@ class Analyser:
             m.site,
             F32(floor),
             F32(least_own),
+            self._white.planes if has_white else self._no_white,
         )
 
     def _sensor(self, nir: Frame) -> Sensor:
@@ -292,15 +306,16 @@ class Analyser:
         used = predict_into(prior, m.log, white.planes[:3], has_baseline, has_colour)
         return bool(used[0]), bool(used[1])
 
-    def _false_calls(self, threshold_sigma: float) -> float:
+    def _false_calls(self, threshold_sigma: float, tail: float) -> float:
         """Return the false calls to expect in one field of texture without a node.
 
         Proportional to how many places for the smallest spot the field holds. The tail in sigma
         is exponential rather than Gaussian, because texture and its spectrum are themselves only
-        measured; rate and slope are from empty fields (docs/decisions/0002-detector.md).
+        measured; rate and slope are from empty fields (docs/decisions/0002-detector.md). Tempering
+        by the ``tail`` (see `core.lumps`) does not make up for all of it.
         """
-        places = self.geometry.rows * self.geometry.cols / self.geometry.spot_sigmas[0] ** 2
-        return float(_FALSE_RATE * places * math.exp(-_FALSE_SLOPE * threshold_sigma))
+        rate = _FALSE_RATE * self._places * math.exp(-_FALSE_SLOPE * threshold_sigma)
+        return float(rate * tail**_FALSE_OF_TAIL)
 
     def _nothing(
         self,

@@ -12,7 +12,7 @@ from sln_guide.core.order import select
 from sln_guide.core.pyramid import support_at
 from sln_guide.core.spots import SECTORS, roundness_of, stand_of
 
-NODE, CHANNEL, INJECTION, UNCERTAIN = range(4)
+NODE, CHANNEL, INJECTION, UNCERTAIN, GLINT = range(5)
 
 _ISOLATED = 0.42
 """A node falls off on every side: to its highest neighbour sector by this share of its height."""
@@ -43,6 +43,12 @@ _MISSHAPEN = -0.16
 """Something is there, but it is shaped like no node: uncertain."""
 _BEYOND_DOUBT = 2.0
 """Times the threshold."""
+_MOST_ISOLATION = 1.0
+"""Of a peak whose surroundings are level."""
+_CLIPPED_ALIKE = 0.55
+"""Least overlap of what clips in white light with a spot, as a share of what either covers."""
+_MIRRORED = 1.6
+"""In some colour a mirrored lamp exceeds what is around by this factor: tissue hardly ever does."""
 _LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
 """Roundness, share of the height over the line through, and usable share that tell a channel."""
 
@@ -59,9 +65,7 @@ def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
         f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
     )
     roundness = roundness_of(smooth, r, c, f.sigmas[k])
-    reach = int(f.sigmas[k] + 0.5)
-    rows, cols = smooth.shape
-    if r < reach or c < reach or r + reach >= rows or c + reach >= cols:
+    if at_end(f, r, c, k):
         roundness = max(roundness, _ROUNDNESS_UNTOLD)
     support = support_at(seen.pyramid, f.support_of[k], r, c)
     return height, level, isolation, pit, roundness, sectors, support, over
@@ -87,6 +91,25 @@ def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
     if size == 1:
         worth += _SMALL
     return worth + (_AT_RIM if at_rim(f, r, c) else 0.0)
+
+
+@kernel(error_model="numpy")
+def most_worth_of(f, seen, r, c, size):  # type: ignore[no-untyped-def]
+    """Return the most that `worth_of` may be: what is quickly told of a peak is its roundness."""
+    smooth = seen.pyramid.blurs[f.smooth_of[size]]
+    roundness = max(roundness_of(smooth, r, c, f.sigmas[size]), 0.0)
+    if at_end(f, r, c, size):
+        roundness = max(roundness, _ROUNDNESS_UNTOLD)
+    most = (0.0, 0.0, _MOST_ISOLATION, 0.0, roundness, SECTORS, 0.0, 0.0)
+    return worth_of(f, most, size, r, c)
+
+
+@kernel()
+def at_end(f, r, c, size):  # type: ignore[no-untyped-def]
+    """Whether half of a peak's curve lies beyond the end of the field."""
+    reach = int(f.sigmas[size] + 0.5)
+    rows, cols = f.labels.shape
+    return r < reach or c < reach or r + reach >= rows or c + reach >= cols
 
 
 @kernel()
@@ -143,3 +166,40 @@ def on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
                     n += 1
         f.lines[region] = select(f.sample, n, n // 2)
     return height < _NODE_OVER_CHANNEL * (f.lines[region] - level)
+
+
+@kernel(error_model="numpy")
+def is_glint(white, y, x, area):  # type: ignore[no-untyped-def]
+    """Whether a lamp is mirrored where a spot lies, out of focus: no edge of it is sharp.
+
+    White light then clips there, in the spot's very shape, and is far brighter than around. A
+    small glint on a node clips less than the node covers. ``white`` (5, rows, cols): red, green,
+    blue, steps, clipped share; ``y``, ``x``, ``area`` [cells].
+    """
+    rows, cols = white.shape[1:]
+    inner = max(area / math.pi, 1.0)
+    radius = math.sqrt(inner)
+    outer, ring = (2.0 * radius + 1.0) ** 2, (1.5 * radius + 0.5) ** 2
+    far = int(2.0 * radius + 1.0) + 1
+    here, red, green, blue, clipped = 0, 0.0, 0.0, 0.0, 0.0
+    around, red_2, green_2, blue_2, beside = 0, 0.0, 0.0, 0.0, 0.0
+    for r in range(max(int(y) - far, 0), min(int(y) + far + 2, rows)):
+        for c in range(max(int(x) - far, 0), min(int(x) + far + 2, cols)):
+            d = (r - y) ** 2 + (c - x) ** 2
+            if d <= inner:
+                here += 1
+                clipped += white[4, r, c]
+                red += white[0, r, c]
+                green += white[1, r, c]
+                blue += white[2, r, c]
+            elif d <= outer:
+                beside += white[4, r, c]
+                if d > ring:
+                    around += 1
+                    red_2 += white[0, r, c]
+                    green_2 += white[1, r, c]
+                    blue_2 += white[2, r, c]
+    if here == 0 or around == 0 or clipped < _CLIPPED_ALIKE * (here + beside):
+        return False
+    times = _MIRRORED * here / around
+    return red > times * red_2 or green > times * green_2 or blue > times * blue_2

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from sln_guide.core.evidence import (
     CHANNEL,
+    GLINT,
     HEADROOM,
     INJECTION,
     UNCERTAIN,
     at_rim,
     is_channel,
+    is_glint,
     kind_of,
     on_channel,
     shape_of,
@@ -53,7 +55,7 @@ from sln_guide.core.spot import PARTLY_HIDDEN, Spot
 from sln_guide.core.spots import RAYS, SECTORS, cells_above_into, find_peaks_into
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
-_NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
+_NEAR_INJECTION, _GLINT = int(CannotJudge.NEAR_INJECTION), np.uint8(CannotJudge.GLINT)
 _MOST_PEAKS = 512
 _MOST_SPOTS = 48
 _WIDE_SIZE = 3
@@ -71,7 +73,7 @@ _LEAST_INSIDE = 3.0
 _HUSHED = 3.5
 """How far what adds no light is hushed, in its half-maximum radii."""
 _INJECTION_SIGNIFICANCE = 99.0
-_KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN)
+_KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN, Kind.GLINT)
 
 
 class Finder(NamedTuple):
@@ -154,7 +156,7 @@ class Seen(NamedTuple):
     explains it; ``pyramid``: its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
     saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
     [counts]; ``least_own``: share of a spot's height, in the logarithm, that NIR must show by
-    itself, without what was foretold.
+    itself, without what was foretold; ``white`` (5, rows, cols): see `core.white`, 0 without it.
     """
 
     local: NDArray[np.float32]
@@ -169,6 +171,7 @@ class Seen(NamedTuple):
     site: NDArray[np.int32]
     floor: np.float32
     least_own: np.float32
+    white: NDArray[np.float32]
 
 
 @allocating(error_model="numpy")
@@ -181,7 +184,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     """
     local = seen.local
     rows = local.shape[0]
-    peaks, more = _find_peaks(f, local, seen.sizes, threshold - np.float32(HEADROOM))
+    peaks, more = find_peaks_of_sizes(f, local, seen.sizes, threshold - np.float32(HEADROOM))
     _sort_peaks(f, peaks)
     for r in range(rows):
         f.taken[r] = False
@@ -228,6 +231,9 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 spot[KIND] = kind_of(shape, size, value, threshold)
                 spot[SIGNIFICANCE] = value + worth
                 _raise_by(significance, spot, max(worth, 0.0))
+                if is_glint(seen.white, spot[Y], spot[X], spot[AREA]):
+                    spot[KIND] = GLINT
+                    _cover(seen.judge, spot)
                 take(f, spot)
                 count += 1
             elif last == 0:
@@ -245,7 +251,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
 
 
 @kernel()
-def _find_peaks(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
+def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-def]
     """Find the peaks at or above ``threshold`` [sigma] of each size by itself.
 
     Fine texture on a wide faint node has peaks of its own, which fall off on no side, and hide the
@@ -318,6 +324,19 @@ def _raise_by(significance, spot, worth):  # type: ignore[no-untyped-def]
         for c in range(max(int(x - reach), 0), min(int(x + reach) + 2, cols)):
             if (r - y) ** 2 + (c - x) ** 2 <= square:
                 significance[r, c] += np.float32(worth)
+
+
+@kernel()
+def _cover(judge, spot):  # type: ignore[no-untyped-def]
+    """Mark that nothing can be told where a glint lies: its light may hide a node's."""
+    square = spot[AREA] / math.pi
+    reach = math.sqrt(square)
+    x, y = spot[X], spot[Y]
+    rows, cols = judge.shape
+    for r in range(max(int(y - reach), 0), min(int(y + reach) + 2, rows)):
+        for c in range(max(int(x - reach), 0), min(int(x + reach) + 2, cols)):
+            if (r - y) ** 2 + (c - x) ** 2 <= square:
+                judge[r, c] |= _GLINT
 
 
 @allocating()

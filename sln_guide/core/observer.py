@@ -268,6 +268,19 @@ def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
+def temper_into(o, tail):  # type: ignore[no-untyped-def]
+    """Take significance for as much less as this tissue's lumps reach farther out than usual."""
+    share = np.float32(1.0 / tail)
+    for r in range(o.local.shape[0]):
+        for c in range(o.local.shape[1]):
+            o.local[r, c] *= share
+            o.spread[r, c] *= np.float32(tail)
+        for k in range(o.sizes.shape[0]):
+            for c in range(o.local.shape[1]):
+                o.sizes[k, r, c] *= share
+
+
+@kernel(error_model="numpy")
 def observe_into(o, pyramid, around, residual, usable):  # type: ignore[no-untyped-def]
     """Fill `Observer.local`, ``sizes`` and ``spread``; False: too little of the field is usable."""
     pyramid_into(pyramid, residual, usable)

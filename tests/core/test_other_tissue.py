@@ -1,0 +1,120 @@
+"""Tissue and light that our own scenes do not hold: lumps, lamps mirrored out of focus."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from hardware.rig import Registration
+from sln_guide.core.analysis import Analyser
+from sln_guide.guidance import CannotJudge, Kind
+from tests.core.test_analysis import (
+    NONE,
+    H,
+    Image,
+    W,
+    field,
+    nir_of,
+    nodes,
+    place,
+    texture,
+    white_of,
+)
+
+ASSUMED = Registration(kind="assumed")
+LEVELS = (140.0, 70.0, 60.0)
+"""Of `white_of`."""
+
+
+@pytest.fixture(scope="module")
+def analyser() -> Analyser:
+    return Analyser(field())
+
+
+def lumps(seed: int) -> Image:
+    """Clumps of all strengths, as wide as small nodes: texture with a heavy bright tail."""
+    rng = np.random.default_rng(seed)
+    clumps = np.zeros((H, W))
+    n = 500
+    clumps[rng.integers(0, H, n), rng.integers(0, W, n)] = rng.exponential(1.0, n)
+    smooth = gaussian_filter(clumps, 8.0)
+    return smooth / smooth.std()
+
+
+def disc(x: float, y: float, radius: float) -> Image:
+    """An aperture's picture of a small mirrored lamp: 1 inside, its edge a little soft."""
+    yy, xx = np.mgrid[0:H, 0:W].astype(np.float64)
+    inside = np.hypot(xx - x, yy - y) < radius
+    return gaussian_filter(inside.astype(np.float64), 2.5)
+
+
+def tissue_and_white(seed: int) -> tuple[Image, list[Image]]:
+    log = texture(seed, 0.06)
+    return 500 * np.exp(log), [0.5 * log] * 3
+
+
+def test_lumpy_tissue_is_not_full_of_nodes(analyser: Analyser) -> None:
+    """What looks like a node everywhere is this tissue; a bright node is a node yet."""
+    called, limits, stated = 0, [], []
+    for seed in range(6):
+        ground = 500 * (1 + 0.11 * lumps(500 + seed)).clip(0.3)
+        result = analyser.analyse(nir_of(ground), None, NONE, 4.5)
+        called += len(nodes(result))
+        limits.append(result.limit_sbr)
+        stated.append(result.false_calls_per_field)
+        bright = ground * (1 + 3.0 * place(320, 250, 16))
+        spots = nodes(analyser.analyse(nir_of(bright), None, NONE, 4.5))
+        assert any(np.hypot(s.x_px - 320, s.y_px - 250) < 16 for s in spots)
+    even = analyser.analyse(nir_of(500 * np.exp(texture(510, 0.11))), None, NONE, 4.5)
+    assert even.limit_sbr is not None
+    assert called <= 45
+    assert min(limits) > even.limit_sbr
+    assert np.mean(stated) > 1.5 * even.false_calls_per_field
+
+
+def test_a_lamp_mirrored_out_of_focus_is_a_glint(analyser: Analyser) -> None:
+    """White light clips in the very shape of the NIR light; what is beneath cannot be told."""
+    ground, white = tissue_and_white(520)
+    lamp = disc(320, 250, 18)
+    light = ground + 700 * lamp
+    mirrored = white_of([np.log(np.exp(c) + 6 * lamp) for c in white])
+    result = analyser.analyse(nir_of(light), mirrored, ASSUMED, 4.5)
+    assert not nodes(result)
+    (glint,) = (s for s in result.spots if s.kind is Kind.GLINT)
+    assert np.hypot(glint.x_px - 320, glint.y_px - 250) < 6
+    at = int(250 / result.grid_px), int(320 / result.grid_px)
+    assert result.cannot_judge[at] & CannotJudge.GLINT
+    assert np.isinf(result.limit_contrast[at])
+
+
+def test_a_node_under_a_small_glint_stays_a_node(analyser: Analyser) -> None:
+    ground, white = tissue_and_white(521)
+    light = ground * (1 + 1.2 * place(320, 250, 20))
+    lamp = disc(324, 247, 9)
+    result = analyser.analyse(
+        nir_of(light), white_of([np.log(np.exp(c) + 6 * lamp) for c in white]), ASSUMED, 4.5
+    )
+    (node,) = nodes(result)
+    assert node.kind is Kind.NODE
+    assert np.hypot(node.x_px - 320, node.y_px - 250) < 10
+
+
+def test_a_node_in_overexposed_white_light_stays_a_node(analyser: Analyser) -> None:
+    """Everything clips: that tells nothing of this place."""
+    ground, white = tissue_and_white(522)
+    light = ground * (1 + 1.2 * place(320, 250, 18))
+    result = analyser.analyse(
+        nir_of(light), white_of([c + np.log(6.0) for c in white]), ASSUMED, 4.5
+    )
+    assert any(np.hypot(s.x_px - 320, s.y_px - 250) < 8 for s in nodes(result))
+
+
+def test_a_pale_node_that_clips_is_no_glint(analyser: Analyser) -> None:
+    """Fat is paler than muscle, and may clip where muscle does not; it is no lamp."""
+    ground, white = tissue_and_white(523)
+    spot = place(320, 250, 18)
+    light = ground * (1 + 1.2 * spot)
+    pale = [c + np.log(235 / level) + 0.3 * spot for c, level in zip(white, LEVELS, strict=True)]
+    result = analyser.analyse(nir_of(light), white_of(pale), ASSUMED, 4.5)
+    assert any(np.hypot(s.x_px - 320, s.y_px - 250) < 8 for s in nodes(result))
