@@ -181,8 +181,7 @@ class Analyser:
         seen = self._seen(floor, least_own, has_white=white_small is not None)
         lumps = count_lumps(self._finder, seen)
         tail = tail_of(lumps, self._places)
-        if tail > 1.0:
-            temper_into(o, tail)
+        temper_into(o, tail)
         clock.mark("significance")
 
         significance, signal, background, limits = (np.empty(mean.shape, F32) for _ in range(4))

@@ -269,7 +269,9 @@ def settle_into(o, told, usable):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def temper_into(o, tail):  # type: ignore[no-untyped-def]
-    """Take significance for as much less as this tissue's lumps reach farther out than usual."""
+    """Take significance for as much less as lumps reach farther out than usual, by ``tail``."""
+    if tail <= 1.0:
+        return
     share = np.float32(1.0 / tail)
     for r in range(o.local.shape[0]):
         for c in range(o.local.shape[1]):
