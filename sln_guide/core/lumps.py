@@ -24,6 +24,8 @@ _OF_NODES = 12
 """Peaks above these that a field's nodes make, at most: they are 1.6 each."""
 _MANY = 8.8e-4
 """Lumps for each place for the smallest spot from which on tissue is lumpy: 8 in a usual field."""
+_FEWEST = 8.0
+"""In a small field a handful is chance, which must not take its only node away."""
 _PER_LUMPS = 0.5
 """How much significance is tempered for each e-fold of them."""
 
@@ -56,4 +58,5 @@ def tail_of(lumps: int, places: float) -> float:
     ``places``: for the smallest spot in the field. What is called at a threshold then is as rare
     as elsewhere, or nearly.
     """
-    return max(1.0, 1.0 + _PER_LUMPS * math.log(max(lumps, 1) / (_MANY * places)))
+    usual = max(_MANY * places, _FEWEST)
+    return max(1.0, 1.0 + _PER_LUMPS * math.log(max(lumps, 1) / usual))

@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser
+from sln_guide.core.lumps import tail_of
 from sln_guide.guidance import CannotJudge, Kind
 from tests.core.test_analysis import (
     NONE,
@@ -118,3 +119,10 @@ def test_a_pale_node_that_clips_is_no_glint(analyser: Analyser) -> None:
     pale = [c + np.log(235 / level) + 0.3 * spot for c, level in zip(white, LEVELS, strict=True)]
     result = analyser.analyse(nir_of(light), white_of(pale), ASSUMED, 4.5)
     assert any(np.hypot(s.x_px - 320, s.y_px - 250) < 8 for s in nodes(result))
+
+
+def test_a_handful_of_lumps_in_a_small_field_is_chance() -> None:
+    """It took the only node of a field of 320 x 256 away."""
+    assert tail_of(3, places=570) == 1.0
+    assert tail_of(30, places=570) > 1.5
+    assert tail_of(30, places=9100) == pytest.approx(tail_of(30, places=570), abs=1e-3)
