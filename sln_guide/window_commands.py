@@ -135,6 +135,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
     options.screenshot = options.screenshot or output / "window.png"
     options.size = options.size or DEMO_OFFSCREEN_SIZE
     options.snapshots = output / "snapshots"
+    _warm_up(rig)  # else a machine's first demo shows what is left of the procedure afterwards
     code = _run_live(rig, options)
     if code != OK:
         return code
