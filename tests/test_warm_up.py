@@ -227,6 +227,16 @@ def test_the_second_process_ends_with_the_first_ones_work() -> None:
     assert not process.is_running()
 
 
+def test_where_no_second_process_can_begin_the_first_does_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiling.sys, "executable", "/nowhere/python")
+    done = []
+    with compiling.helped(load_rig("demo"), module.__name__):
+        done.append(True)
+    assert done
+
+
 def test_the_second_process_ends_when_the_first_is_killed() -> None:
     script = (
         "import time\nfrom hardware.rig_files import load_rig\n"
