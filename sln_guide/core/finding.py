@@ -27,7 +27,8 @@ from sln_guide.core.evidence import (
     worth_of,
 )
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
-from sln_guide.core.kernel import allocating, kernel
+from sln_guide.core.grid import copy_line
+from sln_guide.core.kernel import kernel
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.measure import (
     AREA,
@@ -52,7 +53,13 @@ from sln_guide.core.measure import (
 )
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.spot import PARTLY_HIDDEN, Spot
-from sln_guide.core.spots import RAYS, SECTORS, cells_above_into, find_peaks_into
+from sln_guide.core.spots import (
+    RAYS,
+    SECTORS,
+    cells_above_into,
+    find_peaks_into,
+    median_radius,
+)
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION, _GLINT = int(CannotJudge.NEAR_INJECTION), np.uint8(CannotJudge.GLINT)
@@ -174,7 +181,7 @@ class Seen(NamedTuple):
     white: NDArray[np.float32]
 
 
-@allocating(error_model="numpy")
+@kernel(error_model="numpy")
 def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ignore[no-untyped-def]
     """Fill the finder's table, injection sites first, then the most significant.
 
@@ -188,7 +195,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     _sort_peaks(f, peaks)
     for r in range(rows):
         f.taken[r] = False
-        f.ground[r] = seen.usable[r]
+        copy_line(f.ground[r], seen.usable[r])
     limit = np.float32(_REACH) * threshold
     reached = cells_above_into(f.cells, local, limit)
     regions = label_into(f.labels, f.cells[:reached], f.parent)
@@ -339,11 +346,10 @@ def _cover(judge, spot):  # type: ignore[no-untyped-def]
                 judge[r, c] |= _GLINT
 
 
-@allocating()
+@kernel()
 def _hush(f, significance, r, c, limit):  # type: ignore[no-untyped-def]
     """Show no light about a peak that adds none: the spot last looked at."""
-    f.scratch[:] = f.radius
-    reach = _HUSHED * np.median(f.scratch)
+    reach = _HUSHED * median_radius(f.scratch, f.radius)
     n, region = math.ceil(reach), f.labels[r, c]
     rows, cols = significance.shape
     for i in range(max(r - n, 0), min(r + n + 1, rows)):

@@ -109,8 +109,12 @@ def _add(to, line):  # type: ignore[no-untyped-def]
 @allocating()
 def grow_into(out, mask):  # type: ignore[no-untyped-def]
     """Write ``mask`` grown by one cell in all eight directions; not in place."""
+    _grow_rows(out, mask, np.zeros(mask.shape[1], np.bool_))
+
+
+@kernel()
+def _grow_rows(out, mask, line):  # type: ignore[no-untyped-def]
     rows, cols = mask.shape
-    line = np.zeros(cols, np.bool_)
     for r in range(rows):
         above = mask[max(r - 1, 0)]
         here = mask[r]

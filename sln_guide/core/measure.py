@@ -10,12 +10,13 @@ import math
 import numpy as np
 
 from sln_guide.core.grid import copy_line, exp_into
-from sln_guide.core.kernel import allocating, kernel
+from sln_guide.core.kernel import kernel
 from sln_guide.core.spots import (
     RAYS,
     SECTORS,
     centre_of,
     measure_into,
+    median_radius,
     refine_into,
     region_sums_into,
 )
@@ -77,7 +78,7 @@ def _window_row(light, bright, residual, local, start):  # type: ignore[no-untyp
         bright[j] = local[j] > _BRIGHT
 
 
-@allocating(error_model="numpy")
+@kernel(error_model="numpy")
 def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
     """Measure the spot at a peak; return `MEASURED`, or why it is none.
 
@@ -165,8 +166,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
         f.contours[row, k, 0] = c0 + x + radius[k] * math.cos(turn)
         f.contours[row, k, 1] = r0 + y + radius[k] * math.sin(turn)
     out = f.table[row]
-    f.scratch[:] = radius
-    middle = np.median(f.scratch)
+    middle = median_radius(f.scratch, radius)
     centre_y, centre_x = centre_of(f.ring, f.ring_seen, f.scratch, light, y, x, middle, base)
     out[X], out[Y] = c0 + centre_x, r0 + centre_y
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
@@ -182,11 +182,10 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     return MEASURED
 
 
-@allocating()
+@kernel()
 def take(f, spot):  # type: ignore[no-untyped-def]
     """Mark what the spot last measured covers: no second one is called within 1.6 half-maxima."""
-    f.scratch[:] = f.radius
-    reach = 1.6 * np.median(f.scratch) + 1.0
+    reach = 1.6 * median_radius(f.scratch, f.radius) + 1.0
     r, c = int(spot[Y] + 0.5), int(spot[X] + 0.5)
     n = math.ceil(reach)
     taken, ground = f.taken, f.ground

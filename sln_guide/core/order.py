@@ -87,6 +87,23 @@ def select(values, n, k):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def median_of_few(values, n):  # type: ignore[no-untyped-def]
+    """Return the median of the first ``n`` (1 or more) ``values``, which are sorted in place.
+
+    By insertion: for some dozens of values, in a workspace that may be changed.
+    """
+    for i in range(1, n):
+        v = values[i]
+        j = i
+        while j > 0 and values[j - 1] > v:
+            values[j] = values[j - 1]
+            j -= 1
+        values[j] = v
+    half = n // 2
+    return values[half] if n % 2 == 1 else 0.5 * (values[half - 1] + values[half])
+
+
+@kernel()
 def quantile(values, n, share):  # type: ignore[no-untyped-def]
     """Return the value below which ``share`` of the first ``n`` float32 ``values`` lie."""
     return select(values, n, min(int(share * n), n - 1))

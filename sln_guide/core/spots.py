@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.kernel import allocating, kernel
+from sln_guide.core.kernel import kernel
+from sln_guide.core.order import median_of_few
 
 RAYS = 32
 SECTORS = 8
@@ -72,7 +73,7 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
             r, start = r + 1, start + cols
         c = at - start
         v = image[r, c]
-        if v < threshold:
+        if v < threshold or _has_higher_beside(image, r, c, v):
             continue
         top = True
         for i in range(max(r - reach, 0), min(r + reach + 1, rows)):
@@ -89,6 +90,15 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
                 peak_c[count] = c
             count += 1
     return count
+
+
+@kernel()
+def _has_higher_beside(image, r, c, v):  # type: ignore[no-untyped-def]
+    """Whether one of the four nearest cells exceeds ``v``: quickly told, of nearly all cells."""
+    rows, cols = image.shape
+    line = image[r]
+    higher = (line[max(c - 1, 0)] > v) | (line[min(c + 1, cols - 1)] > v)
+    return higher | (image[max(r - 1, 0), c] > v) | (image[min(r + 1, rows - 1), c] > v)
 
 
 @kernel()
@@ -283,7 +293,7 @@ def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
     return y + sum_y / total, x + sum_x / total
 
 
-@allocating()
+@kernel()
 def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-untyped-def]
     """Return a spot's centre (y, x) [cells]: the centroid of its light above the ground.
 
@@ -299,10 +309,10 @@ def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-
         if seen[k] <= 0.5:
             return y, x
         scratch[k] = ring[k]
-    level = np.median(scratch[:n])
+    level = median_of_few(scratch, n)
     for k in range(n):
         scratch[n + k] = abs(ring[k] - level)
-    reach = _OUTLIER * np.median(scratch[n : 2 * n])
+    reach = _OUTLIER * median_of_few(scratch[n:], n)
     slope_y, slope_x = 0.0, 0.0
     for k in range(n):
         v = min(max(ring[k] - level, -reach), reach)
@@ -338,12 +348,20 @@ def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-
 
 
 @kernel()
+def median_radius(scratch, radius):  # type: ignore[no-untyped-def]
+    """Return the median of a contour's radii; ``scratch`` (rays) is a workspace."""
+    for k in range(radius.shape[0]):
+        scratch[k] = radius[k]
+    return median_of_few(scratch, radius.shape[0])
+
+
+@kernel()
 def annulus_of(size):  # type: ignore[no-untyped-def]
     """Return the radii between which a spot of a median radius has its ground [cells]."""
     return 1.5 * size + 0.5, 2.2 * size + 1.0
 
 
-@allocating()
+@kernel()
 def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, rounds):  # type: ignore[no-untyped-def]
     """Find a spot's centre, base, height and half-maximum contour that agree with each other.
 
@@ -369,8 +387,7 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
         # a centre that runs away has fallen into a neighbour: stay
         if (y2 - y) ** 2 + (x2 - x) ** 2 <= sigma * sigma:
             y, x = y2, x2
-        scratch[:] = radius
-        size = np.median(scratch)
+        size = median_radius(scratch, radius)
         inner, outer = annulus_of(size)
         survey_into(ring, seen, image, usable, y, x, inner, outer)
         n = 0
@@ -379,11 +396,11 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
                 scratch[n] = ring[k]
                 n += 1
         if n >= 3:
-            base = np.median(scratch[:n])
+            base = median_of_few(scratch, n)
     return y, x, base, top, lost
 
 
-@allocating()
+@kernel()
 def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[no-untyped-def]
     """Return how the peak (r, c) stands out of the annulus around it.
 
@@ -400,11 +417,11 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
             n += 1
     if n == 0:
         return 0.0, float(image[r, c]), -1.0, 0.0, 1.0, 0
-    level = np.median(scratch[:n])
+    level = median_of_few(scratch, n)
     height = image[r, c] - level
     if height <= 0.0:
         return height, level, -1.0, 0.0, 1.0, n
-    highest, lowest = np.max(scratch[:n]), np.min(scratch[:n])
+    highest, lowest = scratch[n - 1], scratch[0]  # the median has sorted them
     line = -np.inf
     half = ring.shape[0] // 2
     for k in range(half):

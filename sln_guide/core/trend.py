@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.kernel import allocating, kernel
+from sln_guide.core.kernel import kernel
 from sln_guide.core.least_squares import normal_into, residual_into, solve_into
 from sln_guide.core.order import select
 
@@ -98,17 +98,17 @@ def take_trend_off(t, image, prediction, weight):  # type: ignore[no-untyped-def
     _apply(t.residual, t.trend, image, prediction, beta)
 
 
-@allocating(error_model="numpy")
+@kernel(error_model="numpy")
 def _apply(residual, trend, image, prediction, beta):  # type: ignore[no-untyped-def]
     """Write the paraboloid, and what it and ``prediction`` leave of ``image``."""
     rows, cols = image.shape
-    b = beta.astype(np.float32)
+    b0, b1, b2 = np.float32(beta[0]), np.float32(beta[1]), np.float32(beta[2])
+    b4, b5, curve = np.float32(beta[4]), np.float32(beta[5]), np.float32(beta[3])
     step = np.float32(2.0 / max(cols - 1, 1))
     for r in range(rows):
         v = np.float32(2.0 * r / max(rows - 1, 1) - 1.0)
-        base = b[0] + b[2] * v + b[5] * v * v
-        slope = b[1] + b[4] * v
-        curve = b[3]
+        base = b0 + b2 * v + b5 * v * v
+        slope = b1 + b4 * v
         given, told, to, left = image[r], prediction[r], trend[r], residual[r]
         for c in range(cols):
             u = np.float32(c) * step - np.float32(1.0)
