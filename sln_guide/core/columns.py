@@ -29,6 +29,22 @@ def copy_into(to, row):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def sum_4(total, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Write column sums of four rows."""
+    kind = total.dtype.type
+    for x in range(a.shape[0]):
+        total[x] = (kind(a[x]) + kind(b[x])) + (kind(c[x]) + kind(d[x]))
+
+
+@kernel()
+def add_4(total, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Add four rows to column sums."""
+    kind = total.dtype.type
+    for x in range(a.shape[0]):
+        total[x] += (kind(a[x]) + kind(b[x])) + (kind(c[x]) + kind(d[x]))
+
+
+@kernel()
 def add_2(total, a, b):  # type: ignore[no-untyped-def]
     """Add two rows to column sums."""
     kind = total.dtype.type
@@ -61,6 +77,14 @@ def count_1(full, a, limit):  # type: ignore[no-untyped-def]
     """Count, per column, samples at or above ``limit``."""
     for x in range(a.shape[0]):
         full[x] += np.uint16(a[x] >= limit)
+
+
+@kernel()
+def range_4(high, low, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Write column extremes of four rows."""
+    for x in range(a.shape[0]):
+        high[x] = max(a[x], b[x], c[x], d[x])
+        low[x] = min(a[x], b[x], c[x], d[x])
 
 
 @kernel()
@@ -105,13 +129,11 @@ def steps_4(step, before, above, a, b, c, d, hop):  # type: ignore[no-untyped-de
 
 @kernel()
 def steps_2(step, a, b, c, d, hop):  # type: ignore[no-untyped-def]
-    """As `steps_4` for ``c`` and ``d``, where ``a`` and ``b`` begin a block."""
+    """Write what `steps_4` takes in, for ``c`` and ``d`` where ``a`` and ``b`` begin a block."""
     kind = step.dtype.type
     for x in range(a.shape[0] - hop):
         step[x] = max(
-            step[x],
-            _range_of(kind, c[x], a[x], c[x + hop]),
-            _range_of(kind, d[x], b[x], d[x + hop]),
+            _range_of(kind, c[x], a[x], c[x + hop]), _range_of(kind, d[x], b[x], d[x + hop])
         )
 
 
@@ -125,9 +147,10 @@ def steps_1(step, above, a, hop):  # type: ignore[no-untyped-def]
 
 @kernel()
 def take_steps(step, rows, n, hop):  # type: ignore[no-untyped-def]
-    """Take the steps of the first ``n`` of a block's ``rows``."""
+    """Write the steps of the first ``n`` of a block's ``rows``, 0 beyond them."""
     k = 4
     if n >= 4:
+        clear(step[max(rows.shape[1] - hop, 0) :])
         steps_2(step, rows[0], rows[1], rows[2], rows[3], hop)
         while k + 4 <= n:
             steps_4(
@@ -135,6 +158,7 @@ def take_steps(step, rows, n, hop):  # type: ignore[no-untyped-def]
             )
             k += 4
     else:
+        clear(step)
         k = 2
     while k < n:
         steps_1(step, rows[k - 2], rows[k], hop)

@@ -14,7 +14,7 @@ import numpy as np
 
 from sln_guide.core.columns import (
     add_1,
-    add_2,
+    add_4,
     clear,
     copy_into,
     count_1,
@@ -25,6 +25,8 @@ from sln_guide.core.columns import (
     fold_lowest,
     fold_sums,
     keep_inside,
+    range_4,
+    sum_4,
     take_steps,
 )
 from sln_guide.core.kernel import kernel
@@ -75,21 +77,26 @@ def _take_block_row(columns, rows, n):  # type: ignore[no-untyped-def]
     """Reduce ``n`` rows to column sums, extremes and steps."""
     total, high, low, step = columns
     width = rows.shape[1]
-    clear(total)
-    clear(step)
-    copy_into(high, rows[0])
-    copy_into(low, rows[0])
     k = 0
+    if n >= 4:
+        a, b, c, d = rows[0], rows[1], rows[2], rows[3]
+        sum_4(total, a, b, c, d)
+        range_4(high, low, a, b, c, d)
+        k = 4
+    else:
+        clear(total)
+        copy_into(high, rows[0])
+        copy_into(low, rows[0])
     while k + 4 <= n:
         a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
-        add_2(total, a, b)
-        add_2(total, c, d)
+        add_4(total, a, b, c, d)
         extremes_4(high, low, a, b, c, d)
         k += 4
     while k < n:
         add_1(total, rows[k])
         extremes_1(high, low, rows[k])
         k += 1
+    clear(total[width:])
     # beyond the frame: whatever changes nothing
     high[width:] = high[width - 1]
     low[width:] = low[width - 1]
@@ -177,13 +184,17 @@ def reduce_into(  # type: ignore[no-untyped-def]
         if through_lines:
             for k in range(n):
                 y = y0 + k
+                to = lines[k]
+                if times > 0 and not packed and bad_start[y] == bad_start[y + 1]:
+                    count_1(count, raw[y], limit)
+                    _correct_row_fixed_into(to, raw[y], dark[y], gain[y], limit, times)
+                    continue
                 if packed:
                     _unpack_12p_row_into(line, raw[y])
                 else:
                     copy_into(line, raw[y])
                 _mend_row(line, bad_start[y], bad_start[y + 1], bad_x, bad_left, bad_right)
                 count_1(count, line, limit)
-                to = lines[k]
                 if corrected:
                     if times > 0:
                         _correct_row_fixed_into(to, line, dark[y], gain[y], limit, times)

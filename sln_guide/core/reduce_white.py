@@ -32,7 +32,6 @@ def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untype
     clear(with_red)
     clear(without)
     clear(count)
-    clear(step)
     first, second = (with_red, without) if red_row == 0 else (without, with_red)
     k = 0
     while k + 4 <= n:
