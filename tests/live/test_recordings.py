@@ -115,7 +115,7 @@ def test_a_folder_that_takes_no_index_does_not_stop_the_next_part(
     tmp_path: Path, recordings: Recordings
 ) -> None:
     abandon(tmp_path / "a.case")
-    (tmp_path / "a.case" / "part-000.index.new").mkdir()  # in the way of the new index
+    (tmp_path / "a.case" / "part-000.index").mkdir()  # in the way of the new index
     assert recordings.continue_interrupted(Settings()) == tmp_path / "a.case"
     put_pairs(recordings, 9, 12)
     recordings.close()
