@@ -76,7 +76,12 @@ def _line(error: Exception) -> str:
     """Return what an error says, in one line; of a failed system call which file, and what."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).splitlines())
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    """Names of files may hold ends of lines."""
+    return " ".join(text.splitlines())
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -150,9 +155,9 @@ def import_(options: argparse.Namespace) -> int:
     summary = import_case(request, progress_bar("importing"))
     print(summary.text())
     for assumption in summary.assumptions:
-        print(f"  assumed: {assumption}")
+        print(f"  assumed: {_one_line(assumption)}")
     for what in summary.damage:
-        print(f"  damaged: {what}")
+        print(f"  damaged: {_one_line(what)}")
     return PARTIAL if summary.damage else OK
 
 

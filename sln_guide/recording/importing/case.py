@@ -27,6 +27,7 @@ from sln_guide.recording.importing.stream import (
     choose_white_format,
     examine,
     grey_of,
+    remarks_on,
 )
 from sln_guide.recording.importing.times import set_times
 from sln_guide.recording.pairs import nearest_pairs
@@ -88,7 +89,7 @@ def import_case(request: ImportRequest, progress: Progress | None = None) -> Imp
     damage: list[str] = []
     for stream in streams:
         examine(stream, steps.step)
-        notes += stream.source.notes
+        notes += [*stream.source.notes, *remarks_on(stream)]
         damage += stream.source.damage
     steps.know(2 * sum(s.count for s in streams))
     by_role = {s.role: s for s in streams}

@@ -24,12 +24,14 @@ class Picture:
 
     ``name`` is for error messages. ``time_s`` is the source's own time stamp, None without one.
     ``bits`` is what the file itself says its samples hold, None where it does not say.
+    ``remarks`` say what the file holds and the pixels do not, in words that follow a name.
     """
 
     name: str
     pixels: Pixels
     time_s: float | None = None
     bits: int | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def checked(name: str, pixels: Pixels) -> Pixels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from hardware.camera import CameraError
 from hardware.images import SUFFIXES, image_files, read_image
+from sln_guide.recording.importing.heads import head_of
 from sln_guide.recording.importing.picture import ImportProblem, Picture, Pixels, checked
 from sln_guide.recording.importing.tiff import TiffStack
 from sln_guide.recording.importing.video import Video
@@ -132,58 +132,6 @@ def _folder_notes(folder: Path, files: tuple[Path, ...]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _pgm_bits(data: bytes) -> int | None:
-    """Return the bits a PGM states by its largest value; 65535 is only what 16 bits can hold."""
-    header = re.match(rb"P[25](?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+\d+(?:\s|#[^\n]*\n)+(\d+)", data)
-    largest = int(header[1]) if header is not None else 0
-    return largest.bit_length() if 255 < largest < 65535 else None
-
-
-def _png_problem(data: bytes) -> tuple[str | None, int | None]:
-    """Walk a PNG: what is wrong with it, and the bits its sBIT chunk states (grey only)."""
-    position, bits = 8, None
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind = data[position + 4 : position + 8]
-        end = position + 12 + length
-        if end > len(data):
-            break
-        if zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            return "is damaged (a checksum does not match)", None
-        if kind == b"sBIT" and length == 1:
-            bits = data[position + 8]
-        if kind == b"IEND":
-            return None, bits
-        position = end
-    return "is cut short", None
-
-
-def _stated_bits(path: Path) -> int | None:
-    """Return the bits a PNG (after proving it whole) or PGM states; None for other files.
-
-    OpenCV would also refuse a damaged file, but only after printing its own lines about it.
-
-    Raises
-    ------
-    ImportProblem
-        The file is damaged or cut short.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImportProblem(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
-        raise ImportProblem(f"{path}: is empty")
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        problem, bits = _png_problem(data)
-        if problem is not None:
-            raise ImportProblem(f"{path}: {problem}: remove it or fetch it again")
-        return bits
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]:
-        raise ImportProblem(f"{path}: is cut short: remove it or fetch it again")
-    return _pgm_bits(data[:4096])
-
-
 @dataclass(frozen=True)
 class ImageFiles:
     """Image files in the order a person counts."""
@@ -215,12 +163,13 @@ class ImageFiles:
                     )
                 yield pages[0]
                 continue
-            bits = _stated_bits(path)
+            head = head_of(path)
             try:
                 pixels = read_image(path)
             except CameraError as error:
                 raise ImportProblem(str(error)) from None
-            yield Picture(str(path), checked(str(path), pixels), bits=bits)
+            pixels = checked(str(path), pixels)
+            yield Picture(str(path), pixels, bits=head.bits, remarks=head.remarks)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,8 @@ class Stream:
     """Its median counts."""
     bits_seen: int = 0
     bits_stated: int | None = None
+    remarks: Counter[str] = field(default_factory=Counter)
+    """In how many pictures something is passed over, by what."""
     stored_times_s: list[float | None] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     sequences: list[int] = field(default_factory=list)
@@ -75,11 +78,22 @@ def examine(stream: Stream, step: Callable[[], None]) -> None:
             stream.bits_stated = picture.bits
         if pixels.dtype == np.uint16:
             stream.bits_seen |= int(np.bitwise_or.reduce(pixels, axis=None))
+        stream.remarks.update(picture.remarks)
         stream.stored_times_s.append(picture.time_s)
         stream.count += 1
         step()
     if stream.count == 0:
         raise ImportProblem(f"{stream.source.path}: holds no picture")
+
+
+def remarks_on(stream: Stream) -> list[str]:
+    """Return what was passed over in its pictures, a line a thing."""
+    where = stream.source.path.name
+    lines = []
+    for what, count in stream.remarks.items():
+        some = "" if count == stream.count else f" ({count} of {stream.count} pictures)"
+        lines.append(f"{where}: {what}{some}")
+    return lines
 
 
 def grey_of(picture: Picture) -> NDArray[Any]:

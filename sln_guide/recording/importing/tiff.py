@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from sln_guide.recording.importing.heads import LOSSY, TRANSPARENT, TURN_TAG, TURNED
 from sln_guide.recording.importing.picture import ImportProblem, Picture, Pixels, checked
 
 MOST_PAGES = 10_000_000
@@ -22,6 +23,10 @@ NOT_RGB = (5, 8, 9, 10)
 """Photometric interpretations: inks, and three kinds of Lab."""
 JPEG = (6, 7)
 """Compressions whose YCbCr is turned into RGB in decoding."""
+WITH_LOSS = (*JPEG, 34892)
+"""JPEG: the old kind, the new one, the lossy one of DNG. Others may lose something in silence."""
+ALPHA = (1, 2)
+"""Extra samples that are transparency, multiplied into the colours or not."""
 SEPARATE = 2
 """Planar configuration: a plane a colour."""
 
@@ -83,7 +88,8 @@ class TiffStack:
                 raise
             except (ValueError, OSError, RuntimeError, zlib.error) as error:
                 raise ImportProblem(f"{name}: cannot be read, or cut short ({error})") from None
-            yield Picture(name, checked(name, pixels), bits=bits or _odd_bits(page))
+            stated = bits or _odd_bits(page)
+            yield Picture(name, checked(name, pixels), bits=stated, remarks=_remarks(page))
 
     def _raw_stack(self, page: Any, count: int) -> Any:
         shape = (count, *page.shape)
@@ -127,6 +133,17 @@ def _odd_bits(page: Any) -> int | None:
     """Return the bits of samples that are packed, such as 12; None for whole bytes."""
     bits = page.bitspersample
     return bits if isinstance(bits, int) and 8 < bits < 16 else None
+
+
+def _remarks(page: Any) -> tuple[str, ...]:
+    """Return what of a page its pixels do not show."""
+    turn = page.tags.get(TURN_TAG)
+    found = {
+        TRANSPARENT: any(extra in ALPHA for extra in page.extrasamples),
+        LOSSY: page.compression in WITH_LOSS,
+        TURNED: turn is not None and turn.value != 1,
+    }
+    return tuple(what for what, so in found.items() if so)
 
 
 def _refuse_photometric(name: str, page: Any) -> None:
