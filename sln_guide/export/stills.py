@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -64,21 +65,35 @@ def save_still(
     """
     png = path if path.suffix == ".png" else path.with_name(path.name + ".png")
     sidecar = png.with_suffix(".json")
-    for target in (png, sidecar):
-        if target.exists():
-            raise ExportError(f"{target} exists already: choose another name")
+    if png.exists() or (sidecar.exists() and not _without_its_picture(sidecar)):
+        there = png if png.exists() else sidecar
+        raise ExportError(f"{there} exists already: choose another name")
     about = still_facts(picture, mode=mode, title=title, taken_wall_ns=taken_wall_ns)
     if screen is not None:
         about["screen"] = finite(dict(screen))
-    pixels = picture.rgb32 if rgb32 is None else rgb32
+    data = png_bytes(picture.rgb32 if rgb32 is None else rgb32)
     try:
         # the sidecar first: a picture that is there can always say what it is
         replace_file(sidecar, msgspec.json.format(_json.encode(about), indent=2) + b"\n")
-        replace_file(png, png_bytes(pixels))
+        try:
+            replace_file(png, data)
+        except BaseException:
+            with suppress(OSError):
+                sidecar.unlink()
+            raise
     except OSError as error:
         why = error.strerror or str(error)
         raise ExportError(f"{png}: cannot be written ({why}): choose another folder") from None
     return png, sidecar
+
+
+def _without_its_picture(sidecar: Path) -> bool:
+    """Whether it was left by a program that was killed before it had written the picture."""
+    try:
+        about = msgspec.json.decode(sidecar.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(about, dict) and str(about.get("software", "")).startswith("sln-guide ")
 
 
 def png_bytes(rgb32: NDArray[np.uint32]) -> bytes:

@@ -46,6 +46,7 @@ _ADVICE = {
     errno.ENOENT: "the folder is gone or cannot be made: record elsewhere",
     errno.ENOTDIR: "part of the path is a file: choose another folder",
     errno.EEXIST: "a file of that name is in the way: choose another name",
+    errno.ENOTEMPTY: "something of that name is in the way: choose another name",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 

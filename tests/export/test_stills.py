@@ -61,6 +61,27 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
 
 
+def test_a_disk_that_is_full_keeps_no_half_of_it(small_disk: Path) -> None:
+    with (small_disk / "ballast").open("wb") as ballast:
+        ballast.write(bytes((4 << 20) - (64 << 10)))
+    noise = np.random.default_rng(1).integers(0, 1 << 24, (500, 500)).astype(np.uint32)
+    with pytest.raises(ExportError, match="No space left"):
+        save_still(make_picture(), small_disk / "a.png", mode=Mode.LIVE, rgb32=noise)
+    assert [p.name for p in small_disk.iterdir()] == ["ballast"]
+
+
+def test_what_a_killed_program_left_of_a_still_is_no_still(tmp_path: Path) -> None:
+    png, sidecar = save_still(make_picture(), tmp_path / "a.png", mode=Mode.LIVE)
+    png.unlink()
+    save_still(make_picture(), png, mode=Mode.LIVE)
+    assert png.exists()
+    png.unlink()
+    for other in (b'{"name": "somebody else"}', b"no JSON", b"\xff"):
+        sidecar.write_bytes(other)
+        with pytest.raises(ExportError, match=r"a\.json exists already"):
+            save_still(make_picture(), png, mode=Mode.LIVE)
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="cannot be written") as caught:
         save_still(make_picture(), tmp_path / "nowhere" / "a.png", mode=Mode.LIVE)

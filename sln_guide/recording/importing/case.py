@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from sln_guide.recording.importing.stream import (
     grey_of,
     remarks_on,
 )
+from sln_guide.recording.importing.target import place_for, whole_or_not_at_all
 from sln_guide.recording.importing.times import set_times
 from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.reader import DARK
@@ -111,15 +110,16 @@ def import_case(request: ImportRequest, progress: Progress | None = None) -> Imp
     if request.mm_per_px is None:
         notes.append("scale unknown: sizes in px only (--mm-per-px)")
     notes.append("recorded when the first file was last changed, by the file system")
+    place = place_for(out)
     writer = CaseWriter(
-        out,
+        place,
         rig=rig,
         settings=Settings(),
         title=out.stem,
         started_wall_ns=_changed_ns(streams[0]),
         started_monotonic_ns=0,
     )
-    with _whole_or_not_at_all(out), writer as case:
+    with whole_or_not_at_all(place, out), writer as case:
         if dark_map is not None:
             case.attach(DARK, pack_array(dark_map), "application/x-npy")
         case.write_event("imported", rig.description, 0)
@@ -133,16 +133,6 @@ def import_case(request: ImportRequest, progress: Progress | None = None) -> Imp
     return ImportSummary(
         out, dict(summary.frames), pairs, summary.head, tuple(notes), tuple(damage)
     )
-
-
-@contextmanager
-def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
-    """Take away what was written of a case when its import fails: the source still has it all."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _changed_ns(stream: Stream) -> int:
