@@ -162,6 +162,8 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
         why = why or "the disk cannot keep up"
     elif why is not None:
         headline = "Recording in trouble" if recorder.recording else "Recording stopped"
+        if recorder.dropped:
+            headline += f": {_frames(recorder.dropped)} not recorded"
     else:
         return None
     return Banner(Tone.ALARM, headline, f"{why} · The live picture is not affected", slim=True)

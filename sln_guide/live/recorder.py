@@ -31,6 +31,8 @@ GATHER_S = 0.01
 """A pause after each write, so that what comes together is written together: each write, and each
 wake-up, has to wait for the interpreter."""
 MOST_TOGETHER = 32
+TOGETHER_BYTES = 64 << 20
+"""Pixels that may be written together: what is in a batch is in memory twice, and not yet safe."""
 SYNC_EVERY_S = 0.5
 SYNC_JOIN_S = 5.0
 RESERVE_BYTES = 256 << 20
@@ -42,6 +44,10 @@ LEAST_DISK_LOOK_S = 0.05
 RATE_WINDOW_S = 10.0
 END_TIMEOUT_S = 60.0
 
+
+NEARLY_FULL = (
+    "the disk is nearly full: the recording was closed cleanly. Free space, then record again"
+)
 
 Writing = Callable[[CaseWriter], None]
 """What the writing thread does with one record, such as ``lambda case: case.write_event(...)``."""
@@ -71,6 +77,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._waiting = _Frames()
         self._waiting_kept = 0
+        self._largest = 1
+        """Bytes of the largest frame so far."""
         self._refused: dict[Role, _Refused] = {}
         self._ended = False
         self._dropped = 0
@@ -122,6 +130,7 @@ class Recorder:
             if self._ended:
                 return False
             size = frame.pixels.nbytes
+            self._largest = max(self._largest, size)
             if self._waiting.bytes + size <= BACKLOG_BYTES and self._tell_refused(role):
                 if self._backlog.put(lambda case: self._write_frame(case, role, frame)):
                     self._waiting.add(1, size)
@@ -206,8 +215,9 @@ class Recorder:
                 self._summary = writer.close()
                 self._note_head(self._summary)
         except RecordingError as error:
-            # what ended it first says more than that it could not be closed then
-            self._give_up(self._error if self._ended and self._error else str(error))
+            # what ended it first says more than that it could not be closed then, if it is true
+            first = self._error if self._ended and self._error != NEARLY_FULL else None
+            self._give_up(first or str(error))
         except BaseException as error:
             self._give_up(f"recording failed: {type(error).__name__}: {error}")
             raise
@@ -233,7 +243,8 @@ class Recorder:
         effort = Effort(writer.codec, BACKLOG_BYTES)
         while True:
             try:
-                writes = self._backlog.take_some(MOST_TOGETHER, WAIT_S)
+                most = max(1, min(MOST_TOGETHER, TOGETHER_BYTES // self._largest))
+                writes = self._backlog.take_some(most, WAIT_S)
             except Closed:
                 return
             if writes:
@@ -252,11 +263,8 @@ class Recorder:
                         "unplugged. What was written is in it, wherever that is; record again"
                     )
             if space.nearly_full and not self._ended:
-                self._give_up(
-                    "the disk is nearly full: the recording was closed cleanly. "
-                    "Free space, then record again"
-                )
-            if len(writes) < MOST_TOGETHER:
+                self._give_up(NEARLY_FULL)
+            if len(writes) < most:
                 self._ending.wait(GATHER_S)
 
     def _write_together(self, writer: CaseWriter, writes: list[Writing]) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from sln_guide.recording.part import Entry, PartWriter
 from sln_guide.recording.records import FRAME_TOPICS, CaseHeader, PartFile
 from sln_guide.whole_file import sync_folder
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_FULL = 4
 """Full parts that may wait for `Tape.sync` to finish them."""
 
@@ -101,7 +102,8 @@ class Tape:
         Raises
         ------
         RecordingError
-            None of it is on the tape; what was there before still is.
+            Not all of it is on the tape: nothing, or of a full disk as many records as it took.
+            What was there before still is.
         """
         self._together = True
         try:
@@ -177,11 +179,23 @@ class Tape:
             self._guarded(lambda: self._put(entries))
 
     def _put(self, entries: list[Entry]) -> None:
-        self.link = self._part.append(entries, self.number, self.link)
-        self.number += len(entries)
-        for entry in entries:
+        """Write ``entries`` and take them from the list; on a full disk as many as fit."""
+        try:
+            self._put_first(len(entries), entries)
+        except OSError as error:
+            if error.errno not in FULL or self._part.torn or len(entries) == 1:
+                raise
+            while entries:
+                self._put_first(1, entries)
+
+    def _put_first(self, count: int, entries: list[Entry]) -> None:
+        first = entries[:count]
+        self.link = self._part.append(first, self.number, self.link)
+        self.number += count
+        for entry in first:
             if entry.topic in self.frames:
                 self.frames[entry.topic] += 1
+        del entries[:count]
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Run ``write`` on the current part; begin another part where that can help."""
@@ -195,7 +209,7 @@ class Tape:
             write()
         except OSError as error:
             # A full disk is full for every file; a limit or a fault of one file may not be.
-            if error.errno in (errno.ENOSPC, errno.EDQUOT) and not self._part.torn:
+            if error.errno in FULL and not self._part.torn:
                 raise failure(self._folder, "record", error) from None
             self._part.problem = f"write failed: {error.strerror}"
             with self._exchange:

@@ -234,7 +234,8 @@ class CaseWriter:
         Raises
         ------
         RecordingError
-            On leaving: nothing of it is in the case; what was there before still is.
+            On leaving: nothing of it is in the case, or as many records as a full disk took; what
+            was there before still is.
         """
         with self._tape.together():
             yield

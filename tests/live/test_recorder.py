@@ -6,6 +6,8 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -392,6 +394,36 @@ def test_a_disk_that_fills_up_quickly_is_left_in_time(small_disk: Path, rig: Rig
         assert case.count(Role.NIR) == health.frames > 20
 
 
+def test_large_frames_are_not_held_back_to_be_written_together(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, go, sizes = tmp_path / "large.case", threading.Event(), []
+    together = CaseWriter.together
+
+    @contextmanager
+    def counting(case: CaseWriter) -> Iterator[None]:
+        before = case.frames
+        with together(case):
+            yield
+        sizes.append(case.frames - before)
+
+    monkeypatch.setattr(CaseWriter, "together", counting)
+    monkeypatch.setattr(recorder_module, "TOGETHER_BYTES", 3 * 2 * 256 * 320)
+
+    def open_waiting() -> CaseWriter:
+        assert go.wait(20.0)
+        return opener(folder, rig)
+
+    recorder = Recorder(folder, open_waiting)
+    for sequence in range(10):
+        recorder.put_frame(Role.NIR, frame(sequence, PixelFormat.MONO16, size=(256, 320)))
+    go.set()
+    recorder.stop()
+    assert recorder.join()
+    assert max(sizes) == 3
+    assert sum(sizes) == 10
+
+
 def test_a_disk_that_fills_up_at_once_is_told_and_the_case_never_complete(
     small_disk: Path, rig: Rig
 ) -> None:
@@ -416,3 +448,25 @@ def test_a_disk_that_fills_up_at_once_is_told_and_the_case_never_complete(
     assert checked.ok, checked.text()
     assert not checked.complete
     assert checked.frames[Role.NIR] == health.frames
+
+
+def test_what_was_not_closed_cleanly_is_not_said_to_be(
+    small_disk: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was nearly full, and then what waited found no room."""
+    folder, go = small_disk / "full.case", threading.Event()
+    monkeypatch.setattr(recorder_module, "TOGETHER_BYTES", 3 * 2 * 256 * 320)
+
+    def open_waiting() -> CaseWriter:
+        assert go.wait(20.0)
+        return opener(folder, rig)
+
+    recorder = Recorder(folder, open_waiting)
+    for sequence in range(60):
+        recorder.put_frame(Role.NIR, frame(sequence, PixelFormat.MONO16, size=(256, 320)))
+    go.set()
+    assert recorder.join()
+    health = recorder.health()
+    assert health.dropped > 0
+    assert "closed cleanly" not in (health.error or "")
+    assert "the disk is full" in (health.error or "")

@@ -30,8 +30,8 @@ def record_until_refused(case: CaseWriter) -> int:
     return case.frames
 
 
-def fill_the_disk(case: CaseWriter) -> None:
-    for sequence in range(1000):
+def fill_the_disk(case: CaseWriter, frames: int = 1000) -> None:
+    for sequence in range(frames):
         case.write_frame(Role.NIR, frame(sequence, PixelFormat.MONO16, size=BIG))
 
 
@@ -62,6 +62,21 @@ def test_a_full_disk_that_is_freed_is_recorded_on_again(small_disk: Path) -> Non
     assert not result.complete
     (gap,) = result.gaps[Role.NIR]
     assert (gap.first_sequence, gap.count, gap.reason) == (taken, 1, "the disk was full")
+
+
+def test_of_what_is_written_together_a_full_disk_takes_what_fits(small_disk: Path) -> None:
+    case = CaseWriter(small_disk / "full.case", rig=rig(), settings=Settings())
+    case.write_event("before", "", 0)
+    with pytest.raises(RecordingError, match="disk is full: free space"), case.together():
+        fill_the_disk(case, 60)
+    taken = case.frames
+    assert 10 < taken < 60
+    summary = case.close()
+    assert summary.records == taken + 1
+    result = verify(small_disk / "full.case")
+    assert result.ok, result.text()
+    with CaseReader(small_disk / "full.case") as reader:
+        assert [f.sequence for f in reader.frames(Role.NIR)] == list(range(taken))
 
 
 def test_no_room_to_begin_with_is_said(small_disk: Path) -> None:
