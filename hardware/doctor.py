@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from hardware.realtime import REMEDY, may_go_first
 from hardware.rig import Rig
 
 BASLER_VENDOR = "2676"
@@ -68,6 +69,7 @@ def examine(folder: Path, rig: Rig | None = None) -> tuple[Finding, ...]:
         check_libraries(),
         check_processors(os.cpu_count()),
         check_governor(_SYS / "devices/system/cpu"),
+        check_scheduling(may_go_first()),
         check_udev([Path(p) for p in _UDEV], plugged_in=bool(cameras)),
         check_usbfs_memory(
             _SYS / "module/usbcore/parameters/usbfs_memory_mb", plugged_in=bool(cameras)
@@ -134,6 +136,17 @@ def check_governor(cpus: Path) -> Finding:
         f"{', '.join(sorted(names))}: cores slow down between frames",
         "sudo cpupower frequency-set -g performance",
     )
+
+
+def check_scheduling(allowed: bool | None) -> Finding:
+    """Tell whether the threads between camera and screen go before other programs' (`realtime`)."""
+    if allowed is None:
+        return Finding("scheduling", None, "this system has no real-time class for us")
+    if allowed:
+        return Finding("scheduling", True, "cameras, core and window go before other programs")
+    # no fault: nothing is lost without it, and on an idle machine nothing gained
+    waits = "not allowed to go before other programs: the overlay waits for those that are busy"
+    return Finding("scheduling", None, waits, REMEDY)
 
 
 def check_udev(folders: Iterable[Path], *, plugged_in: bool) -> Finding:

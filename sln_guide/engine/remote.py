@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hardware.frame import Frame
+from hardware.realtime import Rank, go_first
 from hardware.rig import Rig
 from sln_guide.engine.entry import Make
 from sln_guide.engine.link import CLOSE_S, KILL_S, Link
@@ -248,6 +249,7 @@ class RemoteSession:
 
     def _hear_all(self) -> None:
         """Thread: takes in what the engine says; starts another when it ends unasked."""
+        go_first(Rank.PICTURE)
         while True:
             try:
                 while True:

@@ -15,6 +15,7 @@ from typing import Any
 
 from hardware.cameras import cameras_for
 from hardware.frame import Frame
+from hardware.realtime import Rank, go_first
 from hardware.rig import Rig
 from sln_guide.core import subtract
 from sln_guide.engine.entry import Make
@@ -103,6 +104,7 @@ class Engine:
                 self._made = self._make()  # while the window's process gets ready itself
             except Exception as error:  # noqa: BLE001 - told when the window asks to start
                 self._made = error
+            go_first(Rank.PICTURE)  # not before: making it may take a while
             while True:
                 try:
                     message = self._connection.recv()

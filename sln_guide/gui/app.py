@@ -18,6 +18,7 @@ from types import TracebackType
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from hardware.realtime import Rank, go_first
 from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
@@ -192,6 +193,7 @@ def _show(
                 window.showMaximized()
             window.await_source()
             starting.begin()
+            go_first(Rank.PICTURE)
             app.exec()
     finally:
         starting.end()

@@ -18,6 +18,7 @@ from PySide6.QtCore import QRect, QRectF, QSocketNotifier, Qt, QTimer
 from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
+from hardware.realtime import Rank, go_first
 from sln_guide.gui.readings import elapsed_text
 from sln_guide.render import tokens
 from sln_guide.render.text import font
@@ -141,6 +142,7 @@ def main() -> int:
     app = QApplication(["sln-guide watchdog"])
     app.setQuitOnLastWindowClosed(False)
     watchdog = Watchdog(sys.stdin.fileno())
+    go_first(Rank.WATCHDOG)
     code = app.exec()
     del watchdog
     return code

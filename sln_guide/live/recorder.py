@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.frame import Frame
+from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.handoff import Backlog, Closed
 from sln_guide.health import RecorderHealth
@@ -200,6 +201,7 @@ class Recorder:
             )
 
     def _write_all(self) -> None:
+        go_first(Rank.PICTURE)
         try:
             self._writer = writer = self._open_writer()
             # a case that goes on keeps its clock

@@ -22,6 +22,7 @@ from hardware.camera import (
     Watched,
 )
 from hardware.frame import Frame
+from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, StreamHealth
@@ -168,6 +169,8 @@ class Stream:
         return (len(self._arrivals_ns) - 1) * 1e9 / max(span_ns, 1)
 
     def _run(self) -> None:
+        # one that is simulated may have to draw what it sees: it takes turns with who looks at it
+        go_first(Rank.PICTURE if self._camera.simulated else Rank.CAMERA)
         attached = True
         while not self._ending.is_set():
             try:

@@ -44,6 +44,13 @@ def test_processors(count: int | None, ok: bool | None) -> None:
     assert doctor.check_processors(count).ok is ok
 
 
+@pytest.mark.parametrize(("allowed", "ok"), [(True, True), (False, None), (None, None)])
+def test_scheduling(allowed: bool | None, ok: bool | None) -> None:
+    finding = doctor.check_scheduling(allowed)
+    assert finding.ok is ok
+    assert ("rtprio" in finding.remedy) is (allowed is False)
+
+
 @pytest.mark.parametrize(
     ("governors", "ok"),
     [(["performance"] * 2, True), (["performance", "powersave"], False), ([], None)],

@@ -15,6 +15,7 @@ import pytest
 from hardware.camera import CameraNotFoundError, CameraSettings
 from hardware.mock import MockCamera
 from hardware.phantom import Phantom, PhantomCamera
+from hardware.realtime import goes_first, may_go_first
 from hardware.rig import PhantomSpec, RecordingSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide import pipeline, side_thread
@@ -74,6 +75,21 @@ def session(
     live = LiveSession(rig, cameras, cases=tmp_path)
     yield live
     live.close()
+
+
+@pytest.mark.skipif(not may_go_first(), reason="the system allows no real-time class here")
+def test_what_lies_between_camera_and_eye_goes_first(session: LiveSession) -> None:
+    before = {thread.native_id for thread in threading.enumerate()}
+    session.start()
+    session.start_recording()
+    wait_until(session.latest_picture, "a picture")
+    first = {
+        thread.name
+        for thread in threading.enumerate()
+        if thread.native_id not in before and thread.native_id and goes_first(thread.native_id)
+    }
+    # and nobody else: what they start, and looks after them, is of the ordinary class
+    assert first == {"camera-nir", "camera-white", "processing", "recorder"}
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:

@@ -1,0 +1,59 @@
+"""The real-time class, asked of the real scheduler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from hardware import realtime
+from hardware.realtime import Rank, go_first, goes_first, may_go_first
+
+allowed = pytest.mark.skipif(not may_go_first(), reason="the system allows no real-time class here")
+
+
+T = TypeVar("T")
+
+
+def on_a_thread(work: Callable[[], T]) -> T:
+    told: list[T] = []
+    thread = threading.Thread(target=lambda: told.append(work()))
+    thread.start()
+    thread.join()
+    return told[0]
+
+
+@allowed
+def test_only_the_calling_thread_goes_first() -> None:
+    def work() -> tuple[bool, bool, bool, str]:
+        went = go_first(Rank.CAMERA)
+        child = subprocess.run(
+            [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return went, goes_first(0), on_a_thread(lambda: goes_first(0)), child.stdout.strip()
+
+    assert on_a_thread(work) == (True, True, False, str(os.SCHED_OTHER))
+    assert not goes_first(0)
+
+
+def test_where_it_is_not_allowed_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not you")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse, raising=False)
+    assert not on_a_thread(lambda: go_first(Rank.PICTURE))
+    assert not may_go_first()
+
+
+def test_elsewhere_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime.sys, "platform", "darwin")
+    assert not go_first(Rank.PICTURE)
+    assert may_go_first() is None
