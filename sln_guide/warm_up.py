@@ -58,7 +58,8 @@ def _whole(rig: Rig) -> Path:
 
 def compilations() -> int:
     """Return how many kernels of the core this process compiled that the cache did not have."""
-    core = [module for name, module in sys.modules.items() if name.startswith("sln_guide.core.")]
+    loaded = sys.modules.copy()  # other threads import meanwhile
+    core = [module for name, module in loaded.items() if name.startswith("sln_guide.core.")]
     kernels = {id(each): each for module in core for each in vars(module).values()}
     counts = (
         getattr(getattr(each, "stats", None), "cache_misses", {}) for each in kernels.values()

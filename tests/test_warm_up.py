@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
-from sln_guide.warm_up import compiled_before, warm_up, warm_up_second_half
+from sln_guide.warm_up import compilations, compiled_before, warm_up, warm_up_second_half
 
 
 def compiled() -> dict[str, int]:
@@ -252,3 +253,29 @@ def test_the_second_process_ends_when_the_first_is_killed() -> None:
     parent.wait()
     parent.stdout.close()
     process.wait(timeout=20)
+
+
+def test_other_threads_may_import_while_kernels_are_counted() -> None:
+    """It ended the thread that loads the core beside the search for cameras."""
+    ending, rounds = threading.Event(), 0
+
+    def import_on() -> None:
+        nonlocal rounds
+        while not ending.is_set():
+            for number in range(500):
+                sys.modules[f"made_{number}"] = sys
+            for number in range(500):
+                del sys.modules[f"made_{number}"]
+            rounds += 1
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    importing = threading.Thread(target=import_on)
+    importing.start()
+    try:
+        while rounds < 100:
+            compilations()
+    finally:
+        ending.set()
+        importing.join()
+        sys.setswitchinterval(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ def recover(folder: Path, *, progress: Callable[[int, int], None] | None = None)
     """
     folder = Path(folder)
     paths = existing_parts(folder)
+    if not os.access(folder, os.W_OK):
+        raise RecordingError(
+            f"case {folder}: cannot be written to, so that nothing can be put beside its parts: "
+            "copy the case to another disk first (verify, replay and exports need no recovery)"
+        )
     lock = FolderLock.take_existing(folder)
     try:
         indexes = tuple(name for path in paths for name in _index(path))

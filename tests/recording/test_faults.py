@@ -15,6 +15,7 @@ from hardware.frame import PixelFormat
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import MANIFEST, RESERVE, part_paths
+from sln_guide.recording.recovering import recover
 from sln_guide.recording.software import software_versions
 from sln_guide.recording.verify import verify
 from tests.recording.making import assert_same_frame, fill, frame, record, rig, white
@@ -229,6 +230,21 @@ def test_a_read_only_place_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     fail_once(monkeypatch, "writev", errno.EROFS)
     with pytest.raises(RecordingError, match="read-only: record elsewhere"):
         CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+
+
+def test_a_case_on_a_read_only_disk_is_read_and_cannot_be_recovered(small_disk: Path) -> None:
+    folder = small_disk / "torn.case"
+    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    fill_the_disk(case, 4)
+    case._tape._part.release()  # as when its recorder dies
+    os.close(case._lock._fd)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(RecordingError, match="copy the case to another disk first"):
+        recover(folder)
+    result = verify(folder)
+    assert result.ok, result.text()
+    with CaseReader(folder) as reader:
+        assert reader.count(Role.NIR) == 4
 
 
 def test_one_recorder_a_case(tmp_path: Path) -> None:
