@@ -6,7 +6,6 @@ path.
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import msgspec
 
 from hardware.rig import CameraSpec, Rig, RigError
 from hardware.rig_rules import problems
-
-_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`")
+from hardware.toml_words import plain, plain_syntax
 
 
 def parse_rig(text: str, *, origin: str) -> Rig:
@@ -29,9 +27,9 @@ def parse_rig(text: str, *, origin: str) -> Rig:
     try:
         rig = msgspec.toml.decode(text.encode(), type=Rig)
     except msgspec.ValidationError as error:
-        raise RigError(f"rig {origin}: {_plain(_one_line(str(error)))}") from None
+        raise RigError(f"rig {origin}: {_one_line(plain(str(error), Rig))}") from None
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        reason = _one_line(str(error)) or "nested too deeply"
+        reason = _one_line(plain_syntax(str(error), text)) or "nested too deeply"
         raise RigError(f"rig {origin}: not valid TOML: {reason}") from None
     wrong = next(problems(rig), None)
     if wrong is not None:
@@ -86,14 +84,3 @@ def _one_line(message: str) -> str:
     return (
         message.encode("unicode_escape").decode("ascii") if not message.isprintable() else message
     )
-
-
-def _plain(message: str) -> str:
-    """Turn msgspec's ``$.nir.exposure_us`` into the key as written in the file."""
-    text, _, where = message.partition(" - at `$")
-    key = where.rstrip("`").lstrip(".")
-    field = _FIELD.fullmatch(text)
-    if field is not None:
-        text = "is missing" if field.group(1) == "missing required" else "no such key"
-        key = f"{key}.{field.group(2)}" if key else field.group(2)
-    return f"key '{key}': {text}" if key else text

@@ -19,12 +19,12 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from hardware.toml_words import plain, plain_syntax
 from sln_guide.guidance import ColourMap, NirStyle, OverlayStyle, Settings
 from sln_guide.whole_file import replace_file
 
 FILE_NAME = "preferences.toml"
 PRESET_FOLDER = "presets"
-_FIELD = re.compile(r"Object (contains unknown|missing required) field `(\w+)`")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,30}")
 
 
@@ -213,29 +213,21 @@ Read = TypeVar("Read", bound=msgspec.Struct)
 
 def _read(path: Path, kind: type[Read]) -> Read:
     try:
-        read = msgspec.toml.decode(path.read_bytes(), type=kind)
+        text = path.read_bytes().decode()
+        read = msgspec.toml.decode(text.encode(), type=kind)
     except OSError as error:
         raise PreferencesError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise PreferencesError(f"{path}: holds no text{_MEND}") from None
-    except msgspec.DecodeError as error:
-        raise PreferencesError(f"{path}: {_plain(str(error))}{_MEND}") from None
+    except msgspec.ValidationError as error:
+        raise PreferencesError(f"{path}: {plain(str(error), kind)}{_MEND}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        why = plain_syntax(str(error), text) or "nested too deeply"
+        raise PreferencesError(f"{path}: {why}{_MEND}") from None
     for name, value in msgspec.structs.asdict(read).items():
         if isinstance(value, float) and not math.isfinite(value):
             raise PreferencesError(f"{path}: key '{name}': {value} is no number one can use{_MEND}")
     return read
-
-
-def _plain(message: str) -> str:
-    """Turn msgspec's ``$.mounting.mirrored`` into the key as written in the file."""
-    text, _, where = message.partition(" - at `$")
-    key = where.rstrip("`").lstrip(".")
-    unknown = _FIELD.match(text)
-    if unknown is not None:
-        key = f"{key}.{unknown.group(2)}".lstrip(".")
-        text = "is not known" if "unknown" in unknown.group(1) else "is missing"
-    text = " ".join(text.split())
-    return f"key '{key}': {text}" if key else text
 
 
 def _write(path: Path, tables: dict[str, dict[str, Any]]) -> None:

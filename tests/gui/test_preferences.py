@@ -58,7 +58,7 @@ def test_any_words_survive_the_file(tmp_path_factory: pytest.TempPathFactory, na
         ("mounting.quarter_turns = 4", "mounting.quarter_turns"),
         ('alarm_sound = "yes"', "alarm_sound"),
         ("[mounting]\nmirored = true", "mounting.mirored"),
-        ("colour = 1", "'colour': is not known"),
+        ("colour = 1", "'colour': no such key: there are keys, mounting"),
         ("keys.freeze = 'Space'", "keys"),
         ("= nonsense", FILE_NAME),
     ],
