@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, NonNegative, Positive
+from sln_guide.calibration.binding import Binding, Moment, NonNegative, Positive
 
 KIND = "white balance"
 VALID_DAYS = 90.0
@@ -20,7 +19,7 @@ class WhiteBalance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Factors for red, green and blue of one camera under one light, above its black level."""
 
     binding: Binding
-    made_at: datetime
+    made_at: Moment
     valid_days: Positive = VALID_DAYS
     factors: tuple[Factor, Factor, Factor]
     black_counts: NonNegative | None = None

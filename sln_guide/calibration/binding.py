@@ -15,6 +15,8 @@ Finite = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0, le=2**31)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""With its time zone: without one nobody can tell how old something is."""
 
 
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,7 +102,7 @@ class MapFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """
 
     binding: Binding
-    made_at: datetime
+    made_at: Moment
     valid_days: Positive
     frames: PositiveInt
     bad_pixels: int

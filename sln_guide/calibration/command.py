@@ -158,7 +158,7 @@ def _target(path: Path | None) -> Target:
         return msgspec.toml.decode(path.read_bytes(), type=Target)
     except OSError as error:
         raise CalibrationFileError(f"{path}: cannot be read ({error.strerror})") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CalibrationFileError(f"{path}: no reference target: {error}") from None
 
 

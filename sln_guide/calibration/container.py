@@ -29,6 +29,7 @@ from sln_guide.whole_file import replace_file
 HEADER = "header.json"
 FORMAT = "sln-guide calibration"
 MAX_BYTES = 2**30
+MOST_QUOTED = 160
 ANEW = "calibrate again, or take back a copy"
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -135,7 +136,9 @@ def load(path: Path, kind: str, fields: type[Fields]) -> tuple[Fields, Arrays]:
     try:
         found = msgspec.json.decode(header.fields, type=fields)
     except msgspec.ValidationError as error:
-        raise CalibrationFileError(f"{path}: {error}; {ANEW}") from None
+        raise CalibrationFileError(f"{path}: {_reason(error)}; {ANEW}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise CalibrationFileError(f"{path}: damaged header; {ANEW}") from None
     arrays = {n: _array(path, members[f"{n}.npy"], n, e) for n, e in header.arrays.items()}
     return found, arrays
 
@@ -202,8 +205,8 @@ def _header(path: Path, members: Mapping[str, bytes]) -> _Header:
     try:
         header = msgspec.json.decode(members[HEADER], type=_Header)
     except msgspec.ValidationError as error:
-        raise CalibrationFileError(f"{path}: {error}; {ANEW}") from None
-    except msgspec.DecodeError:
+        raise CalibrationFileError(f"{path}: {_reason(error)}; {ANEW}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CalibrationFileError(f"{path}: damaged header; {ANEW}") from None
     if header.format != FORMAT:
         raise CalibrationFileError(f"{path}: not a calibration of sln-guide")
@@ -235,4 +238,6 @@ def _array(path: Path, member: bytes, name: str, entry: _ArrayEntry) -> NDArray[
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error) or type(error).__name__).splitlines()[0]
+    said = str(error) or type(error).__name__
+    said = said if said.isprintable() else ascii(said)[1:-1]  # damage may be quoted, at length
+    return said if len(said) <= MOST_QUOTED else f"{said[:MOST_QUOTED]}..."

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hardware.rig import Optics, Registration, Rig
-from sln_guide.calibration.binding import Binding, Finite, expired
+from sln_guide.calibration.binding import Binding, Finite, Moment, expired
 from sln_guide.calibration.errors import CalibrationFileError
 
 FILE = "history.jsonl"
@@ -44,7 +44,7 @@ class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     Without ``bindings`` it was made before checks were bound, and vouches for nothing.
     """
 
-    made_at: datetime
+    made_at: Moment
     rig: str
     cameras: tuple[str, ...]
     figures: tuple[Figure, ...]
@@ -52,7 +52,7 @@ class CheckRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     bindings: tuple[Binding, ...] = ()
     optics: Optics | None = None
     registration: Registration | None = None
-    made_of: dict[str, datetime] = {}
+    made_of: dict[str, Moment] = {}
 
 
 def append(folder: Path, record: CheckRecord) -> None:
@@ -92,7 +92,7 @@ def read(folder: Path) -> tuple[tuple[CheckRecord, ...], int]:
             continue
         try:
             records.append(msgspec.json.decode(line, type=CheckRecord))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             damaged += 1
     return tuple(sorted(records, key=lambda r: r.made_at)), damaged
 

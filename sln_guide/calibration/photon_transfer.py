@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, Finite, NonNegative, Positive
+from sln_guide.calibration.binding import Binding, Finite, Moment, NonNegative, Positive
 from sln_guide.calibration.errors import CaptureError
 from sln_guide.calibration.frames import Stack
 
@@ -49,7 +49,7 @@ class PhotonTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """The figures of one camera at one gain, and the steps they come from."""
 
     binding: Binding
-    made_at: datetime
+    made_at: Moment
     valid_days: Positive
     electron_counts: Positive
     """K, system gain [DN/e-]."""

@@ -20,7 +20,14 @@ from hardware.opencv import cv2
 from hardware.rig import Matrix3, Optics, Registration
 from hardware.working import WorkingPlane
 from sln_guide.calibration import container
-from sln_guide.calibration.binding import Binding, Finite, NonNegative, Positive, PositiveInt
+from sln_guide.calibration.binding import (
+    Binding,
+    Finite,
+    Moment,
+    NonNegative,
+    Positive,
+    PositiveInt,
+)
 from sln_guide.calibration.board import Board, View
 from sln_guide.calibration.errors import CalibrationFileError, CaptureError
 from sln_guide.calibration.lenses import Stereo, fit_stereo
@@ -59,7 +66,7 @@ class RegistrationFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     white: Binding
     optics: Optics
     board: Board
-    made_at: datetime
+    made_at: Moment
     valid_days: Positive
     views: PositiveInt
     stereo: Stereo

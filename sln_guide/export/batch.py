@@ -180,7 +180,7 @@ def _done_before(job: CaseJob, settings: Settings | None) -> Summary | None:
         with CaseReader(job.source) as case:
             head = None if case.manifest is None else case.manifest.chain_head
             case_id, wanted = case.header.case_id, settings or case.settings
-    except (OSError, msgspec.MsgspecError, RecordingError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordingError):
         return None
     versions = software_versions()
     same = (
