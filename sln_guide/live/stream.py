@@ -230,6 +230,7 @@ class Stream:
                 self._failed += 1
                 self._failed_since_last += 1
             return
+        self._refuse_other_size(frame)
         with self._lock:
             lost = self._count_lost(frame)
             self._lost += lost
@@ -242,6 +243,26 @@ class Stream:
             self._failed_since_last = 0
             self._error = self._since_ns = None
         self._deliver(self._role, frame, lost)
+
+    def _refuse_other_size(self, frame: Frame) -> None:
+        """Refuse a frame that is not of the region: registration and scale would be another's.
+
+        Raises
+        ------
+        CameraError
+            It is to be opened and set anew.
+        """
+        region = self._settings.roi
+        if region is None or region[2:] == (frame.width, frame.height):
+            return
+        with self._lock:
+            self._failed += 1
+            if self._last is not None and self._last.stream_epoch == frame.stream_epoch:
+                self._failed_since_last += 1
+        raise CameraError(
+            f"camera {self._camera.camera_id}: sends {frame.width}x{frame.height} px, but is set "
+            f"to {region[2]}x{region[3]}: is another program changing it?"
+        )
 
     def _count_lost(self, frame: Frame) -> int:
         last = self._last

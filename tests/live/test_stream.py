@@ -167,6 +167,29 @@ def test_after_an_unplug_the_camera_is_given_the_region_it_had(
     assert [settings.roi for settings in asked] == [None, regions[0]]
 
 
+def test_frames_of_another_size_are_a_fault_not_pictures(
+    started: Callable[[ScriptedCamera], Stream],
+    received: Received,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Registration and scale hold for the region that was set: an overlay would be misplaced."""
+    camera = ScriptedCamera()
+    monkeypatch.setattr(camera, "apply", lambda settings: replace(settings, roi=(0, 0, 80, 64)))
+    stream = started(camera)
+    other = make_frame(5, size=(48, 60))
+    camera.feed(make_frame(4), other)
+    wait_until(lambda: stream.health(time.monotonic_ns()).error is not None)
+    health = stream.health(time.monotonic_ns())
+    assert health.health is Health.LOST
+    assert "sends 60x48 px, but is set to 80x64" in (health.error or "")
+    camera.feed(make_frame(0, epoch=1, size=(48, 60)), make_frame(0, epoch=2))
+    received.wait_for(2)
+    assert [frame.pixels.shape for frame, _ in received.frames] == [(64, 80), (64, 80)]
+    assert received.lost == [(5, 1, 0)], "what was not recorded is a gap"
+    health = stream.health(time.monotonic_ns())
+    assert (health.health, health.failed) == (Health.LIVE, 2)
+
+
 @pytest.mark.parametrize("fault", [MemoryError("no room"), SystemExit("killed")])
 def test_a_fault_of_ours_in_a_camera_s_thread_does_not_cost_the_camera(
     started: Callable[[ScriptedCamera], Stream],
