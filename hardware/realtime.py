@@ -23,11 +23,13 @@ REMEDY = (
 class Rank(IntEnum):
     """Who goes before whom. Equals take turns: what is recorded waits for no picture."""
 
-    PICTURE = 1
+    BESIDE = 1
+    """Shares the interpreter's lock with those below: held up while it has it, it holds them up."""
+    PICTURE = 2
     """Computes, records, hands over and paints."""
-    CAMERA = 2
+    CAMERA = 3
     """Reads a frame, before a buffer is needed again."""
-    WATCHDOG = 3
+    WATCHDOG = 4
     """Covers a window that stopped: must not wait for what stopped it."""
 
 

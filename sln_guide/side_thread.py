@@ -7,6 +7,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+from hardware.realtime import Rank, go_first
+
 AGAIN_AFTER_S = 1.0
 TOLD_FOR_S = 10.0
 """So long an error is told after it happened: one that goes on is told all the time."""
@@ -59,6 +61,7 @@ class SideThread:
         return f"{self._without} ({failed[1]})"
 
     def _run(self) -> None:
+        go_first(Rank.BESIDE)
         while not self._ending.is_set():
             try:
                 self._work()

@@ -7,6 +7,7 @@ import queue
 import threading
 from typing import Any
 
+from hardware.realtime import Rank, go_first
 from sln_guide.engine.entry import Make, serve
 from sln_guide.engine.wire import Call, Load, Reply, Status, Unloaded, Unloader
 
@@ -77,6 +78,7 @@ class Link:
         self._process.close()
 
     def _say_all(self) -> None:
+        go_first(Rank.PICTURE)
         while (message := self._to_say.get()) is not None:
             try:
                 self._connection.send(message)

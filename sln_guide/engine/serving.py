@@ -203,6 +203,7 @@ class Engine:
 
     def _send_what_is_left(self) -> None:
         """Thread: pictures that could not be sent at once, and white light where none come."""
+        go_first(Rank.PICTURE)
         session = self._session
         assert session is not None
         white: Frame | None = None

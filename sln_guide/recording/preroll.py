@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from hardware.frame import Frame
+from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.recording.codec import Codec
 from sln_guide.recording.packed import PackedFrame, pack_frame
@@ -111,6 +112,7 @@ class PreRoll:
         self.close()
 
     def _pack_all(self) -> None:
+        go_first(Rank.BESIDE)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._raw or self._ending)
