@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QPoint, QRect, QRectF, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
 from sln_guide.gui.commands import Commands
+from sln_guide.gui.confirmation import Confirmation
 from sln_guide.gui.curves import CurvesPanel
 from sln_guide.gui.export_panel import ExportPanel
 from sln_guide.gui.help import HelpPanel
@@ -48,6 +49,7 @@ class Desk(QWidget):
         self._make_panels(library)
         self._make_buttons()
         self._lay_out()
+        self.confirmation = Confirmation(self)
         self.help = HelpPanel(self._dock, keys, replaying=commands.replay is not None)
         self.settings = SettingsPanel(self._dock, commands.arranging, live=commands.replay is None)
         self.settings.changed.connect(lambda changes: commands.change(**changes))
@@ -169,6 +171,12 @@ class Desk(QWidget):
         for panel in self.over_the_dock():
             panel.hide()
         super().resizeEvent(event)
+        QTimer.singleShot(0, self, self.place_confirmation)  # once everything has its place
+
+    def place_confirmation(self) -> None:
+        """Have confirmations lie near the pictures, but not over them: one might hide a node."""
+        below = self.curves if self.curves.isVisibleTo(self) else self.timeline or self.curves
+        self.confirmation.lie_in(QRect(below.mapTo(self, QPoint(0, 0)), below.size()))
 
     def over_the_dock(self) -> tuple[QWidget, ...]:
         """Return the panels that are laid over the dock when they are wanted."""
@@ -199,6 +207,7 @@ class Desk(QWidget):
                     self._below.append(curves)
                     curves.show()
                 self._set_heights()
+            QTimer.singleShot(0, self, self.place_confirmation)
             return
         if curves.parent() is not self.video:
             if self.timeline is None:
@@ -211,3 +220,4 @@ class Desk(QWidget):
             place &= border_inside(QRectF(self.video.rect()), self.video.shown.state)
         curves.setFixedHeight(round(place.height()))
         curves.setGeometry(place.toRect())
+        self.place_confirmation()

@@ -18,7 +18,7 @@ from sln_guide.gui.lasso import Lasso
 from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting
-from sln_guide.gui.readings import Reading, Tone
+from sln_guide.gui.readings import Reading
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
@@ -60,7 +60,6 @@ class Hands:
     ruler: Ruler
     lasso: Lasso
     pointer: QPointF | None
-    message: tuple[str, Tone] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class Painting:
         ``clean``: state and ``age`` go into the picture, and nothing of the operator's hands.
         """
         ratio = painter.device().devicePixelRatioF()
-        frame = self._framed(area, shown, None if clean else hands.message, clean, age, ratio)
+        frame = self._framed(area, shown, clean, age, ratio)
         if len(frame.panes) > 1 or frame.panes[0].top or shown.image is None:
             painter.fillRect(area, QColor(tokens.GROUND))
         for pane in frame.panes:
@@ -158,7 +157,6 @@ class Painting:
         self,
         area: QRectF,
         shown: Shown,
-        message: tuple[str, Tone] | None,
         clean: bool,
         age: Reading | None,
         ratio: float,
@@ -166,7 +164,7 @@ class Painting:
         state = shown.state
         sides = [(side.content, side.note) for side in shown.sides]
         key = (
-            (area.width(), area.height(), ratio, clean, age, message),
+            (area.width(), area.height(), ratio, clean, age),
             (state.pill, state.tone, state.banners, state.borders),
             (shown.layout, shown.view, shown.alone, shown.image is None, sides),
         )
@@ -185,8 +183,6 @@ class Painting:
                 _put_name(sheet, pane, _scaled(_box_of(pane), 1 / scale) & free, shown)
             signs.put_borders(sheet, whole, state)
             signs.put_banners(sheet, inner, state)
-            if message is not None:
-                signs.put_message(sheet, corner & inner, *message)
             inside, left, words = (_scaled(box, scale) for box in (inner, free, chips))
             self._frame = _Frame(key, divided, inside, left, words, sheet, scale)
         return self._frame

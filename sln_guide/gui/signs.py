@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetricsF, QPainter
 
 from sln_guide.gui import theme
 from sln_guide.gui.readings import Tone
@@ -193,27 +193,3 @@ def _laid_out(banner: Banner, width: float, *, large: bool) -> _Band:
         )
     lines = tuple(_Line(text, words, box) for (text, words), box in zip(parts, boxes, strict=True))
     return _Band(banner, inside + 2 * pad + 1, lines)
-
-
-def put_message(sheet: Sheet, area: QRectF, text: str, tone: Tone) -> None:
-    """Put a short confirmation low in the middle of ``area``."""
-    metrics = QFontMetricsF(font(tokens.LARGE_PX, bold=True))
-    shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, area.width() - 120)
-    width = metrics.horizontalAdvance(shown) + 42
-    left, top = area.center().x() - width / 2, area.bottom() - 54
-    sheet.stamp(
-        Box(left, top, left + width, top + 46),
-        ("message", shown, tone),
-        lambda p, b: _paint_message(p, b, shown, tone),
-    )
-
-
-def _paint_message(painter: QPainter, box: Box, text: str, tone: Tone) -> None:
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    frame = QRectF(1, 1, box.width - 2, box.height - 2)
-    painter.setPen(QPen(theme.colour(tone) if tone is not Tone.PLAIN else QColor(tokens.LINE), 1.5))
-    painter.setBrush(shade(tokens.PANEL, 0.94))
-    painter.drawRoundedRect(frame, tokens.RADIUS_PX, tokens.RADIUS_PX)
-    painter.setPen(QColor(tokens.TEXT))
-    painter.setFont(font(tokens.LARGE_PX, bold=True))
-    painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, text)

@@ -22,7 +22,7 @@ from sln_guide.gui.layout import Content, Layout, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_size, turning
 from sln_guide.gui.painting import Hands, Painting, size_of
 from sln_guide.gui.preferences import Mounting
-from sln_guide.gui.readings import Reading, Tone
+from sln_guide.gui.readings import Reading
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import WHEEL_STEP, Placement, Size, Zoom
@@ -74,7 +74,6 @@ class VideoView(QWidget):
         self._lasso = Lasso()
         self._dragged_from: QPointF | None = None
         self._pointer: tuple[QPointF, float] | None = None
-        self._message: tuple[str, Tone] | None = None
         self._age: tuple[Reading, float] | None = None
         self._asked_s = 0.0
 
@@ -92,11 +91,6 @@ class VideoView(QWidget):
     def ruler(self) -> Ruler:
         """The distance being measured."""
         return self._ruler
-
-    @property
-    def message(self) -> str:
-        """The confirmation on show, empty without one."""
-        return "" if self._message is None else self._message[0]
 
     def show_now(self, shown: Shown) -> None:
         """Paint ``shown`` soon; returns at once.
@@ -130,11 +124,6 @@ class VideoView(QWidget):
                 return False
         self._age = age, now_s
         return True
-
-    def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
-        """Show a confirmation until told otherwise; empty text takes it away."""
-        self._message = (text, tone) if text else None
-        self.update()
 
     # -- painting --------------------------------------------------------------------------------
 
@@ -176,7 +165,7 @@ class VideoView(QWidget):
         if self._pointer is not None and self._dragged_from is None:
             if time.monotonic() - self._pointer[1] < POINTER_S:
                 pointer = self._pointer[0]
-        hands = Hands(self._zoom, self._ruler, self._lasso, pointer, self._message)
+        hands = Hands(self._zoom, self._ruler, self._lasso, pointer)
         age = None if self._age is None else self._age[0]
         self._painting.paint(painter, area, self._shown, hands, clean=clean, age=age)
 

@@ -270,8 +270,8 @@ class OperatorWindow(Desk):
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
-        if self.video.message and time.monotonic() > self._message_until_s:
-            self.video.say("")
+        if self.confirmation.text and time.monotonic() > self._message_until_s:
+            self.confirmation.say("")
 
     def _refresh_small(self) -> None:
         """Bring the small pictures up to date."""
@@ -372,7 +372,8 @@ class OperatorWindow(Desk):
 
     def _say(self, text: str, tone: Tone) -> None:
         self._message_until_s = time.monotonic() + MESSAGE_S
-        self.video.say(text, tone)
+        self.place_confirmation()
+        self.confirmation.say(text, tone)
 
     # -- keys ------------------------------------------------------------------------------------
 

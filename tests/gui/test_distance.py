@@ -58,7 +58,7 @@ def test_the_distance_is_chosen_by_key_and_button_and_told(open_window: Open, so
     QTest.mouseClick(panel.distances[-1], Qt.MouseButton.LeftButton)
     QTest.keyClick(window, Qt.Key.Key_Comma)
     assert source.settings.plane.distance_mm == 294.0
-    assert window.video.message == "Working distance 294 mm: registration 0.3 mm"
+    assert window.confirmation.text == "Working distance 294 mm: registration 0.3 mm"
     source.push()
     window.refresh()
     window.refresh_readings()
@@ -71,10 +71,10 @@ def test_a_distance_out_of_reach_is_refused_by_name(open_window: Open, source: A
     for _ in range(4):
         QTest.keyClick(window, Qt.Key.Key_Period)
     assert source.settings.plane.distance_mm == 310.0
-    assert window.video.message == "Registered from 280 to 310 mm only: not at 315 mm"
+    assert window.confirmation.text == "Registered from 280 to 310 mm only: not at 315 mm"
     source.move_range = (290.0, 300.0)  # the engine has the last word
     QTest.keyClick(window, Qt.Key.Key_Comma)
-    assert window.video.message == "Not changed: registration.npz: holds not at 305 mm"
+    assert window.confirmation.text == "Not changed: registration.npz: holds not at 305 mm"
 
 
 def test_a_rig_of_one_distance_says_so_and_shows_no_buttons(open_window: Open) -> None:
@@ -82,7 +82,7 @@ def test_a_rig_of_one_distance_says_so_and_shows_no_buttons(open_window: Open) -
     source.push()
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_Period)
-    assert "not registered by distance" in window.video.message
+    assert "not registered by distance" in window.confirmation.text
     QTest.keyClick(window, Qt.Key.Key_P)
     window.refresh_readings()
     assert not any(button.isVisible() for button in window.settings.distances.values())
@@ -101,7 +101,7 @@ def test_a_nudge_goes_where_the_eye_says_and_is_flagged(open_window: Open, sourc
         pad.arrows[Qt.Key.Key_Right], Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier
     )
     assert source.settings.nudge_px == (6.0, -1.0)
-    assert "nudged by +6, −1 px" in window.video.message
+    assert "nudged by +6, −1 px" in window.confirmation.text
     source.push()
     window.refresh()
     window.refresh_readings()
@@ -117,7 +117,7 @@ def test_a_nudge_goes_where_the_eye_says_and_is_flagged(open_window: Open, sourc
     assert source.settings.nudge_px == (5.0, 0.0)
     QTest.mouseClick(pad.back, Qt.MouseButton.LeftButton)
     assert source.settings.nudge_px == (0.0, 0.0)
-    assert "nothing is nudged" in window.video.message
+    assert "nothing is nudged" in window.confirmation.text
 
 
 def test_a_nudge_has_an_end(open_window: Open, source: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_nudge_has_an_end(open_window: Open, source: Any) -> None:
     source.change(nudge_px=(99.0, 0.0))
     window.commands.placing.nudge(5, 0)
     assert source.settings.nudge_px == (99.0, 0.0)
-    assert "register the rig again" in window.video.message
+    assert "register the rig again" in window.confirmation.text
     with pytest.raises(ValueError, match="register again"):
         source.change(nudge_px=(float("nan"), 0.0))
 

@@ -120,7 +120,7 @@ def test_it_says_how_far_it_is_and_when_it_is_there(window: Any) -> None:
     assert window.export.text() == "Export 31%", "it goes on behind a closed panel"
     made.now = Told(0, 0, "Exported: x.mp4")
     window.refresh_readings()
-    assert window.video.message == "Exported: x.mp4"
+    assert window.confirmation.text == "Exported: x.mp4"
     assert window.export.text() == "Export"
     assert made.given_up, "its process is let go"
 
@@ -131,7 +131,7 @@ def test_it_is_stopped_and_closing_gives_it_up_too(window: Any) -> None:
     window.refresh_readings()
     press(window.exports.go)
     assert Export.made[0].given_up
-    assert "given up" in window.video.message
+    assert "given up" in window.confirmation.text
     window.refresh_readings()
     press(window.exports.go)
     assert len(Export.made) == 2
@@ -200,9 +200,9 @@ def test_pressed_through_it_leaves_the_file(
         assert window.exports is not None
         press(window.exports.choices[What.OME_TIFF])
         press(window.exports.go)
-        wait_for(lambda: window.video.message.startswith("Exported: "))
+        wait_for(lambda: window.confirmation.text.startswith("Exported: "))
         (made,) = (tmp_path / "out").glob("*.ome.tif")
-        assert made.name in window.video.message
+        assert made.name in window.confirmation.text
         stack = tifffile.imread(made)
         assert np.array_equal(stack, np.stack([nir.pixels for nir, _ in pairs[:6]]))
     finally:

@@ -74,7 +74,7 @@ def test_a_layout_looks_as_it_did(layout: str, open_window: Any, wait_for: Wait)
     window, source = shown_state("live", open_window, wait_for)
     while window.showing.layout != layout:
         QTest.keyClick(window, Qt.Key.Key_L)
-    window.video.say("")
+    window.confirmation.say("")
     source.push()
     window.refresh()
     compare(small(window), layout)

@@ -60,7 +60,7 @@ def test_drawn_by_hand_and_taken_away_again(open_window: Any) -> None:
     source.push()
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_X)
-    assert "Draw round" in window.video.message
+    assert "Draw round" in window.confirmation.text
     middle = window.video.rect().center()
     x, y = middle.x(), middle.y()
     drag(window, [(x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60), (x - 60, y + 60)])
@@ -83,7 +83,7 @@ def test_not_on_a_frozen_picture(open_window: Any) -> None:
     window = open_window(source)
     QTest.keyClick(window, Qt.Key.Key_Space)
     QTest.keyClick(window, Qt.Key.Key_X)
-    assert "release the picture" in window.video.message
+    assert "release the picture" in window.confirmation.text
     assert not window.video._lasso.on
 
 
@@ -94,7 +94,7 @@ def test_a_slip_says_so(open_window: Any) -> None:
     window.settings.exclude.click()
     middle = window.video.rect().center()
     drag(window, [(middle.x(), middle.y()), (middle.x() + 1, middle.y())])
-    assert window.video.message.startswith("Nothing excluded")
+    assert window.confirmation.text.startswith("Nothing excluded")
     assert source.settings.exclusion_px == ()
 
 

@@ -97,7 +97,7 @@ def test_the_pointer_reads_the_curve_off(window: Any) -> None:
 def test_curves_are_saved_as_tables(window: Any, wait_for: Wait, tmp_path: Path) -> None:
     filled(window)
     window.settings.curves.click()
-    wait_for(lambda: window.video.message.startswith("Curves saved: "))
+    wait_for(lambda: window.confirmation.text.startswith("Curves saved: "))
     names = sorted(p.name.split("-", 3)[-1] for p in (tmp_path / "snapshots").iterdir())
     assert names == ["curves.csv", "kinetics.csv"]
 
@@ -105,7 +105,7 @@ def test_curves_are_saved_as_tables(window: Any, wait_for: Wait, tmp_path: Path)
 def test_without_a_node_there_is_nothing_to_save(open_window: Any) -> None:
     window = open_window(fakes.FakeSource())
     window.settings.curves.click()
-    assert window.video.message == "No curve to save yet: neither node nor region"
+    assert window.confirmation.text == "No curve to save yet: neither node nor region"
 
 
 def test_ages_are_kept_for_some_minutes_only() -> None:

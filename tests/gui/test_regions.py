@@ -93,7 +93,7 @@ def test_a_curve_rises_as_its_region_does_and_ends_with_it() -> None:
 def test_drawn_plotted_saved_and_removed(window: Any, wait_for: Wait, tmp_path: Path) -> None:
     source, middle = window.source, window.video.rect().center()
     QTest.keyClick(window, Qt.Key.Key_I)
-    assert "Draw a region" in window.video.message
+    assert "Draw a region" in window.confirmation.text
     drag(window, middle - QPoint(1, 1), middle)
     assert source.settings.regions_px == (), "a slip"
     window.settings.regions[Shape.RECTANGLE].click()
@@ -108,24 +108,24 @@ def test_drawn_plotted_saved_and_removed(window: Any, wait_for: Wait, tmp_path: 
 
     wait_for(plotted)
     window.settings.curves.click()
-    wait_for(lambda: window.video.message.startswith("Curves saved: "))
+    wait_for(lambda: window.confirmation.text.startswith("Curves saved: "))
     (table,) = (tmp_path / "snapshots").glob("*-curves.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert float(rows[-1]["ROI-1 counts/(ms·gain)"]) == pytest.approx(10.0)
     QTest.keyClick(window, Qt.Key.Key_Backspace)
     assert source.settings.regions_px == ()
     QTest.keyClick(window, Qt.Key.Key_Backspace)
-    assert window.video.message == "No region is drawn"
+    assert window.confirmation.text == "No region is drawn"
 
 
 def test_only_so_many_and_not_on_a_frozen_picture(window: Any) -> None:
     QTest.keyClick(window, Qt.Key.Key_Space)
     QTest.keyClick(window, Qt.Key.Key_I)
-    assert "release the picture" in window.video.message
+    assert "release the picture" in window.confirmation.text
     QTest.keyClick(window, Qt.Key.Key_Space)
     window.source.change(regions_px=(SQUARE,) * MOST_REGIONS)
     QTest.keyClick(window, Qt.Key.Key_I)
-    assert "already" in window.video.message
+    assert "already" in window.confirmation.text
     with pytest.raises(ValueError, match="regions_px"):
         Settings(regions_px=(SQUARE,) * (MOST_REGIONS + 1))
 

@@ -87,9 +87,9 @@ def test_keys_go_from_event_to_event(window: Any, source: Any) -> None:
         QTest.keyClick(window, key)
         visited.append(source.position_s)
         if key == Qt.Key.Key_PageDown and len(visited) == 1:
-            assert window.video.message == "SLN-1 · first seen"
+            assert window.confirmation.text == "SLN-1 · first seen"
     assert visited == [2.0, 8.0, 8.0, 2.0, 1.0, 1.0]
-    assert window.video.message == "No event before this"
+    assert window.confirmation.text == "No event before this"
 
 
 def test_a_marks_name_goes_to_the_mark(window: Any, source: Any, wait_for: Wait) -> None:

@@ -69,7 +69,7 @@ def test_a_locked_preset_holds_its_settings_whoever_asks(window: Any) -> None:
     QTest.keyClick(window, Qt.Key.Key_C)
     QTest.keyClick(window, Qt.Key.Key_O)
     assert window.source.settings == before
-    assert "locked" in window.video.message
+    assert "locked" in window.confirmation.text
     window.refresh_readings()
     assert window.overlay.threshold.value == before.threshold_sigma
     QTest.keyClick(window, Qt.Key.Key_F3)
@@ -202,7 +202,7 @@ def test_the_size_of_the_interface_is_chosen_and_kept(window: Any, place: Place)
     assert window.settings.larger.text() == "Size auto"
     press(window.settings.larger)
     assert place.preferences.interface_scale == 1.0
-    assert window.video.message == "Interface 100% from the next start on"
+    assert window.confirmation.text == "Interface 100% from the next start on"
     offered = choices(display_of(window.screen()))
     for scale in (*offered[1:], 0.0):
         press(window.settings.larger)

@@ -67,7 +67,7 @@ def test_it_can_be_used_before_a_camera_is_open(
         QTest.keyClick(window, Qt.Key.Key_L)
         seen.append(str(window.showing.layout))
         window.commands.start_recording()
-        seen.append(window.video.message)
+        seen.append(window.confirmation.text)
         slow.opened.set()
 
     QTimer.singleShot(300, act)

@@ -227,7 +227,7 @@ def test_mark(window: Any, source: Any) -> None:
     QTest.keyClick(window, Qt.Key.Key_M)
     click(window.actions_row[2])
     assert names(source) == ["mark 1", "mark 2"]
-    assert window.video.message.startswith("Mark 2 stamped at ")
+    assert window.confirmation.text.startswith("Mark 2 stamped at ")
 
 
 def test_a_held_key_stamps_once(window: Any, source: Any) -> None:
@@ -267,7 +267,7 @@ def test_snapshot_saves_the_view_and_what_made_it(
     picture = source.push()
     window.refresh()  # the fixture's picture may be old by now
     QTest.keyClick(window, Qt.Key.Key_S)
-    wait_for(lambda: window.video.message.startswith("Snapshot saved: "))
+    wait_for(lambda: window.confirmation.text.startswith("Snapshot saved: "))
     (still,) = (tmp_path / "snapshots").glob("*.png")
     facts = json.loads(still.with_suffix(".json").read_text())
     assert facts["screen"]["state"] == "LIVE"
@@ -285,7 +285,7 @@ def test_snapshot_that_cannot_be_saved_says_why(
 ) -> None:
     (tmp_path / "snapshots").write_text("a file is in the way")
     click(window.snapshot)
-    wait_for(lambda: window.video.message.startswith("Snapshot not saved: "))
+    wait_for(lambda: window.confirmation.text.startswith("Snapshot not saved: "))
 
 
 # -- freezing ----------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def test_freeze_holds_the_picture_and_thumbnails_go_on(
 def test_view_chosen_while_frozen_explains_itself(window: Any, source: Any) -> None:
     QTest.keyClick(window, Qt.Key.Key_Space)
     QTest.keyClick(window, Qt.Key.Key_F2)
-    assert "Frozen" in window.video.message
+    assert "Frozen" in window.confirmation.text
 
 
 # -- recording ---------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any
     wait_for(lambda: window.record.held_fraction == 0.0)
     click(window.record)
     assert source.stopped == 0
-    assert "Hold" in window.video.message
+    assert "Hold" in window.confirmation.text
 
 
 @pytest.mark.parametrize("by_key", [True, False])
@@ -355,8 +355,9 @@ def test_holding_stops_and_shows_how_far_it_is(
     assert window.record.text() == "Saving"
     assert "SAVING" in window.strip.texts()
     source.finish_recording()
-    wait_for(lambda: window.video.message.startswith("Recording saved: 20260302-124107.case, 120"))
-    assert "head 0123456789ab…, whole in heads.txt" in window.video.message
+    saved = "Recording saved: 20260302-124107.case, 120"
+    wait_for(lambda: window.confirmation.text.startswith(saved))
+    assert "head 0123456789ab…, whole in heads.txt" in window.confirmation.text
     assert window.record.text() == "Record"
 
 
@@ -373,15 +374,15 @@ def test_it_is_said_that_a_recording_runs_once_it_does(
     source.start_recording = lambda: Path("/cases/a.case")
     window.commands.start_recording()
     recorder(recording=True, frames=0)
-    assert window.video.message == ""
+    assert window.confirmation.text == ""
     recorder(frames=1)
-    assert window.video.message == "Recording a.case"
-    window.video.say("")
+    assert window.confirmation.text == "Recording a.case"
+    window.confirmation.say("")
     recorder(recording=False, frames=0)
     window.commands.start_recording()
     recorder(error="the disk is full")
     recorder(recording=True, frames=9, error=None)
-    assert window.video.message == "", "a band says what became of it"
+    assert window.confirmation.text == "", "a band says what became of it"
 
 
 def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
@@ -403,7 +404,7 @@ def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
 def test_a_recording_that_cannot_begin_says_why(window: Any, source: Any) -> None:
     source.refuse = "the disk is full: free space"
     click(window.record)
-    assert window.video.message == "Not recording: the disk is full: free space"
+    assert window.confirmation.text == "Not recording: the disk is full: free space"
     assert not window.record.recording
 
 
@@ -573,7 +574,7 @@ def test_an_unplugged_projector_does_not_drop_its_window_on_the_operator(
     window.theatre.screen_gone("HDMI-1")
     assert not window.theatre.isVisible()
     assert not window.theatre_button.isChecked()
-    assert "unplugged" in window.video.message
+    assert "unplugged" in window.confirmation.text
     window.theatre.screen_came(FakeScreen("DP-4"))
     assert not window.theatre.isVisible()
     window.theatre.screen_came(projector)
@@ -600,7 +601,7 @@ def test_the_theatre_makes_way_for_the_operators_window(
     theatre.operator_came(FakeScreen("HDMI-1"))
     assert opened == (["DP-2"] if free else [])
     assert theatre.isVisible() is free
-    assert "your window is on its screen" in window.video.message
+    assert "your window is on its screen" in window.confirmation.text
 
 
 def test_the_theatres_screen_is_chosen_and_kept(
@@ -620,7 +621,7 @@ def test_the_theatres_screen_is_chosen_and_kept(
     assert window.theatre._other_screen() is screens[0], "another, where the chosen one is not"
     screens.pop()
     window.settings.theatre.click()
-    assert window.video.message == "No other screen is connected"
+    assert window.confirmation.text == "No other screen is connected"
     assert arranging.theatre_screen == "HDMI-1", "it may be plugged in again"
 
 

@@ -47,7 +47,7 @@ class Ear(QObject):
             if hasattr(window, "strip"):
                 seen |= {
                     "strip": window.strip.texts(),
-                    "message": window.video.message,
+                    "message": window.confirmation.text,
                     "banners": [b.headline for b in window.video.shown.state.banners],
                     "nodes": [row.name for row in window.nodes.rows],
                 }
