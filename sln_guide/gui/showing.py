@@ -304,9 +304,16 @@ class Showing:
                 later_ns = frame.mid_exposure_ns - drawn[0].mid_exposure_ns
                 if later_ns < SIDE_NS or not (anew or later_ns > 2 * SIDE_NS):
                     frame = drawn[0]  # the large picture's turn comes first
-            age_ns = now_ns - frame.mid_exposure_ns
-            note = "" if is_fresh(age_ns / MS) else f"{elapsed_text(age_ns)} old"
+            note = age_note(frame, now_ns)
         return Side(content, self._drawn_by_itself(content, frame), note)
+
+
+def age_note(frame: Frame, now_ns: int) -> str:
+    """Return what is said of a live frame's age where it is too great; empty for a fresh one."""
+    age_ns = now_ns - frame.mid_exposure_ns
+    if is_fresh(age_ns / MS):
+        return ""
+    return f"{elapsed_text(age_ns)} old" if age_ns > 0 else "age unknown"
 
 
 def motion_since_guidance(picture: Picture, rig: Rig) -> Motion | None:

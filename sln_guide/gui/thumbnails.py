@@ -8,9 +8,11 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
+from hardware.frame import Frame
 from sln_guide.gui.mounting import UPRIGHT, turned_image
 from sln_guide.gui.painting import as_image
 from sln_guide.gui.preferences import Mounting
+from sln_guide.gui.showing import age_note
 from sln_guide.guidance import Picture, View
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.render import tokens
@@ -18,7 +20,6 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 LABEL_PX = 26
-OLD_NS = 1_000_000_000
 
 Pixels = NDArray[np.uint32] | None
 
@@ -36,6 +37,11 @@ class Thumbnail(QAbstractButton):
         self._image: tuple[NDArray[np.uint32], QImage] | None = None
         self._note = ""
         self.mounting = UPRIGHT
+
+    @property
+    def note(self) -> str:
+        """Why its picture is not the present; empty for one that is."""
+        return self._note
 
     @property
     def aspect(self) -> float:
@@ -82,6 +88,8 @@ class Thumbnail(QAbstractButton):
             scale = min(area.width() / width, area.height() / height)
             target = QRectF(0, 0, width * scale, height * scale)
             target.moveCenter(area.center())
+            if self._note:  # nor in colour: nobody shall take it for the present
+                image = image.convertToFormat(QImage.Format.Format_Grayscale8)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, image, QRectF(0, 0, width, height))
             if self._note:
@@ -157,10 +165,8 @@ class Thumbnails(QWidget):
             notes = [note or "waiting" for note in notes]
         else:
             pixels = (picture.white_thumbnail, picture.nir_thumbnail)
-            if now_ns is not None and now_ns - picture.drawn_ns > OLD_NS:
-                notes = [note or "old" for note in notes]
             frames = (picture.white, picture.nir)
-            notes = [n or ("" if f else "none") for n, f in zip(notes, frames, strict=True)]
+            notes = [n or _doubt(f, now_ns) for n, f in zip(notes, frames, strict=True)]
         if white_alone is not None:
             pixels, notes[0] = (white_alone, pixels[1]), _trouble(streams[0])
         changed = self.white.show_now(pixels[0], notes[0])
@@ -185,6 +191,13 @@ class Thumbnails(QWidget):
         tall = min(height, round(half / min(self.white.aspect, self.nir.aspect)))
         self.white.setGeometry(0, 0, half, tall)
         self.nir.setGeometry(width - half, 0, half, tall)
+
+
+def _doubt(frame: Frame | None, now_ns: int | None) -> str:
+    """Say why a picture is not the present; empty for one that is."""
+    if frame is None:
+        return "none"
+    return "" if now_ns is None else age_note(frame, now_ns)
 
 
 def _trouble(stream: StreamHealth | None) -> str:

@@ -122,6 +122,29 @@ def test_the_overlay_is_on_the_screen_exactly_when_it_may_be(
         assert share_of(pixels(window.video), token_rgb(tokens.ALARM)) == 0.0
 
 
+def test_small_pictures_that_are_old_say_so_and_lose_their_colour(
+    open_window: Open, wait_for: Wait
+) -> None:
+    window, source = shown_state("live", open_window, wait_for)
+    source.push(white_age_ms=5.0, age_ms=5.0)
+    window.refresh_readings()
+    small = window.thumbnails
+    assert (small.white.note, small.nir.note) == ("", "")
+    assert colourful(pixels(small.white)) > 0.5
+    source.push(white_age_ms=5.0, age_ms=1200.0)
+    window.refresh_readings()
+    assert (small.white.note, small.nir.note) == ("", "1.2 s old")
+    source.push(white_age_ms=3000.0, age_ms=3000.0)  # as when the engine is gone
+    window.refresh_readings()
+    assert (small.white.note, small.nir.note) == ("3.0 s old", "3.0 s old")
+    assert colourful(pixels(small.white)) == 0.0
+
+
+def colourful(shown: NDArray[np.uint8]) -> float:
+    """Return how much of a picture is plainly not grey."""
+    return float((np.ptp(shown.astype(int), axis=2) > 40).mean())
+
+
 @pytest.mark.parametrize("layout", CHOICES)
 def test_the_heartbeat_is_seen_in_every_layout(
     layout: Layout, open_window: Open, wait_for: Wait
