@@ -212,13 +212,12 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
         code = _show(session, options, settle=partial(_warm_up, rig) if by_itself else None)
-    finally:
+    finally:  # whatever else fails: a recording's error is told as well
         session.close()
-    why = session.recorder_error
-    if options.record and why is not None:
-        print(f"sln-guide: recording: {why}", file=sys.stderr)
-        return code or OUTPUT
-    return code
+        why = session.recorder_error if options.record else None
+        if why is not None:
+            print(f"sln-guide: recording: {why}", file=sys.stderr)
+    return code if why is None else code or OUTPUT
 
 
 def _warm_up(rig: Rig) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -327,4 +328,18 @@ def test_what_was_to_be_recorded_and_was_not_costs_the_exit_code(
     monkeypatch.setattr(RemoteSession, "recorder_error", "the disk is full")
     result = run("live", "--rig", "demo", "--cases", tmp_path, "--record", "--seconds", "1")
     assert result.code == terminal.OUTPUT
+    assert "recording: the disk is full" in result.err
+
+
+def test_another_error_does_not_hide_what_was_not_recorded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(*_: Any, **__: Any) -> int:
+        raise OSError("the screenshot could not be written")
+
+    monkeypatch.setattr(window_commands, "_show", shown)
+    monkeypatch.setattr(RemoteSession, "recorder_error", "the disk is full")
+    result = run("live", "--rig", "demo", "--cases", tmp_path, "--record", "--seconds", "1")
+    assert result.code != terminal.OK
+    assert "the screenshot could not be written" in result.err
     assert "recording: the disk is full" in result.err

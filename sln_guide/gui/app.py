@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QBuffer, QIODevice, QTimer
 from PySide6.QtWidgets import QApplication
 
 from hardware.realtime import Rank, go_first
@@ -29,6 +29,7 @@ from sln_guide.gui.starting import Starting, beside
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
 from sln_guide.terminal import ENDING
+from sln_guide.whole_file import replace_file
 
 FAULT_CODE = 70
 """Exit code after an error inside the window (EX_SOFTWARE)."""
@@ -150,13 +151,17 @@ def _show(
         place=place,
     )
     window.closed.connect(app.quit)
-    unsaved: list[Path] = []
+    unsaved: list[OSError] = []
     guards: list[Guard] = []
 
     def finish() -> None:
-        if plan.screenshot is not None and not save_screenshot(window, plan.screenshot):
-            unsaved.append(plan.screenshot)
-        window.close_now()
+        try:
+            if plan.screenshot is not None:
+                save_screenshot(window, plan.screenshot)
+        except OSError as error:
+            unsaved.append(error)
+        finally:
+            window.close_now()
 
     def begin() -> None:
         window.begin()
@@ -205,7 +210,7 @@ def _show(
     if starting.error is not None:
         raise starting.error
     if unsaved:
-        raise OSError(f"the screenshot could not be written: check {unsaved[0]}")
+        raise unsaved[0]
     return FAULT_CODE if faults else 0
 
 
@@ -236,13 +241,20 @@ def guard_of(window: OperatorWindow) -> Guard:
     return guard
 
 
-def save_screenshot(window: OperatorWindow, path: Path) -> bool:
-    """Save a picture of the whole window; False if it could not be written."""
+def save_screenshot(window: OperatorWindow, path: Path) -> None:
+    """Save a picture of the whole window as PNG, whole or not at all.
+
+    Raises OSError, saying what to do, where it cannot be written.
+    """
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    window.grab().save(buffer, "PNG")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return window.grab().save(str(path))
+        replace_file(path, bytes(buffer.data().data()))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(f"the screenshot could not be written: {reason}: check {path}") from error
 
 
 def choose_platform(*, ends_by_itself: bool) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from sln_guide.gui import app
 from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, WindowPlan, run
 from sln_guide.gui.start import choose
 from tests.gui import fakes
@@ -122,6 +124,25 @@ def test_a_screenshot_that_cannot_be_written_is_an_error(qt: QApplication, tmp_p
             ),
         )
     assert source.closed
+
+
+def test_a_full_disk_leaves_no_part_of_a_screenshot(
+    open_window: Any, small_disk: Path, tmp_path: Path
+) -> None:
+    source = fakes.FakeSource()
+    source.push()
+    window = open_window(source)
+    before, there = small_disk / "before.png", small_disk / "sub" / "w.png"
+    app.save_screenshot(window, before)
+    whole = before.read_bytes()
+    with (small_disk / "full").open("wb", buffering=0) as full, suppress(OSError):
+        while full.write(bytes(4096)):
+            pass
+    for path in (before, there):
+        with pytest.raises(OSError, match="could not be written: No space left on device: check"):
+            app.save_screenshot(window, path)
+    assert before.read_bytes() == whole
+    assert sorted(p.name for p in small_disk.rglob("*.*")) == ["before.png"]
 
 
 def test_a_source_that_cannot_start_leaves_no_window(qt: QApplication, tmp_path: Path) -> None:
