@@ -11,7 +11,7 @@ from sln_guide import pipeline
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Guidance, Pair, Picture, Role, Settings
 from sln_guide.recording.analysed import Analysed
-from sln_guide.recording.corrections import setup_of
+from sln_guide.recording.corrections import setup_of, state_at
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 
@@ -34,7 +34,7 @@ class Player:
         self._analysed = Analysed(case)
         self._drawing = Drawing(self._setup.registration, white_balance=case.rig.white_balance)
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
-        self._next = 0
+        self._next = -1
         self._state = pipeline.initial_state(self._setup)
         self._states_settings: Settings | None = None
         self.white: Frame | None = None
@@ -133,18 +133,7 @@ class Player:
 
     def _noted_state(self, index: int, settings: Settings) -> pipeline.State:
         """Return a state from which to go on at ``index``: tracks keep the numbers they had."""
-        fresh = pipeline.initial_state(self._setup)
-        if index == 0 or settings.threshold_sigma != self._case.settings.threshold_sigma:
-            return fresh
-        noted = self._case.state_before(self._time_ns(index))
-        if noted is None:
-            return fresh
-        try:
-            state = pipeline.restore(self._setup, noted)
-        except ValueError:
-            return fresh  # another version noted it
-        if state.time_ns is None or state.time_ns >= self._time_ns(index):
-            return fresh
+        state = state_at(self._case, self._setup, self._time_ns(index), settings)
         return replace(state, analyser=self._state.analyser)
 
     def _pair(self, index: int) -> Pair | None:

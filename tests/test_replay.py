@@ -20,6 +20,8 @@ from hardware.rig import PhantomSpec
 from hardware.rig_files import load_rig
 from sln_guide import pipeline
 from sln_guide.core.draw import Drawer
+from sln_guide.export.recomputing import computed
+from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
 from sln_guide.health import Health
 from sln_guide.player import LEAD_IN_NS, Player
@@ -265,6 +267,40 @@ def test_a_moment_that_cannot_be_read_shows_no_other_moments_picture(
         assert session.health().nir.health is Health.LIVE
     finally:
         session.close()
+
+
+def test_from_the_first_moment_on_numbers_are_those_of_the_recording(
+    case_folder: Path, tmp_path: Path
+) -> None:
+    """Nodes may have been numbered before a recording began: replay and exports say the same."""
+    folder = tmp_path / "later.case"
+    with CaseReader(case_folder) as read:
+        setup = pipeline.Setup.from_rig(read.rig)
+        state = replace(pipeline.initial_state(setup), generation=500, time_ns=1)
+        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+            for index in range(4):
+                nir, white = read.frame(Role.NIR, index), read.frame(Role.WHITE, index)
+                case.write_frame(Role.NIR, nir)
+                case.write_frame(Role.WHITE, white)
+                if index == 0:
+                    case.write_snapshot(state.snapshot())
+                state, guidance = pipeline.step(state, Pair(nir, white, 0), read.settings)
+                case.write_guidance(guidance)
+    with CaseReader(folder) as case:
+        player = Player(case, tuple(case.moments()))
+        for index in (0, 1, 0, 3):
+            picture = player.at(index, case.settings)
+            assert picture is not None
+            assert picture.guidance is not None
+            assert picture.guidance.generation == 501 + index
+        whole = Span(0.0, 1.0)
+        made = [c.guidance for c in computed(case, case.settings, whole) if c.guidance is not None]
+        assert [guidance.generation for guidance in made] == [501, 502, 503, 504]
+        other = replace(case.settings, threshold_sigma=9.0)
+        picture = player.at(0, other)
+        assert picture is not None
+        assert picture.guidance is not None
+        assert picture.guidance.generation == 1, "another threshold follows nodes of its own"
 
 
 def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from sln_guide.export.tables import (
 from sln_guide.guidance import Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
 from sln_guide.recording.analysed import Analysed
-from sln_guide.recording.corrections import setup_of
+from sln_guide.recording.corrections import setup_of, state_at
 from sln_guide.recording.software import software_versions
 
 DETECTIONS, FRAMES, VIDEO, SUMMARY = "detections.csv", "frames.csv", "overlay.mp4", "summary.json"
@@ -157,7 +157,8 @@ def _rows(
     partners = case.partners()
     whites = _WhiteFrames(case, tally)
     frames = Analysed(case)
-    state = pipeline.initial_state(setup)
+    begin_ns = int(times_ns[0]) if len(times_ns) else 0
+    state = state_at(case, setup, begin_ns, settings)
     yield from _lost_rows(lost_after[-1])
     for index in range(len(times_ns)):
         row = FrameRow(

@@ -12,7 +12,7 @@ from sln_guide.export.wish import Span
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
 from sln_guide.recording.analysed import Analysed
-from sln_guide.recording.corrections import setup_of
+from sln_guide.recording.corrections import setup_of, state_at
 
 NO_STATE = "the state before it is not in the case"
 NO_FRAME = "a frame of its pair is not in the case"
@@ -106,10 +106,12 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
     """
     setup = setup_of(case)
     frames = Analysed(case)
-    state = pipeline.initial_state(setup)
     partners = case.partners()
     times_ns = case.times_ns(Role.NIR)
-    for index in indexes_in(case, Span(span.begin_s - LEAD_IN_S, span.end_s)):
+    indexes = indexes_in(case, Span(span.begin_s - LEAD_IN_S, span.end_s))
+    begin_ns = int(times_ns[indexes.start]) if indexes else 0
+    state = state_at(case, setup, begin_ns, settings)
+    for index in indexes:
         time_s = float(times_ns[index] - times_ns[0]) / 1e9
         white_index = partners[index]
         try:

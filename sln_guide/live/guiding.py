@@ -104,9 +104,13 @@ class Guiding:
             self.fault = None
 
     def begin_anew(self, fault: Fault) -> None:
-        """Show nothing for now, and trust nothing of what was known."""
+        """Show nothing for now, and trust nothing of what was known; no number is given twice."""
         self.fault = fault
         self._guidance, self._good_steps = None, 0
-        self._state = pipeline.initial_state(self._setup)
+        self._state = replace(
+            pipeline.initial_state(self._setup),
+            tracks=self._state.tracks.begun_anew(),
+            generation=self._state.generation,
+        )
         self._retry_ns = fault.since_ns + int(RETRY_AFTER_FAULT_S * 1e9)
         self._log.begin_anew()

@@ -1,4 +1,4 @@
-"""Dark and flat maps travel with the case: replay computes with what live computed with."""
+"""Maps and state travel with the case: replay computes with what live computed with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide import pipeline
+from sln_guide.guidance import Settings
 from sln_guide.recording.arrays import pack_array, unpack_array
 from sln_guide.recording.reader import DARK, CaseReader
 
@@ -31,6 +32,29 @@ def setup_of(case: CaseReader) -> pipeline.Setup:
     if FLAT in case.attachment_names():
         flat = unpack_array(case.attachment(FLAT), what=f"case {case.folder}: {FLAT}")
     return pipeline.Setup.from_rig(case.rig, dark=case.dark(), flat=flat)
+
+
+def state_at(
+    case: CaseReader, setup: pipeline.Setup, time_ns: int, settings: Settings
+) -> pipeline.State:
+    """Return a state to go on from at ``time_ns`` (monotonic): nodes keep their numbers of then.
+
+    A recording may begin with nodes that were numbered long before. The initial state where none
+    of then is noted, and for another threshold, which follows other nodes.
+    """
+    fresh = pipeline.initial_state(setup)
+    if settings.threshold_sigma != case.settings.threshold_sigma:
+        return fresh
+    noted = case.state_before(time_ns)
+    if noted is None:
+        return fresh
+    try:
+        state = pipeline.restore(setup, noted)
+    except ValueError:
+        return fresh  # another version noted it
+    if state.time_ns is None or state.time_ns >= time_ns:
+        return fresh
+    return state
 
 
 def attach_corrections(

@@ -332,10 +332,13 @@ class CaseReader:
         return self._placed
 
     def state_before(self, time_ns: int) -> bytes | None:
-        """Return the last state noted before ``time_ns`` (monotonic), None where there is none."""
+        """Return the last state noted before ``time_ns`` (monotonic), None where there is none.
+
+        Before that, the first one: it is noted when the first frame has come.
+        """
         times_ns = self._contents.rows(records.SNAPSHOTS)["time_ns"].astype(np.int64)
         before = int(np.searchsorted(times_ns, time_ns))
-        return self._snapshot(before - 1) if before else None
+        return self._snapshot(max(before - 1, 0)) if len(times_ns) else None
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return (record number, state) of each snapshot: it holds before that record."""

@@ -194,7 +194,8 @@ def test_failing_core_leaves_white_light_and_says_so(
     session.start()
     session.start_recording()
     pictures_go_on(session)
-    real_step = pipeline.step
+    wait_until(lambda: session._guiding._state.tracks.tracks, "something is followed")
+    real_step, last = pipeline.step, session._guiding._state
 
     def broken(*arguments: Any) -> Any:
         raise ArithmeticError("a fault of the core")
@@ -214,6 +215,9 @@ def test_failing_core_leaves_white_light_and_says_so(
     wait_until(
         lambda: (p := session.latest_picture()) is not None and p.overlay_drawn, "overlay back"
     )
+    now = session._guiding._state
+    assert now.generation > last.generation, "what was shown when stays told apart"
+    assert min(t.track_id for t in now.tracks.tracks) >= last.tracks.next_id, "none given twice"
 
 
 def test_dead_processing_thread_leaves_white_light_and_recording(
