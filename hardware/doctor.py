@@ -27,7 +27,7 @@ PACKED = 1.5
 
 DEFAULT_PIXELS = 1280 * 1024
 DEFAULT_RATE_HZ = 60.0
-MINUTES_WANTED = 5.0
+MINUTES_WANTED = 10.0
 
 _UDEV = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _SYS = Path("/sys")
@@ -257,13 +257,13 @@ def check_disk(
         Finding(
             "disk rate",
             fast,
-            f"{rate:.0f} MB/s at {place}; recording needs about {need_mb_per_s:.0f}",
+            f"{rate:.0f} MB/s, recording needs about {need_mb_per_s:.0f}: at {place}",
             "" if fast else "record to a faster disk, or lower the frame rate",
         ),
         Finding(
             "disk space",
             roomy,
-            f"{free_mb / 1e3:.0f} GB free at {place}: about {minutes:.0f} minutes",
+            f"about {minutes:.0f} minutes of recording: {free_mb / 1e3:.0f} GB free at {place}",
             "" if roomy else "make room, or record to another disk with --cases",
         ),
     )

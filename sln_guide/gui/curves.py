@@ -38,6 +38,8 @@ MARKS_SHOWN = 12
 LINE_PX = 14
 LOW_PLOT_PX = 110
 """Below this height more than two figures beside the axis would touch."""
+STILL_SEEN = 10
+"""A node of these last values is told of: two seconds of them."""
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
 
@@ -132,6 +134,7 @@ class CurvesPanel(Panel):
             if self._library.module is None:
                 return
             self._plot = self._add_plot(self._library.module)
+            self._clear()
         if self._shown is Plot.SIGNIFICANCE:
             self._draw_histogram(guidance)
         elif self._shown is Plot.AGE and isinstance(history, SignalHistory):
@@ -164,7 +167,7 @@ class CurvesPanel(Panel):
         # a little above the round number, so that its own label has room
         highest = axis_top(v[first:] for v in signals.values())
         top = 1.1 * highest
-        low = self._plot.height() < LOW_PLOT_PX
+        low = self.height() - HEAD_PX < LOW_PLOT_PX  # the plot itself may not be laid out yet
         self._set_range((end - span, end + room * span), top, highest if low else None)
         self._part_names(
             top,
@@ -215,8 +218,11 @@ class CurvesPanel(Panel):
             place = int(np.searchsorted(times_s, at))
             read = [f"{n} {v[place]:.3g}" for n, v in signals.items() if np.isfinite(v[place])]
             return "   ".join([clock_text(at), *(read or ["not seen"])])
-        # of the region drawn last, which is what somebody wants to know now; else of the first node
-        name = next((n for n in reversed(signals) if n.startswith(REGION)), next(iter(signals)))
+        # of the region drawn last, which is what somebody wants to know now; else of the first
+        # node that is still seen
+        drawn = [name for name in signals if name.startswith(REGION)]
+        seen = [name for name, v in signals.items() if np.isfinite(v[-STILL_SEEN:]).any()]
+        name = drawn[-1] if drawn else (seen or list(signals))[0]
         rose = kinetics(times_s, signals[name], counted_from(events, float(times_s[-1])))
         return "" if rose is None else f"{name} {kinetics_text(rose)}"
 
@@ -293,6 +299,7 @@ class CurvesPanel(Panel):
     def _add_plot(self, pg: Any) -> pyqtgraph.PlotWidget:
         self._pg = pg
         plot = made_plot(pg)
+        plot.getAxis("left").setTicks([[]])  # nothing to read off yet
         plot.scene().sigMouseMoved.connect(self._read)
         if self._replaying:
             plot.scene().sigMouseClicked.connect(self._seek)

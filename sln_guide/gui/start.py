@@ -245,6 +245,7 @@ class StartWindow(QWidget):
         row.setSpacing(24)
         row.addLayout(actions, 1)
         row.addWidget(self.findings, 1)
+        (self.live if own else self.demo).setFocus()  # Enter does what the words advise
         self._wake = Wake(self._show_found, self)
         self._thread = threading.Thread(
             target=self._look, args=(look,), name="look-at-machine", daemon=True

@@ -22,6 +22,8 @@ MARGIN_PX = 16.0
 NO_LEGEND = "no room for the scale"
 _BAR_PX = (60.0, 240.0)
 """Shortest and longest scale bar."""
+_SHORT_LEGEND_BELOW_PX = 360.0
+"""In lower pictures a legend takes less room: a long one would lie beside a node or hide it."""
 _LEGEND_PLACES = tuple(
     (right, down) for down in (0.0, 1.0, 0.5, 0.25, 0.75) for right in (True, False)
 )
@@ -121,7 +123,8 @@ def put_legend(
         was left out.
     """
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
-    width, height = marks.legend_size(legend.unit, labels, scale)
+    short = bounds.height < _SHORT_LEGEND_BELOW_PX * scale
+    width, height = marks.legend_size(legend.unit, labels, scale, short=short)
     best: tuple[float, int, Box] | None = None
     for place, box in _places(bounds, width, height, taken, scale, stay):
         if any(ring.covers(box) for ring in rings):
@@ -135,7 +138,7 @@ def put_legend(
     if best is None:
         return None, 0
     _, place, box = best
-    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale)
+    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale, short=short)
     return box, place
 
 

@@ -212,16 +212,20 @@ def _gradient(table: NDArray[np.uint32]) -> QImage:
 
 
 _LEGEND_BAR_PX = (14.0, 150.0)
+_SHORT_BAR_PX = 66.0
 
 
 @lru_cache(maxsize=64)
-def legend_size(title: str, labels: tuple[str, str, str], scale: float) -> tuple[float, float]:
-    """Return (width, height) of a legend."""
+def legend_size(
+    title: str, labels: tuple[str, str, str], scale: float, *, short: bool = False
+) -> tuple[float, float]:
+    """Return (width, height) of a legend; ``short`` ones are for small pictures."""
     small = QFontMetricsF(font(tokens.SMALL_PX * scale))
     body = QFontMetricsF(font(tokens.BODY_PX * scale, bold=True))
     beside = max(body.horizontalAdvance(label) for label in labels)
     width = max(_LEGEND_BAR_PX[0] * scale + 10.0 * scale + beside, small.horizontalAdvance(title))
-    height = body.height() + _LEGEND_BAR_PX[1] * scale + small.height()
+    height = body.height() + (_SHORT_BAR_PX if short else _LEGEND_BAR_PX[1]) * scale
+    height += small.height()
     return width + 24.0 * scale, height + 18.0 * scale
 
 
@@ -232,12 +236,15 @@ def put_legend(
     labels: tuple[str, str, str],
     table: NDArray[np.uint32],
     scale: float,
+    *,
+    short: bool = False,
 ) -> None:
     """Put the overlay's colours with what they mean: ``labels`` for top, middle, bottom."""
+    length = _SHORT_BAR_PX if short else _LEGEND_BAR_PX[1]
     sheet.stamp(
         box,
-        ("legend", title, labels, table.tobytes(), scale),
-        lambda p, b: _paint_legend(p, b, title, labels, table, scale),
+        ("legend", title, labels, table.tobytes(), scale, length),
+        lambda p, b: _paint_legend(p, b, title, labels, table, scale, length),
     )
 
 
@@ -248,13 +255,14 @@ def _paint_legend(
     labels: tuple[str, str, str],
     table: NDArray[np.uint32],
     scale: float,
+    length: float,
 ) -> None:
     painter.save()
     _paint_panel(painter, box, scale)
     bold = font(tokens.BODY_PX * scale, bold=True)
     line = QFontMetricsF(bold).height()
     left, top = box.left + 12.0 * scale, box.top + 6.0 * scale + line / 2
-    width, height = (length * scale for length in _LEGEND_BAR_PX)
+    width, height = _LEGEND_BAR_PX[0] * scale, length * scale
     bar = QRectF(left, top, width, height)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
     painter.drawImage(bar, _gradient(table))

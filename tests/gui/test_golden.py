@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -34,6 +34,8 @@ SIZES = ((1366, 768), (1920, 1080), (2560, 1440), (3840, 2160))
 
 def small(widget: QWidget) -> NDArray[np.uint8]:
     """Return what a widget looks like, shrunk, (H, W, 3)."""
+    # what changed its size finds its place; nothing else happens, for time would make all old
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
     image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     shrunk = image.scaled(
         *SMALL, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
@@ -74,6 +76,7 @@ def test_a_layout_looks_as_it_did(layout: str, open_window: Any, wait_for: Wait)
     window, source = shown_state("live", open_window, wait_for)
     while window.showing.layout != layout:
         QTest.keyClick(window, Qt.Key.Key_L)
+    QApplication.processEvents()  # the curves find their pane
     window.confirmation.say("")
     source.push()
     window.refresh()

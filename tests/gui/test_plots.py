@@ -61,6 +61,30 @@ def test_the_next_plot_by_key_and_by_its_heading(window: Any) -> None:
     assert window.curves._curves, "the curves are back"
 
 
+def test_the_axis_counts_sigma_even_if_it_is_chosen_before_there_are_axes(
+    open_window: Any, wait_for: Wait
+) -> None:
+    source = fakes.FakeSource()
+    window = open_window(source)
+    QTest.keyClick(window, Qt.Key.Key_G)
+    assert window.curves._plot is None
+    wait_for(lambda: source.push() and window.curves._plot is not None)
+    axis = window.curves._plot.getAxis("bottom")
+    assert axis.tickStrings([5.0], 1.0, 5.0) == ["5"], "σ, not a clock"
+
+
+def test_the_panel_tells_of_a_node_that_is_still_seen(window: Any) -> None:
+    filled(window)
+    two = fakes.make_detection(2)
+    guidance = window.source.push(detections=(two,)).guidance
+    since = window.plotting.history.times_s()[-1]
+    for step in range(1, 100):
+        node = replace(two, signal=min(step, 50.0))
+        window.plotting.history.add(since + step * EVERY_S, replace(guidance, detections=(node,)))
+    redraw(window)
+    assert window.curves.fact.startswith("SLN-2 peak 50")
+
+
 def test_every_block_is_counted_once_whatever_its_significance(window: Any) -> None:
     guidance = window.source.push().guidance
     significance = np.linspace(-50.0, 90.0, guidance.significance.size, dtype=np.float32)

@@ -50,6 +50,7 @@ def test_the_first_start_explains_itself(open_start: Any, tmp_path: Path) -> Non
     assert "No rig yet" in window.said.text()
     assert str(tmp_path / "config" / "rig.toml") in window.said.text()
     assert not window.live.isEnabled()
+    assert window.focusWidget() is window.demo, "Enter does what the words advise"
     QTest.keyClick(window, Qt.Key.Key_L)
     assert window.words == []
     QTest.keyClick(window, Qt.Key.Key_D)
@@ -63,6 +64,7 @@ def test_a_rig_of_ones_own_is_named_and_started(open_start: Any, tmp_path: Path)
     (tmp_path / "config" / "rig.toml").write_text(text)
     window = open_start()
     assert window.rig.name in window.live.text()
+    assert window.focusWidget() is window.live
     QTest.mouseClick(window.live, Qt.MouseButton.LeftButton)
     assert window.words == [("live", "--cases", str(tmp_path / "cases"))]
 

@@ -425,9 +425,9 @@ def test_the_map_of_light_has_its_legend():
 def legend_box(renderer: Renderer, picture, look, monkeypatch) -> Box | None:
     put, boxes = marks.put_legend, []
 
-    def listen(sheet, box, *rest):
+    def listen(sheet, box, *rest, **how):
         boxes.append(box)
-        put(sheet, box, *rest)
+        put(sheet, box, *rest, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(marks, "put_legend", listen)
@@ -475,15 +475,30 @@ def test_the_legend_never_hides_a_node_and_does_not_jump_about(monkeypatch):
     assert shown(make_detection()) == here
 
 
-@pytest.mark.parametrize(("height", "room"), [(300, True), (240, False)])
+def test_a_small_picture_has_a_short_legend(monkeypatch):
+    """A long one would take half of a pane in the quad, and a tag's second line with it."""
+    heights = {}
+    for height in (512, 340):
+        monkeypatch.setitem(globals(), "SIZE", (WIDTH, height))
+        look = replace(BARE, legend=True)
+        box = legend_box(Renderer(), make_picture(make_detection()), look, monkeypatch)
+        heights[height] = box.height / height
+    assert heights[512] > 0.3
+    assert heights[340] < heights[512] * 1.05
+
+
+@pytest.mark.parametrize(("height", "room"), [(300, True), (240, True), (150, False)])
 def test_the_legend_lies_on_no_other_words_where_there_is_room(height, room, monkeypatch):
     """As in a small pane, whose name stands in the upper left corner."""
     node = make_detection(560.0, 60.0, spot_width_px=20.0)
     chips = QRectF(16, 16, 120, 32)
     put, boxes = marks.put_legend, []
-    monkeypatch.setattr(
-        marks, "put_legend", lambda sheet, box, *rest: (boxes.append(box), put(sheet, box, *rest))
-    )
+
+    def listen(sheet, box, *rest, **how):
+        boxes.append(box)
+        put(sheet, box, *rest, **how)
+
+    monkeypatch.setattr(marks, "put_legend", listen)
     image = QImage(WIDTH, height, QImage.Format.Format_RGB32)
     painter = QPainter(image)
     area = QRectF(0, 0, WIDTH, height)
