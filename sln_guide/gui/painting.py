@@ -32,6 +32,7 @@ from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer
 from sln_guide.render.scaling import Scaled, Turn
 from sln_guide.render.sprites import Sheet
+from sln_guide.render.wording import RESEARCH_USE
 
 MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
@@ -347,6 +348,7 @@ def _put_chips(
         right = signs.put_pill(sheet, left, top + 22, 44, state.pill, state.tone, 24)
         said = state.readings.age if age is None else age
         right = put_chip(sheet, right + 8, top, said.text, theme.TONES[said.tone], 18, 44)
+        right = put_chip(sheet, right + 8, top, RESEARCH_USE, tokens.STALE, 13, 44)
         return QRectF(left, top, right - left, 44)
     if shown.image is None or (shown.layout is Layout.SINGLE and shown.view is View.MERGED):
         return QRectF(left, top, 0, 0)

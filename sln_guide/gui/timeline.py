@@ -230,9 +230,12 @@ class TimelinePanel(Panel):
         self._wake.end()
 
     def recorded_clock(self) -> str:
-        """Return the wall clock at which the shown picture was recorded."""
-        seconds = self._replay.recorded_at_ns / 1e9 + self._replay.position_s
-        return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+        """Return when the shown picture was recorded; imported ones, how old their files are."""
+        seconds = self._replay.recorded_at_ns / 1e9
+        if any(event.name == "imported" for event in self._events):
+            return datetime.fromtimestamp(seconds).strftime("files of %Y-%m-%d %H:%M")
+        at = datetime.fromtimestamp(seconds + self._replay.position_s)
+        return at.strftime("recorded %Y-%m-%d %H:%M:%S")
 
     def refresh(self, events: tuple[EventMark, ...] | None = None) -> None:
         """Follow the replay; ``events`` where they may have changed."""
@@ -247,7 +250,7 @@ class TimelinePanel(Panel):
         )
         if self.position.text() != text:
             self.position.setText(text)
-        self.say(" · ".join(filter(None, (replay.caveat, f"recorded {self.recorded_clock()}"))))
+        self.say(" · ".join(filter(None, (replay.caveat, self.recorded_clock()))))
         button = self.speeds.get(replay.speed)
         if button is not None:
             button.setChecked(True)

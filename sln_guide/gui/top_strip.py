@@ -14,8 +14,9 @@ from sln_guide.gui.screen_state import ScreenState
 from sln_guide.render import tokens
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import font
+from sln_guide.render.wording import RESEARCH_USE
 
-RESEARCH = Reading("RESEARCH USE ONLY", Tone.STALE)
+RESEARCH = Reading(RESEARCH_USE, Tone.STALE)
 GAP = 20.0
 EDGE = 16.0
 HEIGHT_PX = 60

@@ -220,11 +220,14 @@ def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
     names = " and ".join(_name(s) for s in lost)
     since = min((s.since_ns for s in lost if s.since_ns is not None), default=None)
     why = next((s.error for s in lost if s.error), "no frame comes")
+    then = "It returns by itself"
+    if "check" not in why:  # the SDK's own words may say it, and of which camera
+        then = f"Check cable and power; {then.lower()}"
     cameras = "cameras" if len(lost) > 1 else "camera"
     return _alarm(
         Word.LOST,
         f"NOT LIVE: {names} {cameras} lost",
-        f"{_since(now_ns, since)}{why} · Check cable and power; it returns by itself{goes_on}",
+        f"{_since(now_ns, since)}{why} · {then}{goes_on}",
     )
 
 

@@ -13,7 +13,7 @@ from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box, Ring, nice_length
 from sln_guide.render.look import Look
 from sln_guide.render.sprites import Sheet
-from sln_guide.render.wording import signal_text
+from sln_guide.render.wording import RESEARCH_USE, signal_text
 from sln_guide.styles import Legend
 
 MOST_NAMED = 3
@@ -50,7 +50,7 @@ def put_burned(
         inner = marks.put_border(sheet, inner, tokens.SIMULATED, scale, hatched=True)
         words.append(("SIMULATED", tokens.SIMULATED))
     if look.research_note:
-        words.append(("RESEARCH USE ONLY", tokens.STALE))
+        words.append((RESEARCH_USE, tokens.STALE))
     if look.clock:
         words.append((look.clock, tokens.TEXT))
     covered = []

@@ -6,6 +6,8 @@ import math
 
 from sln_guide.guidance import UNCALIBRATED, Detection, Interval, Kind, Settings
 
+RESEARCH_USE = "RESEARCH USE ONLY"
+
 _NAMES = {
     Kind.NODE: "node",
     Kind.CHANNEL: "channel",

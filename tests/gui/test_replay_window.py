@@ -117,6 +117,9 @@ def test_where_it_stands_is_said(window: Any, source: Any, wait_for: Wait) -> No
     source.position_s = 6.5
     wait_for(lambda: window.timeline.position.text() == "00:06.5 / 00:10.0")
     assert window.timeline.fact.startswith("recorded 2026-03-02 ")
+    source.marks.append(EventMark(0.0, "imported", "images"))
+    window.refresh_readings()
+    assert window.timeline.fact.startswith("files of 2026-03-02 "), "nobody told when it was seen"
     assert any(t == "injection + 00:00:05" for t in window.strip.texts())
 
 
