@@ -90,10 +90,12 @@ class Arranging(QObject):
         self._source.change(**preset.changes())
         self._preset, self._locked = name, preset.locked
         self._place.unused.pop(Unused.PRESET, None)
-        if not isinstance(self._source, Replayable):
+        said = f"Preset: {name}" + (" (locked)" if preset.locked else "")
+        if isinstance(self._source, Replayable):
+            self._say(said)
+        else:
             self._source.mark("preset", name)
-            self._keep(preset=name)
-        self._say(f"Preset: {name}" + (" (locked)" if preset.locked else ""))
+            self._keep(said, preset=name)
         self.done.emit()
 
     def save(self) -> None:
@@ -115,15 +117,14 @@ class Arranging(QObject):
         """Turn the picture by a quarter, clockwise."""
         before = self.mounting
         turned = Mounting((before.quarter_turns + 1) % 4, before.mirrored)
-        self._keep(mounting=turned)
-        self._say(f"Picture turned by {turned.quarter_turns * 90}°")
+        self._keep(f"Picture turned by {turned.quarter_turns * 90}°", mounting=turned)
         self.done.emit()
 
     def mirror(self) -> None:
         """Mirror the picture sideways, or not."""
         before = self.mounting
-        self._keep(mounting=Mounting(before.quarter_turns, not before.mirrored))
-        self._say("Picture as it is" if before.mirrored else "Picture mirrored")
+        said = "Picture as it is" if before.mirrored else "Picture mirrored"
+        self._keep(said, mounting=Mounting(before.quarter_turns, not before.mirrored))
         self.done.emit()
 
     @property
@@ -136,8 +137,7 @@ class Arranging(QObject):
         if not name:
             self._say("No other screen is connected")
             return
-        self._keep(theatre_screen=name)
-        self._say(f"Theatre display: on {name}")
+        self._keep(f"Theatre display: on {name}", theatre_screen=name)
         self.done.emit()
 
     @property
@@ -147,14 +147,13 @@ class Arranging(QObject):
 
     def keep_scale(self, scale: float) -> None:
         """Have the interface so large from the next start on; 0: by the screen's size."""
-        self._keep(interface_scale=scale)
-        self._say(f"Interface {scale_text(scale)} from the next start on")
+        self._keep(f"Interface {scale_text(scale)} from the next start on", interface_scale=scale)
         self.done.emit()
 
     def toggle_sound(self) -> None:
         """Let alarms sound, or not."""
-        self._keep(alarm_sound=not self.alarm_sound)
-        self._say("Alarms sound" if self.alarm_sound else "Alarms make no sound")
+        sounds = not self.alarm_sound
+        self._keep("Alarms sound" if sounds else "Alarms make no sound", alarm_sound=sounds)
         self.done.emit()
 
     def _save(self, name: str, *, locked: bool = False) -> None:
@@ -164,15 +163,18 @@ class Arranging(QObject):
             self._say(f"Not saved: {error}", Tone.ALARM)
             return
         self._preset, self._locked = name, locked
-        self._keep(preset=name)
-        self._say(f"Preset '{name}' saved: {path}")
+        self._keep(f"Preset '{name}' saved: {path}", preset=name)
         self.done.emit()
 
-    def _keep(self, **changes: Any) -> None:
+    def _keep(self, said: str, **changes: Any) -> None:
+        """Keep changed preferences and confirm it with ``said``, or with why they do not last."""
         try:
             self._place.keep(**changes)
         except PreferencesError as error:
-            self._say(f"Holds until the window closes: {error}", Tone.STALE)
+            until = "Not kept" if "interface_scale" in changes else "Until the window closes only"
+            self._say(f"{said} · {until}: {error}", Tone.STALE)
+        else:
+            self._say(said)
 
     def _say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         self.said.emit(text, str(tone))

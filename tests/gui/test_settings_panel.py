@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
+from sln_guide.gui import preferences
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.mounting import turned_image, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting, Place
@@ -60,6 +63,27 @@ def test_a_preset_is_taken_stamped_and_kept(window: Any, place: Place) -> None:
     assert [(m.name, m.detail) for m in window.source.marks] == [("preset", "gi")]
     assert place.preferences.preset == "gi"
     assert window.settings.fact == "gi · locked"
+
+
+def test_what_cannot_be_kept_says_so_each_time(
+    window: Any, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, data: bytes) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(preferences, "replace_file", refuse)
+    arranging = window.commands.arranging
+    for act, done in (
+        (arranging.mirror, "Picture mirrored"),
+        (arranging.turn, "Picture turned by 90°"),
+        (arranging.toggle_sound, "Alarms make no sound"),
+        (lambda: arranging.take("gi"), "Preset: gi (locked)"),
+    ):
+        act()
+        said = window.confirmation.text
+        assert said.startswith(f"{done} · Until the window closes only: "), said
+        assert "Read-only file system" in said
+    assert arranging.mounting.mirrored, "for now it holds"
 
 
 def test_a_locked_preset_holds_its_settings_whoever_asks(window: Any) -> None:
@@ -131,7 +155,7 @@ def test_pixels_and_places_are_turned_alike(qt: QApplication, mounting: Mounting
 
 @pytest.mark.parametrize("mounting", ALL)
 def test_marks_and_read_out_follow_the_mounting(window: Any, mounting: Mounting) -> None:
-    window.commands.arranging._keep(mounting=mounting)
+    window.commands.arranging._keep("turned", mounting=mounting)
     detection = fakes.make_detection(x_px=40.0, y_px=30.0, x_white_px=40.0, y_white_px=30.0)
     window.source.push(overlay=True, detections=(detection,))
     window._arranged()
