@@ -197,11 +197,15 @@ class CurvesPanel(Panel):
         self._here.setValue(position_s)
 
     def _part_names(self, top: float, apart: float, wide: float) -> None:
-        """Move names that would lie over one another; all in the axes' units."""
+        """Move names that would lie over one another, as far as they fit; in the axes' units."""
         labels = [label for _, label in self._curves.values() if label.isVisible()]
         labels.sort(key=lambda label: float(label.pos().y()))
         for column in columns([float(label.pos().x()) for label in labels], wide):
             stacked = [labels[place] for place in sorted(column)]
+            room = max(int(top / apart), 1)
+            for label in stacked[room:]:  # more would be a smear that says nothing
+                label.setVisible(False)
+            stacked = stacked[:room]
             heights = parted([float(label.pos().y()) for label in stacked], top, apart)
             for label, at in zip(stacked, heights, strict=True):
                 label.setPos(label.pos().x(), at)

@@ -20,7 +20,7 @@ from sln_guide.gui.phases import PhaseRow
 from sln_guide.gui.plot_library import PlotLibrary
 from sln_guide.gui.settings_panel import SettingsPanel
 from sln_guide.gui.signs import border_inside
-from sln_guide.gui.thumbnails import Thumbnails
+from sln_guide.gui.thumbnails import LOW_PX, Thumbnails
 from sln_guide.gui.timeline import STRIP_PX, TimelinePanel
 from sln_guide.gui.top_strip import TopStrip
 from sln_guide.gui.video import VideoView
@@ -28,8 +28,6 @@ from sln_guide.guidance import View
 from sln_guide.render import tokens
 
 DOCK_FRACTION, DOCK_MIN_PX, DOCK_MAX_PX = 0.25, 404, 640
-LOW_PX = 900
-"""Windows lower than this have rows of less height."""
 TALL_PX = 1000
 """From this height on a replay has its curves above the timeline; else in a pane of the quad."""
 BELOW_PX, BELOW_LOW_PX, BOTTOM_PX, BOTTOM_LOW_PX = 132, 104, 60, 52
@@ -184,6 +182,7 @@ class Desk(QWidget):
 
     def _set_heights(self) -> None:
         low = self.height() < LOW_PX
+        self.thumbnails.updateGeometry()
         for part in self._below:
             if part is self.timeline:
                 part.setFixedHeight(BELOW_PX + STRIP_PX)

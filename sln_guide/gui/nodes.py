@@ -112,7 +112,7 @@ class NodesPanel(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Nodes", parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(HEAD_PX + 4 * SHORT_ROW_PX + 4)
+        self.setMinimumHeight(HEAD_PX + 3 * SHORT_ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()
         self._judged = False
 

@@ -20,6 +20,10 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 LABEL_PX = 26
+LOW_PX = 900
+"""Windows lower than this have rows of less height."""
+LOW_HEIGHT_PX = 134
+"""Where room is scarce, these pictures are no higher."""
 
 Pixels = NDArray[np.uint32] | None
 
@@ -122,7 +126,7 @@ class Thumbnails(QWidget):
         self.white = Thumbnail("Colour", self)
         self.nir = Thumbnail("NIR", self)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
-        self.setMinimumHeight(100)
+        self.setMinimumHeight(88)
         self._view = View.MERGED
         self.white.clicked.connect(lambda: self._pressed(View.WHITE))
         self.nir.clicked.connect(lambda: self._pressed(View.NIR))
@@ -131,6 +135,8 @@ class Thumbnails(QWidget):
         """Return the size of two beside each other: no more height than that is of use."""
         width = max(self.width(), 388)
         beside = round((width - tokens.GAP_PX) / 2 / min(self.white.aspect, self.nir.aspect))
+        if self.window().height() < LOW_PX:  # the list of nodes needs the room
+            beside = min(beside, LOW_HEIGHT_PX)
         return QSize(388, max(beside, self.minimumHeight()))
 
     def mount(self, mounting: Mounting) -> None:

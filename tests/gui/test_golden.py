@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent / "golden"
 SMALL = (342, 192)
 """A quarter of the window: letters become grey, so that another font's hinting does no harm."""
 MEAN_TOLERANCE, PIXEL_TOLERANCE, SHARE_TOLERANCE = 2.5, 60, 0.012
-SIZES = ((1366, 768), (1920, 1080), (2560, 1440), (3840, 2160))
+SIZES = ((1366, 700), (1366, 768), (1920, 1080), (2560, 1440), (3840, 2160))
 
 
 def small(widget: QWidget) -> NDArray[np.uint8]:

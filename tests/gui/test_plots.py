@@ -85,6 +85,22 @@ def test_the_panel_tells_of_a_node_that_is_still_seen(window: Any) -> None:
     assert window.curves.fact.startswith("SLN-2 peak 50")
 
 
+def test_names_that_do_not_fit_are_left_out(window: Any, wait_for: Wait) -> None:
+    wait_for(lambda: window.curves._plot.height() < window.curves.height())
+    many = tuple(fakes.make_detection(number) for number in range(1, 31))
+    guidance = window.source.push(detections=many).guidance
+    since = window.plotting.history.times_s()[-1]
+    for step in range(1, 20):
+        window.plotting.history.add(since + step * EVERY_S, guidance)
+    redraw(window)
+    labels = [label for _, label in window.curves._curves.values() if label.isVisible()]
+    heights = sorted(label.pos().y() for label in labels)
+    apart_px = np.diff(heights) * window.curves._plot.height() / window.curves._range[1]
+    assert len(labels) >= 2
+    assert heights[0] >= 0, "none lies below the axes"
+    assert apart_px.min() > 12, "each can be read"
+
+
 def test_every_block_is_counted_once_whatever_its_significance(window: Any) -> None:
     guidance = window.source.push().guidance
     significance = np.linspace(-50.0, 90.0, guidance.significance.size, dtype=np.float32)
