@@ -267,13 +267,22 @@ class Commands(QObject):
             return
         self._marks += 1
         self._source.mark("mark", str(self._marks))
-        self.say(f"Mark {self._marks} stamped at {datetime.now():%H:%M:%S}")
+        self._say_stamped(f"Mark {self._marks}")
         self.done.emit()
+
+    def _say_stamped(self, what: str) -> None:
+        """Confirm a stamp; one that no case keeps is told as such."""
+        said = f"{what} stamped at {datetime.now():%H:%M:%S}"
+        if self.recording:
+            self.say(said)
+        else:
+            self.say(f"{said} · No recording runs: no case keeps it", Tone.STALE)
 
     def press_phase(self, index: int) -> None:
         """Stamp a phase; in a replay go to where it was stamped (again: to the next time)."""
         if self.replay is None:
             self._source.mark(EVENT, phase_detail(index))
+            self._say_stamped(phase_detail(index))
         else:
             times = phase_events(self._source.events()).get(index, [])
             later = [t for t in times if t > self.replay.position_s + 1e-3]

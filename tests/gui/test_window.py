@@ -230,6 +230,19 @@ def test_mark(window: Any, source: Any) -> None:
     assert window.confirmation.text.startswith("Mark 2 stamped at ")
 
 
+def test_a_stamp_that_no_case_keeps_says_so(window: Any, wait_for: Wait) -> None:
+    for key, what in ((Qt.Key.Key_M, "Mark 1"), (Qt.Key.Key_1, "1 Inject")):
+        QTest.keyClick(window, key)
+        assert window.confirmation.text.startswith(f"{what} stamped at ")
+        assert "no case keeps it" in window.confirmation.text
+    start(window, wait_for)
+    wait_for(lambda: window.commands.recording)
+    for key in (Qt.Key.Key_M, Qt.Key.Key_2):
+        QTest.keyClick(window, key)
+        assert "stamped at" in window.confirmation.text
+        assert "case" not in window.confirmation.text
+
+
 def test_a_held_key_stamps_once(window: Any, source: Any) -> None:
     for repeated in (False, True, True):
         event = QKeyEvent(
