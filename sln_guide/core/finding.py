@@ -59,6 +59,7 @@ from sln_guide.core.spots import (
     cells_above_into,
     find_peaks_into,
     median_radius,
+    summit_of,
 )
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
@@ -69,6 +70,9 @@ _WIDE_SIZE = 3
 """Index of the least size of spots that finer texture may hide."""
 _NOT_BEST = 1.0
 """What a peak is worth less where another size responds more [sigma]."""
+_FAR_ABOVE = 1.5
+"""Times the threshold: no texture responds so much, and what responds is looked at where its light is
+highest. In smooth tissue the edge of a shallow, flat node responds more than its middle."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 1.0
@@ -222,6 +226,8 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             if count >= _MOST_SPOTS:
                 return count, True
             size, value = f.peak_size[k], f.peak_value[k]
+            if value >= _FAR_ABOVE * threshold:
+                r, c = summit_of(seen.pyramid.blurs[f.smooth_of[size]], r, c, f.sigmas[size])
             shape = shape_of(f, seen, r, c, size)
             region = np.int64(f.labels[r, c])
             alone = stands_alone(shape) and not on_channel(f, seen, shape, region)

@@ -102,6 +102,29 @@ def _has_higher_beside(image, r, c, v):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def summit_of(image, r, c, most):  # type: ignore[no-untyped-def]
+    """Climb ``image`` from cell (r, c) to where it falls on all sides, at most ``most`` cells away.
+
+    Returns (r, c) where the climb leads farther: the top is another thing's.
+    """
+    rows, cols = image.shape
+    at_r, at_c = r, c
+    climbing = True
+    while climbing:
+        climbing = False
+        best, to_r, to_c = image[at_r, at_c], at_r, at_c
+        for i in range(max(at_r - 1, 0), min(at_r + 2, rows)):
+            for j in range(max(at_c - 1, 0), min(at_c + 2, cols)):
+                if image[i, j] > best:
+                    best, to_r, to_c = image[i, j], i, j
+                    climbing = True
+        at_r, at_c = to_r, to_c
+        if (at_r - r) ** 2 + (at_c - c) ** 2 > most * most:
+            return r, c
+    return at_r, at_c
+
+
+@kernel()
 def _at(image, y, x):  # type: ignore[no-untyped-def]
     """Interpolate bilinearly; places outside take the nearest cell's value."""
     rows, cols = image.shape
