@@ -49,6 +49,8 @@ _CLIPPED_ALIKE = 0.55
 """Least overlap of what clips in white light with a spot, as a share of what either covers."""
 _MIRRORED = 1.6
 """In some colour a mirrored lamp exceeds what is around by this factor: tissue hardly ever does."""
+_CLIPPED_IN_PART, _BRIGHTER = 0.15, 1.4
+"""The same two, of what is shaped like no node: the shine on a shaft is long, a spot's circle is not."""
 _LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
 """Roundness, share of the height over the line through, and usable share that tell a channel."""
 
@@ -169,13 +171,17 @@ def on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def is_glint(white, y, x, area):  # type: ignore[no-untyped-def]
+def is_glint(white, y, x, area, kind):  # type: ignore[no-untyped-def]
     """Whether a lamp is mirrored where a spot lies, out of focus: no edge of it is sharp.
 
     White light then clips there, in the spot's very shape, and is far brighter than around. A
-    small glint on a node clips less than the node covers. ``white`` (5, rows, cols): red, green,
+    small glint on a node clips less than the node covers; but where what was found is shaped like
+    no node (``kind``), any clipping light says what it is. ``white`` (5, rows, cols): red, green,
     blue, steps, clipped share; ``y``, ``x``, ``area`` [cells].
     """
+    alike, mirrored = _CLIPPED_ALIKE, _MIRRORED
+    if kind == UNCERTAIN:
+        alike, mirrored = _CLIPPED_IN_PART, _BRIGHTER
     rows, cols = white.shape[1:]
     inner = max(area / math.pi, 1.0)
     radius = math.sqrt(inner)
@@ -199,7 +205,7 @@ def is_glint(white, y, x, area):  # type: ignore[no-untyped-def]
                     red_2 += white[0, r, c]
                     green_2 += white[1, r, c]
                     blue_2 += white[2, r, c]
-    if here == 0 or around == 0 or clipped < _CLIPPED_ALIKE * (here + beside):
+    if here == 0 or around == 0 or clipped < alike * (here + beside):
         return False
-    times = _MIRRORED * here / around
+    times = mirrored * here / around
     return red > times * red_2 or green > times * green_2 or blue > times * blue_2

@@ -77,6 +77,8 @@ _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 1.0
 """Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
+_NARROW = 1.5
+"""Below this width, as a share of the smallest node's diameter, much of tissue's fine texture lies."""
 _WIDEST = 1.3
 """Width of the largest node's light, far above what is around, as a share of its diameter."""
 _LEAST_INSIDE = 3.0
@@ -243,11 +245,13 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                 spot = f.table[count]
                 spot[KIND] = kind_of(shape, size, value, threshold)
                 spot[SIGNIFICANCE] = value + worth
-                _raise_by(significance, spot, max(worth, 0.0))
-                if is_glint(seen.white, spot[Y], spot[X], spot[AREA]):
+                if is_glint(seen.white, spot[Y], spot[X], spot[AREA], spot[KIND]):
                     spot[KIND] = GLINT
                     _cover(seen.judge, spot)
-                take(f, spot)
+                called = not _trifling(f, spot, threshold)
+            if called:
+                _raise_by(significance, f.table[count], max(worth, 0.0))
+                take(f, f.table[count])
                 count += 1
             elif last == 0:
                 f.order[left] = k
@@ -316,6 +320,17 @@ def _plausible(f, spot, rim):  # type: ignore[no-untyped-def]
     x, y = spot[X], spot[Y]
     inside = min(x, cols - 1 - x, y, rows - 1 - y) >= _LEAST_INSIDE
     return spot[AREA] >= f.least_area and (inside or not rim)
+
+
+@kernel()
+def _trifling(f, spot, threshold):  # type: ignore[no-untyped-def]
+    """Whether a spot is shaped like no node, hardly as wide as the smallest, and not far above.
+
+    Tissue's finest lumps look so. A node of the smallest size may, too, if nothing scatters its
+    light: but then it stands far above them.
+    """
+    narrow = spot[KIND] == UNCERTAIN and spot[AREA] < _NARROW**2 * f.least_area
+    return narrow and spot[SIGNIFICANCE] < _FAR_ABOVE * threshold
 
 
 @kernel()
