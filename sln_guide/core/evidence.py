@@ -50,7 +50,7 @@ _CLIPPED_ALIKE = 0.55
 _MIRRORED = 1.6
 """In some colour a mirrored lamp exceeds what is around by this factor: tissue hardly ever does."""
 _CLIPPED_IN_PART, _BRIGHTER = 0.15, 1.4
-"""The same two, of what is shaped like no node: the shine on a shaft is long, a spot's circle is not."""
+"""The same two, of what is shaped like no node: a shaft's shine is long, a spot's circle is not."""
 _LONG, _THROUGH, _WHOLE = 0.5, 0.75, 0.95
 """Roundness, share of the height over the line through, and usable share that tell a channel."""
 

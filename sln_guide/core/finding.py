@@ -71,14 +71,14 @@ _WIDE_SIZE = 3
 _NOT_BEST = 1.0
 """What a peak is worth less where another size responds more [sigma]."""
 _FAR_ABOVE = 1.5
-"""Times the threshold: no texture responds so much, and what responds is looked at where its light is
+"""Times the threshold: no texture responds so much, and what does is looked at where its light is
 highest. In smooth tissue the edge of a shallow, flat node responds more than its middle."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 1.0
 """Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
 _NARROW = 1.5
-"""Below this width, as a share of the smallest node's diameter, much of tissue's fine texture lies."""
+"""Width, as a share of the smallest node's diameter, below which tissue's fine lumps lie."""
 _WIDEST = 1.3
 """Width of the largest node's light, far above what is around, as a share of its diameter."""
 _LEAST_INSIDE = 3.0
@@ -119,7 +119,6 @@ class Finder(NamedTuple):
     told: NDArray[np.bool_]
     sample: NDArray[np.float32]
     windows: NDArray[np.float32]
-    others: NDArray[np.bool_]
 
 
 def finder(
@@ -158,7 +157,6 @@ def finder(
         np.zeros(most_regions, np.bool_),
         np.zeros(cells, np.float32),
         np.zeros((4, widest), np.float32),
-        np.zeros(widest, np.bool_),
     )
 
 

@@ -43,18 +43,16 @@ _ROUNDS = 4
 _Z95 = 1.96
 # Noise also moves the contour, and takes cells of the annulus in or out. By how much, was measured
 # against the same fields without noise.
-_WOBBLE = 2.0
+_WOBBLE = 1.7
 """Factor by which errors exceed those at a fixed contour."""
-_RING_WOBBLE = 0.015
+_RING_WOBBLE = 0.0125
 """Error of the annulus mean as a share of the spread over the annulus."""
-_SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.004, 0.01, 0.02
+_SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.0035, 0.0085, 0.017
 """Relative standard errors of SBR - 1 and CNR, least one of CNR: in texture a contour may jump."""
 _LEAST_RING = 0.2
 """Share of the annulus that must be in sight, and not bright, for its level and spread."""
 _PLAIN_SPREAD = 0.05
 """Least spread of tissue as a share of its level, where too little of it is in sight."""
-_BRIGHT = np.float32(3.5)
-"""Significance from which on a cell is kept out of others' annuli, whatever the threshold."""
 
 
 @kernel(error_model="numpy")
@@ -72,10 +70,9 @@ def reach_of(sigma):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def _window_row(light, bright, residual, local, start):  # type: ignore[no-untyped-def]
+def _window_row(light, residual, start):  # type: ignore[no-untyped-def]
     for j in range(light.shape[0]):
         light[j] = residual[j] - start
-        bright[j] = local[j] > _BRIGHT
 
 
 @kernel(error_model="numpy")
@@ -98,11 +95,9 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     usable = f.windows[1, : high * wide].reshape(high, wide)
     mean = f.windows[2, : high * wide].reshape(high, wide)
     added = f.windows[3, : high * wide].reshape(high, wide)
-    bright = f.others[: high * wide].reshape(high, wide)
     start = np.float32(level)
     for i in range(high):
-        residual, local = seen.residual[r0 + i, c0:c1], seen.local[r0 + i, c0:c1]
-        _window_row(light[i], bright[i], residual, local, start)
+        _window_row(light[i], seen.residual[r0 + i, c0:c1], start)
         copy_line(usable[i], seen.usable[r0 + i, c0:c1])
         copy_line(mean[i], seen.mean[r0 + i, c0:c1])
     exp_into(light, light)
@@ -127,7 +122,7 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
             added[i, j] = light[i, j] * share - np.float32(1)
     peak = top / base - 1.0
     sums, radius = f.sums, f.radius
-    measure_into(sums, mean, added, usable, bright, y, x, radius, 1.5, 2.5)
+    measure_into(sums, mean, added, usable, min(peak, 1.0), y, x, radius, 1.5, 2.5)
     inside, ring = sums[0], sums[3]
     in_mean = sums[1] / max(inside, 1.0)
     # the peak is one of light plus the logarithm's floor, so what it stands on has the floor too

@@ -30,6 +30,10 @@ _REACH = 2.1
 _CENTRE_ROUNDS = 3
 _OUTLIER = 3.7
 """Median deviations from the median (2.5 sigma) at which a sector is cut: it holds something."""
+_GROUND_TO, _OTHERS_FROM = 0.35, 0.65
+"""Share of a spot's height up to which light around it is its ground, and from which on another's.
+By light, not by significance: that is relative to the whole field, moves with its noise, and took
+whole lumps in or out."""
 _MOST_LEAN = 0.5
 """Of the radius: a centre farther off than that is another thing's."""
 
@@ -211,15 +215,16 @@ def _radius_at(radius, dy, dx):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
+def measure_into(out, values, added, usable, height, y, x, radius, inner, outer):  # type: ignore[no-untyped-def]
     """Sum ``values`` inside a star-shaped contour and over an annulus that follows it.
 
     ``out`` (13): inside weight, sum, sum of squares; annulus weight, sum, sum of squares; sum of
     ``added`` (cut at 0) inside, and of it times row and column offset; then the annulus once more,
     with what is bright; its weight with all that is hidden, too. The annulus lies between ``inner``
     and ``outer`` times the radius, at least 1.5 and 4 cells outside, and leaves out cells that are
-    not ``usable`` or belong to something bright (``other``). Cells on a rim count in part, so that
-    a contour a little larger gives a sum a little larger.
+    not ``usable`` or belong to something else that is bright: half of ``height`` in ``added``, and
+    more. Cells on a rim count in part, and so do those about that bright, so that a contour a
+    little larger gives a sum a little larger.
     """
     rows, cols = values.shape
     out[:] = 0.0
@@ -229,6 +234,7 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
     farthest = max(longest * outer, longest + 4.0)
     reach = int(np.ceil(farthest)) + 1
     well_inside = min(shortest, max(shortest * inner, shortest + 1.5)) - 0.5
+    most, per_added = _OTHERS_FROM * height, 1.0 / ((_OTHERS_FROM - _GROUND_TO) * height)
     for i in range(max(int(y) - reach, 0), min(int(y) + reach + 2, rows)):
         for j in range(max(int(x) - reach, 0), min(int(x) + reach + 2, cols)):
             dy = i - y
@@ -255,7 +261,8 @@ def measure_into(out, values, added, usable, other, y, x, radius, inner, outer):
                 out[9] += w
                 out[10] += w * v
                 out[11] += w * v * v
-                if not other[i, j]:
+                w *= min(max((most - added[i, j]) * per_added, 0.0), 1.0)
+                if w > 0:
                     out[3] += w
                     out[4] += w * v
                     out[5] += w * v * v
