@@ -14,6 +14,9 @@ from sln_guide.guidance import CannotJudge
 _INSTRUMENT, _GLINT = int(CannotJudge.INSTRUMENT), int(CannotJudge.GLINT)
 _RIM = 0.06
 """Least share of sharp cells of an instrument: the outline of what is shaded."""
+_AMONG = 4.0
+"""Width of a hole in an instrument, in smallest nodes, in which none has room, with its ground and
+what is cut off at the hole's rim."""
 _CLOTH_REACH, _CLOTH_SHARE = 2, 0.66
 """Cells around a cell of which that share is finely structured too: a hot pixel is alone, an edge
 is a line."""
@@ -71,12 +74,16 @@ def _mark_metal(m, glint_cells):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def _mark_gaps(m, marked, widest):  # type: ignore[no-untyped-def]
-    """Mark what lies between instruments closer to each other than a node is wide.
+    """Mark what lies between instruments closer to each other than a node is wide, or among them.
 
-    No node has room there to fall off on two sides: it is the shine along a shaft, or tissue too
-    little of which is in sight. ``marked``: cells that may be instruments.
+    No node has room there to fall off on two sides, or on any: it is the shine along a shaft, a
+    lamp mirrored in it, or tissue too little of which is in sight. ``marked``: cells that may be
+    instruments; ``widest``: the smallest node, across.
     """
     rows, cols = m.sharp.shape
+    among = m.others[: rows * cols]
+    among[:] = 0
+    farthest = int(_AMONG * widest)
     for at in marked:
         r, c = at // cols, at % cols
         if not m.sharp[r, c]:
@@ -85,13 +92,16 @@ def _mark_gaps(m, marked, widest):  # type: ignore[no-untyped-def]
             dr, dc = _ACROSS[k]
             if not (0 <= r + dr < rows and 0 <= c + dc < cols) or m.sharp[r + dr, c + dc]:
                 continue
-            for gap in range(2, widest + 2):
+            for gap in range(2, farthest + 2):
                 i, j = r + gap * dr, c + gap * dc
                 if not (0 <= i < rows and 0 <= j < cols):
                     break
                 if m.sharp[i, j]:
                     for s in range(1, gap):
-                        m.judge[r + s * dr, c + s * dc] |= _INSTRUMENT
+                        i, j = r + s * dr, c + s * dc
+                        among[i * cols + j] += 1
+                        if gap < widest + 2 or among[i * cols + j] == _ACROSS.shape[0]:
+                            m.judge[i, j] |= _INSTRUMENT
                     break
 
 
