@@ -11,8 +11,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from enum import IntEnum
+
+LEAST_IDLE = 0.1
+"""Share of its time that a loop must wait, or it is too busy to go before others."""
+AGAIN_AFTER_S = 10.0
+_NEWEST_COUNTS = 0.05
+"""Of one round, in the mean: some forty rounds without waiting are too many."""
 
 REMEDY = (
     "echo '@video - rtprio 10' | sudo tee /etc/security/limits.d/60-sln-guide.conf, "
@@ -45,6 +52,47 @@ def go_first(rank: Rank) -> bool:
         os.sched_setscheduler(0, policy, os.sched_param(int(rank)))
         return True
     return False
+
+
+class Turn:
+    """Puts the calling thread before ordinary ones for as long as its loop leaves time to others.
+
+    A loop that takes the newest of something never waits on a machine that is too slow for it. Of
+    the real-time class it would leave nothing to the X server, and the screen would stand still:
+    then it is of the ordinary class, and tries again after `AGAIN_AFTER_S`.
+
+    Call `waits` before the loop waits, `works` after that; all on one thread.
+    """
+
+    def __init__(self, rank: Rank) -> None:
+        self._rank = rank
+        self._first = go_first(rank)
+        self._idle = 1.0
+        self._busy_ns = 0
+        self._mark_ns = self._back_ns = time.monotonic_ns()
+
+    def waits(self) -> None:
+        """Note that the work of this round is done."""
+        now_ns = time.monotonic_ns()
+        self._busy_ns, self._mark_ns = now_ns - self._mark_ns, now_ns
+
+    def works(self) -> None:
+        """Note that there is work again."""
+        now_ns = time.monotonic_ns()
+        idle_ns, self._mark_ns = now_ns - self._mark_ns, now_ns
+        share = idle_ns / max(idle_ns + self._busy_ns, 1)
+        self._idle += (share - self._idle) * _NEWEST_COUNTS
+        if self._first and self._idle < LEAST_IDLE:
+            self._first, self._back_ns = False, now_ns
+            step_back()
+        elif not self._first and now_ns - self._back_ns > AGAIN_AFTER_S * 1e9:
+            self._first, self._idle, self._back_ns = go_first(self._rank), 1.0, now_ns
+
+
+def step_back() -> None:
+    """Make the calling thread an ordinary one again."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def goes_first(thread_id: int) -> bool:

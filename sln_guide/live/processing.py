@@ -8,7 +8,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 
-from hardware.realtime import Rank, go_first
 from sln_guide.live.guiding import Fault, Guiding
 
 BEGIN_ANEW_AFTER_S = 10.0
@@ -94,7 +93,6 @@ class Processing:
             raise
 
     def _keep_looping(self) -> None:
-        go_first(Rank.PICTURE)  # not while it prepares: that takes a core for a minute
         deaths: deque[float] = deque(maxlen=MOST_DEATHS)
         while True:
             try:

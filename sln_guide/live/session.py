@@ -25,6 +25,7 @@ import msgspec
 
 from hardware.camera import Camera
 from hardware.frame import Frame
+from hardware.realtime import Rank, Turn
 from hardware.rig import Rig
 from sln_guide import pipeline
 from sln_guide.calibration.applied import apply_calibrations
@@ -373,8 +374,11 @@ class LiveSession:
         """Turn what is newest into guidance and pictures, again and again."""
         rig = self._rig
         drawing = Drawing(rig.registration, white_balance=rig.white_balance, thumbnails=False)
+        turn = Turn(Rank.PICTURE)  # not before: preparing takes a core for a minute
         while not self._ending.is_set():
+            turn.waits()
             nir, white = self._arrivals.next(WAIT_S)
+            turn.works()
             if nir is None and white is None:
                 continue
             settings = self._settings

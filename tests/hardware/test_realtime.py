@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from hardware import realtime
-from hardware.realtime import Rank, go_first, goes_first, may_go_first
+from hardware.realtime import Rank, Turn, go_first, goes_first, may_go_first
 
 allowed = pytest.mark.skipif(not may_go_first(), reason="the system allows no real-time class here")
 
@@ -42,6 +42,39 @@ def test_only_the_calling_thread_goes_first() -> None:
 
     assert on_a_thread(work) == (True, True, False, str(os.SCHED_OTHER))
     assert not goes_first(0)
+
+
+@allowed
+def test_a_loop_that_never_waits_leaves_the_machine_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would go before the X server, and the screen would stand still."""
+    now_ns = 0
+    monkeypatch.setattr(realtime.time, "monotonic_ns", lambda: now_ns)
+
+    def rounds(turn: Turn, count: int, busy_ms: float, idle_ms: float) -> bool:
+        nonlocal now_ns
+        for _ in range(count):
+            now_ns += int(busy_ms * 1e6)
+            turn.waits()
+            now_ns += int(idle_ms * 1e6)
+            turn.works()
+        return goes_first(0)
+
+    def work() -> list[bool]:
+        turn = Turn(Rank.PICTURE)
+        return [
+            goes_first(0),
+            rounds(turn, 1000, 8.0, 8.0),
+            rounds(turn, 30, 20.0, 0.01),  # a burst
+            rounds(turn, 200, 8.0, 8.0),
+            rounds(turn, 60, 20.0, 0.01),
+            rounds(turn, 200, 20.0, 0.01),  # not tried again at once
+            rounds(turn, 250, 20.0, 0.01),
+            rounds(turn, 700, 8.0, 8.0),
+        ]
+
+    assert on_a_thread(work) == [True, True, True, True, False, False, False, True]
 
 
 def test_where_it_is_not_allowed_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
