@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
@@ -14,6 +15,7 @@ from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Picture
 from sln_guide.health import SessionHealth
 from sln_guide.live.session import LiveSession
+from sln_guide.source import SourceError
 
 
 class WatchedSession(RemoteSession):
@@ -67,6 +69,7 @@ class WatchedSession(RemoteSession):
     def close(self) -> None:
         """Say that it ends, then end. Idempotent."""
         if not self.ended.is_set():
-            self.last = self.health()
+            with suppress(SourceError):  # ended before the engine had begun
+                self.last = self.health()
             self.ended.set()
         super().close()
