@@ -31,6 +31,7 @@ MINUTES_WANTED = 10.0
 
 _UDEV = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _SYS = Path("/sys")
+_PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class UsbCamera:
-    """A Basler camera as the kernel sees it. ``controller`` is its host controller's address."""
+    """A Basler camera as the kernel sees it.
+
+    ``controller`` is its host controller's address, ``node`` the file that a program opens to use
+    it.
+    """
 
     name: str
     serial: str
     speed_mbit: int
     controller: str
+    node: str = ""
 
 
 def examine(folder: Path, rig: Rig | None = None) -> tuple[Finding, ...]:
@@ -75,6 +81,7 @@ def examine(folder: Path, rig: Rig | None = None) -> tuple[Finding, ...]:
             _SYS / "module/usbcore/parameters/usbfs_memory_mb", plugged_in=bool(cameras)
         ),
         *check_links(cameras, need),
+        *check_holders(cameras, _PROC),
         *check_disk(folder, need / PACKED),
     )
 
@@ -198,9 +205,43 @@ def usb_cameras(devices: Path) -> tuple[UsbCamera, ...]:
                 _read(device / "serial") or "?",
                 int(speed) if speed.isdecimal() else 0,
                 parts[hub - 1] if hub else "unknown",
+                _node(_read(device / "busnum"), _read(device / "devnum")),
             )
         )
     return tuple(cameras)
+
+
+def _node(bus: str | None, device: str | None) -> str:
+    if not (bus and device and bus.isdecimal() and device.isdecimal()):
+        return ""
+    return f"/dev/bus/usb/{int(bus):03}/{int(device):03}"
+
+
+def check_holders(cameras: Iterable[UsbCamera], proc: Path) -> tuple[Finding, ...]:
+    """Name the programs that have a camera open: only one may.
+
+    Those of other users cannot be looked at, save by root. ``proc`` is procfs.
+    """
+    nodes = {camera.node: camera for camera in cameras if camera.node}
+    held: dict[str, set[str]] = defaultdict(set)
+    for process in proc.glob("[0-9]*") if nodes else ():
+        if process.name == str(os.getpid()):
+            continue
+        try:
+            opened = [os.readlink(file) for file in (process / "fd").iterdir()]
+        except OSError:  # another user's, or it has ended
+            continue
+        for node in nodes.keys() & opened:
+            held[node].add(f"{_read(process / 'comm') or 'a program'} (process {process.name})")
+    return tuple(
+        Finding(
+            f"use of {nodes[node].serial}",
+            False,
+            f"{nodes[node].name} is held by {', '.join(sorted(programs))}",
+            "close that program; only one can use a camera",
+        )
+        for node, programs in sorted(held.items())
+    )
 
 
 def check_links(cameras: Iterable[UsbCamera], need_mb_per_s: float) -> tuple[Finding, ...]:

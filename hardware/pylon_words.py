@@ -51,7 +51,8 @@ def open_error(serial: str, text: str) -> CameraError:
     lower = text.lower()
     if any(words in lower for words in ("exclusively", "controlled by another", "in use")):
         return CameraInUseError(
-            f"camera {serial}: another program holds it; close that one ({text})"
+            f"camera {serial}: another program holds it; close that one, which `sln-guide doctor` "
+            f"names ({text})"
         )
     if any(words in lower for words in ("access denied", "permission", "insufficient")):
         return CameraError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,35 @@ def test_cameras_are_found_where_the_kernel_keeps_them(tmp_path: Path) -> None:
         (real / "serial").write_text(f"serial-{name}\n")
         (real / "product").write_text("acA1300-200um\n")
         (real / "speed").write_text("5000\n")
+        (real / "busnum").write_text("2\n")
+        (real / "devnum").write_text("13\n")
         (devices / name).symlink_to(real)
     assert doctor.usb_cameras(devices) == (
-        UsbCamera("acA1300-200um", "serial-2-1", 5000, "0000:00:14.0"),
-        UsbCamera("acA1300-200um", "serial-4-2", 5000, "0000:03:00.0"),
+        UsbCamera("acA1300-200um", "serial-2-1", 5000, "0000:00:14.0", "/dev/bus/usb/002/013"),
+        UsbCamera("acA1300-200um", "serial-4-2", 5000, "0000:03:00.0", "/dev/bus/usb/002/013"),
     )
     assert doctor.usb_cameras(tmp_path / "none") == ()
+
+
+def test_the_program_that_holds_a_camera_is_named(tmp_path: Path) -> None:
+    cameras = [usb("1", "a"), replace(usb("2", "a"), node="/dev/bus/usb/002/007")]
+    for process, comm, opened in (
+        ("12", "pylonviewer", "/dev/bus/usb/002/007"),
+        ("13", "bash", "/dev/null"),
+        ("14", "other", "/dev/bus/usb/002/070"),
+        (str(os.getpid()), "this one", "/dev/bus/usb/002/007"),
+    ):
+        files = tmp_path / process / "fd"
+        files.mkdir(parents=True)
+        (files / "5").symlink_to(opened)
+        (tmp_path / process / "comm").write_text(f"{comm}\n")
+    (tmp_path / "15").mkdir()  # ends at this moment
+    (held,) = doctor.check_holders(cameras, tmp_path)
+    assert held.ok is False
+    assert held.name == "use of 2"
+    assert "is held by pylonviewer (process 12)" in held.message
+    assert "close that program" in held.remedy
+    assert doctor.check_holders(cameras[:1], tmp_path) == ()
 
 
 def test_links_and_who_shares_a_controller() -> None:
