@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import subprocess
 import sys
 import threading
@@ -17,9 +15,7 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from numba.core.dispatcher import Dispatcher
 
-import sln_guide.core
 from hardware.balance import Gains
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom
@@ -32,17 +28,12 @@ from sln_guide.drawing import Drawing
 from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
 from sln_guide.warm_up import compilations, compiled_before, warm_up, warm_up_second_half
+from tests.kernels import kernels_of_the_core
 
 
 def compiled() -> dict[str, int]:
     """Return how many variants of each kernel of the core exist in this process."""
-    found: dict[str, int] = {}
-    for info in pkgutil.walk_packages(sln_guide.core.__path__, "sln_guide.core."):
-        module: Any = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            if isinstance(value, Dispatcher):
-                found[f"{info.name}.{name}"] = len(value.signatures)
-    return found
+    return {name: len(kernel.signatures) for name, kernel in kernels_of_the_core().items()}
 
 
 @pytest.mark.parametrize("seconds", [1.0, 21.0, 35.0, 57.0])
@@ -188,15 +179,7 @@ def test_the_second_process_compiles_what_the_first_needs_and_nothing_else() -> 
 
 def variants() -> dict[str, set[Any]]:
     """Return the argument types for which each kernel of the core is there."""
-    return {
-        f"{module.__name__}.{name}": set(value.signatures)
-        for module in (
-            importlib.import_module(info.name)
-            for info in pkgutil.walk_packages(sln_guide.core.__path__, "sln_guide.core.")
-        )
-        for name, value in vars(module).items()
-        if isinstance(value, Dispatcher)
-    }
+    return {name: set(kernel.signatures) for name, kernel in kernels_of_the_core().items()}
 
 
 @pytest.mark.parametrize("bare", [True, False])

@@ -17,6 +17,9 @@ from sln_guide.gui.showing import Shown
 from sln_guide.guidance import Mode, Picture
 from sln_guide.source import PictureSource
 
+MOST_WAITING = 16
+"""Pictures that may wait for a slow disk; each holds some 10 MB."""
+
 
 def taken_at() -> str:
     """Return the time, to the millisecond, as file names have it."""
@@ -92,7 +95,10 @@ class SnapshotSaver:
         self._thread.start()
 
     def save(self, what: str, job: Callable[[], str]) -> None:
-        """Have a job done soon; ``what`` names it if it fails."""
+        """Have a job done soon; ``what`` names it if it fails, or if too many wait already."""
+        if self._waiting.qsize() >= MOST_WAITING:
+            self._failed(f"{what} not saved: {MOST_WAITING} wait for the disk. Try again later")
+            return
         self._waiting.put((what, job))
 
     def end(self, timeout_s: float = 10.0) -> bool:
@@ -113,3 +119,5 @@ class SnapshotSaver:
             except OSError as error:
                 reason = error.strerror or str(error)
                 self._failed(f"{what} not saved: {reason}. Check {error.filename}")
+            except Exception as error:  # noqa: BLE001 - the next one may well be saved
+                self._failed(f"{what} not saved: {type(error).__name__}: {error}")

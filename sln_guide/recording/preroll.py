@@ -120,7 +120,12 @@ class PreRoll:
                     return
                 kept = self._raw.popleft()
             if kept.held and isinstance(kept.content, Frame):
-                packed = pack_frame(kept.role, kept.content, Codec.LZ4, self._white_jpeg_quality)
+                try:
+                    packed = pack_frame(
+                        kept.role, kept.content, Codec.LZ4, self._white_jpeg_quality
+                    )
+                except Exception:  # noqa: BLE001 - it stays as it is: the recorder packs it, or tells
+                    continue
                 with self._changed:
                     if kept.held:
                         self._bytes += packed.size - kept.size

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import Any
 
 from numba.core import types
-from numba.core.dispatcher import Dispatcher
 
-import sln_guide.core
 from hardware.rig_files import load_rig
 from sln_guide.warm_up import warm_up
+from tests.kernels import kernels_of_the_core
 
 
 def test_no_kernel_returns_an_array() -> None:
     """The compiler lets one return what it was given: who counts would give it back once more."""
     warm_up(load_rig("demo"))
     kernels = {
-        f"{module.__name__}.{name}": value
-        for module in (
-            importlib.import_module(info.name)
-            for info in pkgutil.walk_packages(sln_guide.core.__path__, "sln_guide.core.")
-        )
-        for name, value in vars(module).items()
-        if isinstance(value, Dispatcher) and not value.targetoptions.get("_nrt", True)
+        name: kernel
+        for name, kernel in kernels_of_the_core().items()
+        if not kernel.targetoptions.get("_nrt", True)
     }
     seen = 0
     for name, each in kernels.items():

@@ -40,7 +40,7 @@ from sln_guide.gui.plot_data import axis_top, thinned
 from sln_guide.gui.readings import Tone, light_reading
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
-from sln_guide.gui.snapshot import Snapshot, SnapshotSaver
+from sln_guide.gui.snapshot import MOST_WAITING, Snapshot, SnapshotSaver
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
 from sln_guide.render.figures import Figures
@@ -310,6 +310,34 @@ def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication) -> None
     read = json.loads(png.with_suffix(".json").read_text())
     assert read["screen"] == {"age": None, "list": [1, None], "in": {"x": 2.5}}
     assert sorted(p.name for p in png.parent.iterdir()) == ["one.json", "one.png"]
+
+
+def test_a_snapshot_that_fails_is_told_and_costs_no_other() -> None:
+    saved: list[str] = []
+    failed: list[str] = []
+    go = threading.Event()
+
+    def wait() -> str:
+        go.wait(10)
+        return "first"
+
+    def fail() -> str:
+        raise ValueError("no such codec")
+
+    saver = SnapshotSaver(saved.append, failed.append)
+    saver.save("One", wait)
+    while saver._waiting.qsize():
+        threading.Event().wait(0.005)
+    saver.save("Two", fail)
+    for number in range(MOST_WAITING - 1):
+        saver.save("More", lambda number=number: str(number))
+    assert failed == []
+    saver.save("Too many", fail)
+    assert failed == [f"Too many not saved: {MOST_WAITING} wait for the disk. Try again later"]
+    go.set()
+    assert saver.end()
+    assert failed[1:] == ["Two not saved: ValueError: no such codec"]
+    assert saved == ["first", *map(str, range(MOST_WAITING - 1))]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="X11 and Wayland sockets")

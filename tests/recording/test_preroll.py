@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from hardware.frame import Frame
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseReader, CaseWriter
 from sln_guide.recording import preroll as preroll_module
@@ -63,3 +65,26 @@ def test_memory_is_bounded_and_compressed(monkeypatch: pytest.MonkeyPatch) -> No
     assert roll.size == 0
     roll.put_frame(Role.NIR, frame(1))
     assert roll.size == 0, "closed: nothing is kept any more"
+
+
+def test_a_frame_that_cannot_be_packed_stays_as_it_is_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the thread were gone, and what it should pack would fill the memory."""
+    pack = preroll_module.pack_frame
+
+    def packing(role: Role, content: Frame, *arguments: object) -> PackedFrame:
+        if content.sequence == 1:
+            raise MemoryError("no room at this moment")
+        return pack(role, content, *arguments)
+
+    monkeypatch.setattr(preroll_module, "pack_frame", packing)
+    with PreRoll(seconds=1e6, max_bytes=10 << 20) as roll:
+        for sequence in range(3):
+            roll.put_frame(Role.NIR, frame(sequence))
+        deadline = time.monotonic() + 10.0
+        while isinstance(roll._kept[2].content, Frame) and time.monotonic() < deadline:
+            threading.Event().wait(0.005)
+        kept = [each.content for each in roll.hand_over()]
+    assert [type(each) is PackedFrame for each in kept] == [True, False, True]
+    assert [each.sequence for each in kept] == [0, 1, 2]
