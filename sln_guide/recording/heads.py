@@ -21,8 +21,10 @@ def note_head(summary: CaseSummary) -> None:
     name = summary.folder.name
     line = f"{stopped}  {summary.head}  {summary.records} records, {state}  {name!a}\n"
     path = summary.folder.parent / HEADS
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
+        if (size := os.fstat(fd).st_size) and os.pread(fd, 1, size - 1) != b"\n":
+            line = "\n" + line  # after one that a full disk, or a crash, cut short
         if os.write(fd, line.encode()) < len(line):
             raise OSError(f"{path}: only a part of a line could be written")
         os.fdatasync(fd)

@@ -120,6 +120,21 @@ def test_syncing_that_fails_is_told_and_begins_again(
     assert verify(folder).complete
 
 
+def test_a_head_stands_in_a_line_of_its_own_even_after_one_cut_short(
+    tmp_path: Path, rig: Rig
+) -> None:
+    (tmp_path / HEADS).write_text("2026-03-02T09:00:00+00:00  4f3a")
+    summaries = []
+    for name in ("a.case", "b.case"):
+        recorder = Recorder(tmp_path / name, lambda name=name: opener(tmp_path / name, rig))
+        recorder.put_frame(Role.NIR, make_frame(1))
+        recorder.stop()
+        assert recorder.join()
+        summaries.append(recorder.summary)
+    lines = (tmp_path / HEADS).read_text().splitlines()
+    assert [line.split()[1] for line in lines] == ["4f3a", *(s.head for s in summaries if s)]
+
+
 def test_a_head_that_cannot_be_noted_is_said_and_the_case_is_whole(
     tmp_path: Path, rig: Rig
 ) -> None:
