@@ -28,7 +28,7 @@ from hardware.rig import PhantomSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.live.recorder import Recorder
-from sln_guide.recording import CaseReader, CaseWriter, Codec, prepare
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, Codec, prepare
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.packed import pack_frame
 from sln_guide.recording.part import index_path
@@ -126,7 +126,9 @@ def live(
         while not ending.wait(1.0):
             forget_closed_parts(folder)
 
-    recorder = Recorder(folder, lambda: CaseWriter(folder, rig=rig, settings=Settings()))
+    recorder = Recorder(
+        folder, lambda: CaseWriter(folder, CaseDescription(rig=rig, settings=Settings()))
+    )
     memory: list[float] = []
     waiting: list[int] = []
     with _running(threading.Thread(target=forgetting, name="forgetting"), ending, wanted=forget):
@@ -296,7 +298,7 @@ def hour(folder: Path, rig: Rig, minutes: float) -> dict[str, float]:
     pixels = {Role.NIR: frame(0), Role.WHITE: white(0)}
     count = int(minutes * 60 * FPS)
     begin = time.perf_counter()
-    with CaseWriter(folder, rig=rig, settings=Settings(), roll_s=60.0) as case:
+    with CaseWriter(folder, CaseDescription(rig=rig, settings=Settings()), roll_s=60.0) as case:
         for index in range(count):
             at = index * PERIOD_NS
             pair = {

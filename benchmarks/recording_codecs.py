@@ -22,7 +22,7 @@ from hardware.frame import Frame
 from hardware.rig import DEFAULT_JPEG_QUALITY, RecordingSpec
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseWriter, Codec
+from sln_guide.recording import CaseDescription, CaseWriter, Codec
 from sln_guide.recording.codec import LOSSLESS, codec_for, decompress_into
 from sln_guide.recording.packed import pack_frame
 
@@ -148,7 +148,9 @@ def layout(place: Path, streams: Streams, count: int) -> dict[str, float]:
 
     packed = pack_frame(Role.NIR, streams[Role.NIR][0], Codec.LZ4)
     data = bytes(packed.header + packed.payload)
-    with CaseWriter(place / "w.case", rig=load_rig("demo"), settings=Settings()) as case:
+    with CaseWriter(
+        place / "w.case", CaseDescription(rig=load_rig("demo"), settings=Settings())
+    ) as case:
         ours = best_ms(lambda: case.write_packed(packed), count)
     with (place / "library.mcap").open("wb", buffering=0) as file:
         writer = Writer(file, chunk_size=1, compression=CompressionType.NONE)
@@ -210,7 +212,7 @@ def _case(codec: Codec, *, jpeg: bool = False) -> Callable[[Path, dict[Role, Fra
     @contextmanager
     def opened(path: Path, first: dict[Role, Frame]) -> Iterator[Put]:
         del first
-        with CaseWriter(path, rig=rig, settings=Settings(), codec=codec) as case:
+        with CaseWriter(path, CaseDescription(rig=rig, settings=Settings(), codec=codec)) as case:
 
             def put(pair: dict[Role, Frame]) -> None:
                 with case.together():

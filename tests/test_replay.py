@@ -26,6 +26,7 @@ from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
 from sln_guide.health import Health
 from sln_guide.player import LEAD_IN_NS, Player
 from sln_guide.recording.codec import REPACKED
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.part import Entry
 from sln_guide.recording.reader import CaseReader
@@ -46,7 +47,9 @@ def case_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert rig.phantom is not None
     phantom = Phantom(rig.phantom, rig)
     folder = tmp_path_factory.mktemp("cases") / "p.case"
-    with CaseWriter(folder, rig=rig, settings=Settings(threshold_sigma=5.0), title="P") as case:
+    with CaseWriter(
+        folder, CaseDescription(rig=rig, settings=Settings(threshold_sigma=5.0), title="P")
+    ) as case:
         for index in range(FRAMES):
             for role in Role:
                 case.write_frame(role, phantom.frame(role, 900 + index))
@@ -130,7 +133,7 @@ def test_a_thumbnail_has_the_colours_of_the_picture(case_folder: Path, tmp_path:
     assert rig.white is not None
     balanced = msgspec.structs.replace(rig.white, white_balance=(1.6, 1.0, 2.1), black_counts=3.0)
     rig = msgspec.structs.replace(rig, white=balanced)
-    with CaseWriter(tmp_path / "b.case", rig=rig, settings=Settings()) as made:
+    with CaseWriter(tmp_path / "b.case", CaseDescription(rig=rig, settings=Settings())) as made:
         made.write_frame(Role.WHITE, white)
     session = ReplaySession(CaseReader(tmp_path / "b.case"))
     small = session.thumbnail(0.0, 64)
@@ -215,7 +218,9 @@ def test_speed_has_a_floor(replay: ReplaySession) -> None:
 
 
 def test_a_case_without_frames_is_refused(tmp_path: Path) -> None:
-    CaseWriter(tmp_path / "e.case", rig=load_rig("demo"), settings=Settings()).close()
+    CaseWriter(
+        tmp_path / "e.case", CaseDescription(rig=load_rig("demo"), settings=Settings())
+    ).close()
     with CaseReader(tmp_path / "e.case") as case, pytest.raises(RecordingError, match="no frame"):
         ReplaySession(case)
 
@@ -277,7 +282,8 @@ def test_from_the_first_moment_on_numbers_are_those_of_the_recording(
     with CaseReader(case_folder) as read:
         setup = pipeline.Setup.from_rig(read.rig)
         state = replace(pipeline.initial_state(setup), generation=500, time_ns=1)
-        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+        about = CaseDescription(rig=read.rig, settings=read.settings)
+        with CaseWriter(folder, about) as case:
             for index in range(4):
                 nir, white = read.frame(Role.NIR, index), read.frame(Role.WHITE, index)
                 case.write_frame(Role.NIR, nir)
@@ -309,7 +315,7 @@ def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_pa
     with CaseReader(case_folder) as read:
         setup = pipeline.Setup.from_rig(read.rig)
         state = pipeline.initial_state(setup)
-        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+        with CaseWriter(folder, CaseDescription(rig=read.rig, settings=read.settings)) as case:
             for index in range(FRAMES):
                 nir, white = read.frame(Role.NIR, index), read.frame(Role.WHITE, index)
                 case.write_frame(Role.NIR, nir)
@@ -362,7 +368,7 @@ def with_a_hole(folder: Path, source: Path, *, nir: range, guided: range) -> Cas
     """Write a case with all white frames, NIR frames ``nir``, and guidance of ``guided``."""
     with CaseReader(source) as read:
         state = pipeline.initial_state(pipeline.Setup.from_rig(read.rig))
-        with CaseWriter(folder, rig=read.rig, settings=read.settings) as case:
+        with CaseWriter(folder, CaseDescription(rig=read.rig, settings=read.settings)) as case:
             for index in range(FRAMES):
                 white = read.frame(Role.WHITE, index)
                 case.write_frame(Role.WHITE, white)
@@ -423,7 +429,9 @@ def test_a_hiccup_is_no_hole(case_folder: Path, tmp_path: Path) -> None:
     guided = set(range(FRAMES)) - {5, 6, 7, 30}
     with (
         CaseReader(case_folder) as read,
-        CaseWriter(tmp_path / "h.case", rig=read.rig, settings=read.settings) as writing,
+        CaseWriter(
+            tmp_path / "h.case", CaseDescription(rig=read.rig, settings=read.settings)
+        ) as writing,
     ):
         state = pipeline.initial_state(pipeline.Setup.from_rig(read.rig))
         for index in range(FRAMES):

@@ -13,6 +13,7 @@ from hardware.rig import Rig
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.health import RecorderHealth
 from sln_guide.live.recorder import Recorder, Writing
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.interrupted import Interrupted, find_interrupted
 from sln_guide.recording.preroll import PreRoll
@@ -152,11 +153,13 @@ class Recordings:
         def begin() -> CaseWriter:  # in the recorder's thread: behind the live picture
             case = CaseWriter(
                 folder,
-                rig=self._rig,
-                settings=settings,
-                title=folder.stem,
-                mode=self._mode,
-                continues=None if interrupted is None else interrupted.case_id,
+                CaseDescription(
+                    rig=self._rig,
+                    settings=settings,
+                    title=folder.stem,
+                    mode=self._mode,
+                    continues=None if interrupted is None else interrupted.case_id,
+                ),
             )
             if interrupted is not None:
                 try:

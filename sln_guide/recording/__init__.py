@@ -2,6 +2,7 @@
 
 from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import Codec, prepare
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import DamagedError, NewerFormatError, Problem, RecordingError
 from sln_guide.recording.gaps import Gap
 from sln_guide.recording.reader import CaseReader
@@ -17,6 +18,7 @@ from sln_guide.recording.records import (
 from sln_guide.recording.writer import CaseSummary, CaseWriter
 
 __all__ = [
+    "CaseDescription",
     "CaseHeader",
     "CaseReader",
     "CaseSummary",

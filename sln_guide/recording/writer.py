@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,19 +15,19 @@ from typing import Self
 import msgspec
 
 from hardware.frame import Frame
-from hardware.rig import Rig
-from sln_guide.guidance import Guidance, Mode, Role, Settings
+from sln_guide.guidance import Guidance, Role
 from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import REPACKED, Codec
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
 from sln_guide.recording.naming import check_attachment_name
 from sln_guide.recording.packed import PackedFrame, pack_frame
 from sln_guide.recording.part import Entry, write_index
 from sln_guide.recording.records import CaseHeader, Manifest, PartFile
-from sln_guide.recording.resuming import LeftOver, boot_id, left_over
+from sln_guide.recording.resuming import LeftOver, left_over
 from sln_guide.recording.software import software_versions
 from sln_guide.recording.tape import Tape
 
@@ -58,17 +57,10 @@ class CaseWriter:
     ----------
     folder
         Is made; may exist if it is empty.
-    rig, settings, title, mode, software
-        Stand at the head of every part, so that even an unfinished case explains itself.
-    codec
-        Of the pixels, a lossless one; `use_codec` changes it under way. White light is kept as
-        JPEG where the rig's ``[recording]`` says so.
+    description
+        What the case says of itself.
     roll_s, roll_bytes
         A new part begins after so long or so much.
-    started_wall_ns, started_monotonic_ns
-        The anchor between wall clock and frame times; now, where not told (imports tell).
-    continues
-        The `case_id` of a case cut short whose procedure goes on here.
 
     Raises
     ------
@@ -79,39 +71,13 @@ class CaseWriter:
     def __init__(
         self,
         folder: Path,
+        description: CaseDescription,
         *,
-        rig: Rig,
-        settings: Settings,
-        title: str = "",
-        mode: Mode = Mode.LIVE,
-        software: Mapping[str, str] | None = None,
-        codec: Codec = Codec.LZ4,
         roll_s: float = ROLL_S,
         roll_bytes: int = ROLL_BYTES,
-        started_wall_ns: int | None = None,
-        started_monotonic_ns: int | None = None,
-        continues: str | None = None,
     ) -> None:
-        wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
-        header = CaseHeader(
-            format=records.FORMAT_VERSION,
-            case_id=str(uuid.uuid4()),
-            part=0,
-            title=title,
-            mode=mode,
-            rig=rig,
-            settings=settings,
-            codec=codec,
-            started_wall_ns=wall_ns if started_wall_ns is None else started_wall_ns,
-            started_monotonic_ns=(
-                monotonic_ns if started_monotonic_ns is None else started_monotonic_ns
-            ),
-            software=dict(software_versions() if software is None else software),
-            previous_link="",
-            boot_id=boot_id(),
-            continues=continues,
-        )
         folder = Path(folder)
+        header = description.header()
         lock = FolderLock.take_new(folder)
         self._begin(folder, lock, header, None, roll_s, roll_bytes)
 

@@ -12,7 +12,7 @@ from hardware.frame import Frame
 from hardware.rig import Registration, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Mode, Role, Settings
-from sln_guide.recording import CaseWriter
+from sln_guide.recording import CaseDescription, CaseWriter
 
 
 @pytest.fixture
@@ -34,12 +34,14 @@ def make_case(tmp_path: Path, rig: Rig) -> Callable[..., Path]:
         folder = tmp_path / name
         with CaseWriter(
             folder,
-            rig=msgspec.structs.replace(rig, **changes),
-            settings=Settings(),
-            title="small",
-            mode=mode,
-            started_wall_ns=1_700_000_000_000_000_000,
-            started_monotonic_ns=0,
+            CaseDescription(
+                rig=msgspec.structs.replace(rig, **changes),
+                settings=Settings(),
+                title="small",
+                mode=mode,
+                started_wall_ns=1_700_000_000_000_000_000,
+                started_monotonic_ns=0,
+            ),
         ) as writer:
             for role, frame in frames:
                 writer.write_frame(role, frame)

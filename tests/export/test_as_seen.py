@@ -17,7 +17,7 @@ from sln_guide.export import recomputing
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.what_if import Fate, what_if
 from sln_guide.guidance import Guidance, Pair, Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.software import COMPUTATION, software_versions
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL
 from tests.conftest import PROCEDURE_FRAMES
@@ -51,7 +51,9 @@ def record(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> 
         setup = pipeline.Setup.from_rig(small_rig)
         state = pipeline.initial_state(setup)
         settings = Settings(threshold_sigma=4.0)
-        with CaseWriter(folder, rig=rig, settings=settings, software=software) as case:
+        with CaseWriter(
+            folder, CaseDescription(rig=rig, settings=settings, software=software)
+        ) as case:
             for index, (nir, seen) in enumerate(pairs):
                 white = seen if index < white_until else None
                 if index >= first_recorded:

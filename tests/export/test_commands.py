@@ -12,7 +12,7 @@ from hardware.rig import Rig
 from sln_guide import cli, pipeline
 from sln_guide.export.wish import What
 from sln_guide.guidance import Pair, Role, Settings
-from sln_guide.recording import CaseWriter
+from sln_guide.recording import CaseDescription, CaseWriter
 from sln_guide.terminal import CASE, NOT_SOUND, OK, OUTPUT
 
 
@@ -20,7 +20,9 @@ from sln_guide.terminal import CASE, NOT_SOUND, OK, OUTPUT
 def seen(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> Path:
     """A small case with its guidance log."""
     state = pipeline.initial_state(pipeline.Setup.from_rig(small_rig))
-    with CaseWriter(tmp_path / "seen.case", rig=small_rig, settings=Settings()) as case:
+    with CaseWriter(
+        tmp_path / "seen.case", CaseDescription(rig=small_rig, settings=Settings())
+    ) as case:
         case.write_snapshot(state.snapshot())
         for nir, white in pairs[:12]:
             case.write_frame(Role.NIR, nir)

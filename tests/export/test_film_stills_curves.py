@@ -19,7 +19,7 @@ from sln_guide.export.folder import ExportError
 from sln_guide.export.overlay import Layout
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from tests.conftest import PROCEDURE_FRAMES
 from tests.export.making import make_frame, spoil
 
@@ -31,7 +31,9 @@ def case(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> Pa
 
 def write(folder: Path, rig: Rig, pairs: list[tuple[Frame, Frame]]) -> Path:
     settings = Settings(threshold_sigma=4.0)
-    with CaseWriter(folder, rig=rig, settings=settings, mode=Mode.SIMULATED) as writer:
+    with CaseWriter(
+        folder, CaseDescription(rig=rig, settings=settings, mode=Mode.SIMULATED)
+    ) as writer:
         for nir, white in pairs:
             writer.write_frame(Role.NIR, nir)
             writer.write_frame(Role.WHITE, white)

@@ -17,7 +17,7 @@ from sln_guide.export.film_stills_curves import export_curves, export_stills
 from sln_guide.export.process import process_case
 from sln_guide.export.raw import export_ome_tiff
 from sln_guide.guidance import UNCALIBRATED, Mode, Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
 
 WHY = "checks: the last quality check failed (scale error); mend it, check again"
 
@@ -30,7 +30,9 @@ def cases(tmp_path: Path, small_rig: Rig, pairs: list[tuple[Frame, Frame]]) -> t
         rig = msgspec.structs.replace(small_rig, unchecked=why)
         folders.append(tmp_path / f"{name}.case")
         settings = Settings(threshold_sigma=4.0)
-        with CaseWriter(folders[-1], rig=rig, settings=settings, mode=Mode.SIMULATED) as writer:
+        with CaseWriter(
+            folders[-1], CaseDescription(rig=rig, settings=settings, mode=Mode.SIMULATED)
+        ) as writer:
             for nir, white in pairs:
                 writer.write_frame(Role.NIR, nir)
                 writer.write_frame(Role.WHITE, white)

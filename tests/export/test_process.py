@@ -19,7 +19,7 @@ from sln_guide.export.folder import ExportError
 from sln_guide.export.process import process_case
 from sln_guide.export.summary import Summary
 from sln_guide.guidance import Kind, Mode, Pair, Role
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from tests.export.making import make_frame, spoil
 
 PERIOD_NS = 33_000_000
@@ -249,7 +249,7 @@ def test_frames_that_live_guidance_passed_over_are_looked_at(
     folder = tmp_path / "live.case"
     with (
         CaseReader(reference) as reader,
-        CaseWriter(folder, rig=reader.rig, settings=reader.settings) as writer,
+        CaseWriter(folder, CaseDescription(rig=reader.rig, settings=reader.settings)) as writer,
     ):
         for role, frame in recorded:
             writer.write_frame(role, frame)

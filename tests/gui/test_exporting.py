@@ -21,7 +21,7 @@ from sln_guide.gui.export_panel import MEANS, NAMES
 from sln_guide.gui.exporting import CaseExport, Told
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseWriter
+from sln_guide.recording import CaseDescription, CaseWriter
 from sln_guide.recording.reader import CaseReader
 from sln_guide.replay import ReplaySession
 from sln_guide.warm_up import warm_up
@@ -183,7 +183,7 @@ def test_pressed_through_it_leaves_the_file(
     """A real case in a real replay: NIR frames come out as they went in."""
     warm_up(small_rig)  # no wait below includes a compiler
     folder = tmp_path / "seen.case"
-    with CaseWriter(folder, rig=small_rig, settings=Settings()) as case:
+    with CaseWriter(folder, CaseDescription(rig=small_rig, settings=Settings())) as case:
         for nir, white in pairs[:6]:
             case.write_frame(Role.NIR, nir)
             case.write_frame(Role.WHITE, white)

@@ -19,6 +19,7 @@ from sln_guide import side_thread
 from sln_guide.guidance import Role, Settings
 from sln_guide.live import recorder as recorder_module
 from sln_guide.live.recorder import Recorder
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
 from sln_guide.recording.reader import CaseReader
@@ -34,7 +35,7 @@ def rig() -> Rig:
 
 
 def opener(folder: Path, rig: Rig) -> CaseWriter:
-    return CaseWriter(folder, rig=rig, settings=Settings(), title="t")
+    return CaseWriter(folder, CaseDescription(rig=rig, settings=Settings(), title="t"))
 
 
 class SlowDisk:

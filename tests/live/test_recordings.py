@@ -16,7 +16,7 @@ from hardware.rig_files import load_rig
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.live import recordings as recordings_module
 from sln_guide.live.recordings import Recordings
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.interrupted import RECENT_S, find_interrupted
 from sln_guide.recording.part import index_path
@@ -46,7 +46,7 @@ def put_pairs(recordings: Recordings, begin: int, end: int) -> None:
 
 def abandon(folder: Path, count: int = 6) -> None:
     """Leave a case as a dead recorder would."""
-    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     fill(case, count)
     case._tape._part.release()
     case._lock.release()
@@ -214,7 +214,7 @@ def test_what_is_not_continued(tmp_path: Path) -> None:
     os.utime(part_paths(folder)[0], (long_ago, long_ago))
     assert find_interrupted(tmp_path, rig()) is None, "it may be another patient by now"
     os.utime(part_paths(folder)[0])
-    with CaseWriter(tmp_path / "busy.case", rig=rig(), settings=Settings()):
+    with CaseWriter(tmp_path / "busy.case", CaseDescription(rig=rig(), settings=Settings())):
         found = find_interrupted(tmp_path, rig())
         assert found is not None
         assert found.folder == folder, "the busy one is somebody else's"

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseWriter
+from sln_guide.recording import CaseDescription, CaseWriter
 from tests.recording.making import frame, guidance, jpeg_rig, rig, white
 
 
@@ -22,7 +22,9 @@ def main(folder: Path, how: str) -> None:
         case = CaseWriter.resume(folder, roll_bytes=400_000)
     else:
         chosen = jpeg_rig() if how == "jpeg" else rig()
-        case = CaseWriter(folder, rig=chosen, settings=Settings(), roll_bytes=400_000)
+        case = CaseWriter(
+            folder, CaseDescription(rig=chosen, settings=Settings()), roll_bytes=400_000
+        )
 
     def sync() -> None:
         while True:

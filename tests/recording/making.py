@@ -12,7 +12,7 @@ from hardware.frame import Frame, PixelFormat
 from hardware.rig import RecordingSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Detection, Guidance, Interval, Kind, Pair, Role, Settings, View
-from sln_guide.recording import CaseSummary, CaseWriter
+from sln_guide.recording import CaseDescription, CaseSummary, CaseWriter
 from tests.frames import frame_of
 
 PERIOD_NS = 16_666_667
@@ -148,7 +148,9 @@ def fill(case: CaseWriter, count: int, first: int = 0) -> None:
 
 def record(folder: Path, count: int = 8, **options: object) -> CaseSummary:
     """Record a small whole case."""
-    with CaseWriter(folder, rig=rig(), settings=Settings(), title="Test", **options) as case:
+    with CaseWriter(
+        folder, CaseDescription(rig=rig(), settings=Settings(), title="Test"), **options
+    ) as case:
         case.attach("dark.bin", b"\x00\x01" * 40, "application/octet-stream")
         fill(case, count)
         case.write_snapshot(b"state")

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import MANIFEST, RECOVERY, part_paths
 from sln_guide.recording.mcap_format import DATA_END
 from sln_guide.recording.part import index_path
@@ -58,7 +58,7 @@ def test_kill_9_loses_nothing_that_was_written(tmp_path: Path, seed: int) -> Non
 def test_killed_while_a_full_part_was_being_finished(tmp_path: Path) -> None:
     """The sync thread finishes a full part while records already go into the next."""
     folder = tmp_path / "rolled.case"
-    case = CaseWriter(folder, rig=rig(), settings=Settings(), roll_bytes=14_000)
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()), roll_bytes=14_000)
     fill(case, 6)
     case.sync()  # finishes all parts but the last
     case._tape._part.release()
@@ -126,7 +126,7 @@ def abandon(
     folder: Path, count: int = 6, cut: int = 0, software: dict[str, str] | None = None
 ) -> None:
     """Leave a case as a dead recorder would, ``cut`` bytes short of its last record's end."""
-    case = CaseWriter(folder, rig=rig(), settings=Settings(), software=software)
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings(), software=software))
     fill(case, count)
     case._tape._part.release()
     case._lock.release()
@@ -140,7 +140,7 @@ def test_resume_refuses_what_is_closed_or_at_work(tmp_path: Path) -> None:
     record(tmp_path / "closed.case", 2)
     with pytest.raises(RecordingError, match="is closed"):
         CaseWriter.resume(tmp_path / "closed.case")
-    with CaseWriter(tmp_path / "busy.case", rig=rig(), settings=Settings()):
+    with CaseWriter(tmp_path / "busy.case", CaseDescription(rig=rig(), settings=Settings())):
         with pytest.raises(RecordingError, match="still being recorded"):
             CaseWriter.resume(tmp_path / "busy.case")
         with pytest.raises(RecordingError, match="still being recorded"):
@@ -159,7 +159,9 @@ def test_resume_after_a_restart_asks_for_a_new_case(
     with pytest.raises(RecordingError, match="restarted"):
         CaseWriter.resume(folder)
     before = CaseReader(folder).header.case_id
-    with CaseWriter(tmp_path / "2.case", rig=rig(), settings=Settings(), continues=before):
+    with CaseWriter(
+        tmp_path / "2.case", CaseDescription(rig=rig(), settings=Settings(), continues=before)
+    ):
         pass
     with CaseReader(tmp_path / "2.case") as case:
         assert case.header.continues == before

@@ -22,6 +22,7 @@ from hardware.frame import PixelFormat
 from sln_guide.cli import main
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import (
+    CaseDescription,
     CaseReader,
     CaseWriter,
     Codec,
@@ -431,7 +432,7 @@ def test_what_is_no_case_is_said_to_be_none(
     ["", "..", "../x", "/etc/passwd", "a/b", "a\\b", "C:x", ".hidden", "x\n", "x" * 200, "a "],
 )
 def test_attachment_names_lead_nowhere(tmp_path: Path, name: str) -> None:
-    with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         with pytest.raises(RecordingError, match="plain file name"):
             case.attach(name, b"", "text/plain")
         case.attach("Straße (1).txt", b"x", "text/plain")
@@ -450,7 +451,7 @@ def test_a_dark_frame_that_lies_about_its_size_is_refused(tmp_path: Path) -> Non
     )
     for data in (good, b"", b"\x93NUMPY", b"x" * 100, good.replace(b"'<u2'", b"'|O' ")):
         folder = tmp_path / hashlib.sha256(data).hexdigest()[:8]
-        with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+        with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings())) as case:
             case.attach("dark.npy", data, "application/x-npy")
         with CaseReader(folder) as read, pytest.raises(RecordingError, match=r"dark\.npy"):
             read.dark()
@@ -491,7 +492,7 @@ def test_a_case_without_any_header_is_read_by_another_manifest(whole: Path, tmp_
     (folder / MANIFEST).unlink()
     with pytest.raises(RecordingError, match=r"put into it the manifest\.json of another case"):
         CaseReader(folder)
-    with CaseWriter(other, rig=rig(), settings=Settings()) as case:
+    with CaseWriter(other, CaseDescription(rig=rig(), settings=Settings())) as case:
         case.write_frame(Role.NIR, frame(0))
     shutil.copy(other / MANIFEST, folder / MANIFEST)
     with CaseReader(folder) as case:

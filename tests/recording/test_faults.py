@@ -13,7 +13,7 @@ import pytest
 
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from sln_guide.recording.folder import MANIFEST, RESERVE, part_paths
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.software import software_versions
@@ -37,7 +37,7 @@ def fill_the_disk(case: CaseWriter, frames: int = 1000) -> None:
 
 
 def test_a_full_disk_loses_nothing_and_the_case_can_be_closed(small_disk: Path) -> None:
-    case = CaseWriter(small_disk / "full.case", rig=rig(), settings=Settings())
+    case = CaseWriter(small_disk / "full.case", CaseDescription(rig=rig(), settings=Settings()))
     taken = record_until_refused(case)
     assert taken > 10
     with pytest.raises(RecordingError, match="full"):
@@ -52,7 +52,7 @@ def test_a_full_disk_loses_nothing_and_the_case_can_be_closed(small_disk: Path) 
 def test_a_full_disk_that_is_freed_is_recorded_on_again(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1 << 20))
-    case = CaseWriter(small_disk / "again.case", rig=rig(), settings=Settings())
+    case = CaseWriter(small_disk / "again.case", CaseDescription(rig=rig(), settings=Settings()))
     taken = record_until_refused(case)
     ballast.unlink()
     case.write_gap(Role.NIR, taken, 1, 0, "the disk was full")
@@ -66,7 +66,7 @@ def test_a_full_disk_that_is_freed_is_recorded_on_again(small_disk: Path) -> Non
 
 
 def test_of_what_is_written_together_a_full_disk_takes_what_fits(small_disk: Path) -> None:
-    case = CaseWriter(small_disk / "full.case", rig=rig(), settings=Settings())
+    case = CaseWriter(small_disk / "full.case", CaseDescription(rig=rig(), settings=Settings()))
     case.write_event("before", "", 0)
     with pytest.raises(RecordingError, match="disk is full: free space"), case.together():
         fill_the_disk(case, 60)
@@ -83,7 +83,7 @@ def test_of_what_is_written_together_a_full_disk_takes_what_fits(small_disk: Pat
 def test_no_room_to_begin_with_is_said(small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes((4 << 20) - (600 << 10)))
     with pytest.raises(RecordingError, match="cannot start the case: the disk is full"):
-        CaseWriter(small_disk / "none.case", rig=rig(), settings=Settings())
+        CaseWriter(small_disk / "none.case", CaseDescription(rig=rig(), settings=Settings()))
     assert not (small_disk / "none.case").exists(), "nothing is left that looks like a case"
 
 
@@ -91,9 +91,9 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseWriter, RecordingError
 from tests.recording.making import frame, rig
-case = CaseWriter(Path(sys.argv[1]), rig=rig(), settings=Settings())
+case = CaseWriter(Path(sys.argv[1]), CaseDescription(rig=rig(), settings=Settings()))
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 try:
     for sequence in range(200):
@@ -153,7 +153,7 @@ def test_an_input_output_error_costs_a_part_not_a_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partial: int
 ) -> None:
     folder = tmp_path / "eio.case"
-    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+    with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings())) as case:
         fill(case, 3)
         with monkeypatch.context() as patch:
             fail_once(patch, "writev", errno.EIO, partial=partial)
@@ -171,7 +171,7 @@ def test_a_torn_write_that_cannot_be_taken_back_ends_the_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "torn.case"
-    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+    with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings())) as case:
         fill(case, 3)
         with monkeypatch.context() as patch:
             fail_once(patch, "writev", errno.ENOSPC, partial=70)
@@ -188,7 +188,7 @@ def test_a_failed_sync_closes_the_file_and_begins_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "sync.case"
-    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     fill(case, 2)
     case.sync()
     with monkeypatch.context() as patch:
@@ -209,7 +209,7 @@ def test_a_failed_sync_closes_the_file_and_begins_another(
 
 def test_a_removed_folder_is_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "gone.case"
-    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     fill(case, 1)
     shutil.rmtree(folder)
     with pytest.raises(RecordingError, match="cannot make the recording durable"):
@@ -223,18 +223,18 @@ def test_a_removed_folder_is_noticed(tmp_path: Path) -> None:
 
 def test_a_read_only_place_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecordingError, match="cannot make the case folder"):
-        CaseWriter(Path("/proc/x.case"), rig=rig(), settings=Settings())
+        CaseWriter(Path("/proc/x.case"), CaseDescription(rig=rig(), settings=Settings()))
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="part of the path is a file"):
-        CaseWriter(tmp_path / "file" / "x.case", rig=rig(), settings=Settings())
+        CaseWriter(tmp_path / "file" / "x.case", CaseDescription(rig=rig(), settings=Settings()))
     fail_once(monkeypatch, "writev", errno.EROFS)
     with pytest.raises(RecordingError, match="read-only: record elsewhere"):
-        CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+        CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings()))
 
 
 def test_a_case_on_a_read_only_disk_is_read_and_cannot_be_recovered(small_disk: Path) -> None:
     folder = small_disk / "torn.case"
-    case = CaseWriter(folder, rig=rig(), settings=Settings())
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     fill_the_disk(case, 4)
     case._tape._part.release()  # as when its recorder dies
     os.close(case._lock._fd)
@@ -250,13 +250,13 @@ def test_a_case_on_a_read_only_disk_is_read_and_cannot_be_recovered(small_disk: 
 def test_one_recorder_a_case(tmp_path: Path) -> None:
     folder = tmp_path / "one.case"
     folder.mkdir()
-    with CaseWriter(folder, rig=rig(), settings=Settings()) as case:
+    with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings())) as case:
         fill(case, 1)
         with pytest.raises(RecordingError, match="choose another name"):
-            CaseWriter(folder, rig=rig(), settings=Settings())
+            CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
         fill(case, 1, first=1)
     with pytest.raises(RecordingError, match="already holds"):
-        CaseWriter(folder, rig=rig(), settings=Settings())
+        CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     assert verify(folder).complete
     assert sorted(p.name for p in folder.iterdir()) == [
         MANIFEST,
@@ -268,12 +268,12 @@ def test_one_recorder_a_case(tmp_path: Path) -> None:
 def test_a_folder_with_anything_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RecordingError, match=r"already holds notes\.txt"):
-        CaseWriter(tmp_path, rig=rig(), settings=Settings())
+        CaseWriter(tmp_path, CaseDescription(rig=rig(), settings=Settings()))
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_closed_case_takes_nothing_more(tmp_path: Path) -> None:
-    case = CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+    case = CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings()))
     summary = case.close()
     assert case.close() is summary
     case.sync()
@@ -285,7 +285,9 @@ def test_a_closed_case_takes_nothing_more(tmp_path: Path) -> None:
 
 def test_an_error_in_the_recorder_closes_the_case_as_incomplete(tmp_path: Path) -> None:
     def work() -> None:
-        with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
+        with CaseWriter(
+            tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings())
+        ) as case:
             fill(case, 1)
             raise ZeroDivisionError("boom")
 
@@ -300,7 +302,7 @@ def test_an_error_in_the_recorder_closes_the_case_as_incomplete(tmp_path: Path) 
 def test_an_error_that_says_what_happened_is_kept_in_its_own_words(tmp_path: Path) -> None:
     with (
         pytest.raises(RecordingError),
-        CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()),
+        CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings())),
     ):
         raise RecordingError("the disk is full")
     assert "ended by an error: the disk is full" in verify(tmp_path / "x.case").incomplete
@@ -309,7 +311,7 @@ def test_an_error_that_says_what_happened_is_kept_in_its_own_words(tmp_path: Pat
 def test_told_gaps_make_a_case_incomplete_even_with_no_room_for_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings())
+    case = CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings()))
     with monkeypatch.context() as patch:
         fail_once(patch, "writev", errno.ENOSPC)
         with pytest.raises(RecordingError, match="full"):
@@ -321,7 +323,7 @@ def test_told_gaps_make_a_case_incomplete_even_with_no_room_for_them(
 
 
 def test_room_is_set_aside_and_it_says_how_it_goes(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         fill(case, 1)
         assert (tmp_path / "x.case" / RESERVE).stat().st_size > 0
         assert case.bytes_written > 0
@@ -333,7 +335,9 @@ def test_memory_and_file_handles_stay_bounded_over_many_parts(tmp_path: Path) ->
     def handles() -> int:
         return len(os.listdir("/proc/self/fd"))
 
-    with CaseWriter(tmp_path / "x.case", rig=rig(), settings=Settings(), roll_s=0.0) as case:
+    with CaseWriter(
+        tmp_path / "x.case", CaseDescription(rig=rig(), settings=Settings()), roll_s=0.0
+    ) as case:
         before = handles()
         for sequence in range(40):
             case.write_frame(Role.WHITE, white(sequence))

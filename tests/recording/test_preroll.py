@@ -10,7 +10,7 @@ import pytest
 
 from hardware.frame import Frame
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseReader, CaseWriter
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
 from sln_guide.recording import preroll as preroll_module
 from sln_guide.recording.packed import PackedFrame
 from sln_guide.recording.preroll import PreRoll
@@ -29,7 +29,9 @@ def test_the_last_seconds_before_record_are_saved(tmp_path: Path) -> None:
         put_pairs(roll, 100)
         kept = roll.hand_over()
         assert (len(kept), roll.size, roll.hand_over()) == (60, 0, [])
-        with CaseWriter(tmp_path / "p.case", rig=rig(), settings=Settings()) as case:
+        with CaseWriter(
+            tmp_path / "p.case", CaseDescription(rig=rig(), settings=Settings())
+        ) as case:
             for each in kept:
                 each.write_into(case)
             fill(case, 2, first=100)

@@ -18,7 +18,7 @@ from mcap.stream_reader import StreamReader
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from sln_guide.guidance import Role, Settings
 from sln_guide.health import SessionHealth, StreamHealth
-from sln_guide.recording import CaseReader, CaseWriter, Codec
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, Codec
 from sln_guide.recording.codec import LOSSLESS
 from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.verify import verify
@@ -67,7 +67,7 @@ def test_any_frame_survives_packing(frame: Frame, codec: Codec) -> None:
 def test_any_frames_survive_a_case(written: list[Frame], codec: Codec) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.case"
-        with CaseWriter(path, rig=rig(), settings=Settings(), codec=codec) as case:
+        with CaseWriter(path, CaseDescription(rig=rig(), settings=Settings(), codec=codec)) as case:
             for each in written:
                 case.write_frame(Role.NIR, each)
         with CaseReader(path) as case_read:
@@ -92,12 +92,14 @@ def test_all_topics_come_back(tmp_path: Path) -> None:
     health = SessionHealth(nir=StreamHealth(Role.NIR, "cam"), white=None, latency_p50_ms=7.5)
     with CaseWriter(
         folder,
-        rig=rig(),
-        settings=Settings(threshold_sigma=5.5),
-        title="Tïtle",
-        software={"sln-guide": "9"},
-        started_wall_ns=123,
-        started_monotonic_ns=77,
+        CaseDescription(
+            rig=rig(),
+            settings=Settings(threshold_sigma=5.5),
+            title="Tïtle",
+            software={"sln-guide": "9"},
+            started_wall_ns=123,
+            started_monotonic_ns=77,
+        ),
     ) as case:
         case.attach("dark.npy", b"123", "application/x-npy")
         fill(case, 7)
@@ -172,7 +174,7 @@ def test_parts_roll_by_size_and_age_and_read_as_one(tmp_path: Path) -> None:
 
 
 def test_codec_may_change_under_way_and_the_case_says_so(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "c.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "c.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         for number, codec in enumerate(itertools.islice(itertools.cycle(LOSSLESS), 8)):
             case.use_codec(codec, "the processor is short")
             case.write_frame(Role.NIR, frame(number))
@@ -185,7 +187,7 @@ def test_codec_may_change_under_way_and_the_case_says_so(tmp_path: Path) -> None
 
 def test_pairs_follow_the_log_and_only_frames_that_are_there(tmp_path: Path) -> None:
     nirs, whites = [frame(i) for i in range(4)], [white(i) for i in range(4)]
-    with CaseWriter(tmp_path / "p.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "p.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         for nir in nirs[1:]:
             case.write_frame(Role.NIR, nir)
         for other in whites[:3]:
@@ -199,7 +201,7 @@ def test_pairs_follow_the_log_and_only_frames_that_are_there(tmp_path: Path) -> 
 
 
 def test_without_a_log_pairs_are_the_nearest(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "n.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "n.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         for sequence in (0, 1, 2, 3, 9):
             case.write_frame(Role.NIR, frame(sequence))
         for sequence in (0, 1, 3):
@@ -210,7 +212,7 @@ def test_without_a_log_pairs_are_the_nearest(tmp_path: Path) -> None:
 
 
 def test_an_empty_case_is_a_case(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "e.case", rig=rig(), settings=Settings()):
+    with CaseWriter(tmp_path / "e.case", CaseDescription(rig=rig(), settings=Settings())):
         pass
     result = verify(tmp_path / "e.case")
     assert result.complete

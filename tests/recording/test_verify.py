@@ -12,6 +12,7 @@ import pytest
 
 from sln_guide.guidance import Interval, Kind, Role, Settings
 from sln_guide.recording import (
+    CaseDescription,
     CaseReader,
     CaseWriter,
     DetectionRecord,
@@ -262,7 +263,7 @@ def test_attachments_are_under_the_chain(tmp_path: Path) -> None:
 
 
 def test_gaps_say_where_and_why(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "g.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "g.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         for sequence in (0, 1, 4):
             case.write_frame(Role.NIR, frame(sequence))
         case.write_gap(Role.NIR, 7, 2, 0, "backlog full")
@@ -293,7 +294,7 @@ def test_gaps_say_where_and_why(tmp_path: Path) -> None:
 
 
 def test_many_gaps_do_not_push_the_verdict_out_of_sight(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "g.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "g.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         for sequence in range(0, 100, 2):
             case.write_frame(Role.NIR, frame(sequence))
     text = verify(tmp_path / "g.case").text()
@@ -359,7 +360,7 @@ def test_the_digest_sees_every_number_and_no_time() -> None:
 
 def test_times_without_frames_are_told_though_no_counter_shows_them(tmp_path: Path) -> None:
     folder = tmp_path / "away.case"
-    with CaseWriter(folder, rig=rig(), settings=Settings(), title="Test") as case:
+    with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings(), title="Test")) as case:
         for number in range(200):
             case.write_frame(Role.WHITE, white(number))
             if 40 <= number < 60:  # unplugged for 0.33 s: its counter begins anew
@@ -387,7 +388,7 @@ def test_times_without_frames_are_told_though_no_counter_shows_them(tmp_path: Pa
 def test_a_part_that_is_finished_while_it_is_looked_at_is_not_damaged(tmp_path: Path) -> None:
     folder = tmp_path / "growing.case"
     with CaseWriter(
-        folder, rig=rig(), settings=Settings(), title="Test", roll_bytes=20_000
+        folder, CaseDescription(rig=rig(), settings=Settings(), title="Test"), roll_bytes=20_000
     ) as case:
         fill(case, 2)
         assert len(part_paths(folder)) == 1

@@ -20,6 +20,7 @@ from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.live.recordings import Recordings
 from sln_guide.recording import (
+    CaseDescription,
     CaseReader,
     CaseWriter,
     Codec,
@@ -130,7 +131,7 @@ def test_nir_and_what_jpeg_does_not_take_stay_bit_exact(tmp_path: Path) -> None:
         shallow,
     ]
     nirs = [frame(0), frame(1, PixelFormat.MONO8), frame(2, PixelFormat.BAYER_RG8)]
-    with CaseWriter(folder, rig=jpeg_rig(), settings=Settings()) as case:
+    with CaseWriter(folder, CaseDescription(rig=jpeg_rig(), settings=Settings())) as case:
         for each in others:
             case.write_frame(Role.WHITE, each)
         for each in nirs:
@@ -146,7 +147,7 @@ def test_nir_and_what_jpeg_does_not_take_stay_bit_exact(tmp_path: Path) -> None:
 
 
 def test_without_being_asked_nothing_is_lossy(tmp_path: Path) -> None:
-    with CaseWriter(tmp_path / "l.case", rig=rig(), settings=Settings()) as case:
+    with CaseWriter(tmp_path / "l.case", CaseDescription(rig=rig(), settings=Settings())) as case:
         fill(case, COUNT)
     with CaseReader(tmp_path / "l.case") as read:
         assert not read.white_is_lossy
@@ -162,7 +163,7 @@ def test_without_being_asked_nothing_is_lossy(tmp_path: Path) -> None:
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
     folder = tmp_path / "j.case"
-    with CaseWriter(folder, rig=jpeg_rig(90), settings=Settings()) as writer:
+    with CaseWriter(folder, CaseDescription(rig=jpeg_rig(90), settings=Settings())) as writer:
         for index in range(COUNT):
             writer.write_frame(Role.WHITE, of(scene(48, 64, index), sequence=index))
             writer.write_frame(Role.NIR, frame(index))
@@ -202,7 +203,7 @@ def test_one_flipped_bit_is_named_like_any_other_damage(case: Path) -> None:
 
 def test_a_short_processor_makes_it_lossless_for_a_while(tmp_path: Path) -> None:
     folder = tmp_path / "f.case"
-    with CaseWriter(folder, rig=jpeg_rig(), settings=Settings()) as writer:
+    with CaseWriter(folder, CaseDescription(rig=jpeg_rig(), settings=Settings())) as writer:
         for index, codec in enumerate((Codec.LZ4, Codec.FAST, Codec.LZ4)):
             writer.use_codec(codec, "as it goes")
             writer.write_frame(Role.WHITE, white(index))
@@ -358,7 +359,7 @@ def test_a_lossy_frame_where_none_may_be_is_damage(tmp_path: Path, case: Path) -
         read.frame(Role.NIR, 0)
     assert any("stored as JPEG" in problem.what for problem in verify(case).problems)
     plain = tmp_path / "plain.case"
-    with CaseWriter(plain, rig=rig(), settings=Settings()) as writer:
+    with CaseWriter(plain, CaseDescription(rig=rig(), settings=Settings())) as writer:
         fill(writer, 2)
     put(part_paths(plain)[0], white_places(plain)[1], lossy)
     with CaseReader(plain) as read, pytest.raises(DamagedError, match="stored as JPEG"):

@@ -14,6 +14,7 @@ from hardware.frame import Frame, PixelFormat, frozen_pixels, half_exposure_ns
 from hardware.rig import CameraSpec, Optics, Registration, Rig, Sensor
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording.arrays import pack_array
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.folder import failure
 from sln_guide.recording.importing.picture import ImportProblem
 from sln_guide.recording.importing.registration import load_registration
@@ -113,11 +114,13 @@ def import_case(request: ImportRequest, progress: Progress | None = None) -> Imp
     place = place_for(out)
     writer = CaseWriter(
         place,
-        rig=rig,
-        settings=Settings(),
-        title=out.stem,
-        started_wall_ns=_changed_ns(streams[0]),
-        started_monotonic_ns=0,
+        CaseDescription(
+            rig=rig,
+            settings=Settings(),
+            title=out.stem,
+            started_wall_ns=_changed_ns(streams[0]),
+            started_monotonic_ns=0,
+        ),
     )
     with whole_or_not_at_all(place, out), writer as case:
         if dark_map is not None:
