@@ -311,9 +311,12 @@ class Analyser:
         Proportional to how many places for the smallest spot the field holds. The tail in sigma
         is exponential rather than Gaussian, because texture and its spectrum are themselves only
         measured; rate and slope are from empty fields (docs/decisions/0002-detector.md). Tempering
-        by the ``tail`` (see `core.lumps`) does not make up for all of it.
+        by the ``tail`` (see `core.lumps`) does not make up for all of it, and lumps grow rarer with
+        their strength by as much more slowly.
         """
-        rate = _FALSE_RATE * self._places * math.exp(-_FALSE_SLOPE * threshold_sigma)
+        usual = _FALSE_RATE * self._places * math.exp(-_FALSE_SLOPE * _USUAL_THRESHOLD)
+        beyond = _FALSE_SLOPE / tail * (threshold_sigma - _USUAL_THRESHOLD)
+        rate = usual * math.exp(-beyond)
         return float(rate * tail**_FALSE_OF_TAIL)
 
     def _nothing(

@@ -74,6 +74,18 @@ def test_lumpy_tissue_is_not_full_of_nodes(analyser: Analyser) -> None:
     assert np.mean(stated) > 1.5 * even.false_calls_per_field
 
 
+def test_in_lumpy_tissue_a_higher_threshold_helps_less(analyser: Analyser) -> None:
+    """Half a sigma more took a third of such calls away, where two thirds were said to go."""
+    left = []
+    for light in (500 * np.exp(texture(511, 0.11)), 500 * (1 + 0.11 * lumps(502)).clip(0.3)):
+        frame = nir_of(light)
+        stated = [analyser.analyse(frame, None, NONE, u).false_calls_per_field for u in (4.5, 5.0)]
+        left.append(stated[1] / stated[0])
+    even, lumpy = left
+    assert even == pytest.approx(0.33, abs=0.05)
+    assert lumpy > 1.2 * even
+
+
 def test_a_lamp_mirrored_out_of_focus_is_a_glint(analyser: Analyser) -> None:
     """White light clips in the very shape of the NIR light; what is beneath cannot be told."""
     ground, white = tissue_and_white(520)
