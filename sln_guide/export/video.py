@@ -48,7 +48,7 @@ class OverlayVideo:
         )
         self._sized = False
         self._last_tick = -1
-        self._closed = False
+        self._closed = self._broken = False
         self.pictures = 0
 
     def write(self, rgb32: NDArray[np.uint32], time_s: float) -> None:
@@ -64,8 +64,7 @@ class OverlayVideo:
         tick = max(round(time_s * TICKS_PER_S), self._last_tick + 1)
         self._last_tick = tick
         frame.pts, frame.time_base = tick, Fraction(1, TICKS_PER_S)
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        self._append(frame)
         self.pictures += 1
 
     def close(self) -> None:
@@ -74,11 +73,17 @@ class OverlayVideo:
             return
         self._closed = True
         try:
-            if self._sized:
-                for packet in self._stream.encode(None):
-                    self._container.mux(packet)
+            if self._sized and not self._broken:
+                self._append(None)
         finally:
             self._container.close()
+
+    def _append(self, frame: av.VideoFrame | None) -> None:
+        # nothing more after a failed write: adding to a file without a header ends the process
+        self._broken = True
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        self._broken = False
 
     def __enter__(self) -> Self:
         return self

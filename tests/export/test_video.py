@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -98,3 +101,38 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         OverlayVideo(tmp_path / "nowhere" / "a.mp4", rate_hz=30) as video,
     ):
         video.write(plain(RED), 0.0)
+
+
+FILMING = """
+import sys
+from pathlib import Path
+import numpy as np
+from sln_guide.export.video import OverlayVideo
+noise = np.random.default_rng(0)
+try:
+    with OverlayVideo(Path(sys.argv[1]), rate_hz=30) as video:
+        for index in range(60):
+            video.write(noise.integers(0, 1 << 24, (240, 320)).astype(np.uint32), index / 30)
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("free_kb", [0, 100])
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_program(
+    small_disk: Path, free_kb: int
+) -> None:
+    """Where not even the header fits, libav ends the process when more is added."""
+    size = 4096 - free_kb
+    with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+        for _ in range(size):
+            ballast.write(bytes(1024))
+    run = subprocess.run(
+        [sys.executable, "-c", FILMING, str(small_disk / "film.mp4")],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "No space left on device" in run.stdout
