@@ -1,8 +1,9 @@
 """Draw frames and guidance as RGB32 pictures, (H, W) uint32 0xffRRGGBB.
 
-Thin validating wrappers over the kernels of `draw_demosaic` and `draw_overlay`. Functions ending
-in ``_into`` write to the caller's C-contiguous ``out`` and allocate nothing of its size. All may
-be called from any thread; a `Drawer` (it owns scratch memory) from one thread at a time.
+Thin validating wrappers over the kernels of `draw_demosaic`, `draw_tiles` and `draw_overlay`.
+Functions ending in ``_into`` write to the caller's C-contiguous ``out`` and allocate nothing of its
+size. All may be called from any thread; a `Drawer` (it owns scratch memory) from one thread at a
+time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from sln_guide.core import draw_demosaic as demosaic
 from sln_guide.core import draw_overlay as overlay
-from sln_guide.core import draw_scale
+from sln_guide.core import draw_scale, draw_tiles
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.draw_geometry import Lookup, lookup, lookup_key
 from sln_guide.core.draw_mask import draw_mask
@@ -195,7 +196,7 @@ class Drawer:
         level = self._array("level", (rows, cols), np.float32)
         gate = self._array("gate", (rows, cols), np.float32)
         flags = self._array("flags", (rows, cols), np.uint8)
-        overlay.prepare_field_into(
+        draw_tiles.prepare_field_into(
             level,
             gate,
             flags,
@@ -209,8 +210,8 @@ class Drawer:
         )
         tiles = self._array("tiles", at.known.shape, np.uint8)
         pairs = self._array("pairs", (rows, cols), np.uint8)
-        overlay.classify_tiles_into(tiles, at.bounds, at.known, flags, pairs)
-        widest = (tiles.shape[1] + 1) * overlay.TILE_PX
+        draw_tiles.classify_tiles_into(tiles, at.bounds, at.known, flags, pairs)
+        widest = (tiles.shape[1] + 1) * draw_tiles.TILE_PX
         factors = _fixed_point(self._gains, white)
         red_y, red_x = (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white)
         overlay.merged_into(
@@ -229,7 +230,7 @@ class Drawer:
             colour_table(settings.colour_map, settings.gamma),
             # colour tables count opacity to 255, blending to 256
             np.float32(settings.opacity * 256.0 / 255.0),
-            self._array("lattice", (2, overlay.TILE_PX + 1, widest), np.float32),
+            self._array("lattice", (2, draw_tiles.TILE_PX + 1, widest), np.float32),
             self._array("wide", (2, 2, widest), np.float32),
             self._array("colours", (widest,), np.uint32),
         )

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.frame import Frame
-from sln_guide.core.draw_overlay import LATTICE_PX, TILE_PX, bound_tiles_into
+from sln_guide.core.draw_overlay import LATTICE_PX
+from sln_guide.core.draw_tiles import TILE_PX, bound_tiles_into
 from sln_guide.guidance import Guidance
 
 
@@ -17,7 +18,7 @@ class Lookup(NamedTuple):
     """What depends on where things lie only, not on what they show.
 
     ``h``: `grid_from_white`; ``field_edge``: where the NIR image ends (column, row), in blocks;
-    ``step``: `lattice_step`; ``bounds``, ``known``: `draw_overlay.bound_tiles_into`.
+    ``step``: `lattice_step`; ``bounds``, ``known``: `draw_tiles.bound_tiles_into`.
     """
 
     h: NDArray[np.float64]

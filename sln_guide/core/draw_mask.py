@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.core.draw_overlay import spread_labels
+from sln_guide.core.draw_tiles import spread_labels
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Detection, Guidance, Kind, Settings
 
