@@ -9,8 +9,8 @@ import math
 
 from sln_guide.core.kernel import kernel
 from sln_guide.core.order import select
+from sln_guide.core.peaks import SECTORS, roundness_of, stand_of
 from sln_guide.core.pyramid import support_at
-from sln_guide.core.spots import SECTORS, roundness_of, stand_of
 
 NODE, CHANNEL, INJECTION, UNCERTAIN, GLINT = range(5)
 

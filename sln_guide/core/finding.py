@@ -51,16 +51,10 @@ from sln_guide.core.measure import (
     spot_into,
     take,
 )
+from sln_guide.core.peaks import SECTORS, cells_above_into, find_peaks_into, summit_of
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.spot import PARTLY_HIDDEN, Spot
-from sln_guide.core.spots import (
-    RAYS,
-    SECTORS,
-    cells_above_into,
-    find_peaks_into,
-    median_radius,
-    summit_of,
-)
+from sln_guide.core.spots import RAYS, median_radius
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION, _GLINT = int(CannotJudge.NEAR_INJECTION), np.uint8(CannotJudge.GLINT)

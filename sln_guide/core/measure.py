@@ -11,9 +11,9 @@ import numpy as np
 
 from sln_guide.core.grid import copy_line, exp_into
 from sln_guide.core.kernel import kernel
+from sln_guide.core.peaks import SECTORS
 from sln_guide.core.spots import (
     RAYS,
-    SECTORS,
     centre_of,
     measure_into,
     median_radius,

@@ -1,28 +1,17 @@
-"""Kernels for one spot: local maxima, half-maximum contour, annulus. Private to `core.analysis`."""
+"""Kernels for one spot: half-maximum contour, annulus, centre. Private to `core.measure`."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sln_guide.core.kernel import kernel
 from sln_guide.core.order import median_of_few
+from sln_guide.core.peaks import SECTORS, directions, survey_into, value_at
 
 RAYS = 32
-SECTORS = 8
-_TURNS = 4
-"""Directions looked into in each sector."""
 
-
-def _directions(offset: float, n: int) -> NDArray[np.float64]:
-    """Return unit vectors (n, 2), (y, x), from +x towards +y."""
-    angles = 2.0 * np.pi * (np.arange(n) + offset) / n
-    return np.stack([np.sin(angles), np.cos(angles)], axis=1)
-
-
-_RAYS = _directions(0.0, RAYS)
-_LOOKS = _directions(0.5, SECTORS * _TURNS)
-_MIDDLES = _directions(0.5, SECTORS)
+_RAYS = directions(0.0, RAYS)
+_MIDDLES = directions(0.5, SECTORS)
 _SECTOR_MEAN = 0.974
 """Mean of a slope over a sector as a share of what it has in its middle: sin(pi/8) / (pi/8)."""
 _REACH = 2.1
@@ -39,113 +28,6 @@ _MOST_LEAN = 0.5
 
 
 @kernel()
-def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
-    """Write the flat indices of cells at or above ``threshold``, in row order; return how many."""
-    rows, cols = image.shape
-    count = 0
-    for r in range(rows):
-        line = image[r]
-        n = 0
-        for c in range(cols):
-            n += line[c] >= threshold
-        if n > 0:
-            _list_above(cells[count:], line, threshold, r * cols)
-            count += n
-    return count
-
-
-@kernel()
-def _list_above(cells, line, threshold, first):  # type: ignore[no-untyped-def]
-    n = 0
-    for c in range(line.shape[0]):
-        cells[n] = first + c
-        n += line[c] >= threshold
-
-
-@kernel()
-def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ignore[no-untyped-def]
-    """Write cells at or above ``threshold`` that exceed all others within ``reach`` [cells].
-
-    Looked for among ``cells``, flat indices in row order. Ties go to the first. Returns how many
-    there are in all; only as many as fit in ``peak_r`` are written.
-    """
-    rows, cols = image.shape
-    count = 0
-    r, start = 0, 0
-    for at in cells:
-        while at >= start + cols:
-            r, start = r + 1, start + cols
-        c = at - start
-        v = image[r, c]
-        if v < threshold or _has_higher_beside(image, r, c, v):
-            continue
-        top = True
-        for i in range(max(r - reach, 0), min(r + reach + 1, rows)):
-            for j in range(max(c - reach, 0), min(c + reach + 1, cols)):
-                w = image[i, j]
-                if w > v or (w == v and (i < r or (i == r and j < c))):
-                    top = False
-                    break
-            if not top:
-                break
-        if top:
-            if count < peak_r.shape[0]:
-                peak_r[count] = r
-                peak_c[count] = c
-            count += 1
-    return count
-
-
-@kernel()
-def _has_higher_beside(image, r, c, v):  # type: ignore[no-untyped-def]
-    """Whether one of the four nearest cells exceeds ``v``: quickly told, of nearly all cells."""
-    rows, cols = image.shape
-    line = image[r]
-    higher = (line[max(c - 1, 0)] > v) | (line[min(c + 1, cols - 1)] > v)
-    return higher | (image[max(r - 1, 0), c] > v) | (image[min(r + 1, rows - 1), c] > v)
-
-
-@kernel()
-def summit_of(image, r, c, most):  # type: ignore[no-untyped-def]
-    """Climb ``image`` from cell (r, c) to where it falls on all sides, at most ``most`` cells away.
-
-    Returns (r, c) where the climb leads farther: the top is another thing's.
-    """
-    rows, cols = image.shape
-    at_r, at_c = r, c
-    climbing = True
-    while climbing:
-        climbing = False
-        best, to_r, to_c = image[at_r, at_c], at_r, at_c
-        for i in range(max(at_r - 1, 0), min(at_r + 2, rows)):
-            for j in range(max(at_c - 1, 0), min(at_c + 2, cols)):
-                if image[i, j] > best:
-                    best, to_r, to_c = image[i, j], i, j
-                    climbing = True
-        at_r, at_c = to_r, to_c
-        if (at_r - r) ** 2 + (at_c - c) ** 2 > most * most:
-            return r, c
-    return at_r, at_c
-
-
-@kernel()
-def _at(image, y, x):  # type: ignore[no-untyped-def]
-    """Interpolate bilinearly; places outside take the nearest cell's value."""
-    rows, cols = image.shape
-    y = min(max(y, 0.0), rows - 1.0)
-    x = min(max(x, 0.0), cols - 1.0)
-    i = min(int(y), max(rows - 2, 0))
-    j = min(int(x), max(cols - 2, 0))
-    i2 = min(i + 1, rows - 1)
-    j2 = min(j + 1, cols - 1)
-    fy = y - i
-    fx = x - j
-    top = image[i, j] * (1 - fx) + image[i, j2] * fx
-    low = image[i2, j] * (1 - fx) + image[i2, j2] * fx
-    return top * (1 - fy) + low * fy
-
-
-@kernel()
 def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no-untyped-def]
     """Write, for each of `RAYS` from (y, x), where ``image`` first falls below ``level`` [cells].
 
@@ -155,7 +37,7 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
     rows, cols = image.shape
     lost = 0
     step = 0.5
-    start = _at(image, y, x)
+    start = value_at(image, y, x)
     for k in range(RAYS):
         dy, dx = _RAYS[k, 0], _RAYS[k, 1]
         before = start
@@ -163,7 +45,7 @@ def trace_contour_into(radius, image, y, x, level, farthest):  # type: ignore[no
         found = False
         while t < farthest:
             t += step
-            v = _at(image, y + t * dy, x + t * dx)
+            v = value_at(image, y + t * dy, x + t * dx)
             outside = not (-0.5 <= y + t * dy <= rows - 0.5 and -0.5 <= x + t * dx <= cols - 0.5)
             if outside:
                 radius[k] = t
@@ -266,31 +148,6 @@ def measure_into(out, values, added, usable, height, y, x, radius, inner, outer)
                     out[3] += w
                     out[4] += w * v
                     out[5] += w * v * v
-
-
-@kernel()
-def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[no-untyped-def]
-    """Average ``image`` over each of `SECTORS` of an annulus; ``seen``: each one's usable share.
-
-    Sectors start at +x and turn towards +y; ``inner`` and ``outer`` radii in cells.
-    """
-    rows, cols = image.shape
-    steps = 5
-    for k in range(SECTORS):
-        total = 0.0
-        weight = 0.0
-        for i in range(steps):
-            d = inner + (outer - inner) * i / (steps - 1)
-            for t in range(k * _TURNS, (k + 1) * _TURNS):
-                yy = y + d * _LOOKS[t, 0]
-                xx = x + d * _LOOKS[t, 1]
-                if yy < 0 or xx < 0 or yy > rows - 1 or xx > cols - 1:
-                    continue
-                w = usable[int(yy + 0.5), int(xx + 0.5)]
-                total += w * _at(image, yy, xx)
-                weight += w
-        seen[k] = weight / (steps * _TURNS)
-        ring[k] = total / weight if weight > 0 else 0.0
 
 
 @kernel()
@@ -408,7 +265,7 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
         top = 0.0
         for i in range(-1, 2):
             for j in range(-1, 2):
-                top += _at(image, y + i, x + j) / 9.0
+                top += value_at(image, y + i, x + j) / 9.0
         if top <= base:
             return y, x, base, top, radius.shape[0]
         half = 0.5 * (base + top)
@@ -428,57 +285,6 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
         if n >= 3:
             base = median_of_few(scratch, n)
     return y, x, base, top, lost
-
-
-@kernel()
-def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[no-untyped-def]
-    """Return how the peak (r, c) stands out of the annulus around it.
-
-    (height over the median sector, that median, share of the height it keeps over the highest
-    sector, how far the lowest sector lies below the median as a share of the height, share of the
-    height it keeps over the brightest line that goes through: two opposite sectors; sectors that
-    could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
-    """
-    survey_into(ring, seen, image, usable, float(r), float(c), 1.8 * sigma, 2.6 * sigma)
-    n = 0
-    for k in range(ring.shape[0]):
-        if seen[k] > 0.5:
-            scratch[n] = ring[k]
-            n += 1
-    if n == 0:
-        return 0.0, float(image[r, c]), -1.0, 0.0, 1.0, 0
-    level = median_of_few(scratch, n)
-    height = image[r, c] - level
-    if height <= 0.0:
-        return height, level, -1.0, 0.0, 1.0, n
-    highest, lowest = scratch[n - 1], scratch[0]  # the median has sorted them
-    line = -np.inf
-    half = ring.shape[0] // 2
-    for k in range(half):
-        if seen[k] > 0.5 and seen[k + half] > 0.5:
-            line = max(line, min(ring[k], ring[k + half]))
-    over = (image[r, c] - max(line, lowest)) / height
-    return height, level, (image[r, c] - highest) / height, (level - lowest) / height, over, n
-
-
-@kernel()
-def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
-    """Return the ratio of a peak's lesser to its greater curvature, in [0, 1]; 0: no peak.
-
-    From second differences over ``sigma`` [cells]; a place outside takes the border's value.
-    """
-    rows, cols = image.shape
-    d = max(1, int(sigma + 0.5))
-    up, down = max(r - d, 0), min(r + d, rows - 1)
-    left, right = max(c - d, 0), min(c + d, cols - 1)
-    here = 2.0 * image[r, c]
-    across = image[r, right] + image[r, left] - here
-    along = image[down, c] + image[up, c] - here
-    twist = (image[down, right] + image[up, left] - image[down, left] - image[up, right]) / 4.0
-    middle, half = (across + along) / 2.0, np.hypot((across - along) / 2.0, twist)
-    if not middle - half < 0.0:
-        return 0.0
-    return max((middle + half) / (middle - half), 0.0)
 
 
 @kernel()

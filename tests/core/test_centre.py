@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from sln_guide.core.spots import RAYS, SECTORS, centre_of, refine_into
+from sln_guide.core.peaks import SECTORS
+from sln_guide.core.spots import RAYS, centre_of, refine_into
 
 SIGMA = 4.0
 
