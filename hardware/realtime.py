@@ -12,7 +12,8 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 
 LEAST_IDLE = 0.1
@@ -52,6 +53,17 @@ def go_first(rank: Rank) -> bool:
         os.sched_setscheduler(0, policy, os.sched_param(int(rank)))
         return True
     return False
+
+
+@contextmanager
+def going_first(rank: Rank) -> Iterator[None]:
+    """Let the calling thread go first while it does this."""
+    went = go_first(rank)
+    try:
+        yield
+    finally:
+        if went:
+            step_back()
 
 
 class Turn:

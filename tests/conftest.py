@@ -15,6 +15,8 @@ import msgspec
 import pytest
 from hypothesis import settings
 
+from hardware.realtime import goes_first
+
 if TYPE_CHECKING:
     from hardware.frame import Frame
     from hardware.rig import Rig
@@ -47,6 +49,7 @@ def _no_leaked_threads(request: pytest.FixtureRequest) -> Iterator[None]:
             break
         leaked[0].join(0.05)
     assert not leaked, f"{request.node.nodeid} left threads running: {[t.name for t in leaked]}"
+    assert not goes_first(0), f"{request.node.nodeid} left its own thread before all others"
 
 
 @pytest.fixture

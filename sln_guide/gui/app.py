@@ -18,7 +18,7 @@ from types import TracebackType
 from PySide6.QtCore import QBuffer, QIODevice, QTimer
 from PySide6.QtWidgets import QApplication
 
-from hardware.realtime import Rank, go_first
+from hardware.realtime import Rank, going_first
 from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
@@ -198,8 +198,8 @@ def _show(
                 window.showMaximized()
             window.await_source()
             starting.begin()
-            go_first(Rank.PICTURE)
-            app.exec()
+            with going_first(Rank.PICTURE):
+                app.exec()
     finally:
         starting.end()
         gc.unfreeze()
