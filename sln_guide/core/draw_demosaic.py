@@ -196,7 +196,7 @@ def rgb_rows_into(out, rgb, first_row, end_row, gains):  # type: ignore[no-untyp
             target[x] = _OPAQUE | (red << _U(16)) | (green << _U(8)) | blue
 
 
-@kernel()
+@allocating()
 def bayer_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Demosaic the whole image. ``red_y``, ``red_x`` in {0, 1}: red in the top-left 2x2 cell."""
     work = bayer_work(mosaic, red_y, red_x)
@@ -258,11 +258,17 @@ def _cells_at(outputs, n, red):  # type: ignore[no-untyped-def]
     return at
 
 
-@kernel()
+@allocating()
 def bayer_thumbnail_into(out, mosaic, red_y, red_x, gains):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 whole mosaic cells spread over each output pixel's area."""
+    y_at = _cells_at(out.shape[0], mosaic.shape[0], red_y)
+    x_at = _cells_at(out.shape[1], mosaic.shape[1], red_x)
+    _mean_cells_into(out, mosaic, y_at, x_at, gains)
+
+
+@kernel()
+def _mean_cells_into(out, mosaic, y_at, x_at, gains):  # type: ignore[no-untyped-def]
     rows, cols = out.shape
-    y_at, x_at = _cells_at(rows, mosaic.shape[0], red_y), _cells_at(cols, mosaic.shape[1], red_x)
     for i in range(rows):
         red_1, blue_1 = mosaic[y_at[i, 0, 0]], mosaic[y_at[i, 0, 1]]
         red_2, blue_2 = mosaic[y_at[i, 1, 0]], mosaic[y_at[i, 1, 1]]
@@ -324,15 +330,20 @@ def _places(outputs, n):  # type: ignore[no-untyped-def]
     return at
 
 
-@kernel()
+@allocating()
 def mono_thumbnail_into(out, pixels, packed, width, low, scale):  # type: ignore[no-untyped-def]
     """Shrink: the mean of 2x2 pixels spread over each output pixel's area, as grey."""
+    y_at, x_at = _places(out.shape[0], pixels.shape[0]), _places(out.shape[1], width)
+    _mean_grey_into(out, pixels, packed, y_at, x_at, low, scale)
+
+
+@kernel()
+def _mean_grey_into(out, pixels, packed, y_at, x_at, low, scale):  # type: ignore[no-untyped-def]
     rows, cols = out.shape
-    y_at, x_at = _places(rows, pixels.shape[0]), _places(cols, width)
     for i in range(rows):
-        y0, y1 = y_at[i]
+        y0, y1 = y_at[i, 0], y_at[i, 1]
         for j in range(cols):
-            x0, x1 = x_at[j]
+            x0, x1 = x_at[j, 0], x_at[j, 1]
             total = (
                 _mono_value(pixels, packed, y0, x0)
                 + _mono_value(pixels, packed, y0, x1)

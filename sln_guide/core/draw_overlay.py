@@ -36,7 +36,7 @@ from sln_guide.core.draw_tiles import (
     grid_at,
     outside,
 )
-from sln_guide.core.kernel import kernel
+from sln_guide.core.kernel import allocating, kernel
 
 LATTICE_PX = 4
 
@@ -259,7 +259,7 @@ def overlay_band(  # type: ignore[no-untyped-def]
                 _hatch_row(row, x, y, h, flags, field_edge, clipped_here, clipped_rgb)
 
 
-@kernel()
+@allocating()
 def merged_into(  # type: ignore[no-untyped-def]
     out,
     pixels,
