@@ -104,7 +104,8 @@ class Turn:
 def step_back() -> None:
     """Make the calling thread an ordinary one again."""
     if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        # without the flag, which only a privileged thread may take off, others would be refused
+        os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
 
 
 def goes_first(thread_id: int) -> bool:
