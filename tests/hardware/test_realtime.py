@@ -77,6 +77,29 @@ def test_a_loop_that_never_waits_leaves_the_machine_to_others(
     assert on_a_thread(work) == [True, True, True, True, False, False, False, True]
 
 
+THEN_AN_ORDINARY_USER = """
+import os
+from hardware.realtime import Rank, go_first, goes_first, step_back
+told = [go_first(Rank.PICTURE)]
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+step_back()
+print([*told, goes_first(0)])
+"""
+
+
+@pytest.mark.skipif(
+    not may_go_first() or os.geteuid() != 0, reason="only root may go first and drop its rights"
+)
+def test_an_ordinary_user_may_step_back() -> None:
+    """Taking off the flag for children would ask for more rights than going first did."""
+    child = subprocess.run(
+        [sys.executable, "-c", THEN_AN_ORDINARY_USER], capture_output=True, text=True, check=False
+    )
+    assert (child.stdout.strip(), child.stderr) == ("[True, False]", "")
+
+
 def test_where_it_is_not_allowed_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("not you")
