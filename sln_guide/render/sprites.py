@@ -6,6 +6,7 @@ A `Sheet` holds where kept signs go; painting it again costs a few copies of sma
 from __future__ import annotations
 
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
@@ -16,6 +17,9 @@ from sln_guide.render.layout import Box
 
 MOST_KEPT_BYTES = 32 << 20
 """A few screens' worth: a tag takes some 50 KB, a banner across a large screen a megabyte."""
+
+KEPT_UNUSED_S = 30.0
+"""A clock's reading is never painted again: kept for longer, one a second fills all that may be."""
 
 PaintSign = Callable[[QPainter, Box], None]
 
@@ -55,24 +59,34 @@ class Sheet:
 
 
 class _Kept:
-    """Images by what they show, the least used last out when there are too many."""
+    """Images by what they show; out go those long unused, then the least used where too many."""
 
     def __init__(self) -> None:
-        self.images: OrderedDict[Hashable, QImage] = OrderedDict()
+        self.images: OrderedDict[Hashable, tuple[QImage, float]] = OrderedDict()
+        """With when they were last used [monotonic s], the least recently used first."""
         self.total_bytes = 0
 
     def find(self, key: Hashable) -> QImage | None:
-        image = self.images.get(key)
-        if image is not None:
-            self.images.move_to_end(key)
+        kept = self.images.get(key)
+        if kept is None:
+            return None
+        image, _ = kept
+        self.images[key] = image, time.monotonic()
+        self.images.move_to_end(key)
         return image
 
     def keep(self, key: Hashable, image: QImage) -> None:
-        self.images[key] = image
+        now_s = time.monotonic()
+        self.images[key] = image, now_s
         self.total_bytes += image.sizeInBytes()
-        while self.total_bytes > MOST_KEPT_BYTES and len(self.images) > 1:
-            _, oldest = self.images.popitem(last=False)
+        while self._has_too_many(now_s):
+            _, (oldest, _) = self.images.popitem(last=False)
             self.total_bytes -= oldest.sizeInBytes()
+
+    def _has_too_many(self, now_s: float) -> bool:
+        _, used_s = next(iter(self.images.values()))
+        unused = now_s - used_s > KEPT_UNUSED_S
+        return len(self.images) > 1 and (self.total_bytes > MOST_KEPT_BYTES or unused)
 
     def clear(self) -> None:
         self.images.clear()

@@ -179,9 +179,25 @@ def test_only_so_much_is_kept(monkeypatch):
     sheet = sprites.Sheet(1.0)
     for number in range(300):
         sheet.stamp(Box(0, 0, 20, 10), number, lambda p, b: None)
-    held = sum(image.sizeInBytes() for image in sprites._kept.images.values())
+    held = sum(image.sizeInBytes() for image, _ in sprites._kept.images.values())
     assert held == sprites._kept.total_bytes <= 10_000
     assert len(sprites._kept.images) > 5
+    sprites._kept.clear()
+
+
+def test_what_is_never_painted_again_is_not_kept_for_long(monkeypatch):
+    """A clock is another sign each second: an hour of them filled all that may be kept."""
+    sprites._kept.clear()
+    now_s = 0.0
+    monkeypatch.setattr(sprites.time, "monotonic", lambda: now_s)
+    for second in range(3600):
+        now_s = float(second)
+        sprites.Sheet(1.0).stamp(Box(0, 0, 20, 10), "LIVE", lambda p, b: None)
+        sprites.Sheet(1.0).stamp(Box(0, 0, 20, 10), second, lambda p, b: None)
+    kept = [key for key, *_ in sprites._kept.images]
+    assert "LIVE" in kept
+    assert set(kept) - {"LIVE"} == set(range(3600 - len(kept) + 1, 3600))
+    assert len(kept) < 40
     sprites._kept.clear()
 
 
