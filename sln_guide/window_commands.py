@@ -207,11 +207,9 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     from sln_guide.engine.entry import live_session
     from sln_guide.engine.remote import RemoteSession
 
-    # a window that ends by itself is there to show guidance: its time must not go to a compiler
-    by_itself = options.seconds is not None or options.screenshot is not None
     session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
     try:
-        code = _show(session, options, settle=partial(_warm_up, rig) if by_itself else None)
+        code = _show(session, options)
     finally:  # whatever else fails: a recording's error is told as well
         session.close()
         why = session.recorder_error if options.record else None
@@ -230,7 +228,6 @@ def _show(
     source: PictureSource,
     options: argparse.Namespace,
     prepare: Callable[[], object] | None = None,
-    settle: Callable[[], object] | None = None,
 ) -> int:
     from sln_guide.gui.app import WindowPlan, run
     from sln_guide.gui.preferences import config_folder
@@ -244,7 +241,7 @@ def _show(
         screenshot=options.screenshot,
         seconds=options.seconds,
     )
-    return run(source, plan, prepare, settle)
+    return run(source, plan, prepare)
 
 
 def _size(text: str) -> tuple[int, int]:

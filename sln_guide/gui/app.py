@@ -96,7 +96,6 @@ def run(
     source: PictureSource,
     plan: WindowPlan,
     prepare: Callable[[], object] | None = None,
-    settle: Callable[[], object] | None = None,
 ) -> int:
     """Show ``source`` until its window closes; return the exit code.
 
@@ -110,8 +109,6 @@ def run(
         What the window does by itself.
     prepare
         Done before the source is started, on the same thread; the window waits for both, open.
-    settle
-        Done once the source has started, on that thread; the window waits for it, open.
 
     Raises
     ------
@@ -130,7 +127,7 @@ def run(
     theme.dress(app)
 
     try:
-        return _show(app, source, plan, place, prepare, settle)
+        return _show(app, source, plan, place, prepare)
     finally:
         source.close()
 
@@ -141,7 +138,6 @@ def _show(
     plan: WindowPlan,
     place: Place,
     prepare: Callable[[], object] | None,
-    settle: Callable[[], object] | None,
 ) -> int:
     window = OperatorWindow(
         source,
@@ -185,8 +181,6 @@ def _show(
         drawing_ready = beside(partial(prepare_drawing, source.rig))
         source.start()
         drawing_ready()
-        if settle is not None:
-            settle()
 
     starting = Starting(start, begin, failed=window.close_now)
     try:
