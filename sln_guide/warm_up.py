@@ -19,6 +19,7 @@ from hardware.balance import Gains
 from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import compiling, pipeline
+from sln_guide.compiling import Part
 from sln_guide.core import grid, motion, subtract
 from sln_guide.core.analysis import Analyser
 from sln_guide.core.draw import NEUTRAL
@@ -71,8 +72,8 @@ def warm_up(rig: Rig) -> bool:
     """Put a small busy scene in the rig's formats through pipeline and drawing.
 
     With dark, flat and white balance where the rig names them, and without, in case they are
-    refused. Returns whether all was there to be loaded: whether nothing had to be compiled. A
-    second caller waits for the first.
+    refused. Returns whether all was there to be loaded: whether nothing had to be compiled, which
+    processes of their own do (`compiling`). A second caller waits for the first.
     """
     if rig.nir is None:
         return True
@@ -81,31 +82,50 @@ def warm_up(rig: Rig) -> bool:
 
 
 def _warm_up(rig: Rig, spec: CameraSpec) -> bool:
+    was_there = compiled_before(rig)
+    if not was_there:
+        compiling.compile_elsewhere(rig, __name__)
     before = compilations()
-    bare = not any(_whole(rig).parent.glob("whole*"))
-    with compiling.helped(rig, __name__) if bare else nullcontext(), _few_collections():
-        prepare()
-        motion.warm_up()
-        if rig.light.gated is not None:
-            subtract.warm_up()
-        for kind in ("calibrated", "none"):
-            setup, drawing = _stage(rig, kind)
-            state = pipeline.initial_state(setup)
-            for number in range(STEPS):
-                nir = _nir(spec, number)
-                white = None if rig.white is None else _white(rig.white, number)
-                settings = _settings(number)
-                state, guidance = pipeline.step(state, Pair(nir, white), settings)
-                _draw(drawing, nir, white, guidance, settings)
-                if kind == "none":
-                    break
+    with _few_collections():
+        _run_all(rig, spec)
     with suppress(OSError):  # then the next start looks for kernels later, and finds them
         _whole(rig).touch()
-    return compilations() == before
+    return was_there and compilations() == before
 
 
-def warm_up_second_half(rig: Rig) -> None:
-    """Compile what `warm_up` comes to last, the finder and the drawing, without the rest."""
+def _run_all(rig: Rig, spec: CameraSpec) -> None:
+    """Put the scene through everything, which loads it, or else compiles it."""
+    prepare()
+    motion.warm_up()
+    if rig.light.gated is not None:
+        subtract.warm_up()
+    for kind in ("calibrated", "none"):
+        setup, drawing = _stage(rig, kind)
+        state = pipeline.initial_state(setup)
+        for number in range(STEPS):
+            nir = _nir(spec, number)
+            white = None if rig.white is None else _white(rig.white, number)
+            settings = _settings(number)
+            state, guidance = pipeline.step(state, Pair(nir, white), settings)
+            _draw(drawing, nir, white, guidance, settings)
+            if kind == "none":
+                break
+
+
+def compile_all(rig: Rig) -> None:
+    """Compile everything, for the process that asked; with help where nothing was compiled yet."""
+    if rig.nir is None:
+        return
+    bare = not any(_whole(rig).parent.glob("whole*"))
+    with (
+        compiling.helped(rig, __name__, Part.LAST) if bare else nullcontext(),
+        _few_collections(),
+    ):
+        _run_all(rig, rig.nir)
+
+
+def compile_last(rig: Rig) -> None:
+    """Compile what `compile_all` comes to last, the finder and the drawing, without the rest."""
     if rig.nir is None:
         return
     nir, white = _nir(rig.nir, 0), None if rig.white is None else _white(rig.white, 0)
@@ -273,4 +293,4 @@ def _frame(spec: CameraSpec, number: int, pixels: NDArray[Any]) -> Frame:
 
 
 if __name__ == "__main__":
-    compiling.help_parent(warm_up_second_half)
+    compiling.help_parent({Part.WHOLE: compile_all, Part.LAST: compile_last})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +25,13 @@ from hardware.rig import Calibration, Rig
 from hardware.rig_files import load_rig, parse_rig
 from sln_guide import compiling, pipeline
 from sln_guide import warm_up as module
+from sln_guide.compiling import Part
+from sln_guide.core import grid
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
 from sln_guide.engine import serving
 from sln_guide.guidance import Pair, Settings, View
-from sln_guide.warm_up import compilations, compiled_before, warm_up, warm_up_second_half
+from sln_guide.warm_up import compilations, compile_all, compile_last, compiled_before, warm_up
 from tests.kernels import kernels_of_the_core
 
 
@@ -173,13 +177,40 @@ def test_the_second_process_compiles_what_the_first_needs_and_nothing_else() -> 
     rig = load_rig("demo")
     warm_up(rig)
     before = variants()
-    warm_up_second_half(rig)
+    compile_last(rig)
     assert variants() == before
 
 
 def variants() -> dict[str, set[Any]]:
     """Return the argument types for which each kernel of the core is there."""
     return {name: set(kernel.signatures) for name, kernel in kernels_of_the_core().items()}
+
+
+def test_what_was_never_compiled_is_compiled_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A compiler holds the interpreter's lock, for which cameras wait, and keeps its memory."""
+    rig, asked = load_rig("demo"), []
+    monkeypatch.setattr(module, "grid", SimpleNamespace(halve_into=kept_in(tmp_path)))
+    monkeypatch.setattr(compiling, "compile_elsewhere", lambda rig, name: asked.append(rig.name))
+    assert not warm_up(rig)
+    assert warm_up(rig)
+    assert asked == ["demo"], "once"
+
+
+def test_that_process_compiles_for_this_ones_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no home can be written each process has a temporary cache of its own."""
+    given: list[dict[str, str]] = []
+
+    def begin(words: list[str], *, env: dict[str, str], **_: Any) -> Any:
+        given.append(env)
+        raise OSError
+
+    monkeypatch.setattr(compiling.subprocess, "Popen", begin)
+    compiling.compile_elsewhere(load_rig("demo"), module.__name__)
+    folder = Path(given[0]["NUMBA_CACHE_DIR"])
+    kept = Path(grid.halve_into.stats.cache_path)
+    assert kept.is_relative_to(folder)
 
 
 @pytest.mark.parametrize("bare", [True, False])
@@ -189,8 +220,8 @@ def test_a_second_process_helps_only_where_nothing_was_compiled(
     rig, asked = load_rig("demo"), []
 
     @contextmanager
-    def helped(rig: Rig, name: str) -> Iterator[None]:
-        assert name == module.__name__
+    def helped(rig: Rig, name: str, part: Part) -> Iterator[None]:
+        assert (name, part) == (module.__name__, Part.LAST)
         asked.append(rig.name)
         yield
 
@@ -198,13 +229,13 @@ def test_a_second_process_helps_only_where_nothing_was_compiled(
     monkeypatch.setattr(compiling, "helped", helped)
     if not bare:
         (tmp_path / "whole-Mono8").touch()  # another rig's formats: most kernels are the same
-    warm_up(rig)
+    compile_all(rig)
     assert asked == (["demo"] if bare else [])
 
 
 def test_the_second_process_ends_with_the_first_ones_work() -> None:
     """Else a first start that is ended early leaves a compiler running."""
-    with compiling.helped(load_rig("demo"), module.__name__):
+    with compiling.helped(load_rig("demo"), module.__name__, Part.LAST):
         (process,) = (
             each for each in psutil.Process().children() if module.__name__ in each.cmdline()
         )
@@ -216,26 +247,32 @@ def test_where_no_second_process_can_begin_the_first_does_all(
 ) -> None:
     monkeypatch.setattr(compiling.sys, "executable", "/nowhere/python")
     done = []
-    with compiling.helped(load_rig("demo"), module.__name__):
+    with compiling.helped(load_rig("demo"), module.__name__, Part.LAST):
         done.append(True)
     assert done
 
 
-def test_the_second_process_ends_when_the_first_is_killed() -> None:
+def test_all_that_compile_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
-        "import time\nfrom hardware.rig_files import load_rig\n"
-        "from sln_guide.compiling import helped\n"
-        "with helped(load_rig('demo'), 'sln_guide.warm_up'):\n print('begun', flush=True)\n"
-        " time.sleep(60)"
+        "from hardware.rig_files import load_rig\n"
+        "from sln_guide.compiling import compile_elsewhere\n"
+        "compile_elsewhere(load_rig('demo'), 'sln_guide.warm_up')"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == b"begun\n"
-    (process,) = psutil.Process(parent.pid).children()
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    process.wait(timeout=20)
+    empty = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env=empty | {"XDG_CACHE_HOME": str(tmp_path)}
+    )
+    try:
+        both: list[psutil.Process] = []
+        while len(both) < 2:
+            assert parent.poll() is None
+            time.sleep(0.1)
+            both = psutil.Process(parent.pid).children(recursive=True)
+    finally:
+        parent.kill()
+        parent.wait()
+    for process in both:
+        process.wait(timeout=20)
 
 
 def test_other_threads_may_import_while_kernels_are_counted() -> None:

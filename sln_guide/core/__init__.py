@@ -61,6 +61,8 @@ def _cache_folder() -> Path:
 # A folder the user chose (NUMBA_CACHE_DIR) is respected: then emptying it is the user's task.
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_cache_folder())
+IN_THE_SAME_CACHE = {"NUMBA_CACHE_DIR": str(numba.config.CACHE_DIR)}
+"""Environment of a process that compiles for this one; it might choose another temporary folder."""
 
 
 # LLVM keeps to half of the widest registers where the whole would slow the processor down. Those
