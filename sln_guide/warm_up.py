@@ -35,6 +35,8 @@ SHAPE = (512, 640)
 what is to be seen: the scene must be large enough for all of it."""
 
 
+_MODULE = "sln_guide.warm_up"
+"""This module, also where it runs as the program."""
 _working = threading.Lock()
 
 
@@ -84,7 +86,7 @@ def warm_up(rig: Rig) -> bool:
 def _warm_up(rig: Rig, spec: CameraSpec) -> bool:
     was_there = compiled_before(rig)
     if not was_there:
-        compiling.compile_elsewhere(rig, __name__)
+        compiling.compile_elsewhere(rig, _MODULE)
     before = compilations()
     with _few_collections():
         _run_all(rig, spec)
@@ -118,7 +120,7 @@ def compile_all(rig: Rig) -> None:
         return
     bare = not any(_whole(rig).parent.glob("whole*"))
     with (
-        compiling.helped(rig, __name__, Part.LAST) if bare else nullcontext(),
+        compiling.helped(rig, _MODULE, Part.LAST) if bare else nullcontext(),
         _few_collections(),
     ):
         _run_all(rig, rig.nir)

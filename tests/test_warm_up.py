@@ -267,7 +267,9 @@ def test_all_that_compile_end_when_their_parent_is_killed(tmp_path: Path) -> Non
         while len(both) < 2:
             assert parent.poll() is None
             time.sleep(0.1)
-            both = psutil.Process(parent.pid).children(recursive=True)
+            all_of_it = psutil.Process(parent.pid).children(recursive=True)
+            both = [each for each in all_of_it if each.cmdline()[-2:-1] == [module.__name__]]
+        assert [each.cmdline()[-1] for each in both] == list(Part)
     finally:
         parent.kill()
         parent.wait()
