@@ -261,6 +261,7 @@ class Analyser:
             o.sizes,
             o.spread,
             self._trend.residual,
+            self._prior.prediction,
             self._pyramid,
             self._nir.mean,
             m.usable,

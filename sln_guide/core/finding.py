@@ -150,7 +150,7 @@ def finder(
         np.zeros(most_regions),
         np.zeros(most_regions, np.bool_),
         np.zeros(cells, np.float32),
-        np.zeros((4, widest), np.float32),
+        np.zeros((5, widest), np.float32),
     )
 
 
@@ -158,7 +158,8 @@ class Seen(NamedTuple):
     """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
 
     ``local``, ``sizes``, ``spread``: see `core.observer`; ``residual``: log NIR without what
-    explains it; ``pyramid``: its blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
+    explains it; ``prediction``: what colour or a baseline says of it, in the logarithm;
+    ``pyramid``: the residual's blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
     saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
     [counts]; ``least_own``: share of a spot's height, in the logarithm, that NIR must show by
     itself, without what was foretold; ``white`` (5, rows, cols): see `core.white`, 0 without it.
@@ -168,6 +169,7 @@ class Seen(NamedTuple):
     sizes: NDArray[np.float32]
     spread: NDArray[np.float32]
     residual: NDArray[np.float32]
+    prediction: NDArray[np.float32]
     pyramid: Pyramid
     mean: NDArray[np.float32]
     usable: NDArray[np.float32]

@@ -95,12 +95,15 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     usable = f.windows[1, : high * wide].reshape(high, wide)
     mean = f.windows[2, : high * wide].reshape(high, wide)
     added = f.windows[3, : high * wide].reshape(high, wide)
-    start = np.float32(level)
+    foretold = f.windows[4, : high * wide].reshape(high, wide)
+    start, told = np.float32(level), seen.prediction[r, c]
     for i in range(high):
         _window_row(light[i], seen.residual[r0 + i, c0:c1], start)
+        _window_row(foretold[i], seen.prediction[r0 + i, c0:c1], told)
         copy_line(usable[i], seen.usable[r0 + i, c0:c1])
         copy_line(mean[i], seen.mean[r0 + i, c0:c1])
     exp_into(light, light)
+    exp_into(foretold, foretold)
     y, x, base, top, lost = refine_into(
         f.radius,
         f.ring,
@@ -162,7 +165,9 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
         f.contours[row, k, 1] = r0 + y + radius[k] * math.sin(turn)
     out = f.table[row]
     middle = median_radius(f.scratch, radius)
-    centre_y, centre_x = centre_of(f.ring, f.ring_seen, f.scratch, light, y, x, middle, base)
+    centre_y, centre_x = centre_of(
+        f.ring, f.ring_seen, f.scratch, light, foretold, y, x, middle, base
+    )
     out[X], out[Y] = c0 + centre_x, r0 + centre_y
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
     out[SIGNAL] = peak * stands_on * unit

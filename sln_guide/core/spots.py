@@ -14,7 +14,7 @@ _RAYS = directions(0.0, RAYS)
 _MIDDLES = directions(0.5, SECTORS)
 _SECTOR_MEAN = 0.974
 """Mean of a slope over a sector as a share of what it has in its middle: sin(pi/8) / (pi/8)."""
-_REACH = 2.1
+_REACH = 1.9
 """Radius of the centre's weight in half-maximum radii: where a node's light ends."""
 _CENTRE_ROUNDS = 3
 _OUTLIER = 3.7
@@ -181,12 +181,16 @@ def _centre(image, y, x, radius, level):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-untyped-def]
+def centre_of(ring, seen, scratch, image, foretold, y, x, size, base):  # type: ignore[no-untyped-def]
     """Return a spot's centre (y, x) [cells]: the centroid of its light above the ground.
 
     Weighted by (1 - d^2 / R^2)^2 about itself, which is close to the spot's own shape: what lies
     in the middle counts more than where texture is all there is, and no contour's course decides.
     The ground is ``base`` and its slope, which would else carry the centre with it.
+
+    ``image`` is light divided by ``foretold``, what colour or a baseline says of tissue there. That
+    levels the ground, but a node's light comes on top of tissue's and has no share in its texture:
+    above the ground it is given back what it was divided by.
 
     ``ring``, ``seen``: sectors as `refine_into` leaves them; ``size``: median radius; ``scratch``:
     workspace, two times sectors. (y, x) comes back where a sector is hidden, or nothing agrees.
@@ -220,7 +224,7 @@ def centre_of(ring, seen, scratch, image, y, x, size, base):  # type: ignore[no-
                 d = dy * dy + dx * dx
                 if d < square:
                     ground = base + slope_y * (i - y) + slope_x * (j - x)
-                    w = (1.0 - d / square) ** 2 * (image[i, j] - ground)
+                    w = (1.0 - d / square) ** 2 * (image[i, j] - ground) * foretold[i, j]
                     total += w
                     sum_y += w * dy
                     sum_x += w * dx
