@@ -99,12 +99,20 @@ def test_a_slow_camera_confirms_after_three_frames_and_keeps_its_identity() -> N
     assert ids == [0, 0] + [1] * 8
 
 
-def test_seen_in_every_other_frame_is_not_confirmed() -> None:
+@pytest.mark.parametrize("missing_every", [2, 3, 5])
+def test_what_comes_and_goes_is_not_confirmed_as_new_but_known_again(missing_every: int) -> None:
     state = TrackState()
     for index in range(300):
-        spots = (spot_at(300, 300),) if index % 2 else ()
+        spots = () if index % missing_every == 0 else (spot_at(300, 300),)
         state, detections = run(state, spots, index * PERIOD_NS)
         assert not any(d.confirmed for d in detections)
+    state, time_ns = confirmed_at(300, 300, seconds=2.0)
+    for index in range(1, 60):  # out of sight
+        state, _ = run(state, (), time_ns + index * PERIOD_NS)
+    for index in range(60, 120):
+        spots = () if index % 4 == 0 else (spot_at(300, 300),)
+        state, detections = run(state, spots, time_ns + index * PERIOD_NS)
+    assert [d.track_id for d in detections] == [1]
 
 
 def test_identities_count_from_one_and_are_not_used_again() -> None:
