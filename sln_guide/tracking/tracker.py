@@ -20,9 +20,9 @@ CONFIRM_AFTER_NS = 240_000_000
 NEW_SHARE, KNOWN_SHARE = 0.9, 0.6
 CONFIRM_SIGHTINGS = 3
 LEAST_LOOKS = 5
-"""Confirmed as new: 0.24 s old, seen in three frames, and in nine tenths of the last 0.4 s (or five
-frames), so far as there were any. Much of what is called falsely comes and goes; a node hardly does.
-For what was known before three fifths are enough.
+"""Confirmed as new: 0.24 s old, seen in three frames, and strong in nine tenths of the last 0.4 s
+(or five frames), as far as there were any. Much of what is called falsely comes and goes; a node
+hardly does. For what was known before three fifths, strong or not, are enough.
 """
 
 TENTATIVE_NS = 200_000_000
