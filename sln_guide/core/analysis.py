@@ -41,7 +41,7 @@ __all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL = 0.42, 2.23, 2.0
+_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL = 0.42, 2.23, 5.0
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _TOO_LITTLE = "too little of the field can be judged"

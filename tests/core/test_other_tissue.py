@@ -72,6 +72,7 @@ def test_lumpy_tissue_is_not_full_of_nodes(analyser: Analyser) -> None:
     assert called <= 45
     assert min(limits) > even.limit_sbr
     assert np.mean(stated) > 1.5 * even.false_calls_per_field
+    assert 0.5 < np.mean(stated) / (called / 6) < 2.0
 
 
 def test_in_lumpy_tissue_a_higher_threshold_helps_less(analyser: Analyser) -> None:
