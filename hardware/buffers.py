@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 NO_BLOCK_ID = 2**64 - 1
 """What pylon reports where a buffer carries no block ID."""
 
@@ -24,11 +26,14 @@ class BlockNumbers:
         self._last_id: int | None = None
         self._unnumbered = 0
 
-    def take(self, block_id: int) -> tuple[int, int]:
+    def take(self, block_id: int, most: float = math.inf) -> tuple[int, int]:
         """Return (sequence of this buffer, frames missing before it).
 
         The first ID is where counting starts: what came before it was never asked for. A buffer
         without an ID (some failed ones) counts as one frame, and so hides no loss and makes none.
+
+        ``most`` frames can have been exposed since the last buffer. Where the ID went back and more
+        would have to be missing, the device has begun anew at 1 before it had counted to the end.
         """
         if block_id == NO_BLOCK_ID or (self._modulus is not None and block_id == 0):
             self._unnumbered += 1
@@ -39,8 +44,9 @@ class BlockNumbers:
             lost = 0
         else:
             step = block_id - self._last_id
-            if self._modulus is not None:
-                step %= self._modulus
+            if self._modulus is not None and step < 0:
+                wrapped = step % self._modulus
+                step = wrapped if wrapped <= most else block_id + self._unnumbered
             lost = max(0, step - 1 - self._unnumbered)
             self._sequence += lost + 1
         self._last_id = block_id

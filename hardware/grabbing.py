@@ -32,6 +32,14 @@ class _Chunks:
 
 _NO_CHUNKS = _Chunks()
 
+MOST_HZ = 1000.0
+"""No camera of ours is faster, whatever triggers it."""
+MOST_TIMES_FASTER = 2.0
+SPARE_FRAMES = 30
+"""The rate may just have been changed, and a clock be coarse."""
+LATEST_S = 60.0
+"""Without a clock of the device, buffers may lie so long before they are read."""
+
 
 class Grabbing:
     """One run of a stream; its counter begins anew with each.
@@ -74,6 +82,8 @@ class Grabbing:
         self._chunks = chunks
         self._light_bit = light_bit
         self._in_flight = 0
+        self._numbered_ns = 0, started_ns
+        """When the last buffer came, by the device's clock and by ours."""
 
     def settings_changed(self, waiting: int) -> None:
         """Mark frames under way: ``waiting`` in the SDK, one read out, one exposed, one to spare.
@@ -95,7 +105,10 @@ class Grabbing:
             The buffer failed; counted.
         """
         self.last_buffer_ns = host_ns
-        sequence, lost = self._numbers.take(result.GetBlockID())
+        device_ns = self._clock.device_ns(result.GetTimeStamp())
+        most = self._possible(device_ns, host_ns, settings.frame_rate_hz)
+        sequence, lost = self._numbers.take(result.GetBlockID(), most)
+        self._numbered_ns = device_ns, host_ns
         counted = replace(self.counters, lost=self.counters.lost + lost)
         in_flight, self._in_flight = self._in_flight > 0, max(0, self._in_flight - 1)
         pixel_format = settings.pixel_format
@@ -113,7 +126,6 @@ class Grabbing:
         assert exposure_us is not None
         assert gain_db is not None
         known = sent.exposure_us is not None and sent.gain_db is not None
-        device_ns = self._clock.device_ns(result.GetTimeStamp())
         arrival_ns = self._clock.arrival_ns(device_ns, host_ns)
         self.counters = replace(counted, delivered=counted.delivered + 1)
         return Frame(
@@ -131,6 +143,14 @@ class Grabbing:
             light_on=sent.light_on(self._light_bit),
             settings_in_flight=in_flight and not known,
         )
+
+    def _possible(self, device_ns: int, host_ns: int, rate_hz: float | None) -> float:
+        """Return how many frames can have been exposed since the last buffer."""
+        before_device_ns, before_host_ns = self._numbered_ns
+        elapsed_s = (host_ns - before_host_ns) / 1e9 + LATEST_S
+        if device_ns > 0 and before_device_ns > 0:  # a clock that went back began anew as well
+            elapsed_s = max(0.0, (device_ns - before_device_ns) / 1e9)
+        return SPARE_FRAMES + MOST_TIMES_FASTER * elapsed_s * (rate_hz or MOST_HZ)
 
 
 def ns_per_tick(transport: str, features: Features) -> float | None:

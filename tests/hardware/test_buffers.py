@@ -40,6 +40,20 @@ def test_a_repeated_id_still_makes_the_sequence_grow() -> None:
     assert [numbers.take(i) for i in (5, 5, 6)] == [(5, 0), (6, 0), (7, 0)]
 
 
+def test_a_gige_device_that_counts_anew_has_not_lost_what_it_never_took() -> None:
+    """Its IDs end at 65535: 40,000, then 3, would else be 25,537 frames lost in a moment."""
+    numbers = BlockNumbers(GIGE_BLOCK_IDS)
+    numbers.take(40_000)
+    assert numbers.take(3, most=32) == (40_003, 2)
+    assert numbers.take(4, most=32) == (40_004, 0)
+
+
+def test_a_gige_device_that_may_have_counted_to_the_end_has() -> None:
+    numbers = BlockNumbers(GIGE_BLOCK_IDS)
+    numbers.take(65_530)
+    assert numbers.take(3, most=32) == (65_538, 7)
+
+
 @given(st.lists(st.integers(1, 400), min_size=1), st.integers(1, GIGE_BLOCK_IDS))
 def test_every_gige_frame_is_accounted_for(steps: list[int], first: int) -> None:
     numbers = BlockNumbers(GIGE_BLOCK_IDS)

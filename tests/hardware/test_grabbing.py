@@ -203,3 +203,16 @@ def test_why_a_camera_cannot_be_opened(text: str, error: type[CameraError], word
 def test_a_line_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="light_line"):
         line_bit(line)
+
+
+@pytest.mark.parametrize(("hertz", "ticks"), [(None, 0), (1.0, 60_000_000)])
+def test_a_gige_camera_that_counts_anew_loses_what_its_new_numbers_lack(
+    hertz: float | None, ticks: int
+) -> None:
+    run = grabbing(block_ids=GIGE_BLOCK_IDS, ns_per_tick=hertz)
+    read = [(20_000, ticks), (20_001, 2 * ticks), (3, 3 * ticks)]
+    for number, (block_id, time) in enumerate(read):
+        result = Result(PIXELS, size=(3, 4), block_id=block_id, timestamp=time)
+        frame = run.frame(result, (number + 1) * 60_000_000, SETTINGS, 0)
+    assert run.counters.lost - 1 == 2
+    assert frame.sequence == 20_004
