@@ -48,14 +48,17 @@ class Link:
         ------
         EOFError
             The engine has ended.
+        OSError, MemoryError
+            What came cannot be shown: the engine has just ended, which is heard next, or this
+            process lacks a descriptor or memory. The engine is none the worse for that.
         """
         try:
             message = self._connection.recv()
-            if not isinstance(message, Load):
-                return message
-            return self._unloader.unload(message)
         except (OSError, EOFError):
             raise EOFError from None
+        if not isinstance(message, Load):
+            return message
+        return self._unloader.unload(message)
 
     def exit_code(self) -> int | None:
         """Return how the engine ended, once `hear` has said that it did."""

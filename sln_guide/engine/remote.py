@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from sln_guide.engine.link import CLOSE_S, KILL_S, Link
 from sln_guide.engine.wire import Call, Reply, Status
 from sln_guide.guidance import Mode, Picture, Settings
 from sln_guide.health import SessionHealth
+from sln_guide.side_thread import TOLD_FOR_S, plain
 from sln_guide.source import EventMark, Paint, SourceError
 
 ANSWER_S = 5.0
@@ -30,6 +33,7 @@ RESTART_AFTER_S = 0.5
 JOIN_S = 5.0
 _RESTART = 0
 """Number of the call that starts another engine; those the window waits for are above it."""
+_NOT_AGAIN = "They cannot be started again: {} · It is tried again and again"
 
 
 class RemoteSession:
@@ -62,6 +66,8 @@ class RemoteSession:
         self._events_before: tuple[EventMark, ...] = ()
         """Stamped while earlier engines ran."""
         self._gone: str | None = None
+        self._unshown = -math.inf, ""
+        """When a picture last came that could not be shown, and why."""
         self._started = False
         self._telling = threading.Lock()
         self._early: list[Call] | None = []
@@ -155,6 +161,10 @@ class RemoteSession:
         health = replace(status.health, started_ns=self._began_ns)
         if self._gone is not None:
             return _stopped(health, self._gone)
+        unshown_s, why = self._unshown
+        if time.monotonic() - unshown_s < TOLD_FOR_S:
+            trouble = f"pictures do not reach the window, though recording goes on ({why})"
+            health = replace(health, troubles=(*health.troubles, trouble))
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
             raise SourceError(
@@ -251,11 +261,9 @@ class RemoteSession:
         """Thread: takes in what the engine says; starts another when it ends unasked."""
         go_first(Rank.PICTURE)
         while True:
-            try:
+            with suppress(EOFError):
                 while True:
-                    self._take(self._link.hear())
-            except EOFError:
-                pass
+                    self._hear_one()
             ended_unasked = not self._closed.is_set()
             if ended_unasked and self._gone is None:
                 self._gone = (
@@ -270,7 +278,22 @@ class RemoteSession:
             with self._exchange:
                 if self._closed.is_set():
                     return
-                self._replace_engine()
+                try:
+                    self._replace_engine()
+                except (
+                    OSError
+                ) as error:  # no room for a process: the end of the last is heard again
+                    self._gone = _NOT_AGAIN.format(plain(error))
+
+    def _hear_one(self) -> None:
+        try:
+            message = self._link.hear()
+        except EOFError:
+            raise
+        except (OSError, MemoryError) as error:
+            self._unshown = time.monotonic(), plain(error)
+        else:
+            self._take(message)
 
     def _replace_engine(self) -> None:
         ended, self._link = self._link, Link(self._make)
@@ -306,7 +329,7 @@ class RemoteSession:
 
     def _restarted(self, error: Exception | None) -> None:
         if error is not None:
-            self._gone = f"They cannot be started again: {error} · It is tried again and again"
+            self._gone = _NOT_AGAIN.format(error)
             self._link.say(Call("close"))  # its end is heard, and another tried
             return
         self._gone = None

@@ -188,6 +188,8 @@ class Engine:
             return
         try:
             self._send_newest()
+        except (OSError, MemoryError):
+            self._due.set()  # the other thread tries again, and says why: guidance goes on
         finally:
             self._sending.release()
 

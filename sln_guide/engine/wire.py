@@ -106,7 +106,15 @@ class Loader:
         return bool(self._free)
 
     def load(self, value: Any) -> Load:
-        """Copy ``value`` into a free block. Raises IndexError when there is no `room`."""
+        """Copy ``value`` into a free block.
+
+        Raises
+        ------
+        IndexError
+            There is no `room`.
+        OSError, MemoryError
+            The system gives no memory, or no descriptor; the block stays free.
+        """
         buffers: list[NDArray[np.uint8]] = []
 
         def take(buffer: pickle.PickleBuffer) -> bool:
@@ -123,7 +131,11 @@ class Loader:
             end = first + each.size
             spans.append((first, end))
         number = self._free.pop()
-        block = self._sized(number, end)
+        try:
+            block = self._sized(number, end)
+        except BaseException:
+            self._free.append(number)
+            raise
         for each, (first, last) in zip(buffers, spans, strict=True):
             np.copyto(block.memory[first:last], each)  # without the interpreter's lock
         path = f"/proc/{os.getpid()}/fd/{block.descriptor}"
@@ -145,11 +157,17 @@ class Loader:
         if block is not None and block.memory.size >= size:
             return block
         if block is not None:
+            self._blocks[number] = None
             os.close(block.descriptor)
         size = max(int(size * SPARE), 1 << 20)
         descriptor = os.memfd_create("sln-guide picture")
-        os.posix_fallocate(descriptor, 0, size)
-        memory = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+        try:
+            # now, not when it is written to: there a system out of memory would end the process
+            os.posix_fallocate(descriptor, 0, size)
+            memory = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+        except BaseException:
+            os.close(descriptor)
+            raise
         self._made += 1
         block = self._blocks[number] = _Block(descriptor, self._made, memory)
         return block
@@ -174,10 +192,15 @@ class Unloader:
 
         Raises
         ------
-        OSError
-            The engine has ended, and its memory with it.
+        OSError, MemoryError
+            The engine has ended, and its memory with it; or the system gives us no descriptor or
+            no room for it, and the block is given back.
         """
-        lease = self._whole(load)[:]
+        try:
+            lease = self._whole(load)[:]
+        except (OSError, MemoryError):
+            self._give_back(load.block)
+            raise
         if len(self._held) < HELD_BLOCKS:
             self._held.add(load.block)
             giving_back = weakref.finalize(lease, self._let_go, load.block)

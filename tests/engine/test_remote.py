@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ import pytest
 from hardware.camera import CameraNotFoundError
 from sln_guide.engine import link as link_module
 from sln_guide.engine import remote as remote_module
+from sln_guide.engine import wire
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.guidance import Mode, Role, Settings, View
 from sln_guide.recording.errors import RecordingError
@@ -227,6 +229,42 @@ def test_an_engine_that_is_silent_is_not_believed(
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: healthy(remote), "health again")
+
+
+def test_a_window_without_descriptors_says_so_and_leaves_the_engine_alone(
+    remote: RemoteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote.start()
+    wait_until(remote.latest_picture, "the first picture came")
+    engine = remote.pid
+
+    def refuse(unloader: wire.Unloader, load: wire.Load) -> object:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(wire.Unloader, "_whole", refuse)
+        wait_until(lambda: healthy(remote) and remote.health().troubles, "it was told")
+        assert "Too many open files" in remote.health().troubles[0]
+    last = remote.latest_picture()
+    wait_until(lambda: remote.latest_picture() is not last, "pictures came again")
+    assert remote.pid == engine
+
+
+def test_an_engine_for_which_there_is_no_room_is_tried_again(
+    remote: RemoteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote.start()
+    wait_until(remote.latest_picture, "the first picture came")
+
+    def refuse(make: object) -> object:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(remote_module, "Link", refuse)
+        os.kill(remote.pid or 0, signal.SIGKILL)
+        wait_until(lambda: "temporarily" in (remote.health().ended or ""), "it was told")
+    last = remote.latest_picture()
+    wait_until(lambda: healthy(remote) and remote.latest_picture() is not last, "it is back")
 
 
 def test_a_stuck_engine_does_not_hold_up_the_end(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -111,3 +113,38 @@ def test_memory_that_is_gone_is_an_error(ends: Ends) -> None:
     ends.loader.close()
     with pytest.raises(OSError, match="No such file"):
         ends.unloader.unload(load)
+
+
+@pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
+def test_memory_that_is_refused_for_a_while_costs_no_block(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    ends.carry(thing(0))
+    gc.collect()
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as scarce:
+        scarce.setattr(os, call, refuse)
+        for rows in range(10_000, 10_000 + 2 * wire.BLOCKS):  # larger than what is there already
+            with pytest.raises(OSError, match="Too many open files"):
+                ends.loader.load(thing(1, rows))
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    held = [ends.carry(thing(seed, 10_000)) for seed in range(wire.BLOCKS)]
+    np.testing.assert_array_equal(held[-1].large, thing(wire.BLOCKS - 1, 10_000).large)
+
+
+def test_a_block_that_cannot_be_mapped_is_given_back(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(os, "open", refuse)
+        for seed in range(2 * wire.BLOCKS):
+            with pytest.raises(OSError, match="Too many open files"):
+                ends.carry(thing(seed))
+    np.testing.assert_array_equal(ends.carry(thing(7)).large, thing(7).large)
