@@ -7,7 +7,8 @@ import os
 import re
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LEFT_OVER_S = 600.0
@@ -43,6 +44,22 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
     sync_folder(path.parent)
     _clear_away(path.parent)
+
+
+@contextmanager
+def empty_ones_taken_away(folder: Path) -> Iterator[None]:
+    """Take ``folder`` and its parents away again where what follows makes them, and then fails.
+
+    What holds anything stays.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for made in missing:
+            with suppress(OSError):
+                made.rmdir()
+        raise
 
 
 def sync_folder(folder: Path) -> None:

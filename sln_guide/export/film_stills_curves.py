@@ -22,6 +22,7 @@ from sln_guide.export.tables import Cell, Table, measured
 from sln_guide.export.wish import Span
 from sln_guide.guidance import UNCALIBRATED, Kind, Role, Settings
 from sln_guide.recording import CaseReader, RecordingError
+from sln_guide.whole_file import empty_ones_taken_away
 
 Progress = Callable[[int, int], None]
 WHOLE = Span()
@@ -105,27 +106,28 @@ def export_stills(
     wanted = {int(np.argmin(np.abs(frame_times_s - time_s))) for time_s in times_s}
     composer = Composer(case, layout)
     summary = ExportSummary(folder, "")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ExportError(f"{folder}: cannot be made ({why}): choose another folder") from None
     saved = 0
-    for begin, end in _runs(sorted(wanted), frame_times_s):
-        span = Span(float(frame_times_s[begin]), float(frame_times_s[end]))
-        for made in _told(case, settings, span, summary, progress):
-            if made.guidance is None or made.index not in wanted:
-                continue
-            picture, marked = composer.compose(made.guidance)
-            save_still(
-                picture,
-                folder / f"{case.folder.stem}-{made.time_s:09.3f}s.png",
-                mode=case.mode,
-                title=case.title or case.folder.stem,
-                taken_wall_ns=composer.wall_ns(made.guidance),
-                rgb32=marked,
-            )
-            saved += 1
+    with empty_ones_taken_away(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ExportError(f"{folder}: cannot be made ({why}): choose another folder") from None
+        for begin, end in _runs(sorted(wanted), frame_times_s):
+            span = Span(float(frame_times_s[begin]), float(frame_times_s[end]))
+            for made in _told(case, settings, span, summary, progress):
+                if made.guidance is None or made.index not in wanted:
+                    continue
+                picture, marked = composer.compose(made.guidance)
+                save_still(
+                    picture,
+                    folder / f"{case.folder.stem}-{made.time_s:09.3f}s.png",
+                    mode=case.mode,
+                    title=case.title or case.folder.stem,
+                    taken_wall_ns=composer.wall_ns(made.guidance),
+                    rgb32=marked,
+                )
+                saved += 1
     summary.what = f"{saved} stills, each with its JSON"
     return summary
 

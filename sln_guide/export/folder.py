@@ -42,11 +42,13 @@ class OutputFolder:
         self._names = tuple(names)
         self._published = False
         self._lock: int | None = None
+        self._made: list[Path] = []
         try:
             self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
             held = sorted(p.name for p in self.folder.iterdir() if p.suffix != PARTIAL)
         except OSError as error:
+            self._quietly(*[folder.rmdir for folder in self._made])
             raise self.failure("make the folder", error) from None
         if held and not force:
             raise ExportError(
@@ -98,6 +100,7 @@ class OutputFolder:
         try:
             self._lock = lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            self._quietly(*[folder.rmdir for folder in self._made])
             raise self.failure(f"write {path.name}", error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

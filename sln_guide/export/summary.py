@@ -13,6 +13,7 @@ import msgspec
 from hardware.rig import Rig
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind, Mode, Role, Settings
 from sln_guide.recording import CaseReader
+from sln_guide.recording.records import to_json
 
 SCHEMA = 1
 
@@ -84,7 +85,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """Return the summary as indented JSON, UTF-8."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        return msgspec.json.format(to_json(self), indent=2) + b"\n"
 
     def text(self) -> str:
         """Say the most important in a few lines."""
@@ -194,7 +195,7 @@ def source_of(case: CaseReader) -> Source:
     """Describe ``case``; nothing in it names a place on this machine."""
     manifest = case.manifest
     return Source(
-        name=case.folder.name,
+        name=case.folder.absolute().name,
         case_id=case.header.case_id,
         chain_head=None if manifest is None else manifest.chain_head,
         mode=case.mode,

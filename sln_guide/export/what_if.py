@@ -18,6 +18,7 @@ from hardware.rig import Optics, Rig
 from sln_guide.export.recomputing import recompute
 from sln_guide.guidance import Detection, Kind, Settings
 from sln_guide.recording import CaseReader, DetectionRecord, RecordingError
+from sln_guide.recording.records import to_json
 from sln_guide.recording.software import other_code
 
 NEAR_PX = 12.0
@@ -79,7 +80,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """Return it as indented JSON, UTF-8."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+        return msgspec.json.format(to_json(self), indent=2) + b"\n"
 
     def text(self) -> str:
         """Say it in a few lines."""

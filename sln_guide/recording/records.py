@@ -226,8 +226,24 @@ _json = msgspec.json.Encoder()
 
 
 def to_json(record: object) -> bytes:
-    """Encode one record as one line of JSON."""
-    return _json.encode(record)
+    """Encode one record as one line of JSON.
+
+    File names need not be text: bytes of theirs that are none become question marks.
+    """
+    try:
+        return _json.encode(record)
+    except UnicodeEncodeError:
+        return _json.encode(_as_text(msgspec.to_builtins(record)))
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(each) for each in value]
+    return value
 
 
 def from_json(data: bytes | memoryview, kind: type[Any], *, what: str) -> Any:

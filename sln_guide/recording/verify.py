@@ -74,7 +74,8 @@ class Verification:
         else:
             verdict = "complete and sound"
         frames = ", ".join(f"{n} {role.value}" for role, n in self.frames.items())
-        lines = [f"{self.folder.name}: {verdict}", f"  {frames} frames, {self.records} records"]
+        name = self.folder.absolute().name  # of `.` too
+        lines = [f"{name}: {verdict}", f"  {frames} frames, {self.records} records"]
         if self.lossy_white:
             lines.append(
                 f"  white light is stored lossy: {self.lossy_white} of {self.frames[Role.WHITE]} "

@@ -28,7 +28,7 @@ from sln_guide.recording.importing.stream import (
     grey_of,
     remarks_on,
 )
-from sln_guide.recording.importing.target import place_for, whole_or_not_at_all
+from sln_guide.recording.importing.target import new_case, place_for
 from sln_guide.recording.importing.times import set_times
 from sln_guide.recording.pairs import nearest_pairs
 from sln_guide.recording.reader import DARK
@@ -112,17 +112,14 @@ def import_case(request: ImportRequest, progress: Progress | None = None) -> Imp
         notes.append("scale unknown: sizes in px only (--mm-per-px)")
     notes.append("recorded when the first file was last changed, by the file system")
     place = place_for(out)
-    writer = CaseWriter(
-        place,
-        CaseDescription(
-            rig=rig,
-            settings=Settings(),
-            title=out.stem,
-            started_wall_ns=_changed_ns(streams[0]),
-            started_monotonic_ns=0,
-        ),
+    description = CaseDescription(
+        rig=rig,
+        settings=Settings(),
+        title=out.stem,
+        started_wall_ns=_changed_ns(streams[0]),
+        started_monotonic_ns=0,
     )
-    with whole_or_not_at_all(place, out), writer as case:
+    with new_case(place, out, description) as case:
         if dark_map is not None:
             case.attach(DARK, pack_array(dark_map), "application/x-npy")
         case.write_event("imported", rig.description, 0)

@@ -65,6 +65,8 @@ def open_source(path: Path, *, colour: bool) -> Source:
     try:
         if path.is_dir():
             files = image_files(path)
+            for file in (path, *files):
+                _refuse_no_text(file)
             _refuse_two_numberings(files)
             return ImageFiles(path, files, notes=_folder_notes(path, files))
         if not path.exists():
@@ -75,6 +77,7 @@ def open_source(path: Path, *, colour: bool) -> Source:
         raise ImportProblem(str(error)) from None
     except OSError as error:
         raise ImportProblem(f"{path}: cannot be read ({error.strerror})") from None
+    _refuse_no_text(path)
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
         return TiffStack(path)
@@ -88,6 +91,14 @@ def open_source(path: Path, *, colour: bool) -> Source:
         f"{path}: cannot be imported: give a folder of images, one of "
         f"{', '.join((*SUFFIXES, '.npy', *VIDEO_SUFFIXES))}"
     )
+
+
+def _refuse_no_text(path: Path) -> None:
+    """Raise ImportProblem for a name that no case can tell, and a decoder may crash on."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ImportProblem(f"{path}: its name is not UTF-8: rename it") from None
 
 
 def _refuse_two_numberings(files: tuple[Path, ...]) -> None:

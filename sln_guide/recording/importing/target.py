@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import LOCK, MANIFEST, RESERVE, being_recorded, failure
-from sln_guide.whole_file import sync_folder
+from sln_guide.recording.writer import CaseWriter
+from sln_guide.whole_file import empty_ones_taken_away, sync_folder
 
 PARTIAL = ".partial"
 _OF_A_CASE = re.compile(rf"part-\d+\.(mcap|index)|{MANIFEST}|{LOCK}|{RESERVE}|\.[0-9a-f]+\.new")
@@ -42,16 +44,24 @@ def place_for(out: Path) -> Path:
 
 
 @contextmanager
-def whole_or_not_at_all(place: Path, out: Path) -> Iterator[None]:
-    """Give the case its name once it is written; take it away when that fails.
+def new_case(place: Path, out: Path, description: CaseDescription) -> Iterator[CaseWriter]:
+    """Begin the case, and give it its name once it is written; take it away when that fails.
 
     The source still has it all.
 
     Raises
     ------
     RecordingError
-        Something has come to stand under its name meanwhile.
+        It cannot be written; or something has come to stand under its name meanwhile.
     """
+    with empty_ones_taken_away(out.parent):
+        writer = CaseWriter(place, description)
+        with _whole_or_not_at_all(place, out), writer as case:
+            yield case
+
+
+@contextmanager
+def _whole_or_not_at_all(place: Path, out: Path) -> Iterator[None]:
     try:
         yield
         try:
