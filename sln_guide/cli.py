@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hardware.camera import CameraError
 from hardware.rig import Registration, RigError
-from sln_guide import __version__, window_commands
+from sln_guide import __version__, standard_streams, window_commands
 from sln_guide.calibration.arguments import add_arguments
 from sln_guide.export import commands
 from sln_guide.terminal import (
@@ -37,10 +37,19 @@ class OutputError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    code = _attempt(words or ["start"])[0]
-    if arguments is None:
-        _end_with(code)
+    if arguments is not None:
+        return _attempt(list(arguments) or ["start"])[0]
+    standard_streams.secure()
+    try:
+        code = _attempt(sys.argv[1:] or ["start"])[0]
+    except SystemExit as told:  # help, or wrong use
+        code = int(told.code or OK)
+    try:
+        standard_streams.last_said()
+    except OSError as error:
+        print(f"sln-guide: {_line(error)}", file=sys.stderr)
+        code = code or OUTPUT
+    _end_with(code)
     return code
 
 
@@ -48,7 +57,6 @@ def _end_with(code: int) -> None:
     """End at once if a compiler is still at work: it would not survive what ends Python."""
     starting = sys.modules.get("sln_guide.gui.starting")
     if starting is not None and starting.under_way():
-        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 

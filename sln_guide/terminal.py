@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
 
 OK = 0
 PARTIAL = 1
@@ -30,29 +33,86 @@ recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 n
 display or no font; 130 interrupted"""
 
 
+_NOT_IN = ("numba", "llvmlite", "importlib._bootstrap")
+"""An error raised in there may be lost, or leave a lock held that all later ones wait for."""
+LOOK_AGAIN_S = 0.05
+
+
 @contextmanager
 def ended_as_by_hand() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end a command as Ctrl-C does: nothing half made is left.
 
-    A signal that somebody already handles or ignores (``nohup``) is left alone. In the main thread;
+    While a kernel is being compiled, that waits until it is; a second signal does not. A signal
+    that somebody already handles or ignores (``nohup``) is left alone. In the main thread;
     elsewhere nothing is changed.
     """
+    before: dict[int, Any] = {}
+    asked = False
 
-    def end(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        looking_again = number not in before
+        if sys.platform == "win32" or not _compiles(frame):
+            raise KeyboardInterrupt
+        if asked and not looking_again:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        if not asked:  # not by `print`, which may be at work at this very moment
+            with suppress(OSError):
+                os.write(2, b"ending as soon as what is being compiled is done\n")
+        asked = True
+        signal.signal(signal.SIGALRM, end)
+        signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN_S)
 
-    taken = []
     if threading.current_thread() is threading.main_thread():
-        for number in ENDING:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, end)
-                taken.append(number)
+        for number in (signal.SIGINT, *ENDING):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, end)
     try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        if asked and sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def to_the_end(told: str) -> Iterator[None]:
+    """Do what follows whatever signal asks for an end: it is the end, and must be whole.
+
+    ``told`` is said to whoever asks again, once. In the main thread; what follows must be bounded.
+    """
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        del frame
+        if not heard:
+            with suppress(OSError):
+                os.write(2, f"{told}\n".encode())
+        heard.append(number)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *ENDING):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _compiles(frame: FrameType | None) -> bool:
+    """Whether what a signal interrupts was called by a compiler, or by an import."""
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if any(name == each or name.startswith(f"{each}.") for each in _NOT_IN):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def progress_bar(word: str) -> Callable[[int, int], None]:

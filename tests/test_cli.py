@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +346,106 @@ def test_another_error_does_not_hide_what_was_not_recorded(
     assert result.code != terminal.OK
     assert "the screenshot could not be written" in result.err
     assert "recording: the disk is full" in result.err
+
+
+def test_a_signal_in_the_middle_of_compiling_ends_the_command_when_that_is_done(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised in there, it was lost, and left a lock held for which everything then waited."""
+    steps: list[str] = []
+
+    def work(options: argparse.Namespace) -> int:
+        compiler: dict[str, Any] = {"__name__": "numba.core.dispatcher"}
+        source = """
+import os, signal, time
+def work(steps, seconds):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(seconds)
+    steps.append("compiled")
+"""
+        exec(source, compiler)
+        compiler["work"](steps, 3 * terminal.LOOK_AGAIN_S)
+        while True:
+            time.sleep(terminal.LOOK_AGAIN_S)
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command")
+    parser.set_defaults(run=work)
+    monkeypatch.setattr(cli, "make_parser", lambda: parser)
+    assert cli.main([]) == terminal.INTERRUPTED
+    assert steps == ["compiled"]
+    assert capfd.readouterr().err.splitlines() == [
+        "ending as soon as what is being compiled is done",
+        "interrupted",
+    ]
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("words", [("stills", "--at", "0.1"), ("curves",)])
+def test_a_run_that_does_not_fit_on_the_disk_leaves_no_empty_folders(
+    case: Path, small_disk: Path, run: Run, words: tuple[str, ...]
+) -> None:
+    fill(small_disk)
+    result = run("export", case, "--to", *words, "--out", small_disk / "deep" / "out")
+    assert result.code == terminal.OUTPUT
+    assert "No space left" in result.err
+    assert os.listdir(small_disk) == ["fill"]
+
+
+def test_an_import_that_does_not_fit_on_the_disk_leaves_no_empty_folders(
+    small_disk: Path, tmp_path: Path, run: Run
+) -> None:
+    fill(small_disk)
+    nir = images(tmp_path / "nir", 6)
+    result = run("import", "--nir", nir, "--fps", "15", "--out", small_disk / "deep" / "c.case")
+    refused(result, terminal.CASE, "the disk is full")
+    assert os.listdir(small_disk) == ["fill"]
+
+
+def fill(disk: Path) -> None:
+    """Leave no byte."""
+    with suppress(OSError), (disk / "fill").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_file_names_that_are_no_text(case: Path, tmp_path: Path, run: Run) -> None:
+    any_name_can_be_told()
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    moved = case.rename(folder / os.fsdecode(b"\xe9.case"))
+    nir = images(tmp_path / "more", 6)
+    out = folder / os.fsdecode(b"other\xe9.case")
+    result = run("import", "--nir", nir, "--fps", "15", "--out", out)
+    assert result.code == terminal.OK, result.err
+    assert run("verify", out).code == terminal.OK
+    result = run("process", moved, "--no-video", "--out", folder / "out")
+    assert result.code == terminal.OK, result.err
+    assert json.loads((folder / "out" / "summary.json").read_text())["source"]["name"] == "?.case"
+
+
+def test_pictures_whose_names_no_case_can_tell(tmp_path: Path, run: Run) -> None:
+    any_name_can_be_told()
+    nir = images(tmp_path / "nir", 2)
+    (nir / "001.png").rename(nir / os.fsdecode(b"\xe9.png"))
+    refused(
+        run("import", "--nir", nir, "--fps", "15", "--out", tmp_path / "c.case"),
+        terminal.INPUT,
+        "\\udce9.png: its name is not UTF-8: rename it",
+    )
+    assert not (tmp_path / "c.case").exists()
+
+
+def test_a_case_is_called_by_its_name_wherever_one_stands(
+    case: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(case)
+    assert run("verify", ".").out.startswith(f"{case.name}: complete")
+
+
+def any_name_can_be_told() -> None:
+    """Make the captured streams what `standard_streams` makes of the real ones."""
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(errors="backslashreplace")

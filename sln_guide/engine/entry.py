@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardware.rig import Rig
+from sln_guide import standard_streams
 from sln_guide.terminal import ENDING
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Make = Callable[[], "LiveSession"]
 
 def serve(make: Make, connection: Connection) -> None:
     """Make a session and serve it until the window closes it, or is gone."""
+    standard_streams.secure()
     # Ctrl-C, and a terminal that is closed, reach every process of it; the window decides what
     # they mean.
     for number in (signal.SIGINT, *ENDING):

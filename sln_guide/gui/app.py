@@ -28,7 +28,7 @@ from sln_guide.gui.scale import application
 from sln_guide.gui.starting import Starting, beside
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
-from sln_guide.terminal import ENDING
+from sln_guide.terminal import ENDING, to_the_end
 from sln_guide.whole_file import replace_file
 
 FAULT_CODE = 70
@@ -113,7 +113,7 @@ def run(
     Raises
     ------
     NoDisplayError, NoFontError
-        Nothing could be seen or read: each says what to do.
+        Nothing could be seen or read, or not to the end: each says what to do.
     OSError
         The screenshot cannot be written.
     Exception
@@ -129,7 +129,8 @@ def run(
     try:
         return _show(app, source, plan, place, prepare)
     finally:
-        source.close()
+        with to_the_end("still closing: what waits for the disk is being written"):
+            source.close()
 
 
 def _show(
@@ -147,6 +148,8 @@ def _show(
         place=place,
     )
     window.closed.connect(app.quit)
+    closed: list[bool] = []
+    window.closed.connect(partial(closed.append, True))
     unsaved: list[OSError] = []
     guards: list[Guard] = []
 
@@ -194,6 +197,7 @@ def _show(
             starting.begin()
             with going_first(Rank.PICTURE):
                 app.exec()
+            display_is_gone = not closed  # Qt leaves its loop by itself
     finally:
         starting.end()
         gc.unfreeze()
@@ -203,6 +207,11 @@ def _show(
         window.deleteLater()
     if starting.error is not None:
         raise starting.error
+    if display_is_gone:
+        raise NoDisplayError(
+            "the display went away, and the window with it; a recording was closed. "
+            "Start again: look at the display's cable and its server's log"
+        )
     if unsaved:
         raise unsaved[0]
     return FAULT_CODE if faults else 0

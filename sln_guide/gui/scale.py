@@ -17,6 +17,7 @@ from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication
 
 from sln_guide.gui.display import OFFSCREEN
+from sln_guide.terminal import DISPLAY as DISPLAY_CODE
 
 DESIGNED_PX = (1920, 1080)
 """Screen for which type and controls were drawn: on a larger one they grow with it."""
@@ -93,6 +94,7 @@ def application(wanted: float = 0.0) -> QApplication:
         assert isinstance(existing, QApplication)
         return existing
     offscreen = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in OFFSCREEN
+    qInstallMessageHandler(_no_display)
     decided = any(os.environ.get(name) for name in DESKTOPS)
     if not offscreen and (wanted or not decided):
         looking = QGuiApplication(["sln-guide"])
@@ -104,9 +106,25 @@ def application(wanted: float = 0.0) -> QApplication:
         if told:
             os.environ[FACTORS] = told  # for the watchdog as well: it covers the same places
     application = QApplication(["sln-guide"])
-    if offscreen:
-        qInstallMessageHandler(_without_what_no_screen_can)
+    qInstallMessageHandler(_without_what_no_screen_can if offscreen else None)
     return application
+
+
+def _no_display(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    """Say why Qt finds no display and end: once it has said so it would abort, core dump and all.
+
+    A display may answer and yet refuse us, or not be the one that the environment asks for.
+    """
+    del context
+    if kind != QtMsgType.QtFatalMsg:
+        sys.stderr.write(message + "\n")
+        return
+    sys.stderr.write(
+        f"sln-guide: no window can be shown: {' '.join(message.split())} · check DISPLAY, "
+        "QT_QPA_PLATFORM, and whether this user may use that display (XAUTHORITY)\n"
+    )
+    sys.stderr.flush()
+    os._exit(DISPLAY_CODE)
 
 
 def _without_what_no_screen_can(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:

@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from sln_guide import terminal
 from sln_guide.gui import app
 from sln_guide.gui.app import ASKED_TO_END, FAULT_CODE, WindowPlan, run
 from sln_guide.gui.start import choose
@@ -41,13 +43,23 @@ except NoDisplayError as error:
 print("platform:", QApplication.platformName())
 sys.exit(code)
 """
+KILLS_ITS_DISPLAY = """
+import os, signal
+start = fakes.FakeSource.start
+def start_and_kill(source):
+    start(source)
+    os.kill({server}, signal.SIGKILL)
+fakes.FakeSource.start = start_and_kill
+try:"""
 
 
-def run_apart(folder: Path, env: dict[str, str], **arguments: Any) -> tuple[int, str]:
+def run_apart(
+    folder: Path, env: dict[str, str], program: str = PROGRAM, **arguments: Any
+) -> tuple[int, str]:
     """Run in a process of its own, so that Qt chooses its platform anew."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("QT_", "DISPLAY", "WAYLAND"))}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(folder=str(folder), arguments=arguments)],
+        [sys.executable, "-c", program.format(folder=str(folder), arguments=arguments)],
         cwd=ROOT,
         env=clean | env,
         capture_output=True,
@@ -222,6 +234,45 @@ def test_asked_to_terminate_amid_a_picture_it_is_finished_first(
     assert run(source, WindowPlan(seconds=30, snapshot_folder=tmp_path)) == 0
     assert still_open == [True]
     qt.setProperty(ASKED_TO_END, None)
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_who_asks_again_does_not_keep_the_case_from_being_closed(
+    qt: QApplication, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = fakes.FakeSource()
+    close, closed = source.close, []
+
+    def slow_close() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        close()
+        closed.append(True)
+
+    source.close = slow_close  # type: ignore[method-assign]
+    assert run(source, WindowPlan(seconds=0.2, snapshot_folder=tmp_path)) == 0
+    assert closed
+    assert capfd.readouterr().err.count("still closing") == 1
+
+
+def test_a_display_that_refuses_is_one_line_and_no_core_dump(tmp_path: Path) -> None:
+    with x_server() as display:
+        refusing = {"DISPLAY": display, "QT_QPA_PLATFORM": "no-such-platform"}
+        code, said = run_apart(tmp_path, refusing, seconds=0.2)
+    assert code == terminal.DISPLAY
+    assert said.splitlines()[-1].startswith("sln-guide: no window can be shown: ")
+    assert "QT_QPA_PLATFORM" in said
+
+
+def test_a_display_that_goes_away_is_told(tmp_path: Path) -> None:
+    """The program ended with code 0, as if somebody had closed its window."""
+    with x_server() as display:
+        servers = [each for each in psutil.Process().children() if each.name() == "Xvfb"]
+        server = servers[-1].pid
+        program = PROGRAM.replace("try:", KILLS_ITS_DISPLAY.format(server=server), 1)
+        code, said = run_apart(tmp_path, {"DISPLAY": display}, program, seconds=30)
+    assert code == 5, said
+    assert "the display went away" in said
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
