@@ -7,6 +7,8 @@ import hashlib
 import os
 import re
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -221,6 +223,8 @@ class FolderLock:
     def __init__(self, folder: Path, fd: int) -> None:
         self._folder = folder
         self._fd = fd
+        self._using = threading.Lock()
+        """So that no beat goes into whatever gets the number of a file let go of."""
 
     @classmethod
     def take_new(cls, folder: Path) -> FolderLock:
@@ -282,6 +286,12 @@ class FolderLock:
         finally:
             os.close(fd)
 
+    def beat(self) -> None:
+        """Note that the recorder lives, by the clock that nobody sets. Any thread."""
+        with self._using, suppress(OSError):  # then the time of the parts must tell
+            if self._fd >= 0:
+                os.pwrite(self._fd, b"%020d\n" % time.monotonic_ns(), 0)
+
     def spend_reserve(self) -> None:
         """Give the space back, to be written into."""
         with suppress(OSError):
@@ -292,7 +302,9 @@ class FolderLock:
         self.spend_reserve()
         with suppress(OSError):
             (self._folder / LOCK).unlink()
-        os.close(self._fd)
+        with self._using:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _refuse_elsewhere(folder: Path) -> None:
@@ -308,6 +320,17 @@ def refuse_occupied(folder: Path) -> None:
     inside = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
     if inside:
         raise RecordingError(f"case {folder} already holds {inside[0]}: choose another name")
+
+
+def last_beat_ns(folder: Path) -> int | None:
+    """Return when a recorder last lived here [`time.monotonic_ns`]; None where that is not told.
+
+    It means nothing once the machine was started again.
+    """
+    try:
+        return int((folder / LOCK).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def being_recorded(folder: Path) -> bool:

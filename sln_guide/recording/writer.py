@@ -146,6 +146,7 @@ class CaseWriter:
                 software=software_versions(),  # of whoever goes on: it may have been updated
             )
         try:
+            lock.beat()
             lock.reserve()
             self._tape = Tape(
                 folder,
@@ -289,7 +290,9 @@ class CaseWriter:
             is given up: the writer goes on in a new one, and the case counts as incomplete.
         """
         try:
-            if self._tape.sync():
+            finished = self._tape.sync()
+            self._lock.beat()
+            if finished:
                 self._write_manifest(closed=False)
         except OSError as error:
             raise failure(self.folder, "make the recording durable", error) from None

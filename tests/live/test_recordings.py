@@ -17,7 +17,7 @@ from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.live import recordings as recordings_module
 from sln_guide.live.recordings import Recordings
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
-from sln_guide.recording.folder import part_paths
+from sln_guide.recording.folder import LOCK, part_paths
 from sln_guide.recording.interrupted import RECENT_S, find_interrupted
 from sln_guide.recording.part import index_path
 from sln_guide.recording.recovering import recover
@@ -49,7 +49,9 @@ def abandon(folder: Path, count: int = 6) -> None:
     case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
     fill(case, count)
     case._tape._part.release()
+    beat = (folder / LOCK).read_bytes()
     case._lock.release()
+    (folder / LOCK).write_bytes(beat)
 
 
 def test_frames_lost_before_an_unplug_are_a_gap_in_the_case(recordings: Recordings) -> None:
@@ -210,10 +212,10 @@ def test_what_is_not_continued(tmp_path: Path) -> None:
     assert (found.folder, found.same_boot) == (folder, True)
     other = msgspec.structs.replace(rig(), name="another")
     assert find_interrupted(tmp_path, other) is None, "another rig"
-    long_ago = time.time() - RECENT_S - 5
-    os.utime(part_paths(folder)[0], (long_ago, long_ago))
+    beat = (folder / LOCK).read_bytes()
+    (folder / LOCK).write_bytes(b"%d" % (int(beat) - (RECENT_S + 5) * 1e9))
     assert find_interrupted(tmp_path, rig()) is None, "it may be another patient by now"
-    os.utime(part_paths(folder)[0])
+    (folder / LOCK).write_bytes(beat)
     with CaseWriter(tmp_path / "busy.case", CaseDescription(rig=rig(), settings=Settings())):
         found = find_interrupted(tmp_path, rig())
         assert found is not None
@@ -221,8 +223,38 @@ def test_what_is_not_continued(tmp_path: Path) -> None:
     (tmp_path / "b.case").mkdir()
     (tmp_path / "b.case" / "manifest.json").write_text("{")
     record(tmp_path / "later.case", 1)
-    os.utime(part_paths(tmp_path / "later.case")[0], (time.time() + 2, time.time() + 2))
     assert find_interrupted(tmp_path, rig()) is None, "somebody has recorded since"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_meanwhile_neither_hides_a_case_nor_revives_one(
+    tmp_path: Path, hours: int
+) -> None:
+    """Another patient's case went on where the clock was set back by as long as it was old."""
+    record(tmp_path / "before.case", 1)
+    folder = tmp_path / "a.case"
+    abandon(folder)
+    part = part_paths(folder)[0]
+    other_clock = time.time() + 3600 * hours
+    os.utime(part, (other_clock, other_clock))
+    found = find_interrupted(tmp_path, rig())
+    assert found is not None
+    assert found.folder == folder
+    os.utime(part)
+    (folder / LOCK).write_bytes(b"%d" % (time.monotonic_ns() - 3600 * 10**9))
+    assert find_interrupted(tmp_path, rig()) is None
+
+
+def test_after_a_restart_of_the_machine_only_the_wall_clock_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a.case"
+    abandon(folder)
+    monkeypatch.setattr("sln_guide.recording.interrupted.boot_id", lambda: "another")
+    assert find_interrupted(tmp_path, rig()) is not None
+    long_ago = time.time() - RECENT_S - 5
+    os.utime(part_paths(folder)[0], (long_ago, long_ago))
+    assert find_interrupted(tmp_path, rig()) is None
 
 
 def test_frames_the_camera_lost_are_gaps(tmp_path: Path, recordings: Recordings) -> None:
