@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hardware import sfnc
+from hardware import sfnc, shared_memory
 from hardware.call_watch import CALL_GRACE_S, CallWatch
 from hardware.camera import (
     BadSettingError,
@@ -456,4 +456,8 @@ def _pylon() -> ModuleType:
                 module = importlib.import_module("pypylon.pylon")
         except ImportError as error:
             raise CameraError(f"pypylon cannot be loaded ({error}): install it again") from None
+        except Exception as error:  # noqa: BLE001 - of a kind that is only there once it is loaded
+            why = shared_memory.trouble()
+            what_to_do = "run `sln-guide doctor`" if why is None else shared_memory.REMEDY
+            raise CameraError(f"pylon cannot begin ({why or plain(error)}): {what_to_do}") from None
     return module

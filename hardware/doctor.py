@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from hardware import shared_memory
 from hardware.realtime import REMEDY, may_go_first
 from hardware.rig import Rig
 
@@ -76,6 +77,7 @@ def examine(folder: Path, rig: Rig | None = None) -> tuple[Finding, ...]:
         check_processors(os.cpu_count()),
         check_governor(_SYS / "devices/system/cpu"),
         check_scheduling(may_go_first()),
+        check_shared_memory(shared_memory.trouble()),
         check_udev([Path(p) for p in _UDEV], plugged_in=bool(cameras)),
         check_usbfs_memory(
             _SYS / "module/usbcore/parameters/usbfs_memory_mb", plugged_in=bool(cameras)
@@ -154,6 +156,15 @@ def check_scheduling(allowed: bool | None) -> Finding:
     # no fault: nothing is lost without it, and on an idle machine nothing gained
     waits = "not allowed to go before other programs: the overlay waits for those that are busy"
     return Finding("scheduling", None, waits, REMEDY)
+
+
+def check_shared_memory(why_not: str | None) -> Finding:
+    """Check that pylon can be loaded; ``why_not`` as `shared_memory.trouble` told it."""
+    if why_not is None:
+        return Finding("shared memory", True, "there is room for pylon's")
+    return Finding(
+        "shared memory", False, f"{why_not}: no Basler camera can be used", shared_memory.REMEDY
+    )
 
 
 def check_udev(folders: Iterable[Path], *, plugged_in: bool) -> Finding:

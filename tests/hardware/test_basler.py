@@ -508,3 +508,19 @@ def test_a_close_that_hangs_lets_us_go_and_the_camera_stays_taken(
     started._closing.join(READ_S)
     started.open()
     assert started.stuck(2**62) is None
+
+
+@pytest.mark.parametrize("why", [None, "/dev/shm: No space left on device"])
+def test_pylon_that_cannot_begin_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, why: str | None
+) -> None:
+    """Without shared memory its import raises an error of a kind of its own."""
+
+    def fail(name: str) -> None:
+        raise RuntimeError("NULL pointer dereferenced : RuntimeException thrown (file 'x.h')")
+
+    monkeypatch.delitem(sys.modules, "pypylon.pylon", raising=False)
+    monkeypatch.setattr(basler.importlib, "import_module", fail)
+    monkeypatch.setattr(basler.shared_memory, "trouble", lambda: why)
+    with pytest.raises(CameraError, match=why or "NULL pointer dereferenced.: run `sln-guide doc"):
+        basler.list_cameras()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hardware import doctor
+from hardware import doctor, shared_memory
 from hardware.doctor import UsbCamera, examine
 from hardware.rig_files import load_rig
 
@@ -165,6 +166,18 @@ def test_a_disk_is_judged_by_what_recording_needs(tmp_path: Path) -> None:
     assert rate.ok is False
     assert space.ok is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shared_memory_without_room_is_told_with_what_to_do(small_disk: Path) -> None:
+    assert shared_memory.trouble(small_disk) is None
+    assert shared_memory.trouble(small_disk / "none") is None, "this system has no such"
+    with suppress(OSError), (small_disk / "fill").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    finding = doctor.check_shared_memory(shared_memory.trouble(small_disk))
+    assert finding.ok is False
+    assert finding.message.startswith(f"{small_disk}: No space left on device")
+    assert "make room" in finding.remedy
 
 
 def test_a_place_that_cannot_be_written_to_is_said_so(tmp_path: Path) -> None:
