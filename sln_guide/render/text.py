@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import cache, lru_cache
 
-from PySide6.QtGui import QFont, QFontDatabase, QGuiApplication
+from PySide6.QtGui import QFont, QFontDatabase, QFontInfo, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from sln_guide.render import tokens
@@ -52,12 +52,14 @@ def family() -> str:
         If Qt finds no font: says what to install.
     """
     found = set(QFontDatabase.families())
-    if not found:
+    general = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
+    chosen = next((name for name in tokens.FAMILIES if name in found), general)
+    # where there is none, fontconfig still names "Sans Serif", and Qt draws a box for each letter
+    if not found or not QFontInfo(QFont(chosen)).family():
         raise NoFontError(
             "no font is installed, so no text could be shown: install one, such as fonts-dejavu"
         )
-    general = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
-    return next((name for name in tokens.FAMILIES if name in found), general)
+    return chosen
 
 
 def font(px: float, *, bold: bool = False) -> QFont:
