@@ -163,7 +163,7 @@ class RemoteSession:
             return _stopped(health, self._gone)
         unshown_s, why = self._unshown
         if time.monotonic() - unshown_s < TOLD_FOR_S:
-            trouble = f"pictures do not reach the window, though recording goes on ({why})"
+            trouble = f"pictures do not reach the window ({why}); a recording is not affected"
             health = replace(health, troubles=(*health.troubles, trouble))
         silent_s = (time.monotonic_ns() - status.asked_ns) / 1e9
         if silent_s > SILENT_AFTER_S:
