@@ -15,6 +15,7 @@ from sln_guide.core.evidence import HEADROOM
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Field, Geometry
 from sln_guide.core.finding import Seen, find_into, finder, spots_of
 from sln_guide.core.grid import multiply_into
+from sln_guide.core.halo import halo, take_halos_off
 from sln_guide.core.lumps import count_lumps, tail_of
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
@@ -84,6 +85,7 @@ class Analyser:
         self._prior = prior(geometry)
         self._trend = trend(rows, cols)
         self._masks = masks(geometry)
+        self._halo = halo(geometry)
         largest = spots[-1] / SIGMA_OF_DIAMETER  # the largest node's diameter in cells
         self._sizes = Sizes(
             glint=float(max(4, round((spots[0] * 2.355) ** 2))),
@@ -167,6 +169,7 @@ class Analyser:
         prediction = self._prior.prediction
         take_trend_off(t, m.log, prediction, m.usable)
         residual = t.residual
+        take_halos_off(self._halo, residual, prediction, m, mean, sites)
         if baseline_used:
             residual = self._even
             multiply_into(residual, t.residual, self._prior.trust)

@@ -122,13 +122,17 @@ def at_rim(f, r, c):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def kind_of(shape, size, significance, threshold):  # type: ignore[no-untyped-def]
+def kind_of(shape, size, significance, threshold, has_channel):  # type: ignore[no-untyped-def]
     """Return what a peak that stands alone is taken for.
 
     Where nothing hides it and texture cannot have bent it, what is long, and goes on through the
-    peak, is a channel: a node may be shaped like a bean.
+    peak, is a channel: a node may be shaped like a bean. What is wider than a channel that runs
+    into it is a node; how round it is along the channel cannot be told.
     """
     roundness, sectors, support, over = shape[4:]
+    if has_channel:
+        untold = max(_ROUND - roundness, 0.0) * _PER_ROUNDNESS
+        return NODE if form_of(shape, size) + untold >= _MISSHAPEN else UNCERTAIN
     clear = significance >= _BEYOND_DOUBT * threshold and sectors == SECTORS and support > _WHOLE
     if clear and roundness < _LONG and over < _THROUGH:
         return CHANNEL

@@ -53,6 +53,7 @@ from sln_guide.core.measure import (
 )
 from sln_guide.core.peaks import SECTORS, cells_above_into, find_peaks_into, summit_of
 from sln_guide.core.pyramid import Pyramid
+from sln_guide.core.ridges import ACROSS, LONGEST, LOOKS, MOST_CHANNELS, channels_into
 from sln_guide.core.spot import PARTLY_HIDDEN, Spot
 from sln_guide.core.spots import RAYS, median_radius
 from sln_guide.guidance import CannotJudge, Interval, Kind
@@ -67,6 +68,8 @@ _NOT_BEST = 1.0
 _FAR_ABOVE = 1.5
 """Times the threshold: no texture responds so much, and what does is looked at where its light is
 highest. In smooth tissue the edge of a shallow, flat node responds more than its middle."""
+_ALL_AROUND = 0.9
+"""What keeps so much of its height on all sides has no channel that moves it."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
 _NARROWEST = 1.0
@@ -113,6 +116,13 @@ class Finder(NamedTuple):
     told: NDArray[np.bool_]
     sample: NDArray[np.float32]
     windows: NDArray[np.float32]
+    smallest: float
+    around: NDArray[np.float64]
+    profile: NDArray[np.float64]
+    path: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    runs: NDArray[np.float64]
+    profiles: NDArray[np.float64]
 
 
 def finder(
@@ -151,6 +161,13 @@ def finder(
         np.zeros(most_regions, np.bool_),
         np.zeros(cells, np.float32),
         np.zeros((5, widest), np.float32),
+        geometry.smallest,
+        np.zeros(LOOKS),
+        np.zeros(ACROSS),
+        np.zeros((LONGEST, 4)),
+        np.zeros(LOOKS, np.bool_),
+        np.zeros((MOST_CHANNELS, 2)),
+        np.zeros((MOST_CHANNELS, ACROSS)),
     )
 
 
@@ -227,17 +244,25 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             shape = shape_of(f, seen, r, c, size)
             region = np.int64(f.labels[r, c])
             alone = stands_alone(shape) and not on_channel(f, seen, shape, region)
+            channels, by_itself = 0, alone
+            if value >= threshold and shape[2] < _ALL_AROUND:
+                channels, kept = channels_into(f, seen, r, c, size, shape, alone)
+                if channels > 0:
+                    shape = _without_channels(shape, shape[2] if alone else kept, kept)
+                alone = channels > 0 or (alone and channels == 0)
             worth = worth_of(f, shape, size, r, c)
             called = alone and value + worth >= threshold
             if called:
-                found = spot_into(f, count, seen, r, c, size, shape, noise, unit)
+                found = spot_into(f, count, seen, r, c, size, shape, channels, noise, unit)
                 if found == NO_LIGHT:
                     _hush(f, significance, r, c, limit)
                 called = found == MEASURED and _plausible(f, f.table[count], at_rim(f, r, c))
                 called = called and not _told_already(f, f.table[count])
             if called:
                 spot = f.table[count]
-                spot[KIND] = kind_of(shape, size, value, threshold)
+                spot[KIND] = kind_of(shape, size, value, threshold, channels > 0)
+                if not by_itself and spot[AREA] < _NARROW**2 * f.least_area:
+                    spot[KIND] = UNCERTAIN  # a channel's end, with a lump beside it, is as wide
                 spot[SIGNIFICANCE] = value + worth
                 if is_glint(seen.white, spot[Y], spot[X], spot[AREA], spot[KIND]):
                     spot[KIND] = GLINT
@@ -289,6 +314,13 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
             f.peak_size[found], f.peak_value[found] = k, value
             found += 1
     return found, more
+
+
+@kernel()
+def _without_channels(shape, isolation, over):  # type: ignore[no-untyped-def]
+    """Return a peak's shape with another isolation, and height over what goes through it."""
+    height, level, _, pit, roundness, sectors, support, _ = shape
+    return height, level, isolation, pit, roundness, sectors, support, over
 
 
 @kernel()

@@ -12,6 +12,7 @@ import numpy as np
 from sln_guide.core.grid import copy_line, exp_into
 from sln_guide.core.kernel import kernel
 from sln_guide.core.peaks import SECTORS
+from sln_guide.core.ridges import half_across, take_channel_off
 from sln_guide.core.spots import (
     RAYS,
     centre_of,
@@ -40,6 +41,11 @@ COLUMNS = 12
 MEASURED, NOT_ROUND, NO_LIGHT = range(3)
 
 _ROUNDS = 4
+_HALF_WIDTH = 1.18
+"""Half-maximum radius of a Gaussian, in its sigmas."""
+_CHANNEL_FROM = 0.5
+"""Share of a spot's radius from which on a channel's light is told from its own, where it comes
+from one side. Where in the spot it ends cannot be seen; in and out draw it to no side."""
 _Z95 = 1.96
 # Noise also moves the contour, and takes cells of the annulus in or out. By how much, was measured
 # against the same fields without noise.
@@ -76,13 +82,14 @@ def _window_row(light, residual, start):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-untyped-def]
+def spot_into(f, row, seen, r, c, size, shape, channels, noise, unit):  # type: ignore[no-untyped-def]
     """Measure the spot at a peak; return `MEASURED`, or why it is none.
 
     `NOT_ROUND`: on a closer look nothing stands out, or not on all sides; light that goes on and
     on in some direction, and never falls to half, is no node's. `NO_LIGHT`: NIR by itself hardly
     stands out; only what colour foretold does. Blood darkens colour far more than it darkens NIR,
-    and so seems to glow where it is in truth the darker place.
+    and so seems to glow where it is in truth the darker place. The light of ``channels`` that run
+    into the spot, as `core.ridges` found them, is no part of its contour and centre.
     """
     level, sectors = shape[1], shape[5]
     sigma = f.sigmas[size]
@@ -96,27 +103,40 @@ def spot_into(f, row, seen, r, c, size, shape, noise, unit):  # type: ignore[no-
     mean = f.windows[2, : high * wide].reshape(high, wide)
     added = f.windows[3, : high * wide].reshape(high, wide)
     foretold = f.windows[4, : high * wide].reshape(high, wide)
-    start, told = np.float32(level), seen.prediction[r, c]
+    ground, told = np.float32(level), seen.prediction[r, c]
     for i in range(high):
-        _window_row(light[i], seen.residual[r0 + i, c0:c1], start)
+        _window_row(light[i], seen.residual[r0 + i, c0:c1], ground)
         _window_row(foretold[i], seen.prediction[r0 + i, c0:c1], told)
         copy_line(usable[i], seen.usable[r0 + i, c0:c1])
         copy_line(mean[i], seen.mean[r0 + i, c0:c1])
     exp_into(light, light)
     exp_into(foretold, foretold)
-    y, x, base, top, lost = refine_into(
-        f.radius,
-        f.ring,
-        f.ring_seen,
-        f.scratch,
-        light,
-        usable,
-        float(r - r0),
-        float(c - c0),
-        1.0,
-        sigma,
-        _ROUNDS,
-    )
+    y, x, base, size_now = float(r - r0), float(c - c0), 1.0, _HALF_WIDTH * sigma
+    top, lost = base, 0
+    for again in range(2 if channels > 0 else 1):
+        if again > 0:  # where the spot is, and how wide, is known better now
+            if lost > 0 or not top > base:
+                return NOT_ROUND
+            size_now = median_radius(f.scratch, f.radius)
+            for i in range(high):
+                _window_row(light[i], seen.residual[r0 + i, c0:c1], ground)
+            exp_into(light, light)
+        start = (_CHANNEL_FROM if channels == 1 else 1.0) * size_now
+        for k in range(channels):
+            take_channel_off(light, y, x, start, f.runs[k], f.profiles[k], half_across(sigma))
+        y, x, base, top, lost = refine_into(
+            f.radius,
+            f.ring,
+            f.ring_seen,
+            f.scratch,
+            light,
+            usable,
+            y,
+            x,
+            base,
+            sigma,
+            _ROUNDS,
+        )
     if lost > 0 or not top > base > 0:
         return NOT_ROUND
     share = np.float32(1.0 / base)

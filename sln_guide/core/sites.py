@@ -19,8 +19,9 @@ _SITE_CONTRAST = 13.0
 """An injection site's least contrast."""
 _OWN_HALO = np.float32(0.6)
 """Least share of the level around a large site that is there without it."""
-_HALO = 0.5
-"""Width of its halo as a share of its radius."""
+_HALO = 0.25
+"""Width of what cannot be judged around it, as a share of its radius: farther out its halo is
+known, and taken off (`core.halo`)."""
 CLIPPED = np.float32(0.02)
 """Share of a cell's pixels at full scale from which on it counts as clipped."""
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
