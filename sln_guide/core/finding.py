@@ -247,6 +247,8 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             channels, by_itself = 0, alone
             if value >= threshold and shape[2] < _ALL_AROUND:
                 channels, kept = channels_into(f, seen, r, c, size, shape, alone)
+                if channels > 0 and seen.least_own < np.float32(0):
+                    channels = 0  # what is new since a baseline is a channel that fills, mostly
                 if channels > 0:
                     shape = _without_channels(shape, shape[2] if alone else kept, kept)
                 alone = channels > 0 or (alone and channels == 0)
