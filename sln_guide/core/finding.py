@@ -28,6 +28,7 @@ from sln_guide.core.evidence import (
 )
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
 from sln_guide.core.grid import copy_line
+from sln_guide.core.halo import reach_of_halo
 from sln_guide.core.kernel import kernel
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.measure import (
@@ -68,6 +69,12 @@ _NOT_BEST = 1.0
 _FAR_ABOVE = 1.5
 """Times the threshold: no texture responds so much, and what does is looked at where its light is
 highest. In smooth tissue the edge of a shallow, flat node responds more than its middle."""
+_BESIDE_A_CHANNEL = 1.0
+"""What a peak is worth less where only its channel tells why it falls off on no side [sigma]: most
+of what a channel holds is pieces of it."""
+_BESIDE_A_SITE = 1.0
+"""What a peak in the halo of an injection site is worth less [sigma]: a halo is alike in all
+directions only where tissue is, and at a border some of it is left."""
 _ALL_AROUND = 0.9
 """What keeps so much of its height on all sides has no channel that moves it."""
 _REACH = 0.6
@@ -117,6 +124,7 @@ class Finder(NamedTuple):
     sample: NDArray[np.float32]
     windows: NDArray[np.float32]
     smallest: float
+    halo: float
     around: NDArray[np.float64]
     profile: NDArray[np.float64]
     path: NDArray[np.float64]
@@ -162,6 +170,7 @@ def finder(
         np.zeros(cells, np.float32),
         np.zeros((5, widest), np.float32),
         geometry.smallest,
+        float(reach_of_halo(geometry)),
         np.zeros(LOOKS),
         np.zeros(ACROSS),
         np.zeros((LONGEST, 4)),
@@ -253,6 +262,10 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                     shape = _without_channels(shape, shape[2] if alone else kept, kept)
                 alone = channels > 0 or (alone and channels == 0)
             worth = worth_of(f, shape, size, r, c)
+            if not by_itself:
+                worth -= _BESIDE_A_CHANNEL
+            if _in_a_halo(f, sites, r, c):
+                worth -= _BESIDE_A_SITE
             called = alone and value + worth >= threshold
             if called:
                 found = spot_into(f, count, seen, r, c, size, shape, channels, noise, unit)
@@ -316,6 +329,17 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
             f.peak_size[found], f.peak_value[found] = k, value
             found += 1
     return found, more
+
+
+@kernel()
+def _in_a_halo(f, sites, r, c):  # type: ignore[no-untyped-def]
+    """Whether a peak lies where the halo of a site, told first of all, was taken off."""
+    for k in range(min(sites, _MOST_SPOTS)):
+        site = f.table[k]
+        reach = math.sqrt(site[AREA] / math.pi) + f.halo
+        if (r - site[Y]) ** 2 + (c - site[X]) ** 2 < reach * reach:
+            return True
+    return False
 
 
 @kernel()

@@ -43,10 +43,14 @@ class Halo(NamedTuple):
     ring: NDArray[np.float64]
 
 
+def reach_of_halo(geometry: Geometry) -> int:
+    """Return how far from a site's core its halo is followed [cells]."""
+    return max(8, round(_REACH * geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER))
+
+
 def halo(geometry: Geometry) -> Halo:
     """Make the workspace."""
-    largest = geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER
-    n = max(8, round(_REACH * largest))
+    n = reach_of_halo(geometry)
     return Halo(np.zeros(n), np.zeros(n), np.zeros(n, np.int64), np.zeros(_LOOKS))
 
 

@@ -105,6 +105,23 @@ def test_a_halo_by_itself_holds_no_node(analyser: Analyser) -> None:
         assert result.cannot_judge[int(AT_Y) // 4, 240 // 4] & CannotJudge.NEAR_INJECTION
 
 
+def test_what_a_halo_leaves_at_a_border_of_tissue_is_no_node(analyser: Analyser) -> None:
+    """It is alike in all directions only where tissue is."""
+    called = 0
+    for seed in range(16):
+        rng = np.random.default_rng(seed)
+        turn, phase = rng.uniform(0, 2 * np.pi), rng.uniform(0, 6)
+        along, across = XX - 240, YY - AT_Y
+        away = np.cos(turn) * along + np.sin(turn) * across
+        away += 25 * np.sin((np.cos(turn) * across - np.sin(turn) * along) / 35 + phase)
+        for step, at_px in ((0.45, 40), (0.6, 40), (0.8, 40), (0.45, 70), (0.6, 70)):
+            organ = np.exp(step * gaussian_filter((away > at_px).astype(float), 5))
+            light = np.minimum(ground(900 + seed) * organ + 500 * site_and_halo(edge=5.0), 4095)
+            found = nodes(analyser.analyse(nir_of(light), None, NONE, 4.5))
+            called += sum(np.hypot(s.x_px - 240, s.y_px - AT_Y) < 150 for s in found)
+    assert called <= 3
+
+
 def test_a_halo_cut_by_the_end_of_the_field_is_taken_off_too(analyser: Analyser) -> None:
     """Half of its directions are out of sight; on the rest a node stands out as elsewhere."""
     found = 0
