@@ -13,7 +13,8 @@ from hardware.rig import Registration
 from sln_guide.core.baseline import Baseline, follow_into
 from sln_guide.core.evidence import HEADROOM
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Field, Geometry
-from sln_guide.core.finding import Seen, find_into, finder, spots_of
+from sln_guide.core.finder import Seen, finder
+from sln_guide.core.finding import find_into, spots_of
 from sln_guide.core.grid import multiply_into
 from sln_guide.core.halo import halo, take_halos_off
 from sln_guide.core.lumps import count_lumps, tail_of

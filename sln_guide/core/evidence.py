@@ -1,6 +1,6 @@
 """What speaks for a peak of significance being a node: its shape, where it lies, its surroundings.
 
-Private to `core.finding`, whose `Finder` and `Seen` the kernels take.
+Private to `core.finding`; kernels take a `Finder` and what was `Seen` (`core.finder`).
 """
 
 from __future__ import annotations

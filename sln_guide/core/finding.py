@@ -6,10 +6,8 @@ Private to `core.analysis`. One kernel does it all and fills a table; `spots_of`
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sln_guide.core.evidence import (
     CHANNEL,
@@ -26,16 +24,14 @@ from sln_guide.core.evidence import (
     stands_alone,
     worth_of,
 )
-from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
+from sln_guide.core.finder import MOST_PEAKS, MOST_SPOTS, Finder
 from sln_guide.core.grid import copy_line
-from sln_guide.core.halo import reach_of_halo
 from sln_guide.core.kernel import kernel
 from sln_guide.core.label import label_into, moments_into
 from sln_guide.core.measure import (
     AREA,
     CNR,
     CNR_ERROR,
-    COLUMNS,
     HIDDEN,
     KIND,
     MEASURED,
@@ -47,21 +43,17 @@ from sln_guide.core.measure import (
     SIGNIFICANCE,
     X,
     Y,
-    reach_of,
     region_into,
     spot_into,
     take,
 )
-from sln_guide.core.peaks import SECTORS, cells_above_into, find_peaks_into, summit_of
-from sln_guide.core.pyramid import Pyramid
-from sln_guide.core.ridges import ACROSS, LONGEST, LOOKS, MOST_CHANNELS, channels_into
+from sln_guide.core.peaks import cells_above_into, find_peaks_into, summit_of
+from sln_guide.core.ridges import channels_into
 from sln_guide.core.spot import PARTLY_HIDDEN, Spot
-from sln_guide.core.spots import RAYS, median_radius
+from sln_guide.core.spots import median_radius
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION, _GLINT = int(CannotJudge.NEAR_INJECTION), np.uint8(CannotJudge.GLINT)
-_MOST_PEAKS = 512
-_MOST_SPOTS = 48
 _WIDE_SIZE = 3
 """Index of the least size of spots that finer texture may hide."""
 _NOT_BEST = 1.0
@@ -79,132 +71,14 @@ _ALL_AROUND = 0.9
 """What keeps so much of its height on all sides has no channel that moves it."""
 _REACH = 0.6
 """Share of the threshold down to which light still belongs to what was found above it."""
-_NARROWEST = 1.0
-"""Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
 _NARROW = 1.5
 """Width, as a share of the smallest node's diameter, below which tissue's fine lumps lie."""
-_WIDEST = 1.3
-"""Width of the largest node's light, far above what is around, as a share of its diameter."""
 _LEAST_INSIDE = 3.0
 """Cells that a node's centre must lie within the field where its peak is at the rim."""
 _HUSHED = 3.5
 """How far what adds no light is hushed, in its half-maximum radii."""
 _INJECTION_SIGNIFICANCE = 99.0
 _KINDS = (Kind.NODE, Kind.CHANNEL, Kind.INJECTION, Kind.UNCERTAIN, Kind.GLINT)
-
-
-class Finder(NamedTuple):
-    """Workspace for one geometry. ``table`` (spots, columns) and ``contours`` are what is found."""
-
-    table: NDArray[np.float64]
-    contours: NDArray[np.float32]
-    sigmas: NDArray[np.float64]
-    least_area: float
-    most_area: float
-    smooth_of: NDArray[np.int64]
-    support_of: NDArray[np.int64]
-    cells: NDArray[np.int32]
-    peak_r: NDArray[np.int64]
-    peak_c: NDArray[np.int64]
-    peak_size: NDArray[np.int64]
-    peak_value: NDArray[np.float32]
-    order: NDArray[np.int64]
-    ring: NDArray[np.float64]
-    ring_seen: NDArray[np.float64]
-    radius: NDArray[np.float64]
-    scratch: NDArray[np.float64]
-    sums: NDArray[np.float64]
-    taken: NDArray[np.bool_]
-    ground: NDArray[np.float32]
-    labels: NDArray[np.int32]
-    parent: NDArray[np.int32]
-    moments: NDArray[np.float64]
-    lines: NDArray[np.float64]
-    told: NDArray[np.bool_]
-    sample: NDArray[np.float32]
-    windows: NDArray[np.float32]
-    smallest: float
-    halo: float
-    around: NDArray[np.float64]
-    profile: NDArray[np.float64]
-    path: NDArray[np.float64]
-    known: NDArray[np.bool_]
-    runs: NDArray[np.float64]
-    profiles: NDArray[np.float64]
-
-
-def finder(
-    geometry: Geometry, smooth_of: NDArray[np.int64], support_of: NDArray[np.int64]
-) -> Finder:
-    """Make the workspace. ``smooth_of``, ``support_of``: each spot size's blurs in the pyramid."""
-    shape = (geometry.rows, geometry.cols)
-    cells = shape[0] * shape[1] + 1
-    most_regions = (shape[0] // 2 + 1) * (shape[1] // 2 + 1) + 1
-    widest = (2 * reach_of(geometry.spot_sigmas[-1]) + 1) ** 2
-    return Finder(
-        np.zeros((_MOST_SPOTS, COLUMNS)),
-        np.zeros((_MOST_SPOTS, RAYS, 2), np.float32),
-        np.array(geometry.spot_sigmas),
-        0.25 * math.pi * (_NARROWEST * geometry.smallest) ** 2,
-        0.25 * math.pi * (_WIDEST * geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER) ** 2,
-        smooth_of,
-        support_of,
-        np.zeros(cells, np.int32),
-        np.zeros(_MOST_PEAKS, np.int64),
-        np.zeros(_MOST_PEAKS, np.int64),
-        np.zeros(_MOST_PEAKS, np.int64),
-        np.zeros(_MOST_PEAKS, np.float32),
-        np.zeros(_MOST_PEAKS, np.int64),
-        np.zeros(SECTORS),
-        np.zeros(SECTORS),
-        np.zeros(RAYS),
-        np.zeros(RAYS),
-        np.zeros(13),
-        np.zeros(shape, np.bool_),
-        np.zeros(shape, np.float32),
-        np.zeros(shape, np.int32),
-        np.zeros(cells, np.int32),
-        np.zeros((most_regions, 6)),
-        np.zeros(most_regions),
-        np.zeros(most_regions, np.bool_),
-        np.zeros(cells, np.float32),
-        np.zeros((5, widest), np.float32),
-        geometry.smallest,
-        float(reach_of_halo(geometry)),
-        np.zeros(LOOKS),
-        np.zeros(ACROSS),
-        np.zeros((LONGEST, 4)),
-        np.zeros(LOOKS, np.bool_),
-        np.zeros((MOST_CHANNELS, 2)),
-        np.zeros((MOST_CHANNELS, ACROSS)),
-    )
-
-
-class Seen(NamedTuple):
-    """What one frame gave, on the grid; all (rows, cols) float32 unless said otherwise.
-
-    ``local``, ``sizes``, ``spread``: see `core.observer`; ``residual``: log NIR without what
-    explains it; ``prediction``: what colour or a baseline says of it, in the logarithm;
-    ``pyramid``: the residual's blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
-    saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
-    [counts]; ``least_own``: share of a spot's height, in the logarithm, that NIR must show by
-    itself, without what was foretold; ``white`` (5, rows, cols): see `core.white`, 0 without it.
-    """
-
-    local: NDArray[np.float32]
-    sizes: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    residual: NDArray[np.float32]
-    prediction: NDArray[np.float32]
-    pyramid: Pyramid
-    mean: NDArray[np.float32]
-    usable: NDArray[np.float32]
-    judge: NDArray[np.uint8]
-    full: NDArray[np.float32]
-    site: NDArray[np.int32]
-    floor: np.float32
-    least_own: np.float32
-    white: NDArray[np.float32]
 
 
 @kernel(error_model="numpy")
@@ -229,7 +103,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     f.lines[: regions + 1] = np.nan
     f.told[: regions + 1] = False
     count = np.int64(0)  # typed: as a literal, whatever it is given to is compiled twice
-    for k in range(1, min(sites, _MOST_SPOTS) + 1):
+    for k in range(1, min(sites, MOST_SPOTS) + 1):
         region_into(f, count, seen, seen.site, k, noise, unit)
         # brightness alone makes no injection site: before something dark, on a back table say, a
         # node is as bright; but it need not clip, and is no larger
@@ -245,7 +119,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             r, c = f.peak_r[k], f.peak_c[k]
             if f.taken[r, c] or seen.judge[r, c] & _NEAR_INJECTION:
                 continue
-            if count >= _MOST_SPOTS:
+            if count >= MOST_SPOTS:
                 return count, True
             size, value = f.peak_size[k], f.peak_value[k]
             if value >= _FAR_ABOVE * threshold:
@@ -318,7 +192,7 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
         room_r, room_c = f.peak_r[first:], f.peak_c[first:]
         count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach, high)
         more |= count > room_r.shape[0]
-        for i in range(first, min(first + count, _MOST_PEAKS)):
+        for i in range(first, min(first + count, MOST_PEAKS)):
             r, c = f.peak_r[i], f.peak_c[i]
             value = sizes[k, r, c]
             if value < local[r, c]:
@@ -334,7 +208,7 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
 @kernel()
 def _in_a_halo(f, sites, r, c):  # type: ignore[no-untyped-def]
     """Whether a peak lies where the halo of a site, told first of all, was taken off."""
-    for k in range(min(sites, _MOST_SPOTS)):
+    for k in range(min(sites, MOST_SPOTS)):
         site = f.table[k]
         reach = math.sqrt(site[AREA] / math.pi) + f.halo
         if (r - site[Y]) ** 2 + (c - site[X]) ** 2 < reach * reach:

@@ -1,6 +1,6 @@
 """What is measured of a spot or a region, written into a row of the finder's table.
 
-Private to `core.finding`, whose `Finder` and `Seen` the kernels take.
+Private to `core.finding`; kernels take a `Finder` and what was `Seen` (`core.finder`).
 """
 
 from __future__ import annotations

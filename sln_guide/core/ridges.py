@@ -1,7 +1,8 @@
 """Channels that run into a spot: light that goes on from it as a ridge much narrower than itself.
 
-Private to `core.finding`, whose `Finder` and `Seen` the kernels take. The sentinel node lies at the
-end of its channel: on that side it does not fall off, and need not, if it does on all others.
+Private to `core.finding`; kernels take a `Finder` and what was `Seen` (`core.finder`). The sentinel
+node lies at the end of its channel: on that side it does not fall off, and need not, if it does on
+all others.
 """
 
 from __future__ import annotations
