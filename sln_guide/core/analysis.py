@@ -170,8 +170,9 @@ class Analyser:
         prediction = self._prior.prediction
         take_trend_off(t, m.log, prediction, m.usable)
         residual = t.residual
-        take_halos_off(self._halo, residual, prediction, m, mean, sites)
-        if baseline_used:
+        if not baseline_used:
+            take_halos_off(self._halo, residual, prediction, m, mean, sites)
+        else:  # a channel that fills is as new as a node, and stood out of the halo
             residual = self._even
             multiply_into(residual, t.residual, self._prior.trust)
         clock.mark("background")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from hardware.phantom import Phantom
+from hardware.rig_files import load_rig
 from sln_guide.core.analysis import Analyser
-from sln_guide.guidance import CannotJudge, Kind
+from sln_guide.guidance import CannotJudge, Kind, Pair, Settings
+from sln_guide.pipeline import Setup, initial_state, step
 from tests.core.test_analysis import NONE, H, Image, W, field, nir_of, nodes, texture
 from tests.core.test_other_tissue import disc
 
@@ -114,12 +118,34 @@ def test_what_a_halo_leaves_at_a_border_of_tissue_is_no_node(analyser: Analyser)
         along, across = XX - 240, YY - AT_Y
         away = np.cos(turn) * along + np.sin(turn) * across
         away += 25 * np.sin((np.cos(turn) * across - np.sin(turn) * along) / 35 + phase)
-        for step, at_px in ((0.45, 40), (0.6, 40), (0.8, 40), (0.45, 70), (0.6, 70)):
-            organ = np.exp(step * gaussian_filter((away > at_px).astype(float), 5))
+        for brighter, at_px in ((0.45, 40), (0.6, 40), (0.8, 40), (0.45, 70), (0.6, 70)):
+            organ = np.exp(brighter * gaussian_filter((away > at_px).astype(float), 5))
             light = np.minimum(ground(900 + seed) * organ + 500 * site_and_halo(edge=5.0), 4095)
             found = nodes(analyser.analyse(nir_of(light), None, NONE, 4.5))
             called += sum(np.hypot(s.x_px - 240, s.y_px - AT_Y) < 150 for s in found)
     assert called <= 3
+
+
+def test_with_a_baseline_a_channel_that_fills_from_its_site_is_no_node() -> None:
+    """It is as new as a node, and where the halo had been taken off its start closed all round."""
+    demo = load_rig("demo")
+    assert demo.phantom is not None
+    pieces = 0
+    for seed in (4, 5, 6):
+        phantom = Phantom(msgspec.structs.replace(demo.phantom, seed=seed), demo)
+        state, settings = initial_state(Setup.from_rig(demo)), Settings()
+        for second in (1.0, 9.0, 10.0, 11.0, 12.0, 13.0):
+            index = round(second * 30)
+            pair = Pair(phantom.frame("nir", index), phantom.frame("white", index))
+            if settings.baseline_ns is None:
+                settings = Settings(baseline_ns=pair.nir.mid_exposure_ns)
+            state, guidance = step(state, pair, settings)
+            course = np.array(phantom.truth(index).channel_px).reshape(-1, 2)
+            for found in guidance.detections:
+                away = np.hypot(course[:, 0] - found.x_px, course[:, 1] - found.y_px)
+                pieces += found.kind is Kind.NODE and away.min(initial=np.inf) < 20
+        assert guidance.baseline_used
+    assert pieces <= 2
 
 
 def test_a_halo_cut_by_the_end_of_the_field_is_taken_off_too(analyser: Analyser) -> None:

@@ -262,6 +262,7 @@ def test_from_the_start_screen_to_an_exported_film(person: Person, tmp_path: Pat
         seen = person.wait("that it is saved", lambda s: s["message"].startswith("Recording saved"))
     finally:
         person.hand("keyup", "r")
+    person.wait("that it says so everywhere", has("not recording"))
     assert has("not recording")(person.see()), "a key still held begins no other recording"
     (case,) = cases.glob("*.case")
     assert case.name in seen["message"]
