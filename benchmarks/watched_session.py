@@ -59,12 +59,12 @@ class WatchedSession(RemoteSession):
         (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, OperatorWindow))
         QTimer.singleShot(0, window, lambda begun=self._begun: begun(window))
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         """Note the first paint of each picture: their numbers only grow."""
         if picture.number > self._newest:
             self._newest = picture.number
             self.paints.append((painted_ns, painted_ns - picture.handed_over_ns))
-        super().painted(picture, painted_ns, overlay_visible)
+        super().painted(picture, painted_ns, overlay_visible, said)
 
     def close(self) -> None:
         """Say that it ends, then end. Idempotent."""

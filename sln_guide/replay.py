@@ -156,7 +156,7 @@ class ReplaySession:
             self._wish.notify_all()
         return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         """Count the latency from decoded to painted."""
         if picture.number != self._painted_number:
             self._painted_number = picture.number

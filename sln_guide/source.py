@@ -40,9 +40,11 @@ class Paint:
     view: View
     painted_ns: int
     overlay_visible: bool
+    said: str
+    """What the state pill said, and the headlines over the picture."""
 
     @classmethod
-    def of(cls, picture: Picture, painted_ns: int, overlay_visible: bool) -> Paint:
+    def of(cls, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> Paint:
         """Describe a paint of ``picture``."""
         guidance, white = picture.guidance, picture.white
         return cls(
@@ -53,6 +55,7 @@ class Paint:
             picture.view,
             painted_ns,
             overlay_visible,
+            said,
         )
 
 
@@ -122,8 +125,11 @@ class PictureSource(Protocol):
         """Replace fields of `Settings`; return the new ones. Raises ValueError."""
         ...
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
-        """Report that ``picture`` reached the window, and whether its overlay was let through."""
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
+        """Report that ``picture`` reached the window.
+
+        Whether its overlay was let through, and what the screen ``said`` of it.
+        """
         ...
 
     def events(self) -> tuple[EventMark, ...]:

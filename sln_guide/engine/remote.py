@@ -190,9 +190,9 @@ class RemoteSession:
         self._settings = replace(self._settings, plane=settings.plane)
         return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         """Tell that ``picture`` reached the window."""
-        paint = Paint.of(picture, painted_ns, overlay_visible)
+        paint = Paint.of(picture, painted_ns, overlay_visible, said)
         self._tell(Call("note_paint", {"paint": paint}))
 
     def events(self) -> tuple[EventMark, ...]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sln_guide.export.wish import SPANNED, Span, What, Wish
+from sln_guide.export.wish import AS_RECORDED, SPANNED, Span, What, Wish
 from sln_guide.guidance import Settings
 from sln_guide.terminal import NOT_SOUND, OK, PARTIAL, positive, progress_bar
 
@@ -38,7 +38,7 @@ def add_commands(verbs: Verbs) -> None:
     verb.add_argument("--out", type=Path, metavar="FILE", help="write the difference as JSON")
     verb.set_defaults(run=show_difference)
 
-    verb = verbs.add_parser("export", help="film, stills, curves, tables, raw NIR")
+    verb = verbs.add_parser("export", help="film, stills, curves, tables, journal, raw NIR")
     verb.add_argument("case", type=Path, help="its folder")
     verb.add_argument("--to", required=True, choices=[what.value for what in What])
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="or a folder")
@@ -175,7 +175,7 @@ def _refuse_idle(options: argparse.Namespace, what: What) -> None:
     idle = {
         "--begin, --end": what not in SPANNED and (options.begin, options.end) != (0.0, math.inf),
         "--at": what is not What.STILLS and options.at is not None,
-        "--threshold": what in (What.FFV1, What.OME_TIFF) and options.threshold is not None,
+        "--threshold": what in AS_RECORDED and options.threshold is not None,
     }
     for name, given in idle.items():
         if given:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sln_guide.export.film_stills_curves import export_curves, export_film, export_stills
+from sln_guide.export.journal import export_journal
 from sln_guide.export.overlay import Layout
 from sln_guide.export.process import process_case
 from sln_guide.export.raw import export_mkv, export_ome_tiff
@@ -32,6 +33,8 @@ def fulfil(
             return export_ome_tiff(case, wish.out, progress=progress)
         case What.TABLES:
             return process_case(case, wish.out, settings=settings, video=False, progress=progress)
+        case What.JOURNAL:
+            return export_journal(case, wish.out, progress=progress)
         case What.CURVES:
             return export_curves(
                 case, wish.out, settings=settings, span=wish.span, progress=progress

@@ -20,12 +20,16 @@ class What(StrEnum):
     STILLS = "stills"
     CURVES = "curves"
     TABLES = "tables"
+    JOURNAL = "journal"
     FFV1 = "ffv1"
     OME_TIFF = "ome-tiff"
 
 
 SPANNED = frozenset({What.OVERLAY, What.SIDE_BY_SIDE, What.TRIPTYCH, What.CURVES})
 """Can be made of a part of the case; the others are of all of it, or of single moments."""
+
+AS_RECORDED = frozenset({What.JOURNAL, What.FFV1, What.OME_TIFF})
+"""Nothing is computed for these, so that no setting has a say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sln_guide.render.text import font
 
 ROWS: tuple[tuple[str, tuple[What, ...]], ...] = (
     ("Film", (What.OVERLAY, What.SIDE_BY_SIDE, What.TRIPTYCH)),
-    ("Picture of this moment · figures", (What.STILLS, What.CURVES, What.TABLES)),
+    ("Picture of this moment · figures", (What.STILLS, What.CURVES, What.TABLES, What.JOURNAL)),
     ("NIR frames, bit for bit", (What.FFV1, What.OME_TIFF)),
 )
 NAMES = {
@@ -28,6 +28,7 @@ NAMES = {
     What.STILLS: "Still",
     What.CURVES: "Curves",
     What.TABLES: "Tables",
+    What.JOURNAL: "Journal",
     What.FFV1: "FFV1",
     What.OME_TIFF: "OME-TIFF",
 }
@@ -42,6 +43,8 @@ MEANS = {
     What.CURVES: "CSV: a row a frame; signal, SBR, saturation of each node, with these settings.",
     What.TABLES: "Folder of CSV and JSON: every frame, every detection and a summary, with these "
     "settings; of the whole case.",
+    What.JOURNAL: "CSV: what happened, and what the screen showed and said, in order of time, "
+    "as it was recorded; of the whole case.",
     What.FFV1: "MKV of all NIR frames as the camera sent them, and a CSV of their times.",
     What.OME_TIFF: "TIFF of all NIR frames as the camera sent them, sizes and times in its XML, "
     "and a CSV of their times.",

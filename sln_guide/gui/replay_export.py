@@ -19,6 +19,7 @@ SUFFIXES = {
     What.STILLS: "",
     What.CURVES: ".csv",
     What.TABLES: "",
+    What.JOURNAL: ".csv",
     What.FFV1: ".mkv",
     What.OME_TIFF: ".ome.tif",
 }

@@ -48,6 +48,11 @@ class ScreenState:
     borders: tuple[Border, ...]
     readings: Readings
 
+    @property
+    def said(self) -> str:
+        """The pill and the banners' headlines, as the case keeps them."""
+        return " · ".join((self.pill, *(banner.headline for banner in self.banners)))
+
 
 def screen_state(situation: Situation) -> ScreenState:
     """Decide what the screen may claim."""

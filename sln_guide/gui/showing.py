@@ -104,7 +104,7 @@ class Showing:
         self._held: _Held | None = None
         self._last_image: NDArray[np.uint32] | None = None
         self._beat = 0
-        self._told: tuple[int, bool] | None = None
+        self._told: tuple[int, bool, str] | None = None
 
     @property
     def frozen(self) -> bool:
@@ -213,9 +213,10 @@ class Showing:
         told = self._told
         if shown.alone and (told is None or told[0] != picture.number):
             return  # this picture never was on the screen
-        if told != (picture.number, visible):
-            self._told = (picture.number, visible)
-            self._source.painted(picture, painted_ns, visible)
+        telling = (picture.number, visible, shown.state.said)
+        if told != telling:
+            self._told = telling
+            self._source.painted(picture, painted_ns, visible, shown.state.said)
 
     def _shown(
         self,

@@ -116,6 +116,7 @@ class CaseLog:
                 paint.view,
                 paint.painted_ns,
                 paint.overlay_visible,
+                paint.said,
             )
         )
 

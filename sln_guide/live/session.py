@@ -128,7 +128,7 @@ class LiveSession:
             lambda case: attach_corrections(case, applied.dark, applied.flat),
         )
         self._latency = Latency()
-        self._painted = (0, False)
+        self._painted = (0, False, "")
         self._unprepared_nir = 0
         setup = pipeline.Setup.from_rig(rig, dark=applied.dark, flat=applied.flat)
         self._guiding = Guiding(setup, self._log, self._follow)
@@ -285,21 +285,23 @@ class LiveSession:
         self.mark("distance", f"{distance_mm:g} mm, {plane.mm_per_px:.4f} mm/px")
         return settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         """Note a paint of ``picture``; see `note_paint`."""
-        self.note_paint(Paint.of(picture, painted_ns, overlay_visible))
+        self.note_paint(Paint.of(picture, painted_ns, overlay_visible, said))
 
     def note_paint(self, paint: Paint) -> None:
         """Note a paint: for the case's `shown` log, and for the latency if something is new.
 
-        The same picture again is told only when its overlay was withdrawn, or came back.
+        The same picture again is told only when its overlay was withdrawn, or came back, or when
+        the screen says something else of it.
 
         Counted from the oldest frame that this paint shows for the first time.
         """
-        if (paint.number, paint.overlay_visible) == self._painted:
+        painted = (paint.number, paint.overlay_visible, paint.said)
+        if painted == self._painted:
             return
         first = paint.number != self._painted[0]
-        self._painted = (paint.number, paint.overlay_visible)
+        self._painted = painted
         if first:
             self._latency.add((paint.painted_ns - paint.handed_over_ns) / 1e6)
         self._log.note_paint(paint)

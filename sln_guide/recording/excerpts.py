@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from hardware.working import WorkingPlane
 from sln_guide.guidance import Settings
 from sln_guide.recording.contents import Contents
-from sln_guide.recording.records import GUIDANCE, FrameRef
+from sln_guide.recording.records import GUIDANCE, SHOWN, FrameRef, ShownRecord
 
 
 class _Pair(msgspec.Struct, frozen=True):
@@ -30,6 +30,19 @@ class _Node(msgspec.Struct, frozen=True):
 class _Nodes(msgspec.Struct, frozen=True):
     nir: FrameRef
     detections: tuple[_Node, ...]
+
+
+class _Computed(msgspec.Struct, frozen=True):
+    generation: int
+    nir: FrameRef
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """One paint. ``overlay_age_ms``: of the NIR behind its overlay; None without, or unknown."""
+
+    shown: ShownRecord
+    overlay_age_ms: float | None
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -65,6 +78,22 @@ def nodes_seen(contents: Contents) -> Iterator[tuple[int, dict[int, float]]]:
                 if d.confirmed and not d.coasted and d.node_number > 0
             },
         )
+
+
+def paints(contents: Contents) -> Iterator[Painted]:
+    """Yield every paint in order.
+
+    A generation begins anew with the engine: the last one of its number before the paint counts.
+    """
+    computed = contents.each(GUIDANCE, _Computed)
+    exposed_ns: dict[int, int] = {}
+    number, coming = next(computed, (-1, None))
+    for painted_number, shown in contents.each(SHOWN, ShownRecord):
+        while coming is not None and number < painted_number:
+            exposed_ns[coming.generation] = coming.nir.mid_exposure_ns
+            number, coming = next(computed, (-1, None))
+        nir_ns = None if shown.generation is None else exposed_ns.get(shown.generation)
+        yield Painted(shown, None if nir_ns is None else (shown.painted_ns - nir_ns) / 1e6)
 
 
 class Places:

@@ -19,7 +19,7 @@ from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, Problem, RecordingError
-from sln_guide.recording.excerpts import Places, nodes_seen, paired_frames
+from sln_guide.recording.excerpts import Painted, Places, nodes_seen, paints, paired_frames
 from sln_guide.recording.folder import existing_parts, read_header
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.identity import Identity
@@ -31,7 +31,6 @@ from sln_guide.recording.records import (
     GapRecord,
     GuidanceRecord,
     Manifest,
-    ShownRecord,
 )
 
 DARK = "dark.npy"
@@ -288,17 +287,21 @@ class CaseReader:
         """
         return nodes_seen(self._contents)
 
-    def shown_log(self) -> list[ShownRecord]:
-        """Return every paint, in order."""
-        return self._log(records.SHOWN, ShownRecord)
+    def paints(self) -> Iterator[Painted]:
+        """Yield every paint in order, with the age its overlay had."""
+        return paints(self._contents)
 
     def events(self) -> list[EventRecord]:
         """Return the events, in order."""
         return self._log(records.EVENTS, EventRecord)
 
-    def health_log(self) -> list[SessionHealth]:
-        """Return the health records, in order."""
-        return self._log(records.HEALTH, SessionHealth)
+    def health_log(self) -> Iterator[tuple[int, SessionHealth]]:
+        """Yield each record of health and when it was written (ns, monotonic), in order."""
+        yield from self._timed(records.HEALTH, SessionHealth)
+
+    def gap_log(self) -> Iterator[tuple[int, GapRecord]]:
+        """Yield what did not reach the disk and when that was noted (ns, monotonic)."""
+        yield from self._timed(records.GAPS, GapRecord)
 
     @property
     def computation_count(self) -> int:
@@ -387,6 +390,12 @@ class CaseReader:
 
     def _log(self, topic: str, kind: type[Any]) -> list[Any]:
         return [record for _, record in self._contents.each(topic, kind)]
+
+    def _timed(self, topic: str, kind: type[Any]) -> Iterator[tuple[int, Any]]:
+        rows = self._contents.rows(topic)
+        times_ns = dict(zip(rows["number"].tolist(), rows["time_ns"].tolist(), strict=True))
+        for number, record in self._contents.each(topic, kind):
+            yield times_ns[number], record
 
     def _frame_refs(self) -> dict[Role, dict[tuple[int, int, int], int]]:
         if self._refs is None:

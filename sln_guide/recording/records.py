@@ -118,13 +118,17 @@ class GuidanceRecord(msgspec.Struct, frozen=True):
 
 
 class ShownRecord(msgspec.Struct, frozen=True):
-    """One paint. ``generation`` is None when no overlay was drawn."""
+    """One paint. ``generation`` is None when no overlay was drawn.
+
+    ``said``: the state pill and the headlines over the picture; empty in cases of before.
+    """
 
     generation: int | None
     white_sequence: int | None
     view: str
     painted_ns: int
     overlay_visible: bool
+    said: str = ""
 
 
 class EventRecord(msgspec.Struct, frozen=True):

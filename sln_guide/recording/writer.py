@@ -234,10 +234,11 @@ class CaseWriter:
         view: str,
         painted_ns: int,
         overlay_visible: bool,
+        said: str = "",
     ) -> None:
-        """Record one paint."""
+        """Record one paint, and what the screen ``said`` over it."""
         record = records.ShownRecord(
-            generation, white_sequence, str(view), painted_ns, overlay_visible
+            generation, white_sequence, str(view), painted_ns, overlay_visible, said
         )
         self._tape.append_json(records.SHOWN, record, painted_ns)
 

@@ -73,7 +73,7 @@ def test_a_procedure_from_start_to_a_sound_case(remote: RemoteSession, tmp_path:
     assert not picture.rgb32.flags.writeable
     assert not picture.guidance.significance.flags.writeable
     assert remote.mode is Mode.SIMULATED
-    remote.painted(picture, time.monotonic_ns(), True)
+    remote.painted(picture, time.monotonic_ns(), True, "LIVE")
     remote.mark("injection", "left")
     wait_until(lambda: any(e.name == "injection" for e in remote.events()), "the mark")
     assert remote.title == folder.stem

@@ -164,6 +164,7 @@ class FakeSource:
         self.white: Frame | None = None
         self.number = 0
         self.painted_calls: list[tuple[int, int, bool]] = []
+        self.said: list[str] = []
         self.marks: list[EventMark] = []
         self.started_ns = time.monotonic_ns()
         self.closed = False
@@ -275,8 +276,9 @@ class FakeSource:
         self._settings = replace(self._settings, **changes)
         return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool) -> None:
+    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         self.painted_calls.append((picture.number, painted_ns, overlay_visible))
+        self.said.append(said)
 
     def events(self) -> tuple[EventMark, ...]:
         return tuple(self.marks)

@@ -215,6 +215,8 @@ def test_each_paint_is_told_once_and_a_withdrawal_too(showing: Showing, source: 
     showing.painted(gone, 3)
     showing.painted(gone, 4)
     assert source.painted_calls == [(1, 1, True), (1, 3, False)]
+    assert source.said[0] == "LIVE"
+    assert source.said[1].startswith("NOT LIVE · "), "with what is said of it"
     source.push(age_ms=5000)  # never let through: never told as this picture
     showing.painted(look(showing, source), 5)
     assert len(source.painted_calls) == 2

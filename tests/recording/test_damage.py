@@ -73,7 +73,7 @@ def read_all(folder: Path) -> tuple[dict[Role, int], list[str]]:
                 good[role] += 1
             case.gaps(role)
         case.guidance_log()
-        case.shown_log()
+        list(case.paints())
         case.events()
         case.pairs()
         for name in case.attachment_names():

@@ -118,8 +118,8 @@ def test_all_topics_come_back(tmp_path: Path) -> None:
         assert read.incomplete == read.problems == ()
         assert read.pairs() == [(i, i) for i in range(7)]
         assert [e.name for e in read.events()] == ["mark", "mark"]
-        assert [s.generation for s in read.shown_log()] == list(range(1, 8))
-        assert read.health_log() == [health]
+        assert [p.shown.generation for p in read.paints()] == list(range(1, 8))
+        assert [h for _, h in read.health_log()] == [health]
         assert [state for _, state in read.snapshots()] == [b"\x00state"]
         assert read.attachment("dark.npy") == b"123"
         assert set(read.attachment_names()) == {"dark.npy", "notes.txt"}

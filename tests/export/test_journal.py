@@ -1,0 +1,119 @@
+"""The journal: what was recorded as shown, said and gone wrong comes out again, in order."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hardware.rig import Rig
+from sln_guide.export.folder import ExportError
+from sln_guide.export.journal import COLUMNS, export_journal
+from sln_guide.guidance import Role, Settings, View
+from sln_guide.health import Health, RecorderHealth, SessionHealth, StreamHealth
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
+from tests.export.making import make_frame, make_guidance
+
+MS = 1_000_000
+SECOND = 1000 * MS
+LIVE = "LIVE"
+MOVED = "MOVED · Overlay removed: tissue has moved"
+NIR = StreamHealth(Role.NIR, "1", Health.LIVE, lost=2)
+WELL = SessionHealth(NIR, replace(NIR, role=Role.WHITE, lost=0))
+
+
+@pytest.fixture
+def writer(tmp_path: Path, small_rig: Rig) -> Iterator[CaseWriter]:
+    with CaseWriter(
+        tmp_path / "a.case", CaseDescription(rig=small_rig, settings=Settings())
+    ) as writer:
+        writer.write_frame(Role.NIR, make_frame(time_ns=SECOND))
+        yield writer
+
+
+def journal(writer: CaseWriter) -> list[dict[str, str]]:
+    writer.close()
+    out = writer.folder.parent / "journal.csv"
+    with CaseReader(writer.folder) as case:
+        summary = export_journal(case, out)
+        assert summary.complete
+        assert f"{summary.entries} entries" in summary.text()
+        with pytest.raises(ExportError, match="there already"):
+            export_journal(case, out)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [float(row["time_s"]) for row in rows] == sorted(float(row["time_s"]) for row in rows)
+    return rows
+
+
+def test_what_the_screen_said_is_told_by_stretches(writer: CaseWriter) -> None:
+    for number in range(60):
+        at_ns = SECOND + number * 20 * MS
+        nir = make_frame(number + 1, time_ns=at_ns)
+        writer.write_guidance(replace(make_guidance(nir=nir), generation=number))
+        said = MOVED if 20 <= number < 30 else LIVE
+        age_ns = (83 if number == 7 else 30) * MS
+        writer.write_shown(number, number, View.MERGED, at_ns + age_ns, said == LIVE, said)
+    writer.write_shown(59, 59, View.WHITE, 5 * SECOND, False, LIVE)
+    screen = [row for row in journal(writer) if row["source"] == "screen"]
+    assert [(row["what"], row["detail"]) for row in screen] == [
+        (LIVE, "merged view; overlay shown; painted 20 times in 0.4 s; its NIR at most 83 ms old"),
+        (MOVED, "merged view; no overlay; painted 10 times in 0.2 s"),
+        (LIVE, "merged view; overlay shown; painted 30 times in 0.6 s; its NIR at most 30 ms old"),
+        ("no new picture", "for 2.8 s"),
+        (LIVE, "white view; no overlay; painted once"),
+    ]
+    assert [float(row["time_s"]) for row in screen] == pytest.approx([0.03, 0.43, 0.63, 1.21, 4.0])
+
+
+def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: CaseWriter) -> None:
+    failed = replace(WELL, processing_error="the core failed")
+    gone = replace(
+        WELL,
+        nir=replace(NIR, health=Health.LOST, error="device removed", lost=5),
+        recorder=RecorderHealth(error="the disk is full"),
+    )
+    for health in (WELL, WELL, failed, failed, gone, WELL):
+        writer.write_health(health)
+    writer.write_gap(Role.WHITE, 40, 3, 1, "the backlog is full")
+    writer.write_event("injection", "left breast, 10 o'clock", 2 * SECOND)
+    rows = journal(writer)
+    told = [(row["source"], row["what"], row["detail"]) for row in rows]
+    assert ("event", "injection", "left breast, 10 o'clock") in told
+    assert ("recorder", "3 white frames not recorded", "from 40 on: the backlog is full") in told
+    rest = [entry for entry in told if entry[0] != "event" and "not recorded" not in entry[1]]
+    assert sorted(rest) == sorted(
+        [
+            ("nir camera", "live", ""),
+            ("nir camera", "2 frames lost", "2 so far"),
+            ("white camera", "live", ""),
+            ("processing", "the core failed", "error"),
+            ("processing", "over: the core failed", "error"),
+            ("nir camera", "lost", "device removed"),
+            ("nir camera", "3 frames lost", "5 so far"),
+            ("recorder", "the disk is full", "error"),
+            ("recorder", "over: the disk is full", "error"),
+            ("nir camera", "live", ""),
+        ]
+    )
+
+
+def test_a_damaged_record_is_named_and_the_rest_is_told(writer: CaseWriter) -> None:
+    for second in range(3):
+        writer.write_event("mark", "x" * 200 + str(second), second * SECOND)
+    writer.close()
+    path = writer.folder / "part-000.mcap"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"x" * 200 + b"1") + 5] ^= 1
+    path.write_bytes(data)
+    with CaseReader(writer.folder) as case:
+        summary = export_journal(case, writer.folder.parent / "journal.csv")
+    assert not summary.complete
+    assert "events 1" in summary.text()
+    text = (writer.folder.parent / "journal.csv").read_text()
+    assert "x0" in text
+    assert "x2" in text
