@@ -202,26 +202,27 @@ class TimelinePanel(Panel):
         self.on.clicked.connect(lambda: replay.step(1))
         self.play.clicked.connect(toggle)
         self.position = QLabel()
-        self.position.setFont(font(18, bold=True))
         row.addWidget(self.back)
         row.addWidget(self.play)
         row.addWidget(self.on)
-        row.addSpacing(tokens.GAP_PX)
         row.addWidget(self.position)
         row.addStretch(1)
         self.speeds: dict[float, FlatButton] = {}
         group = QButtonGroup(self)
+        speeds = QHBoxLayout()
+        speeds.setSpacing(tokens.GAP_PX // 2)
         for speed in SPEEDS:
             button = FlatButton(speed_text(speed))
             button.setCheckable(True)
-            button.setFixedWidth(48)
+            button.setFixedWidth(tokens.CONTROL_PX)
             button.setAccessibleName(f"Speed {speed_text(speed)}")
             button.clicked.connect(lambda _=False, s=speed: replay.set_speed(s))
             group.addButton(button)
-            row.addWidget(button)
+            speeds.addWidget(button)
             self.speeds[speed] = button
+        row.addLayout(speeds)
         for button in (self.back, self.play, self.on):
-            button.setFixedWidth(80)
+            button.setFixedWidth(72)
         self.body.addLayout(row)
 
     def end(self) -> None:
@@ -245,6 +246,9 @@ class TimelinePanel(Panel):
         self.bar.show_position(replay.position_s, replay.duration_s, self._events)
         self.play.setText("Pause" if replay.playing else "Play")
         hours = replay.duration_s >= 3600
+        px = tokens.BODY_PX if hours else tokens.LARGE_PX
+        if self.position.font().pixelSize() != px:
+            self.position.setFont(font(px, bold=True))
         text = " / ".join(
             precise_clock(s, hours=hours) for s in (replay.position_s, replay.duration_s)
         )

@@ -42,6 +42,18 @@ def test_space_and_buttons_play_and_pause(window: Any, source: Any) -> None:
     assert window.timeline.play.text() == "Pause"
 
 
+@pytest.mark.parametrize("hours", [False, True])
+def test_it_fits_a_screen_of_1280_by_720(window: Any, source: Any, hours: bool) -> None:
+    if hours:
+        source.duration_s = 2 * 3600.0
+        source.position_s = 3600.0
+    window.timeline.refresh()
+    window.layout().activate()
+    least = window.minimumSizeHint()
+    assert (least.width(), least.height()) <= (1280, 720)
+    assert least.height() <= 700, "a title bar has room"
+
+
 def test_what_is_wrong_with_the_recording_stands_there(window: Any, source: Any) -> None:
     window.timeline.refresh()
     assert window.timeline.fact.startswith("recorded ")
