@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from hardware.rig import Light
 from sln_guide.calibration.binding import NonNegative, Positive
 from sln_guide.calibration.errors import CalibrationError
 
@@ -115,6 +116,23 @@ def check_filters(
             f"not at {middle_nm:g} nm"
         )
     return FilterCheck(probe, collected, excited, tuple(problems))
+
+
+def lines_of(light: Light) -> list[str]:
+    """Hold a rig's filters against its probe, where it names them, and say who may get it."""
+    if light.probe is None:
+        return []
+    try:
+        probe = probe_named(light.probe)
+    except CalibrationError as error:
+        return [f"BAD {error}"]
+    use = f"?   {probe.name} in humans: {probe.human_use}"
+    if light.excitation_nm is None or light.emission_nm is None:
+        return [use]
+    found = check_filters(probe, light.excitation_nm, light.emission_nm)
+    if found.good:
+        return [f"ok  filters pass {found.collected:.0%} of {probe.name}'s light", use]
+    return [*(f"BAD {problem}" for problem in found.problems), use]
 
 
 def _share(peak_nm: float, width_nm: float, band_nm: tuple[float, float]) -> float:

@@ -16,7 +16,7 @@ from sln_guide.calibration.applied import Applied
 from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.check import measure, stream_figures
-from sln_guide.calibration.errors import CalibrationError, CaptureError
+from sln_guide.calibration.errors import CaptureError
 from sln_guide.calibration.flows import (
     Flow,
     Outcome,
@@ -31,7 +31,7 @@ from sln_guide.calibration.flows import (
 from sln_guide.calibration.focus import black_level, white_balance
 from sln_guide.calibration.frames import Progress, grabbing, next_frame
 from sln_guide.calibration.history import CheckRecord, append, read
-from sln_guide.calibration.probes import check_filters, probe_named
+from sln_guide.calibration.probes import lines_of
 from sln_guide.calibration.report import (
     check_pages,
     text_page,
@@ -223,23 +223,9 @@ class CheckFlow(Flow):
         marks = {True: "ok  ", False: "BAD ", None: "?   "}
         lines = [f"{marks[f.good]}{f.text()}" for f in record.figures]
         lines += [f"BAD {problem}" for problem in self._applied.problems]
-        lines += _filter_lines(self._applied.rig)
+        lines += lines_of(self._applied.rig.light)
         if damaged:
             lines.append(f"?   {damaged} damaged lines in the history were passed over")
         return Outcome(
             "check", self._folder, tuple(lines), good=record.good, reports=reports, pages=pages
         )
-
-
-def _filter_lines(rig: Rig) -> list[str]:
-    """Hold the rig's filters against its probe, where it names them."""
-    light = rig.light
-    if light.probe is None or light.excitation_nm is None or light.emission_nm is None:
-        return []
-    try:
-        found = check_filters(probe_named(light.probe), light.excitation_nm, light.emission_nm)
-    except CalibrationError as error:
-        return [f"BAD {error}"]
-    if found.good:
-        return [f"ok  filters pass {found.collected:.0%} of {light.probe}'s light"]
-    return [f"BAD {problem}" for problem in found.problems]

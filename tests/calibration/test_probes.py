@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from hardware.rig import Light
 from sln_guide.calibration.errors import CalibrationError
-from sln_guide.calibration.probes import check_filters, probe_named, probes
+from sln_guide.calibration.probes import check_filters, lines_of, probe_named, probes
 
 
 def test_every_probe_says_where_its_figures_are_from() -> None:
@@ -45,3 +47,18 @@ def test_an_unknown_probe_is_refused_with_those_there_are() -> None:
         probe_named("fluorescein")
     with pytest.raises(ValueError, match="shorter"):
         check_filters(probe_named("icg"), (785, 760), (815, 865))
+
+
+def test_the_daily_check_says_whether_people_may_get_the_tracer() -> None:
+    light = Light(probe="QD850", excitation_nm=(650, 670), emission_nm=(820, 880))
+    fits, use = lines_of(light)
+    assert fits.startswith("ok  filters pass")
+    assert use == "?   QD850 in humans: none: contains cadmium; research in animals only"
+    assert lines_of(replace(light, emission_nm=None)) == [use]
+    *wrong, last = lines_of(replace(light, emission_nm=(680, 720)))
+    assert wrong
+    assert all(line.startswith("BAD ") for line in wrong)
+    assert last == use
+    assert lines_of(Light()) == []
+    (unknown,) = lines_of(Light(probe="fluorescein"))
+    assert unknown.startswith("BAD no probe named")
