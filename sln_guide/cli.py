@@ -26,6 +26,7 @@ from sln_guide.terminal import (
     PARTIAL,
     RIG,
     ended_as_by_hand,
+    on_one_line,
     positive,
     progress_bar,
 )
@@ -83,13 +84,8 @@ def _attempt(words: Sequence[str]) -> tuple[int, str]:
 def _line(error: Exception) -> str:
     """Return what an error says, in one line; of a failed system call which file, and what."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return _one_line(str(error))
-
-
-def _one_line(text: str) -> str:
-    """Names of files may hold ends of lines."""
-    return " ".join(text.splitlines())
+        return on_one_line(f"{error.filename}: {error.strerror}")
+    return on_one_line(str(error))
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -163,9 +159,9 @@ def import_(options: argparse.Namespace) -> int:
     summary = import_case(request, progress_bar("importing"))
     print(summary.text())
     for assumption in summary.assumptions:
-        print(f"  assumed: {_one_line(assumption)}")
+        print(f"  assumed: {on_one_line(assumption)}")
     for what in summary.damage:
-        print(f"  damaged: {_one_line(what)}")
+        print(f"  damaged: {on_one_line(what)}")
     return PARTIAL if summary.damage else OK
 
 

@@ -206,6 +206,8 @@ class ReplaySession:
         """What is wrong with the case, as far as it was read: `verify` tells all of it."""
         if self._case.problems or self._player.unread:
             return "DAMAGED: ask sln-guide verify"
+        if self._case.being_recorded:
+            return "STILL BEING RECORDED: until when it was opened"
         return "" if self._case.complete else "NOT COMPLETE"
 
     @property

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,10 @@ from sln_guide import cli, terminal, window_commands
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.export.folder import OutputFolder
 from sln_guide.gui import app, display
+from sln_guide.guidance import Role
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
 from sln_guide.recording.folder import FolderLock
+from sln_guide.replay import ReplaySession
 
 Run = Callable[..., "Result"]
 
@@ -291,6 +295,40 @@ def test_a_case_being_recorded_is_not_recovered_and_says_what_to_do(case: Path, 
     assert result.code == terminal.CASE
     assert "still being recorded" in result.err
     assert "wait until it ends" in result.err
+
+
+def test_a_case_being_recorded_is_checked_as_far_as_it_goes(
+    tmp_path: Path, run: Run, case: Path
+) -> None:
+    with CaseReader(case) as done:
+        description = CaseDescription(rig=done.rig, settings=done.settings)
+        frames = [done.frame(Role.NIR, index) for index in range(2)]
+    folder = tmp_path / "running.case"
+    with CaseWriter(folder, description) as writer:
+        for frame in frames:
+            writer.write_frame(Role.NIR, frame)
+        result = run("verify", folder)
+        assert result.code == terminal.PARTIAL, result.out
+        assert "STILL BEING RECORDED; what is there so far is sound" in result.out
+        assert "2 nir" in result.out
+        with CaseReader(folder) as reader:
+            assert reader.incomplete == ("it was still being recorded when it was opened",)
+            assert ReplaySession(reader).caveat.startswith("STILL BEING RECORDED")
+    assert run("verify", folder).code == terminal.OK
+
+
+def test_a_name_neither_ends_a_line_nor_steers_the_terminal(
+    tmp_path: Path, run: Run, case: Path
+) -> None:
+    folder = tmp_path / "sound\nx.case: complete\x1b[2J.case"
+    shutil.copytree(case, folder)
+    for words in (("verify", folder), ("process", folder, "--out", tmp_path / "o", "--no-video")):
+        result = run(*words)
+        assert "sound x.case: complete?[2J.case: " in result.out
+        assert "\x1b" not in result.out
+    result = run("replay", tmp_path / "no\x1b[2J")
+    assert result.code == terminal.CASE
+    assert "\x1b" not in result.err
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])

@@ -26,6 +26,7 @@ from sln_guide.guidance import Kind, Role, Settings
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.software import software_versions
+from sln_guide.terminal import on_one_line
 
 ALL_DETECTIONS, ALL_PARQUET, ALL_CASES = "detections.csv", "detections.parquet", "cases.csv"
 CASE_COLUMNS = (
@@ -81,9 +82,9 @@ class BatchSummary:
         ]
         for name, outcome in self.outcomes.items():
             if isinstance(outcome, str):
-                lines.append(f"  {name}: {outcome}")
+                lines.append(f"  {on_one_line(name)}: {on_one_line(outcome)}")
             elif not outcome.complete:
-                lines.append(f"  {name}: in part, see its {SUMMARY}")
+                lines.append(f"  {on_one_line(name)}: in part, see its {SUMMARY}")
         if not self.parquet:
             lines.append(
                 f"  no {ALL_PARQUET}: `pip install sln-guide[parquet]` brings what it needs"

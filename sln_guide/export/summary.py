@@ -14,6 +14,7 @@ from hardware.rig import Rig
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind, Mode, Role, Settings
 from sln_guide.recording import CaseReader
 from sln_guide.recording.records import to_json
+from sln_guide.terminal import on_one_line
 
 SCHEMA = 1
 
@@ -90,7 +91,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """Say the most important in a few lines."""
         f = self.frames
-        lines = [f"{self.source.name}: {f.processed} of {f.nir} NIR frames, {f.seconds:.1f} s"]
+        name = on_one_line(self.source.name)
+        lines = [f"{name}: {f.processed} of {f.nir} NIR frames, {f.seconds:.1f} s"]
         if self.source.mode is Mode.SIMULATED:
             lines[0] += ", SIMULATED"
         if self.source.white_light == "jpeg":

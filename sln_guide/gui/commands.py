@@ -17,7 +17,7 @@ from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
 from sln_guide.gui.layout import CHOICES, Layout
-from sln_guide.gui.phases import EVENT, phase_detail, phase_events
+from sln_guide.gui.phases import EVENT, not_stamped, phase_detail, phase_events
 from sln_guide.gui.placing import Placing
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.regions import Regions
@@ -288,6 +288,8 @@ class Commands(QObject):
             later = [t for t in times if t > self.replay.position_s + 1e-3]
             if times:
                 self.replay.seek(min(later, default=times[0]))
+            else:
+                self.say(not_stamped(index))
         self.done.emit()
 
     def start_recording(self) -> None:

@@ -19,6 +19,11 @@ def phase_detail(index: int) -> str:
     return f"{index + 1} {PHASES[index]}"
 
 
+def not_stamped(index: int) -> str:
+    """Return why a replay cannot go to a phase."""
+    return f"{phase_detail(index)} was not stamped in this recording"
+
+
 def phase_events(events: tuple[EventMark, ...]) -> dict[int, list[float]]:
     """Return the times [s] at which each phase was stamped, oldest first."""
     found: dict[int, list[float]] = {}
@@ -72,4 +77,6 @@ class PhaseRow(QWidget):
                 button.setCheckable(True)
             button.setChecked(index == active)  # before it cannot be: else it is not painted anew
             button.setCheckable(index == active)
-            button.setEnabled(enabled is None or index in enabled)
+            stamped = enabled is None or index in enabled
+            button.setEnabled(stamped)
+            button.setToolTip("" if stamped else not_stamped(index))

@@ -25,6 +25,7 @@ from sln_guide.gui.scale import application
 from sln_guide.gui.wake import Wake
 from sln_guide.render import tokens
 from sln_guide.render.text import font
+from sln_guide.terminal import on_one_line
 
 RECENT = 4
 CHOICE_PX = 72
@@ -235,7 +236,7 @@ class StartWindow(QWidget):
         newest = recent_cases(cases)
         actions.addWidget(_label("Replay" if newest else "", tokens.BODY_PX, bold=True))
         for path in newest:
-            button = self._button(path.stem, "", ("replay", str(path)))
+            button = self._button(on_one_line(path.stem), "", ("replay", str(path)))
             button.setFixedHeight(tokens.CONTROL_PX)
             actions.addWidget(button)
             self.recent.append(button)

@@ -11,8 +11,8 @@ from hardware.rig import Rig
 from sln_guide.guidance import Mode, Settings
 from sln_guide.recording import records
 from sln_guide.recording.codec import Codec
+from sln_guide.recording.holder import boot_id
 from sln_guide.recording.records import CaseHeader
-from sln_guide.recording.resuming import boot_id
 from sln_guide.recording.software import software_versions
 
 

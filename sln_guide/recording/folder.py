@@ -17,6 +17,7 @@ from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format, records
 from sln_guide.recording.errors import Problem, RecordingError
+from sln_guide.recording.holder import own_line, seems_at_work
 from sln_guide.recording.part import HEADER_ATTACHMENT
 from sln_guide.recording.records import CaseHeader, Manifest, RecoveryRecord
 from sln_guide.recording.scan import PartFileReader
@@ -35,6 +36,9 @@ MAX_JSON_BYTES = 64 << 20
 HEADER_WITHIN = 4096
 ATTACHMENT_NAME_AT = 29
 """Bytes of an attachment record before its name."""
+
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What a file system answers that has none, such as some network disks."""
 
 _CHECKSUM = re.compile(rb',"crc32":(\d+)\}$')
 
@@ -241,6 +245,8 @@ class FolderLock:
             refuse_occupied(folder)
             lock = cls._take(folder, "being written by another recorder: choose another name")
         except OSError as error:
+            with suppress(OSError):  # holds nothing where nothing could be written
+                folder.rmdir()
             raise failure(folder, "make the case folder", error) from None
         try:
             refuse_occupied(folder)
@@ -270,12 +276,13 @@ class FolderLock:
     def _take(cls, folder: Path, then: str) -> FolderLock:
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            taken = not _locked(fd, fcntl.LOCK_EX, folder)
+        except OSError:
             os.close(fd)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            raise RecordingError(f"case {folder} is {then}") from None
+            raise
+        if taken:
+            os.close(fd)
+            raise RecordingError(f"case {folder} is {then}")
         return cls(folder, fd)
 
     def reserve(self) -> None:
@@ -290,7 +297,7 @@ class FolderLock:
         """Note that the recorder lives, by the clock that nobody sets. Any thread."""
         with self._using, suppress(OSError):  # then the time of the parts must tell
             if self._fd >= 0:
-                os.pwrite(self._fd, b"%020d\n" % time.monotonic_ns(), 0)
+                os.pwrite(self._fd, b"%020d\n" % time.monotonic_ns() + own_line(), 0)
 
     def spend_reserve(self) -> None:
         """Give the space back, to be written into."""
@@ -328,8 +335,8 @@ def last_beat_ns(folder: Path) -> int | None:
     It means nothing once the machine was started again.
     """
     try:
-        return int((folder / LOCK).read_bytes())
-    except (OSError, ValueError):
+        return int((folder / LOCK).read_bytes().split()[0])
+    except (OSError, ValueError, IndexError):
         return None
 
 
@@ -342,10 +349,24 @@ def being_recorded(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return not _locked(fd, fcntl.LOCK_SH, folder)
     except OSError:
         return True
-    else:
-        return False
     finally:
         os.close(fd)
+
+
+def _locked(fd: int, how: int, folder: Path) -> bool:
+    """Lock the file ``fd``; False where another process has it. Raises OSError.
+
+    Where there are no locks that process is told by what it wrote into the file.
+    """
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno not in NO_LOCKS:
+            raise
+        return not seems_at_work(folder / LOCK)
+    return True

@@ -8,6 +8,7 @@ from pathlib import Path
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
 from sln_guide.recording.folder import (
     MANIFEST,
+    being_recorded,
     manifest_damage,
     misfits,
     read_header,
@@ -31,6 +32,8 @@ class Identity:
     ----------
     manifest
         None where it is missing or cannot be read.
+    being_recorded
+        Whether it was when it was opened: it holds what had come by then.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Identity:
         self._folder = folder
         self._problems = problems
         self._is_sound = True
+        held = being_recorded(folder)  # before the manifest: else it may be closed in between
         self.manifest: Manifest | None = None
         try:
             self.manifest = read_manifest(folder)
@@ -52,6 +56,7 @@ class Identity:
             raise
         except RecordingError as error:
             self._add_problem(MANIFEST, str(error))
+        self.being_recorded = held and not (self.manifest is not None and self.manifest.closed)
 
     def header(self, parts: Iterable[PartFileReader]) -> CaseHeader:
         """Return the header of the first part that has a whole one, else the manifest's.
@@ -99,6 +104,8 @@ class Identity:
         """Why the case is not complete."""
         if self.manifest is None or not self._is_sound:
             return ("the manifest is missing, damaged, or alone in saying what this case is",)
+        if self.being_recorded:
+            return ("it was still being recorded when it was opened",)
         if not self.manifest.closed:
             return ("not closed: the recording ended without a clean stop",)
         return (*self.manifest.incomplete, *map(str, self._problems))

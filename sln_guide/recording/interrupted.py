@@ -16,8 +16,8 @@ from sln_guide.recording.folder import (
     part_paths,
     read_manifest,
 )
+from sln_guide.recording.holder import boot_id
 from sln_guide.recording.records import Manifest
-from sln_guide.recording.resuming import boot_id
 
 RECENT_S = 600.0
 """After so long it may be another patient: then nothing is continued unasked."""

@@ -32,6 +32,7 @@ from sln_guide.recording.records import (
     GuidanceRecord,
     Manifest,
 )
+from sln_guide.terminal import on_one_line
 
 DARK = "dark.npy"
 """Attachment: the dark frame, counts."""
@@ -75,7 +76,7 @@ class CaseReader:
     @property
     def title(self) -> str:
         """What the case was called."""
-        return self.header.title
+        return on_one_line(self.header.title)
 
     @property
     def rig(self) -> Rig:
@@ -128,6 +129,11 @@ class CaseReader:
     def complete(self) -> bool:
         """Closed cleanly, nothing missing that reached the application, no damage met so far."""
         return not self.incomplete
+
+    @property
+    def being_recorded(self) -> bool:
+        """Whether it was when it was opened: what came since is not in sight."""
+        return self._identity.being_recorded
 
     @property
     def incomplete(self) -> tuple[str, ...]:

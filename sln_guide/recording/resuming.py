@@ -15,21 +15,13 @@ from sln_guide.recording.folder import (
     read_header,
     read_manifest,
 )
+from sln_guide.recording.holder import boot_id
 from sln_guide.recording.mcap_format import CHUNK
 from sln_guide.recording.part import index_path
 from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
 from sln_guide.recording.scan import Found, PartFileReader, Record, Rows, build_index, load_index
 
 CUT_SHORT = "its recorder died over it"
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def boot_id() -> str:
-    """Return what is the same for as long as the monotonic clock runs on; "" if unknown."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sln_guide.recording.folder import (
 )
 from sln_guide.recording.gaps import Gap, Pause
 from sln_guide.recording.records import Manifest, RecoveredPart
+from sln_guide.terminal import on_one_line
 
 Progress = Callable[[int, int], None]
 MOST_LINES = 10
@@ -34,6 +35,8 @@ class Verification:
     ----------
     ok
         Nothing is damaged, changed or missing from what the case itself says it holds.
+    recording
+        It is being recorded at this moment: what came since was not looked at.
     complete
         ``ok``, closed by a clean stop, and nothing was lost between cameras and disk.
     problems
@@ -55,6 +58,7 @@ class Verification:
 
     folder: Path
     ok: bool
+    recording: bool
     complete: bool
     problems: tuple[Problem, ...]
     incomplete: tuple[str, ...]
@@ -69,12 +73,14 @@ class Verification:
         """Return what there is to say, a few lines for a terminal."""
         if not self.ok:
             verdict = f"NOT SOUND: {len(self.problems)} damaged, changed or missing"
+        elif self.recording:
+            verdict = "STILL BEING RECORDED; what is there so far is sound"
         elif not self.complete:
             verdict = "NOT COMPLETE, but all that is there is sound"
         else:
             verdict = "complete and sound"
         frames = ", ".join(f"{n} {role.value}" for role, n in self.frames.items())
-        name = self.folder.absolute().name  # of `.` too
+        name = on_one_line(self.folder.absolute().name)  # of `.` too
         lines = [f"{name}: {verdict}", f"  {frames} frames, {self.records} records"]
         if self.lossy_white:
             lines.append(
@@ -136,10 +142,11 @@ def verify(
     folder = Path(folder)
     paths = existing_parts(folder)
     problems: list[Problem] = []
+    held = not locked and being_recorded(folder)  # before the manifest: it may be closed in between
     manifest = _manifest(folder, problems)
-    recording = not locked and being_recorded(folder)
+    recording = held and not (manifest is not None and manifest.closed)
     examination = Examination(
-        paths, manifest, _recovered(folder, problems), problems, progress, recording=recording
+        paths, manifest, _recovered(folder, problems), problems, progress, recording=held
     )
     examination.run()
     head = examination.head
@@ -159,6 +166,7 @@ def verify(
     return Verification(
         folder=folder,
         ok=not problems,
+        recording=recording,
         complete=not problems and not incomplete,
         problems=tuple(problems),
         incomplete=tuple(incomplete),

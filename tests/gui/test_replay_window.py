@@ -145,6 +145,10 @@ def test_phases_show_where_it_stands_and_go_there(window: Any, source: Any, wait
     assert source.position_s == 6.0
     QTest.keyClick(window, Qt.Key.Key_2)
     assert source.position_s == 6.0, "never stamped: nowhere to go"
+    said = "2 Trace was not stamped in this recording"
+    assert window.confirmation.text == said
+    assert [bool(b.toolTip()) for b in window.phases.buttons] == [i not in (0, 3) for i in range(7)]
+    assert window.phases.buttons[1].toolTip() == said
 
 
 def test_a_recording_is_never_stamped(window: Any, source: Any) -> None:
