@@ -115,6 +115,9 @@ class OutputFolder:
                 f"{self.folder / self._names[0]} is being written by another command: wait for it, "
                 "or choose another place"
             )
+        # what a run that was killed left half written is none of this one's files
+        os.ftruncate(lock, 0)
+        self._quietly(*[self.partial(name).unlink for name in self._names[1:]])
         return self
 
     def __exit__(self, *_: object) -> None:

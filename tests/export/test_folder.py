@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sln_guide.export.folder import ExportError, OutputFolder
+from sln_guide.export.folder import PARTIAL, ExportError, OutputFolder
 
 NAMES = ("a.csv", "b.csv", "done.json")
 
@@ -123,3 +123,13 @@ def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
         folder.partial(NAMES[0]).write_text("whole")
         folder.publish()
     assert (tmp_path / NAMES[0]).read_text() == "whole"
+
+
+def test_what_a_killed_run_left_is_not_published_by_the_next(tmp_path: Path) -> None:
+    """A film torn off was given its name by the next run, which made none."""
+    for name in NAMES:
+        (tmp_path / (name + PARTIAL)).write_text("torn")
+    with OutputFolder(tmp_path, NAMES, force=True) as folder:
+        folder.partial(NAMES[-1]).write_text("whole")
+        folder.publish()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {NAMES[-1]: "whole"}

@@ -213,7 +213,7 @@ def test_what_is_not_continued(tmp_path: Path) -> None:
     other = msgspec.structs.replace(rig(), name="another")
     assert find_interrupted(tmp_path, other) is None, "another rig"
     beat = (folder / LOCK).read_bytes()
-    (folder / LOCK).write_bytes(b"%d" % (int(beat) - (RECENT_S + 5) * 1e9))
+    (folder / LOCK).write_bytes(b"%d" % (int(beat.split()[0]) - (RECENT_S + 5) * 1e9))
     assert find_interrupted(tmp_path, rig()) is None, "it may be another patient by now"
     (folder / LOCK).write_bytes(beat)
     with CaseWriter(tmp_path / "busy.case", CaseDescription(rig=rig(), settings=Settings())):
