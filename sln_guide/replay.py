@@ -207,7 +207,7 @@ class ReplaySession:
         if self._case.problems or self._player.unread:
             return "DAMAGED: ask sln-guide verify"
         if self._case.being_recorded:
-            return "STILL BEING RECORDED: until when it was opened"
+            return "STILL BEING RECORDED"
         return "" if self._case.complete else "NOT COMPLETE"
 
     @property
