@@ -9,8 +9,9 @@ from dataclasses import replace
 from hardware.frame import Frame
 from sln_guide import pipeline
 from sln_guide.drawing import Drawing
-from sln_guide.guidance import Guidance, Pair, Picture, Role, Settings
+from sln_guide.guidance import Pair, Picture, Role, Settings
 from sln_guide.recording.analysed import Analysed
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.corrections import setup_of, state_at
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
@@ -36,18 +37,21 @@ class Player:
         self._before: OrderedDict[int, pipeline.State] = OrderedDict()
         self._next = -1
         self._state = pipeline.initial_state(self._setup)
-        self._states_settings: Settings | None = None
+        self._chosen: tuple[tuple[str, object], ...] = ()
+        self.settings = case.settings
+        """What the last picture was made with."""
         self.white: Frame | None = None
         self.left_out: dict[int, str] = {}
         """Why nothing is computed of a moment that is whole."""
         self.unread: dict[int, tuple[Role, str]] = {}
         """Whose frame of a moment cannot be read, and why."""
 
-    def at(self, index: int, settings: Settings) -> Picture | None:
-        """Return the picture of moment ``index`` made with ``settings``; None: see `unread`."""
-        self._forget_other_settings(settings)
+    def at(self, index: int, asked: Asked) -> Picture | None:
+        """Return the picture of moment ``index`` made as ``asked``; None: see `unread`."""
+        self._forget_other_settings(asked)
         if index != self._next:
-            self._go_to(index, settings)
+            self._go_to(index, asked)
+        self.settings = settings = self._settings_of(index, asked)
         decoded_ns = time.monotonic_ns()
         self._next = index + 1
         if self._moments[index][0] is None:
@@ -59,7 +63,7 @@ class Player:
                     self.white = self._frame(Role.WHITE, self._moments[index][1], index)
                 return None
             self._remember(index)
-            guidance = self._step(pair, settings)
+            self._state, guidance = pipeline.step(self._state, pair, settings)
             self.white = pair.white
             picture = self._drawing.picture(pair.nir, pair.white, guidance, settings)
         return None if picture is None else replace(picture, handed_over_ns=decoded_ns)
@@ -74,10 +78,8 @@ class Player:
         self._drawing.forget_nir()
         return self._drawing.picture(None, frame, None, settings)
 
-    def _step(self, pair: Pair, settings: Settings) -> Guidance:
-        then = self._case.settings_at(pair.nir.mid_exposure_ns, settings)
-        self._state, guidance = pipeline.step(self._state, pair, then)
-        return guidance
+    def _settings_of(self, index: int, asked: Asked) -> Settings:
+        return self._case.settings_at(self._time_ns(index), asked)
 
     def _remember(self, index: int) -> None:
         self._before[index] = self._state
@@ -85,15 +87,15 @@ class Player:
         if len(self._before) > MOST_STATES:
             self._before.popitem(last=False)
 
-    def _forget_other_settings(self, settings: Settings) -> None:
+    def _forget_other_settings(self, asked: Asked) -> None:
         """Drop states that another threshold made (other settings act from the next step on)."""
-        before = self._states_settings
-        if before is not None and before.threshold_sigma != settings.threshold_sigma:
+        chosen = asked.of({"threshold_sigma"})
+        if chosen != self._chosen:
             self._before.clear()
             self._next = -1
-        self._states_settings = settings
+        self._chosen = chosen
 
-    def _go_to(self, index: int, settings: Settings) -> None:
+    def _go_to(self, index: int, asked: Asked) -> None:
         """Bring the state to right before pair ``index``."""
         known = self._before.get(index)
         if known is not None:
@@ -102,13 +104,14 @@ class Player:
         first = 0 <= index - self._next < len(LEAD_IN_NS) and self._next >= 0
         lead_in = range(self._next, index) if first else self._lead_in(index)
         if not first:
-            self._state = self._noted_state(lead_in[0] if lead_in else index, settings)
+            self._state = self._noted_state(lead_in[0] if lead_in else index, asked)
         for each in lead_in:
             pair = self._pair(each)
             if pair is not None:
                 if first:
                     self._remember(each)
-                self._step(pair, settings)
+                settings = self._settings_of(each, asked)
+                self._state, _ = pipeline.step(self._state, pair, settings)
 
     def _lead_in(self, index: int) -> list[int]:
         """Return pairs before ``index``, in order."""
@@ -131,9 +134,9 @@ class Player:
     def _time_ns(self, index: int) -> int:
         return self._case.moment_ns(*self._moments[index])
 
-    def _noted_state(self, index: int, settings: Settings) -> pipeline.State:
+    def _noted_state(self, index: int, asked: Asked) -> pipeline.State:
         """Return a state from which to go on at ``index``: tracks keep the numbers they had."""
-        state = state_at(self._case, self._setup, self._time_ns(index), settings)
+        state = state_at(self._case, self._setup, self._time_ns(index), asked)
         return replace(state, analyser=self._state.analyser)
 
     def _pair(self, index: int) -> Pair | None:

@@ -22,6 +22,7 @@ from sln_guide.handoff import Latest
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
 from sln_guide.player import Player
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
@@ -44,10 +45,11 @@ class ReplaySession:
     closes it.
     """
 
-    def __init__(self, case: CaseReader, *, settings: Settings | None = None) -> None:
+    def __init__(self, case: CaseReader) -> None:
         self._case = case
         self._rig = case.rig
-        self._settings = settings or case.settings
+        self._asked = case.asked()
+        self._settings = case.settings
         self._moments = tuple(case.moments())
         if not self._moments:
             raise RecordingError(f"{case.folder.name} holds no frame: nothing to replay")
@@ -104,7 +106,7 @@ class ReplaySession:
 
     @property
     def settings(self) -> Settings:
-        """What the operator last chose (at first: what the case was recorded with)."""
+        """What the present moment is made with: as recorded, but for what was chosen since."""
         return self._settings
 
     def start(self) -> None:
@@ -150,11 +152,12 @@ class ReplaySession:
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings` and compute the present moment again with them."""
-        self._settings = replace(self._settings, **changes)
         with self._wish:
+            self._asked = self._asked.changed(**changes)
+            self._settings = replace(self._settings, **changes)
             self._redraw = True
             self._wish.notify_all()
-        return self._settings
+            return self._settings
 
     def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
         """Count the latency from decoded to painted."""
@@ -186,6 +189,11 @@ class ReplaySession:
     def position_s(self) -> float:
         """Time of the moment shown."""
         return self._times_s[max(self._index, 0)]
+
+    @property
+    def asked(self) -> Asked:
+        """What is made otherwise than it was recorded."""
+        return self._asked
 
     def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:
         """Return a small picture of the frame nearest to ``position_s``. Any thread."""
@@ -359,7 +367,11 @@ class ReplaySession:
         return clock
 
     def _show(self, player: Player, index: int) -> None:
-        picture = player.at(index, self._settings)
+        asked = self._asked
+        picture = player.at(index, asked)
+        with self._wish:
+            if asked is self._asked:  # else something was chosen meanwhile: it is made again
+                self._settings = player.settings
         unread = player.unread.get(index)
         self._index = index
         self._white = player.white

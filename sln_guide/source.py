@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.guidance import Mode, Picture, Settings, View
 from sln_guide.health import SessionHealth
+
+if TYPE_CHECKING:
+    from sln_guide.recording.asked import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,11 @@ class Replayable(Protocol):
     @property
     def position_s(self) -> float:
         """Where the shown pair lies."""
+        ...
+
+    @property
+    def asked(self) -> Asked:
+        """What is made otherwise than it was recorded."""
         ...
 
     def thumbnail(self, position_s: float, width_px: int) -> NDArray[np.uint32] | None:

@@ -295,15 +295,14 @@ def test_from_the_first_moment_on_numbers_are_those_of_the_recording(
     with CaseReader(folder) as case:
         player = Player(case, tuple(case.moments()))
         for index in (0, 1, 0, 3):
-            picture = player.at(index, case.settings)
+            picture = player.at(index, case.asked())
             assert picture is not None
             assert picture.guidance is not None
             assert picture.guidance.generation == 501 + index
         whole = Span(0.0, 1.0)
-        made = [c.guidance for c in computed(case, case.settings, whole) if c.guidance is not None]
+        made = [c.guidance for c in computed(case, case.asked(), whole) if c.guidance is not None]
         assert [guidance.generation for guidance in made] == [501, 502, 503, 504]
-        other = replace(case.settings, threshold_sigma=9.0)
-        picture = player.at(0, other)
+        picture = player.at(0, case.asked(9.0))
         assert picture is not None
         assert picture.guidance is not None
         assert picture.guidance.generation == 1, "another threshold follows nodes of its own"
@@ -336,19 +335,18 @@ def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "step", counted)
-        picture = player.at(55, read_back.settings)
+        picture = player.at(55, read_back.asked())
         assert len(steps) == len(LEAD_IN_NS) + 1, "a seek costs five steps"
         assert picture is not None
         assert picture.guidance is not None
         assert picture.guidance.generation == 1000 + 5
         steps.clear()
-        assert player.at(54, read_back.settings) is not None
+        assert player.at(54, read_back.asked()) is not None
         assert len(steps) <= len(LEAD_IN_NS) + 1
         steps.clear()
-        assert player.at(55, read_back.settings) is not None
+        assert player.at(55, read_back.asked()) is not None
         assert len(steps) == 1, "where one has been is remembered"
-        other = replace(read_back.settings, threshold_sigma=9.0)
-        picture = player.at(55, other)
+        picture = player.at(55, read_back.asked(9.0))
         assert picture is not None
         assert picture.guidance is not None
         assert picture.guidance.generation == 5, "noted with another threshold: begun anew"
@@ -358,7 +356,7 @@ def test_a_seek_takes_up_the_numbers_noted_in_the_case(case_folder: Path, tmp_pa
 def test_a_seek_near_the_start_leads_in_from_what_there_is(case_folder: Path) -> None:
     with CaseReader(case_folder) as case:
         player = Player(case, tuple(case.moments()))
-        picture = player.at(2, case.settings)
+        picture = player.at(2, case.asked())
         assert picture is not None
         assert picture.guidance is not None
         assert picture.guidance.generation == 3
@@ -388,10 +386,10 @@ def test_white_light_without_nir_is_shown_by_itself(case_folder: Path, tmp_path:
         moments = case.moments()
         assert moments == [(i, i) for i in range(20)] + [(None, i) for i in range(20, FRAMES)]
         player = Player(case, tuple(moments))
-        before = player.at(19, case.settings)
+        before = player.at(19, case.asked())
         assert before is not None
         assert before.guidance is not None
-        alone = player.at(20, case.settings)
+        alone = player.at(20, case.asked())
         assert alone is not None
         assert alone.white is not None
         assert alone.white.sequence == case.frame(Role.WHITE, 20).sequence
@@ -399,7 +397,7 @@ def test_white_light_without_nir_is_shown_by_itself(case_folder: Path, tmp_path:
         assert not alone.overlay_drawn
         assert alone.nir is None, "the last NIR frame is old"
         assert alone.nir_thumbnail is None
-        again = player.at(10, case.settings)
+        again = player.at(10, case.asked())
         assert again is not None
         assert again.guidance is not None
 

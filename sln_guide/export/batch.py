@@ -22,7 +22,7 @@ from sln_guide.export.parquet import DETECTION_TYPES, parquet_available, write_p
 from sln_guide.export.process import DETECTIONS, SUMMARY, process_case
 from sln_guide.export.summary import Summary
 from sln_guide.export.tables import DETECTION_COLUMNS, Table
-from sln_guide.guidance import Kind, Role, Settings
+from sln_guide.guidance import Kind, Role
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.software import software_versions
@@ -113,7 +113,7 @@ def process_many(
     sources: Sequence[Path],
     out: Path,
     *,
-    settings: Settings | None = None,
+    threshold_sigma: float | None = None,
     video: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -132,7 +132,7 @@ def process_many(
         installed) and ``cases.csv``.
     workers
         Processes at a time; None: as many as there are cores.
-    settings, video, progress
+    threshold_sigma, video, progress
         As for `process_case`; ``progress`` counts frames of all cases.
 
     Raises
@@ -144,14 +144,14 @@ def process_many(
     earlier: list[str] = []
     left: list[CaseJob] = []
     for job in jobs:
-        done = _done_before(job, settings)
+        done = _done_before(job, threshold_sigma)
         if done is None:
             left.append(job)
         else:
             outcomes[job.name] = done
             earlier.append(job.name)
     if left:
-        outcomes |= _run(left, settings, video, workers or os.cpu_count() or 1, progress)
+        outcomes |= _run(left, threshold_sigma, video, workers or os.cpu_count() or 1, progress)
     ordered = {name: outcomes[name] for name in sorted(outcomes)}
     _write_tables(out, ordered)
     return BatchSummary(ordered, tuple(earlier), parquet_available())
@@ -174,13 +174,13 @@ def _jobs(sources: Sequence[Path], out: Path) -> tuple[list[CaseJob], dict[str, 
     return jobs, failed
 
 
-def _done_before(job: CaseJob, settings: Settings | None) -> Summary | None:
+def _done_before(job: CaseJob, threshold_sigma: float | None) -> Summary | None:
     """Return the summary of an earlier run that would come out the same."""
     try:
         done = msgspec.json.decode((job.out / SUMMARY).read_bytes(), type=Summary)
         with CaseReader(job.source) as case:
             head = None if case.manifest is None else case.manifest.chain_head
-            case_id, wanted = case.header.case_id, settings or case.settings
+            case_id, asked = case.header.case_id, case.asked(threshold_sigma)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordingError):
         return None
     versions = software_versions()
@@ -188,7 +188,8 @@ def _done_before(job: CaseJob, settings: Settings | None) -> Summary | None:
         done.source.case_id == case_id
         and done.source.chain_head == head
         and head is not None
-        and done.settings == wanted
+        and done.settings == asked.settings
+        and frozenset(done.chosen) == asked.chosen
         and all(done.software.get(name) == made for name, made in versions.items())
         and (job.out / DETECTIONS).exists()
     )
@@ -208,7 +209,7 @@ def _begin(stop: Event, frames: Synchronized[int]) -> None:
     _stop, _frames = stop, frames
 
 
-def _work(job: CaseJob, settings: Settings | None, video: bool) -> Summary:
+def _work(job: CaseJob, threshold_sigma: float | None, video: bool) -> Summary:
     before = 0
 
     def advance(done: int, total: int) -> None:
@@ -222,13 +223,18 @@ def _work(job: CaseJob, settings: Settings | None, video: bool) -> Summary:
 
     with CaseReader(job.source) as case:
         return process_case(
-            case, job.out, settings=settings, video=video, force=True, progress=advance
+            case,
+            job.out,
+            asked=case.asked(threshold_sigma),
+            video=video,
+            force=True,
+            progress=advance,
         )
 
 
 def _run(
     jobs: list[CaseJob],
-    settings: Settings | None,
+    threshold_sigma: float | None,
     video: bool,
     workers: int,
     progress: Callable[[int, int], None] | None,
@@ -241,7 +247,7 @@ def _run(
     with ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(stop, frames)
     ) as pool:
-        running = {pool.submit(_work, job, settings, video): job.name for job in jobs}
+        running = {pool.submit(_work, job, threshold_sigma, video): job.name for job in jobs}
         waiting: set[Future[Summary]] = set(running)
         try:
             while waiting:

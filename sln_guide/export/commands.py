@@ -100,14 +100,13 @@ def process(options: argparse.Namespace) -> int:
     from sln_guide.recording.reader import CaseReader
     from sln_guide.warm_up import warm_up
 
-    settings = None if options.threshold is None else Settings(threshold_sigma=options.threshold)
     only = options.source[0]
     if len(options.source) == 1 and (part_paths(only) or not any(only.glob("*.case"))):
         with CaseReader(only) as case:
             summary = process_case(
                 case,
                 options.out,
-                settings=settings,
+                asked=case.asked(options.threshold),
                 video=not options.no_video,
                 force=options.force,
                 progress=progress_bar("processing"),
@@ -120,7 +119,7 @@ def process(options: argparse.Namespace) -> int:
     batch = process_many(
         cases,
         options.out,
-        settings=settings,
+        threshold_sigma=options.threshold,
         video=not options.no_video,
         workers=options.workers,
         progress=progress_bar("processing"),
@@ -161,7 +160,7 @@ def export(options: argparse.Namespace) -> int:
         wish = Wish(
             what,
             options.out,
-            _changed(case.settings, options.threshold),
+            case.asked(options.threshold),
             Span(options.begin, options.end),
             tuple(options.at or ()),
         )

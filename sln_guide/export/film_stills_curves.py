@@ -20,8 +20,9 @@ from sln_guide.export.recomputing import LEAD_IN_S, Computed, computed, indexes_
 from sln_guide.export.stills import save_still
 from sln_guide.export.tables import Cell, Table, measured
 from sln_guide.export.wish import Span
-from sln_guide.guidance import UNCALIBRATED, Kind, Role, Settings
+from sln_guide.guidance import UNCALIBRATED, Kind, Role
 from sln_guide.recording import CaseReader, RecordingError
+from sln_guide.recording.asked import Asked
 from sln_guide.whole_file import empty_ones_taken_away
 
 Progress = Callable[[int, int], None]
@@ -51,7 +52,7 @@ def export_film(
     path: Path,
     layout: Layout = Layout.OVERLAY,
     *,
-    settings: Settings | None = None,
+    asked: Asked | None = None,
     span: Span = WHOLE,
     progress: Progress | None = None,
 ) -> ExportSummary:
@@ -69,7 +70,7 @@ def export_film(
     with OutputFolder(path.parent, (path.name,), force=True) as folder:
         try:
             with OverlayFilm(folder.partial(path.name), case, layout) as film:
-                for made in _told(case, settings, span, summary, progress):
+                for made in _told(case, asked, span, summary, progress):
                     if made.guidance is not None:
                         film.write(made.guidance, made.time_s - max(span.begin_s, 0.0))
                 pictures = film.pictures
@@ -88,7 +89,7 @@ def export_stills(
     times_s: Sequence[float],
     layout: Layout = Layout.OVERLAY,
     *,
-    settings: Settings | None = None,
+    asked: Asked | None = None,
     progress: Progress | None = None,
 ) -> ExportSummary:
     """Save the pictures nearest to ``times_s`` as PNG, each with a JSON of what it shows.
@@ -115,7 +116,7 @@ def export_stills(
             raise ExportError(f"{folder}: cannot be made ({why}): choose another folder") from None
         for begin, end in _runs(sorted(wanted), frame_times_s):
             span = Span(float(frame_times_s[begin]), float(frame_times_s[end]))
-            for made in _told(case, settings, span, summary, progress):
+            for made in _told(case, asked, span, summary, progress):
                 if made.guidance is None or made.index not in wanted:
                     continue
                 picture, marked = composer.compose(made.guidance)
@@ -136,7 +137,7 @@ def export_curves(
     case: CaseReader,
     path: Path,
     *,
-    settings: Settings | None = None,
+    asked: Asked | None = None,
     span: Span = WHOLE,
     progress: Progress | None = None,
 ) -> ExportSummary:
@@ -158,7 +159,7 @@ def export_curves(
     summary = ExportSummary(path, "")
     times_s: list[float] = []
     nodes: dict[int, dict[int, tuple[Cell, Cell, Cell]]] = {}
-    for made in _told(case, settings, span, summary, progress):
+    for made in _told(case, asked, span, summary, progress):
         if made.guidance is None:
             continue
         for d in measured(made.guidance):
@@ -186,14 +187,14 @@ def export_curves(
 
 def _told(
     case: CaseReader,
-    settings: Settings | None,
+    asked: Asked | None,
     span: Span,
     summary: ExportSummary,
     progress: Progress | None,
 ) -> Iterator[Computed]:
     total = len(indexes_in(case, span))
     done = 0
-    for made in computed(case, case.settings if settings is None else settings, span):
+    for made in computed(case, case.asked() if asked is None else asked, span):
         if made.unread:
             summary.unread.append(made.unread)
         yield made

@@ -25,25 +25,23 @@ def fulfil(
     RecordingError
         When the case has nothing of it.
     """
-    settings = wish.settings
+    asked = wish.asked
     match wish.what:
         case What.FFV1:
             return export_mkv(case, wish.out, progress=progress)
         case What.OME_TIFF:
             return export_ome_tiff(case, wish.out, progress=progress)
         case What.TABLES:
-            return process_case(case, wish.out, settings=settings, video=False, progress=progress)
+            return process_case(case, wish.out, asked=asked, video=False, progress=progress)
         case What.JOURNAL:
             return export_journal(case, wish.out, progress=progress)
         case What.CURVES:
-            return export_curves(
-                case, wish.out, settings=settings, span=wish.span, progress=progress
-            )
+            return export_curves(case, wish.out, asked=asked, span=wish.span, progress=progress)
         case What.STILLS:
             times_s = wish.times_s or (wish.span.begin_s,)
-            return export_stills(case, wish.out, times_s, settings=settings, progress=progress)
+            return export_stills(case, wish.out, times_s, asked=asked, progress=progress)
         case _:
             layout = Layout(wish.what.value)
             return export_film(
-                case, wish.out, layout, settings=settings, span=wish.span, progress=progress
+                case, wish.out, layout, asked=asked, span=wish.span, progress=progress
             )

@@ -24,9 +24,10 @@ from sln_guide.export.tables import (
     frame_row,
     measured,
 )
-from sln_guide.guidance import Pair, Role, Settings
+from sln_guide.guidance import Pair, Role
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
 from sln_guide.recording.analysed import Analysed
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.corrections import setup_of, state_at
 from sln_guide.recording.software import software_versions
 
@@ -39,7 +40,7 @@ def process_case(
     case: CaseReader,
     out: Path,
     *,
-    settings: Settings | None = None,
+    asked: Asked | None = None,
     video: bool = True,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -56,8 +57,8 @@ def process_case(
         Stays open.
     out
         Folder for ``detections.csv``, ``frames.csv``, ``overlay.mp4`` and ``summary.json``.
-    settings
-        None: those the case was recorded with.
+    asked
+        What is to be other than it was recorded; None: nothing.
     video
         Whether to make the video, which takes most of the time.
     force
@@ -74,10 +75,10 @@ def process_case(
     """
     if case.count(Role.NIR) == 0:
         raise RecordingError(f"case {case.folder.name} holds no NIR frame: nothing to process")
-    settings = case.settings if settings is None else settings
+    asked = case.asked() if asked is None else asked
     with OutputFolder(out, (DETECTIONS, FRAMES, VIDEO, SUMMARY), force=force) as folder:
         try:
-            summary = _process(case, folder, settings, video, progress)
+            summary = _process(case, folder, asked, video, progress)
             folder.partial(SUMMARY).write_bytes(summary.to_json())
         except (OSError, av.FFmpegError) as error:
             raise folder.failure("write", error) from None
@@ -88,7 +89,7 @@ def process_case(
 def _process(
     case: CaseReader,
     folder: OutputFolder,
-    settings: Settings,
+    asked: Asked,
     video: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Summary:
@@ -103,7 +104,7 @@ def _process(
     ):
         detections = Table(detections_file, DETECTION_COLUMNS)
         frames = Table(frames_file, FRAME_COLUMNS)
-        for row in _rows(case, setup, gaps, settings, tally):
+        for row in _rows(case, setup, gaps, asked, tally):
             frames.write(frame_row(row))
             if row.frame is None:
                 continue
@@ -131,7 +132,8 @@ def _process(
         detections=tally.detections,
         tracks=tally.tracks,
         limit_sbr=tally.limit_sbr,
-        settings=settings,
+        settings=asked.settings,
+        chosen=tuple(sorted(asked.chosen)),
         rig=case.rig,
         registration=case.rig.registration.kind,
         assumed=assumptions(case, dark=setup.dark is not None),
@@ -145,7 +147,7 @@ def _rows(
     case: CaseReader,
     setup: pipeline.Setup,
     gaps: tuple[Gap, ...],
-    settings: Settings,
+    asked: Asked,
     tally: Tally,
 ) -> Iterator[FrameRow]:
     """Yield a row for each NIR frame, lost ones in their place, processing as it goes."""
@@ -158,7 +160,7 @@ def _rows(
     whites = _WhiteFrames(case, tally)
     frames = Analysed(case)
     begin_ns = int(times_ns[0]) if len(times_ns) else 0
-    state = state_at(case, setup, begin_ns, settings)
+    state = state_at(case, setup, begin_ns, asked)
     yield from _lost_rows(lost_after[-1])
     for index in range(len(times_ns)):
         row = FrameRow(
@@ -179,7 +181,7 @@ def _rows(
         if nir is not None:
             white = whites.frame(partners[index])
             skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
-            then = case.settings_at(nir.mid_exposure_ns, settings)
+            then = case.settings_at(nir.mid_exposure_ns, asked)
             state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
             partner = None if white is None else partners[index]
             yield replace(row, nir=nir, white_frame=partner, guidance=guidance)

@@ -12,6 +12,7 @@ from sln_guide.export.wish import Span
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
 from sln_guide.recording.analysed import Analysed
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.corrections import setup_of, state_at
 
 NO_STATE = "the state before it is not in the case"
@@ -99,7 +100,7 @@ class Computed:
     unread: str = ""
 
 
-def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Computed]:
+def computed(case: CaseReader, asked: Asked, span: Span) -> Iterator[Computed]:
     """Yield every NIR frame of a span in order, computed with its white frame (gated: lit ones).
 
     The lead-in before the span comes without guidance.
@@ -110,7 +111,7 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
     times_ns = case.times_ns(Role.NIR)
     indexes = indexes_in(case, Span(span.begin_s - LEAD_IN_S, span.end_s))
     begin_ns = int(times_ns[indexes.start]) if indexes else 0
-    state = state_at(case, setup, begin_ns, settings)
+    state = state_at(case, setup, begin_ns, asked)
     for index in indexes:
         time_s = float(times_ns[index] - times_ns[0]) / 1e9
         white_index = partners[index]
@@ -123,7 +124,7 @@ def computed(case: CaseReader, settings: Settings, span: Span) -> Iterator[Compu
         if nir is None:
             continue
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
-        then = case.settings_at(nir.mid_exposure_ns, settings)
+        then = case.settings_at(nir.mid_exposure_ns, asked)
         state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
         yield Computed(index, time_s, guidance if time_s >= span.begin_s else None)
 

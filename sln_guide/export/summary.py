@@ -76,9 +76,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     limit_sbr: float | None
     """Median over frames of the field's detection limit."""
     settings: Settings
+    """Those that recording began with, and what was ``chosen`` for this run. Otherwise each moment
+    has the operator's of then (``frames.csv``)."""
     rig: Rig
     registration: str
     assumed: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
     unread: tuple[str, ...]
     software: dict[str, str]
     step_ms: float | None

@@ -56,6 +56,8 @@ FRAME_COLUMNS = (
     "confirmed",
     "limit_sbr",
     "false_calls_per_field",
+    "threshold_sigma",
+    "baseline_used",
     "cannot_judge_fraction",
     "colour_predicted",
     "flags",
@@ -155,7 +157,7 @@ def frame_row(row: FrameRow) -> tuple[Cell, ...]:
     about_frame: tuple[Cell, ...] = (None,) * 3
     if nir is not None:
         about_frame = (nir.exposure_us, nir.gain_db, nir.light_on)
-    result: tuple[Cell, ...] = (None,) * 7
+    result: tuple[Cell, ...] = (None,) * 9
     skew_ms = None
     if guidance is not None:
         found = measured(guidance)
@@ -166,6 +168,8 @@ def frame_row(row: FrameRow) -> tuple[Cell, ...]:
             sum(d.confirmed for d in found),
             guidance.limit_sbr,
             guidance.false_calls_per_field,
+            guidance.settings.threshold_sigma,
+            guidance.baseline_used,
             cannot_judge_fraction(guidance),
             guidance.colour_predicted,
             "; ".join(guidance.flags),

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from sln_guide.guidance import Settings
+if TYPE_CHECKING:
+    from sln_guide.recording.asked import Asked
 
 
 class What(StrEnum):
@@ -42,14 +43,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """``out`` is a file, or a folder for stills and tables. ``settings`` None: as recorded.
+    """``out`` is a file, or a folder for stills and tables. ``asked`` None: as recorded.
 
     ``span`` and ``times_s`` (of stills) count from the first NIR frame.
     """
 
     what: What
     out: Path
-    settings: Settings | None = None
+    asked: Asked | None = None
     span: Span = Span()
     times_s: tuple[float, ...] = ()
 

@@ -62,7 +62,7 @@ class ReplayExport:
         wish = Wish(
             what,
             self._folder / name,
-            self._source.settings,
+            self._replay.asked,
             Span(begin_s, end_s),
             (self._replay.position_s,),
         )

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide import pipeline
-from sln_guide.guidance import Settings
 from sln_guide.recording.arrays import pack_array, unpack_array
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.reader import DARK, CaseReader
 
 if TYPE_CHECKING:
@@ -34,16 +34,15 @@ def setup_of(case: CaseReader) -> pipeline.Setup:
     return pipeline.Setup.from_rig(case.rig, dark=case.dark(), flat=flat)
 
 
-def state_at(
-    case: CaseReader, setup: pipeline.Setup, time_ns: int, settings: Settings
-) -> pipeline.State:
+def state_at(case: CaseReader, setup: pipeline.Setup, time_ns: int, asked: Asked) -> pipeline.State:
     """Return a state to go on from at ``time_ns`` (monotonic): nodes keep their numbers of then.
 
     A recording may begin with nodes that were numbered long before. The initial state where none
     of then is noted, and for another threshold, which follows other nodes.
     """
     fresh = pipeline.initial_state(setup)
-    if settings.threshold_sigma != case.settings.threshold_sigma:
+    recorded = case.settings_at(time_ns, Asked(asked.settings))
+    if case.settings_at(time_ns, asked).threshold_sigma != recorded.threshold_sigma:
         return fresh
     noted = case.state_before(time_ns)
     if noted is None:

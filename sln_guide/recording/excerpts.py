@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
-from hardware.working import WorkingPlane
-from sln_guide.guidance import Settings
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.records import GUIDANCE, SHOWN, FrameRef, ShownRecord
 
@@ -43,19 +40,6 @@ class Painted:
 
     shown: ShownRecord
     overlay_age_ms: float | None
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """The part of `Settings` that says where NIR lay in white: as it was, whatever is asked now."""
-
-    registration_withdrawn: bool = False
-    plane: WorkingPlane | None = None
-    nudge_px: tuple[float, float] = (0.0, 0.0)
-
-
-class _Placed(msgspec.Struct, frozen=True):
-    nir: FrameRef
-    settings: _Place
 
 
 def paired_frames(contents: Contents) -> Iterator[tuple[FrameRef, FrameRef | None]]:
@@ -94,41 +78,3 @@ def paints(contents: Contents) -> Iterator[Painted]:
             number, coming = next(computed, (-1, None))
         nir_ns = None if shown.generation is None else exposed_ns.get(shown.generation)
         yield Painted(shown, None if nir_ns is None else (shown.painted_ns - nir_ns) / 1e6)
-
-
-class Places:
-    """Where NIR lay in white light, over the time of a case.
-
-    Parameters
-    ----------
-    contents
-        Read once, here.
-    begun
-        The settings that recording began with, for before the first computation.
-    """
-
-    def __init__(self, contents: Contents, begun: Settings) -> None:
-        times_ns: list[int] = []
-        places: list[_Place] = []
-        for _, record in contents.each(GUIDANCE, _Placed):
-            if not places or places[-1] != record.settings:
-                times_ns.append(record.nir.mid_exposure_ns)
-                places.append(record.settings)
-        self._times_ns = np.array(times_ns, np.int64)
-        self._places = places
-        self._begun = begun
-
-    def settings_at(self, time_ns: int, settings: Settings) -> Settings:
-        """Return ``settings`` with the registration that live had for the frame of then.
-
-        Whether it was withdrawn, the working distance it was for, and how it was nudged.
-        """
-        last = int(np.searchsorted(self._times_ns, time_ns, "right")) - 1
-        begun = self._begun
-        then = self._places[last] if last >= 0 else _Place(False, begun.plane, begun.nudge_px)
-        now = _Place(settings.registration_withdrawn, settings.plane, settings.nudge_px)
-        return settings if now == then else replace(settings, **msgspec.structs.asdict(then))
-
-    def planes(self) -> tuple[WorkingPlane | None, ...]:
-        """Return the planes worked in, each once, in order; None: the rig's own."""
-        return tuple(dict.fromkeys(place.plane for place in self._places)) or (self._begun.plane,)

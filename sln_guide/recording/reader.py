@@ -17,9 +17,10 @@ from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
+from sln_guide.recording.asked import Asked, InForce
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, Problem, RecordingError
-from sln_guide.recording.excerpts import Painted, Places, nodes_seen, paints, paired_frames
+from sln_guide.recording.excerpts import Painted, nodes_seen, paints, paired_frames
 from sln_guide.recording.folder import existing_parts, read_header
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.identity import Identity
@@ -54,7 +55,7 @@ class CaseReader:
         self._problems: list[Problem] = []
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
-        self._placed: Places | None = None
+        self._in_force: InForce | None = None
         paths = existing_parts(self.folder)
         self._identity = Identity(self.folder, self._problems)
         self._contents = Contents(paths, self._problems)
@@ -324,21 +325,27 @@ class CaseReader:
             used = before
             yield state, record
 
-    def settings_at(self, time_ns: int, settings: Settings) -> Settings:
-        """Return ``settings`` with the registration that live had for the frame of then.
+    def settings_at(self, time_ns: int, asked: Asked) -> Settings:
+        """Return what the frame of ``time_ns`` is computed with: as then, or as was chosen since.
 
-        Whether it was withdrawn, the working distance it was for, and how it was nudged.
+        The registration (withdrawn, nudged, of another working distance) and the baseline are
+        always those of then.
         """
-        return self._places().settings_at(time_ns, settings)
+        return self._settings_log().at(time_ns, asked)
+
+    def asked(self, threshold_sigma: float | None = None) -> Asked:
+        """Return what to ask for to have it all as recorded, or with another threshold."""
+        asked = Asked(self.settings)
+        return asked if threshold_sigma is None else asked.changed(threshold_sigma=threshold_sigma)
 
     def planes(self) -> tuple[WorkingPlane | None, ...]:
         """Return the planes worked in, each once, in order; None: the rig's own."""
-        return self._places().planes()
+        return self._settings_log().planes()
 
-    def _places(self) -> Places:
-        if self._placed is None:
-            self._placed = Places(self._contents, self.settings)
-        return self._placed
+    def _settings_log(self) -> InForce:
+        if self._in_force is None:
+            self._in_force = InForce(self._contents, self.settings)
+        return self._in_force
 
     def state_before(self, time_ns: int) -> bytes | None:
         """Return the last state noted before ``time_ns`` (monotonic), None where there is none.

@@ -19,7 +19,7 @@ from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.export.as_seen import verify_as_seen
 from sln_guide.export.recomputing import Span, computed
 from sln_guide.export.summary import assumptions
-from sln_guide.guidance import NUDGED, UNCALIBRATED, Role, Settings
+from sln_guide.guidance import NUDGED, UNCALIBRATED, Role
 from sln_guide.live import session as session_module
 from sln_guide.live.session import LiveSession
 from sln_guide.player import Player
@@ -92,7 +92,7 @@ def test_another_distance_or_a_nudge_is_taken_live_and_replayed_as_it_was(
         assert case.planes() == (None, nearer)
         assert verify_as_seen(case).ok
         # whatever is asked now, the place is that of then
-        asked = Settings(threshold_sigma=6.0)
+        asked = case.asked(6.0)
         again = {
             c.guidance.pair.nir.mid_exposure_ns: c.guidance
             for c in computed(case, asked, Span())

@@ -14,7 +14,7 @@ from sln_guide.export.batch import BatchSummary, cases_in, process_many
 from sln_guide.export.parquet import DETECTION_TYPES, parquet_available, write_parquet
 from sln_guide.export.summary import Summary
 from sln_guide.export.tables import DETECTION_COLUMNS, Table
-from sln_guide.guidance import Role, Settings
+from sln_guide.guidance import Role
 from sln_guide.recording import RecordingError
 from tests.export.making import make_frame
 
@@ -75,7 +75,7 @@ def test_every_case_and_one_table_of_all_then_nothing_is_done_twice(
     assert again.earlier == ("case 0", "case 1", "case 2")
     assert "3 cases done by an earlier run" in again.text()
     with pytest.raises(AssertionError, match="done before"):
-        process_many(cases, out, settings=Settings(threshold_sigma=6.0))
+        process_many(cases, out, threshold_sigma=6.0)
 
 
 def test_two_cases_of_one_name_get_folders_of_their_own(tmp_path: Path, cases: list[Path]) -> None:

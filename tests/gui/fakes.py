@@ -27,6 +27,7 @@ from sln_guide.guidance import (
     View,
 )
 from sln_guide.health import Health, RecorderHealth, SessionHealth, StreamHealth
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.errors import RecordingError
 from sln_guide.source import EventMark
 from tests.frames import frame_of
@@ -330,10 +331,15 @@ class ReplaySource(FakeSource):
         self.began_ns = 0
         self.caveat = ""
         self.signals: Any = None
+        self.asked = Asked(self.settings)
         self.playing = False
         self.speed = 1.0
         self.steps: list[int] = []
         self.marks = [EventMark(1.0, "phase", "1 Inject"), EventMark(6.0, "phase", "4 Excise")]
+
+    def change(self, **changes: Any) -> Settings:
+        self.asked = self.asked.changed(**changes)
+        return super().change(**changes)
 
     def play(self) -> None:
         self.playing = True

@@ -22,6 +22,7 @@ from sln_guide.gui.exporting import CaseExport, Told
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseDescription, CaseWriter
+from sln_guide.recording.asked import Asked
 from sln_guide.recording.reader import CaseReader
 from sln_guide.replay import ReplaySession
 from sln_guide.warm_up import warm_up
@@ -84,7 +85,8 @@ def test_everything_is_offered_and_asked_for_as_it_says(
     (made,) = Export.made
     assert (made.case, made.wish.what) == (window.source.folder, what)
     assert made.wish.out.parent == tmp_path / "snapshots"
-    assert made.wish.settings.threshold_sigma == 6.0
+    assert made.wish.asked.settings.threshold_sigma == 6.0
+    assert made.wish.asked.chosen == {"threshold_sigma"}
     assert made.wish.times_s == (7.0,)
     begin_s, end_s = made.wish.span.begin_s, made.wish.span.end_s
     assert (begin_s, end_s) == ((4.0, 7.0) if what in SPANNED else (0.0, math.inf))
@@ -151,7 +153,7 @@ def test_the_panel_has_room_on_a_small_screen(window: Any) -> None:
 
 
 def test_why_there_is_none_is_told(wait_for: Wait, tmp_path: Path) -> None:
-    wish = Wish(What.OVERLAY, tmp_path / "x.mp4", Settings())
+    wish = Wish(What.OVERLAY, tmp_path / "x.mp4", Asked(Settings()))
     export = CaseExport(tmp_path / "none.case", wish)
     try:
         wait_for(lambda: export.told().ended)

@@ -186,7 +186,7 @@ def test_a_knocked_camera_loses_the_overlay_and_gets_it_back(
         kinds = [record.registration for record in case.guidance_log()]
         assert {"none", "calibrated"} == set(kinds)
         assert verify_as_seen(case).ok
-        again = [c.guidance for c in computed(case, Settings(), Span()) if c.guidance is not None]
+        again = [c.guidance for c in computed(case, case.asked(), Span()) if c.guidance is not None]
         by_time = {g.pair.nir.mid_exposure_ns: g.registration.kind for g in again}
         pairs = tuple(case.pairs())
         player = Player(case, pairs)
@@ -197,7 +197,7 @@ def test_a_knocked_camera_loses_the_overlay_and_gets_it_back(
             index = place[found]
             assert by_time[record.nir.mid_exposure_ns] == record.registration
             if record.registration == "none":
-                shown = player.at(index, Settings())
+                shown = player.at(index, case.asked())
                 assert shown is not None
                 assert not shown.overlay_drawn
         assert case.count(Role.WHITE) > 0

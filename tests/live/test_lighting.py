@@ -184,7 +184,7 @@ def check_recorded(case: CaseReader, out: Path) -> None:
     pairs = case.pairs()
     assert all(lit[nir] for nir, _ in pairs)
     player = Player(case, tuple(pairs))
-    shown = [player.at(index, Settings()) for index in range(len(pairs))]
+    shown = [player.at(index, case.asked()) for index in range(len(pairs))]
     for picture in shown:
         if picture is not None:
             assert_excited(picture)
