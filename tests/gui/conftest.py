@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, QtMsgType, qInstallMessageHandler
@@ -61,9 +63,9 @@ def _qt_is_silent_and_tidy(request: pytest.FixtureRequest) -> Iterator[None]:
 
     windows = set(map(id, QApplication.topLevelWidgets()))
 
-    def raised(kind: type[BaseException], error: BaseException, trace: object) -> None:
-        del trace
-        said.append(f"{kind.__name__} in a slot: {error}")
+    def raised(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+        at = traceback.extract_tb(trace)[-1]
+        said.append(f"{kind.__name__} in a slot: {error} ({at.filename}:{at.lineno})")
 
     before, hook = qInstallMessageHandler(listen), sys.excepthook
     sys.excepthook = raised
