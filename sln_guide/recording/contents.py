@@ -59,6 +59,12 @@ class Contents:
             self.close()
             raise
 
+    def leave_out(self, strangers: Sequence[Path]) -> None:
+        """Have nothing of these parts. Before `index`."""
+        for part in [part for part in self.parts if part.path in strangers]:
+            self.parts.remove(part)
+            part.close()
+
     def index(self) -> None:
         """Look up where everything lies. Once, before anything else is asked."""
         tables = [self._table(part) for part in self.parts]

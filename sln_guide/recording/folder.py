@@ -169,7 +169,7 @@ def manifest_damage(folder: Path) -> str | None:
 
 
 def misfits(manifest: Manifest, paths: list[Path]) -> list[Problem]:
-    """Return the finished parts a manifest names that are gone, or not as long as they were."""
+    """Return the parts that, by the manifest, are gone, were changed or were added."""
     sizes = {path.name: path.stat().st_size for path in paths}
     found = []
     for entry in manifest.parts:
@@ -181,6 +181,10 @@ def misfits(manifest: Manifest, paths: list[Path]) -> list[Problem]:
             what = f"has {size} bytes, and had {entry.size}"
         if what:
             found.append(Problem(entry.name, None, "", None, None, what))
+    known = {entry.name for entry in manifest.parts}
+    if manifest.closed:  # else the last one is not in it yet
+        what = "is not in the manifest: it was added"
+        found += [Problem(n, None, "", None, None, what) for n in sizes if n not in known]
     return found
 
 

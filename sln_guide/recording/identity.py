@@ -34,6 +34,8 @@ class Identity:
         None where it is missing or cannot be read.
     being_recorded
         Whether it was when it was opened: it holds what had come by then.
+    strangers
+        Parts that belong to another case, perhaps of another patient: nothing of them is shown.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Identity:
         self._folder = folder
         self._problems = problems
         self._is_sound = True
+        self.strangers: list[Path] = []
         held = being_recorded(folder)  # before the manifest: else it may be closed in between
         self.manifest: Manifest | None = None
         try:
@@ -61,12 +64,16 @@ class Identity:
     def header(self, parts: Iterable[PartFileReader]) -> CaseHeader:
         """Return the header of the first part that has a whole one, else the manifest's.
 
+        Parts of another case are `strangers` from then on. Which is this one the manifest says, if
+        any part bears it out, else the first part.
+
         Raises
         ------
         RecordingError
             There is none; or a newer version wrote the case.
         """
         why = ""
+        whole: list[tuple[PartFileReader, CaseHeader]] = []
         for part in parts:
             try:
                 header = read_header(part)
@@ -75,10 +82,12 @@ class Identity:
             except RecordingError as error:
                 header, why = None, why or f" ({error})"
             if header is not None:
-                self._is_sound &= self._manifest_is_of(header.case_id)
-                return header
-            span = (0, min(part.size, 1 << 16))
-            self._add_problem(part.path.name, "the header of this part is damaged", span)
+                whole.append((part, header))
+            elif not whole:
+                span = (0, min(part.size, 1 << 16))
+                self._add_problem(part.path.name, "the header of this part is damaged", span)
+        if whole:
+            return self._own(whole)
         self._is_sound = False
         if self.manifest is not None:
             return self.manifest.header
@@ -86,6 +95,19 @@ class Identity:
             f"case {self._folder}: no part has a whole header, nor has its manifest{why}: to read "
             f"its frames, put into it the {MANIFEST} of another case of this rig"
         )
+
+    def _own(self, whole: list[tuple[PartFileReader, CaseHeader]]) -> CaseHeader:
+        """Return the first header that is this case's own; the parts of others are strangers."""
+        known = {header.case_id for _, header in whole}
+        own = whole[0][1].case_id
+        if self.manifest is not None and self.manifest.header.case_id in known:
+            own = self.manifest.header.case_id
+        for part, header in whole:
+            if header.case_id != own:
+                self.strangers.append(part.path)
+                self._add_problem(part.path.name, "belongs to another case: it is left out")
+        self._is_sound &= self._manifest_is_of(own)
+        return next(header for _, header in whole if header.case_id == own)
 
     def _manifest_is_of(self, case_id: str) -> bool:
         """Return whether the manifest is this case's own; one of another is a problem."""

@@ -62,6 +62,7 @@ class CaseReader:
         try:
             self.header = self._identity.header(self._contents.parts)
             self._identity.hold_against(paths)
+            self._contents.leave_out(self._identity.strangers)
             self._contents.index()
         except BaseException:
             self.close()

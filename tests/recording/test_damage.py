@@ -40,7 +40,7 @@ from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify
 from sln_guide.replay import ReplaySession
 from sln_guide.terminal import NOT_SOUND, OK
-from tests.recording.making import assert_same_frame, frame, record, rig, white
+from tests.recording.making import assert_same_frame, fill, frame, record, rig, white
 
 ALLOCATION_LIMIT = 24 << 20
 FUZZ_EXAMPLES = int(os.environ.get("SLN_FUZZ_EXAMPLES", "50"))
@@ -480,6 +480,40 @@ def test_a_part_that_is_gone_or_cut_is_a_problem_of_the_reader(whole: Path, tmp_
         assert not case.complete
         assert [p.file for p in case.problems if "is missing" in p.what] == [last.name]
         assert ReplaySession(case).caveat.startswith("DAMAGED")
+
+
+@pytest.mark.parametrize("name", ["part-000.mcap", "part-001.mcap"])
+def test_a_part_of_another_case_is_never_shown_as_this_ones(tmp_path: Path, name: str) -> None:
+    """It was played and processed as this case's, and nothing was said."""
+    folder, other = tmp_path / "x.case", tmp_path / "y.case"
+    for place, first in ((folder, 0), (other, 1000)):
+        with CaseWriter(
+            place, CaseDescription(rig=rig(), settings=Settings()), roll_bytes=20_000
+        ) as case:
+            fill(case, 12, first=first)
+    assert len(part_paths(folder)) > 2
+    added = folder / f"part-{len(part_paths(folder)):03d}.mcap"
+    for place in (folder / name, added):
+        shutil.copy(other / name, place)
+        shutil.copy(index_path(other / name), index_path(place))
+    with CaseReader(folder) as case:
+        told = [p.file for p in case.problems if "belongs to another case" in p.what]
+        assert told == [name, added.name]
+        assert not case.complete
+        assert case.count(Role.NIR) > 0
+        assert all(each.sequence < 1000 for role in Role for each in case.frames(role))
+        assert case.header.case_id == case.manifest.header.case_id
+        assert ReplaySession(case).caveat.startswith("DAMAGED")
+
+
+def test_a_part_that_was_added_is_a_problem_of_the_reader(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x.case"
+    shutil.copytree(whole, folder)
+    added = folder / f"part-{len(part_paths(folder)):03d}.mcap"
+    shutil.copy(part_paths(folder)[0], added)
+    with CaseReader(folder) as case:
+        assert [p.file for p in case.problems if "it was added" in p.what] == [added.name]
+        assert not case.complete
 
 
 def test_a_case_without_any_header_is_read_by_another_manifest(whole: Path, tmp_path: Path) -> None:
