@@ -11,7 +11,7 @@ import numpy as np
 
 from hardware.frame import PixelFormat
 from hardware.gating import rates_that_cancel
-from hardware.rig import CameraSpec, Rig
+from hardware.rig import CameraSpec, Optics, Rig
 
 BLACK_SHARE = 0.25
 """Of full scale: a camera without light that shows more than this sees light."""
@@ -39,7 +39,21 @@ MOST = {
     "height": 16384,
 }
 """More than this is a slip of the pen, by the last word of the key: arithmetic would overflow."""
+LARGEST_NODE_PX = 16384.0
+"""Wider than any picture: a scale in m a pixel, taken for mm, makes nodes as wide as that."""
 _LINE = re.compile(r"Line[1-9][0-9]?")
+
+
+def scale_slip(optics: Optics) -> str | None:
+    """Return why no node could ever be found at the scale of ``optics``; None: they could."""
+    if optics.mm_per_px is None:
+        return None
+    least, most = optics.node_min_mm / optics.mm_per_px, optics.node_max_mm / optics.mm_per_px
+    if least > LARGEST_NODE_PX:
+        return f"a node of {optics.node_min_mm:g} mm would be {least:.2g} px wide: give mm a pixel"
+    if most < 1.0:
+        return f"a node of {optics.node_max_mm:g} mm would be {most:.2g} px wide: give mm a pixel"
+    return None
 
 
 def problems(rig: Rig) -> Iterator[tuple[str, str]]:
@@ -73,6 +87,8 @@ def problems(rig: Rig) -> Iterator[tuple[str, str]]:
         yield "phantom.room_light", "room light is drawn under gated light only: give light.gated"
     if rig.optics.node_max_mm <= rig.optics.node_min_mm:
         yield "optics.node_max_mm", "must be larger than optics.node_min_mm"
+    if (slip := scale_slip(rig.optics)) is not None:
+        yield "optics.mm_per_px", slip
     matrix = rig.registration.matrix()
     if np.abs(matrix).max() > 1e9:
         yield "registration.white_from_nir", "holds a value beyond any image"

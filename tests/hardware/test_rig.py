@@ -115,6 +115,8 @@ def test_a_good_rig_is_taken_as_written() -> None:
         (GOOD + f"[phantom]\nheight = 1{'0' * 400}", "phantom.height"),
         (GOOD + "[phantom]\nstart_s = 1e300", "phantom.start_s"),
         (GOOD + "[optics]\nmm_per_px = 1e300", "optics.mm_per_px"),
+        (GOOD + "[optics]\nmm_per_px = 1e-4", "optics.mm_per_px"),
+        (GOOD + "[optics]\nmm_per_px = 100", "optics.mm_per_px"),
         (GOOD + "[sensor]\nread_noise_counts = 1e300", "sensor.read_noise_counts"),
         (with_line("gain_db = 1e300", "nir"), "nir.gain_db"),
         (GOOD + "[light]\nmains_hz = 50", "light.mains_hz"),

@@ -280,6 +280,8 @@ def test_the_column_of_times_is_told_by_its_head(tmp_path: Path, text: str, colu
         ({"exposure_us": float("inf")}, "--exposure-us"),
         ({"exposure_us": 1e30}, "--exposure-us"),
         ({"mm_per_px": 1e300}, "--mm-per-px"),
+        ({"mm_per_px": 1e-9}, "--mm-per-px"),
+        ({"mm_per_px": 50.0}, "--mm-per-px"),
         ({"gain_db": 1e9}, "--gain-db"),
         ({"black_level": 99_999.0}, "leaves no light"),
         ({"registration": "identity"}, "--registration"),

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardware.rig import Optics
+from hardware.rig_rules import scale_slip
 from sln_guide.recording.importing.picture import ImportProblem
 
 LIMITS = {
@@ -96,6 +98,9 @@ class ImportRequest:
                 raise ImportProblem(f"{word} {value:g}: give {unit}, above 0 and up to {most:g}")
         if self.gain_db is not None and not 0 <= self.gain_db <= 100:
             raise ImportProblem(f"--gain-db {self.gain_db:g}: give 0 to 100")
+        slip = scale_slip(Optics(mm_per_px=self.mm_per_px))
+        if slip is not None:
+            raise ImportProblem(f"--mm-per-px {self.mm_per_px:g}: {slip}")
         black = self.black_level
         if black is not None and not (math.isfinite(black) and black >= 0):
             raise ImportProblem(f"--black-level {black:g}: give counts, 0 or more")
