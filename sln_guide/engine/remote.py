@@ -33,6 +33,14 @@ RESTART_AFTER_S = 0.5
 JOIN_S = 5.0
 _RESTART = 0
 """Number of the call that starts another engine; those the window waits for are above it."""
+_ENDED = (
+    "Their process ended unexpectedly (code {}) · It is being started again; what was recorded is "
+    "kept · Guide by direct view"
+)
+_NOT_BEGUN = (
+    "the cameras' process ended unexpectedly (code {}) before the cameras were open: start again; "
+    "if it stays, ask `sln-guide doctor`"
+)
 _NOT_AGAIN = "They cannot be started again: {} · It is tried again and again"
 
 
@@ -266,10 +274,8 @@ class RemoteSession:
                     self._hear_one()
             ended_unasked = not self._closed.is_set()
             if ended_unasked and self._gone is None:
-                self._gone = (
-                    f"Their process ended unexpectedly (code {self._link.exit_code()}) · It is "
-                    "being started again; what was recorded is kept · Guide by direct view"
-                )
+                said = _ENDED if self._started else _NOT_BEGUN
+                self._gone = said.format(self._link.exit_code())
             for box in list(self._answers.values()):
                 box.put(None)
             self._tell_window()

@@ -102,6 +102,8 @@ class Commands(QObject):
         self.regions = Regions(source, showing, self.change, self.say)
         self._saving = False
         self._beginning: str | None = None
+        self._begun = ""
+        """What was said when the last recording had its first frame."""
         self._marks = 0
         self.placing = Placing(
             source, lambda: arranging.mounting, self.change, self.say, self.done.emit
@@ -317,7 +319,8 @@ class Commands(QObject):
             if health.recorder.error is not None:
                 self._beginning = None  # a band says it
             elif health.recorder.recording and health.recorder.frames:
-                self.say(f"Recording {self._beginning}")
+                self._begun = f"Recording {self._beginning}"
+                self.say(self._begun)
                 self._beginning = None
         if self._saving and health is not None and not health.recorder.recording:
             self._saving = False
@@ -326,6 +329,10 @@ class Commands(QObject):
                 head = "" if recorder.head is None else recorder.head[:HEAD_DIGITS]
                 noted = f" · head {head}…, whole in {HEADS}" if head else ""
                 self.say(f"Recording saved: {recorder.case_name}, {recorder.frames} frames{noted}")
+
+    def untrue(self, text: str) -> bool:
+        """Return whether a confirmation that still stands has been overtaken: nothing records."""
+        return text == self._begun and not self.recording
 
     def _result(self, text: str, tone: Tone) -> None:
         """Take a snapshot's outcome from the saver's thread."""

@@ -270,7 +270,8 @@ class OperatorWindow(Desk):
             self.freeze.say(
                 *(("play", "Release", key) if self.showing.frozen else ("pause", "Freeze", key))
             )
-        if self.confirmation.text and time.monotonic() > self._message_until_s:
+        over = time.monotonic() > self._message_until_s
+        if self.confirmation.text and (over or self.commands.untrue(self.confirmation.text)):
             self.confirmation.say("")
 
     def _refresh_small(self) -> None:

@@ -141,8 +141,9 @@ def test_a_camera_that_is_not_there_is_told_by_start(tmp_path: Path) -> None:
 
 def test_an_engine_that_dies_before_it_is_ready_is_told_by_start(tmp_path: Path) -> None:
     session = RemoteSession(making.small_rig(), partial(making.dies_while_made, tmp_path))
-    with pytest.raises(SourceError, match="ended unexpectedly"):
+    with pytest.raises(SourceError, match="ended unexpectedly") as told:
         session.start()
+    assert "being started again" not in str(told.value), "it is not: the program ends"
     session.close()
 
 

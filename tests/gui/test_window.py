@@ -390,8 +390,9 @@ def test_it_is_said_that_a_recording_runs_once_it_does(
     assert window.confirmation.text == ""
     recorder(frames=1)
     assert window.confirmation.text == "Recording a.case"
-    window.confirmation.say("")
-    recorder(recording=False, frames=0)
+    recorder(recording=False, error="the disk is full")
+    assert window.confirmation.text == "", "it stood for five seconds beneath the band"
+    recorder(recording=False, frames=0, error=None)
     window.commands.start_recording()
     recorder(error="the disk is full")
     recorder(recording=True, frames=9, error=None)
