@@ -148,6 +148,16 @@ class ColourMap(StrEnum):
 UNCALIBRATED = "not calibrated"
 """Flag of guidance, and of each detection in it, whose figures may carry no calibrated units."""
 
+NIR_SATURATED = "saturated image"
+NIR_DARK = "no light"
+NIR_CONSTANT = "constant image"
+UNJUDGED = "too little of the field can be judged"
+TOO_MANY = "more bright places than can be told apart"
+BASELINE_MISFIT = "the baseline does not fit the tissue: not used"
+BASELINE_ELSEWHERE = "baseline of another working distance: not used"
+BASELINE_NONE = "no baseline: no tissue was in sight when it was asked for"
+"""Flags of guidance that are said over the picture."""
+
 MOST_POLYGON_POINTS = 64
 MOST_REGIONS = 4
 Polygon = tuple[tuple[float, float], ...]

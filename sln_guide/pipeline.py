@@ -14,7 +14,16 @@ from hardware.rig import Optics, Registration, Rig, Sensor
 from sln_guide.core.analysis import Analyser, Baseline, Field
 from sln_guide.core.motion import shift_between
 from sln_guide.exclusion import Region, all_followed, blinded, excluded, followed
-from sln_guide.guidance import NUDGED, UNCALIBRATED, Detection, Guidance, Pair, Settings
+from sln_guide.guidance import (
+    BASELINE_ELSEWHERE,
+    BASELINE_NONE,
+    NUDGED,
+    UNCALIBRATED,
+    Detection,
+    Guidance,
+    Pair,
+    Settings,
+)
 from sln_guide.tracking import TrackField, TrackState, track
 
 BASELINE_WITHIN_NS = 2_000_000_000
@@ -200,7 +209,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     registration = Registration() if settings.registration_withdrawn else setup.registration
     baseline = state.baseline if settings.baseline_ns == state.baseline_ns else None
     if baseline is not None and not _fits(baseline, analyser):
-        flags.append("baseline of another working distance: not used")
+        flags.append(BASELINE_ELSEWHERE)
         baseline = None
     analysis = analyser.analyse(nir, pair.white, registration, settings.threshold_sigma, baseline)
     baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
@@ -310,7 +319,7 @@ def _baseline_after(
         return taken, wanted
     if late_ns <= BASELINE_WITHIN_NS:
         return None, None
-    flags.append("no baseline: no tissue was in sight when it was asked for")
+    flags.append(BASELINE_NONE)
     return None, None
 
 

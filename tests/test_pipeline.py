@@ -12,8 +12,7 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Registration, Rig
 from hardware.rig_files import load_rig
 from sln_guide import pipeline
-from sln_guide.core.analysis import BASELINE_MISFIT
-from sln_guide.guidance import Guidance, Pair, Settings
+from sln_guide.guidance import BASELINE_MISFIT, Guidance, Pair, Settings
 from sln_guide.pipeline import Setup, State, initial_state, restore, step
 from sln_guide.recording.chain import digest
 

@@ -37,31 +37,38 @@ from sln_guide.core.reduction import NirReducer
 from sln_guide.core.spot import Analysis
 from sln_guide.core.trend import take_trend_off, trend
 from sln_guide.core.white import WhiteReducer
-from sln_guide.guidance import Kind, sbr_of_contrast
+from sln_guide.guidance import (
+    BASELINE_MISFIT,
+    NIR_CONSTANT,
+    NIR_DARK,
+    NIR_SATURATED,
+    TOO_MANY,
+    UNJUDGED,
+    Kind,
+    sbr_of_contrast,
+)
 
-__all__ = ["BASELINE_MISFIT", "Analyser", "Baseline", "Field"]
+__all__ = ["Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
 _FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL = 0.42, 2.23, 5.0
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
-_TOO_LITTLE = "too little of the field can be judged"
 _USUAL_THRESHOLD = 4.5
 _LEAST_OWN = 0.1
 """Share of a spot's height, in the logarithm, that NIR must show without colour's foretelling."""
 _LEAST_BASELINE = 0.3
 """Share of the field that must be in sight for a baseline."""
-BASELINE_MISFIT = "the baseline does not fit the tissue: not used"
 _SITE_WIDTH = 0.3
 """Least width of an injection site as a share of the largest node's."""
 
 
 _WHY_NOT = {
-    SATURATED: "saturated image",
-    NO_LIGHT: "no light",
-    CONSTANT: "constant image",
-    TOO_LITTLE: _TOO_LITTLE,
+    SATURATED: NIR_SATURATED,
+    NO_LIGHT: NIR_DARK,
+    CONSTANT: NIR_CONSTANT,
+    TOO_LITTLE: UNJUDGED,
 }
 
 
@@ -177,7 +184,7 @@ class Analyser:
             multiply_into(residual, t.residual, self._prior.trust)
         clock.mark("background")
         if not observe_into(o, self._pyramid, self._around, residual, m.usable):
-            return self._nothing(unit, clock, _TOO_LITTLE, white_small)
+            return self._nothing(unit, clock, UNJUDGED, white_small)
         if baseline_used:
             o.spread[:] /= self._prior.trust
             settle_into(o, self._prior.followed, m.usable)
@@ -362,7 +369,7 @@ def _read_noise(field: Field, nir: Frame) -> float:
 def _flags(*, more: bool, misfit: bool) -> tuple[str, ...]:
     flags = []
     if more:
-        flags.append("more bright places than can be told apart")
+        flags.append(TOO_MANY)
     if misfit:
         flags.append(BASELINE_MISFIT)
     return tuple(flags)

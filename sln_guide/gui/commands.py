@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
 from sln_guide.gui.arranging import Arranging
+from sln_guide.gui.baselining import Baselining
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.history import SignalHistory
 from sln_guide.gui.kinetics import write_curves
@@ -69,6 +70,8 @@ class Commands(QObject):
     ----------
     regions
         What is drawn on the picture.
+    baselining
+        What tissue looks like before the tracer.
     placing
         Where the overlay lies over colour.
     replay_export
@@ -105,6 +108,9 @@ class Commands(QObject):
         self._begun = ""
         """What was said when the last recording had its first frame."""
         self._marks = 0
+        self.baselining = Baselining(
+            source, showing.latest_picture, self.change, self.say, self.done.emit
+        )
         self.placing = Placing(
             source, lambda: arranging.mounting, self.change, self.say, self.done.emit
         )

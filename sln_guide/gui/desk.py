@@ -68,8 +68,8 @@ class Desk(QWidget):
         self.nodes = NodesPanel()
         self.overlay = OverlayControls()
         told = ((Action.SETTINGS, "settings"), (Action.HELP, "keys"))
-        keyed = [f"{self.keys.label(a)}: {t}" for a, t in told if self.keys.label(a)]
-        self.overlay.say("   ".join(keyed))
+        keyed = (f"{self.keys.label(a)}: {t}" for a, t in told if self.keys.label(a))
+        self.overlay.keyed = tuple(keyed)
         self.overlay.style_button.key = self.keys.label(Action.NEXT_STYLE)
         self.overlay.style_wanted.connect(commands.next_style)
         self.overlay.changed.connect(lambda changes: commands.change(**changes))

@@ -11,7 +11,7 @@ from sln_guide.gui.panel import toggle_over_parent
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.NEARER, Action.FARTHER})
+LIVE_ONLY = frozenset({Action.MARK, Action.RECORD, Action.BASELINE, Action.NEARER, Action.FARTHER})
 REPLAY_ONLY = frozenset(
     {
         Action.STEP_BACK,
@@ -37,6 +37,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.NEXT_STYLE,), "next style of overlay, or of NIR"),
     ((Action.ZOOM_IN, Action.ZOOM_OUT), "zoom (wheel; drag to move)"),
     ((Action.FIT, Action.ACTUAL_SIZE), "whole picture; pixels one to one"),
+    ((Action.BASELINE,), "baseline: before the tracer comes"),
     ((Action.EXCLUDE,), "exclude a region, or no more"),
     ((Action.REGION, Action.REMOVE_REGION), "region with a curve; remove it"),
     ((Action.NEARER, Action.FARTHER), "working distance ∓ 5 mm"),

@@ -46,6 +46,7 @@ class Action(StrEnum):
     HELP = "help"
     NEXT_PLOT = "next plot"
     EXCLUDE = "exclude"
+    BASELINE = "baseline"
     SETTINGS = "settings"
     SILENCE = "silence"
     STEP_ON = "step on"
@@ -94,6 +95,7 @@ KEYS: dict[Qt.Key, Action] = {
     Qt.Key.Key_H: Action.HELP,
     Qt.Key.Key_G: Action.NEXT_PLOT,
     Qt.Key.Key_X: Action.EXCLUDE,
+    Qt.Key.Key_B: Action.BASELINE,
     Qt.Key.Key_P: Action.SETTINGS,
     Qt.Key.Key_A: Action.SILENCE,
     Qt.Key.Key_Right: Action.STEP_ON,

@@ -161,6 +161,19 @@ def false_calls_text(per_field: float) -> str:
     return f"≈ 1 false in {fields} field" + ("s" if fields > 1 else "")
 
 
+def baseline_text(settings: Settings, guidance: Guidance | None) -> str:
+    """Say how old the baseline is that is taken off; empty where none was asked for."""
+    asked_ns = settings.baseline_ns
+    if asked_ns is None:
+        return ""
+    if guidance is None or guidance.settings.baseline_ns != asked_ns:
+        return "baseline asked"
+    if not guidance.baseline_used:
+        return "baseline NOT used"
+    minutes = (guidance.pair.nir.mid_exposure_ns - asked_ns) // 60_000_000_000
+    return f"baseline {minutes} min" if minutes else "baseline < 1 min"
+
+
 class OverlayControls(Panel):
     """The panel. Emits the fields of `Settings` that the operator changed."""
 
@@ -170,6 +183,8 @@ class OverlayControls(Panel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Overlay", parent)
+        self.keyed: tuple[str, ...] = ()
+        """Keys that open more, as they stand in the heading."""
         self.threshold = GloveSlider("Threshold", THRESHOLD_MIN, THRESHOLD_MAX, THRESHOLD_STEP)
         self.opacity = GloveSlider("Opacity", OPACITY_MIN, OPACITY_MAX, OPACITY_STEP)
         self.implied = _label(bold=True)
@@ -212,6 +227,7 @@ class OverlayControls(Panel):
             self.threshold.set_value(settings.threshold_sigma)
         if not self.opacity.held:
             self.opacity.set_value(settings.opacity)
+        self.say("   ".join(filter(None, (baseline_text(settings, guidance), *self.keyed))))
         implied = f"{settings.threshold_sigma:.1f} σ"
         # Only what was computed with this very threshold says something about it.
         if guidance is not None and guidance.settings.threshold_sigma == settings.threshold_sigma:

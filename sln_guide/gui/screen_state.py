@@ -14,8 +14,33 @@ from sln_guide.gui.preferences import Unused
 from sln_guide.gui.readings import WITHOUT_FOLDERS, Readings, Tone, elapsed_text, readings
 from sln_guide.gui.situation import Freeze, Situation
 from sln_guide.gui.verdict import Banner, Word, is_fresh, judge_live, judge_replay
-from sln_guide.guidance import Mode, View
+from sln_guide.guidance import (
+    BASELINE_ELSEWHERE,
+    BASELINE_MISFIT,
+    BASELINE_NONE,
+    NIR_CONSTANT,
+    NIR_DARK,
+    NIR_SATURATED,
+    TOO_MANY,
+    UNJUDGED,
+    Mode,
+    View,
+)
 from sln_guide.health import SessionHealth
+
+_NO_ANSWER = "That none is called does not mean that none is there"
+_WITHOUT_BASELINE = "Nodes are called as without one, and so is the limit"
+_TOLD_FLAGS = {
+    NIR_SATURATED: ("NIR is saturated", f"{_NO_ANSWER} · Lower exposure, gain or excitation"),
+    NIR_DARK: ("No light in NIR", f"{_NO_ANSWER} · Look at lens cap, excitation and exposure"),
+    NIR_CONSTANT: ("NIR shows nothing but one grey", f"{_NO_ANSWER} · Look at the camera"),
+    UNJUDGED: ("Too little of NIR can be judged", _NO_ANSWER),
+    TOO_MANY: ("More bright places than can be told apart", "Some are not called"),
+    BASELINE_MISFIT: ("Baseline not used: it does not fit the tissue", _WITHOUT_BASELINE),
+    BASELINE_ELSEWHERE: ("Baseline not used: of another working distance", _WITHOUT_BASELINE),
+    BASELINE_NONE: ("No baseline taken: no tissue was in sight", "Ask again before the tracer"),
+}
+"""Flags of a guidance that are said over the picture: how, and what follows from each."""
 
 
 class Border(StrEnum):
@@ -125,6 +150,7 @@ def _banners(situation: Situation, verdict: Banner | None) -> tuple[Banner, ...]
         banners.append(_lamp_banner(situation.health))
         banners.append(_trouble_banner(situation.health))
         banners.append(_skew_banner(situation.health, situation.rig.skew_limit_ms))
+    banners += _guidance_banners(situation)
     banners += _unused_banners(situation.unused)
     banners.append(_unchecked_banner(situation.rig.unchecked))
     return tuple(banner for banner in banners if banner is not None)
@@ -203,6 +229,18 @@ def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner
         "misplaced by so much · Check the trigger cable between the cameras",
         slim=True,
     )
+
+
+def _guidance_banners(situation: Situation) -> list[Banner]:
+    """Say what the guidance shown does without, or cannot do: its flags that concern a surgeon."""
+    guidance = situation.displayed.guidance
+    if guidance is None or situation.displayed.alone:
+        return []
+    return [
+        Banner(Tone.STALE, headline, detail, slim=True)
+        for flag, (headline, detail) in _TOLD_FLAGS.items()
+        if flag in guidance.flags
+    ]
 
 
 def _unused_banners(unused: Mapping[Unused, str]) -> list[Banner]:

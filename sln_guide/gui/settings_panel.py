@@ -39,6 +39,7 @@ class SettingsPanel(Panel):
     changed = Signal(object)
     curves_wanted = Signal()
     exclusion_wanted = Signal()
+    baseline_wanted = Signal()
     region_wanted = Signal(object)
     region_unwanted = Signal()
     theatre_wanted = Signal()
@@ -53,7 +54,6 @@ class SettingsPanel(Panel):
         self._arranging = arranging
         self._settings = Settings()
         self._scale: float | None = None
-        self._nir_ns: int | None = None
         self._names: tuple[str, ...] = ()
         self._labels: list[QLabel] = []
         self._presets = QGridLayout()
@@ -74,7 +74,7 @@ class SettingsPanel(Panel):
         }
         self._add_row("Show", *self.shown.values())
         self.exclude = self._button("Exclude region", self._exclude, checkable=True)
-        self.baseline = self._button("Take baseline", self._baseline, checkable=True)
+        self.baseline = self._button("Take baseline", self.baseline_wanted.emit, checkable=True)
         self._add_row(
             "Injection site" + (" · before the tracer" if live else ""), self.exclude, self.baseline
         )
@@ -222,14 +222,12 @@ class SettingsPanel(Panel):
         self.changed.emit({name: not getattr(self._settings, name)})
 
     def _show_baseline(self, settings: Settings, guidance: Guidance | None) -> None:
-        self._nir_ns = None if guidance is None else guidance.pair.nir.mid_exposure_ns
         asked = settings.baseline_ns is not None
         used = guidance is not None and guidance.baseline_used
         self.baseline.setChecked(asked)
         self.baseline.setText(
             "Take baseline" if not asked else "Baseline used" if used else "Baseline asked"
         )
-        self.baseline.setEnabled(asked or self._nir_ns is not None)
 
     def _show_exposure(
         self, settings: Settings, guidance: Guidance | None, refused: str | None
@@ -241,10 +239,6 @@ class SettingsPanel(Panel):
             return
         held = "" if guidance is None else f" {guidance.pair.nir.exposure_us / 1000:.3g} ms"
         self.exposure.setText(f"Follows,{held}" if follows else f"Held,{held}" if held else "Held")
-
-    def _baseline(self) -> None:
-        asked = self._settings.baseline_ns
-        self.changed.emit({"baseline_ns": self._nir_ns if asked is None else None})
 
     def _toggle_exposure(self) -> None:
         self.changed.emit({"auto_exposure": not self._settings.auto_exposure})

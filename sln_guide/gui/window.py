@@ -126,6 +126,7 @@ class OperatorWindow(Desk):
         self._keyboard = Keyboard(self.keys, self._make_actions(), self.record, self)
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.regions.exclude(video.toggle_lasso))
+        self.settings.baseline_wanted.connect(commands.baselining.toggle)
         self.settings.curves_wanted.connect(lambda: commands.save_curves(self.plotting.history))
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
         self.settings.region_wanted.connect(self._draw_region)
@@ -435,6 +436,7 @@ class OperatorWindow(Desk):
             actions[Action.EXPORT] = self.exports.toggle
         if self._replay is None:
             actions[Action.NEARER] = lambda: commands.placing.move_distance(-DISTANCE_STEP_MM)
+            actions[Action.BASELINE] = commands.baselining.toggle
             actions[Action.FARTHER] = lambda: commands.placing.move_distance(DISTANCE_STEP_MM)
         for index, phase in enumerate(PHASE_ACTIONS):
             actions[phase] = partial(commands.press_phase, index)

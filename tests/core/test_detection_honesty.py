@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter, shift
 
 from hardware.phantom import Phantom
 from hardware.rig_files import load_rig
-from sln_guide.core.analysis import BASELINE_MISFIT, Analyser
-from sln_guide.guidance import CannotJudge, Kind, Pair, Settings
+from sln_guide.core.analysis import Analyser
+from sln_guide.guidance import BASELINE_MISFIT, CannotJudge, Kind, Pair, Settings
 from sln_guide.pipeline import Setup, initial_state, step
 from tests.core.test_analysis import MM, NONE, H, Image, W, field, nir_of, nodes, place, texture
 

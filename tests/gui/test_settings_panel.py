@@ -180,6 +180,8 @@ def test_marks_and_read_out_follow_the_mounting(window: Any, mounting: Mounting)
 
 
 def test_a_baseline_is_asked_for_and_forgotten(window: Any) -> None:
+    window.source.push(detections=())
+    window.refresh()
     nir_ns = window.video.shown.picture.guidance.pair.nir.mid_exposure_ns
     press(window.settings.baseline)
     assert window.source.settings.baseline_ns == nir_ns
