@@ -15,6 +15,7 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec
 from hardware.rig_files import load_rig
 from sln_guide import pipeline
+from sln_guide.export.journal import export_journal
 from sln_guide.export.process import process_case
 from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
@@ -100,6 +101,25 @@ def test_tables_say_with_what_each_frame_was_computed(
         rows = list(csv.DictReader(file))
     assert {float(row["threshold_sigma"]) for row in rows} == {4.5}, "as begun, and yet chosen"
     assert [row["baseline_used"] == "true" for row in rows] == [g.baseline_used for g in made]
+
+
+def test_the_journal_tells_what_the_operator_chose_and_when(
+    recorded: tuple[Path, list[Guidance]], tmp_path: Path
+) -> None:
+    folder, made = recorded
+    with CaseReader(folder) as case:
+        export_journal(case, tmp_path / "journal.csv")
+    with (tmp_path / "journal.csv").open(newline="") as file:
+        told = [row for row in csv.DictReader(file) if row["source"] == "settings"]
+    begun_ns = made[0].pair.nir.mid_exposure_ns
+    assert [(row["what"], float(row["time_s"])) for row in told] == [
+        (what, pytest.approx((made[index].pair.nir.mid_exposure_ns - begun_ns) / 1e9, abs=1e-3))
+        for what, index in (
+            ("baseline: yes", BASELINE),
+            ("threshold 7 sigma", THRESHOLD),
+            ("region left out: yes", EXCLUSION),
+        )
+    ]
 
 
 @pytest.mark.parametrize("index", [BASELINE + 4, EXCLUSION - 1, FRAMES - 1])

@@ -68,7 +68,7 @@ def export_journal(
     """
     if path.exists():
         raise ExportError(f"{path} is there already: choose another name")
-    logs = (_events, _screen, _health, _gaps)
+    logs = (_events, _settings, _screen, _health, _gaps)
     found: list[Entry] = []
     for done, log in enumerate(logs):
         if progress is not None:
@@ -99,6 +99,19 @@ def _row(entry: Entry, origin_ns: int, wall_minus_frame_ns: int) -> tuple[Cell, 
 def _events(case: CaseReader) -> Iterator[Entry]:
     for event in case.events():
         yield Entry(event.time_ns, "event", event.name, event.detail)
+
+
+def _settings(case: CaseReader) -> Iterator[Entry]:
+    """Yield what the operator chose of what guidance rests on; places and regions are events."""
+    for time_ns, changes in case.settings_changes():
+        if "threshold_sigma" in changes:
+            yield Entry(time_ns, "settings", f"threshold {changes['threshold_sigma']:g} sigma")
+        if "nudge_px" in changes:
+            x, y = changes["nudge_px"]
+            yield Entry(time_ns, "settings", f"registration nudged by {x:+g}, {y:+g} px")
+        for name, what in (("exclusion_px", "region left out"), ("baseline_ns", "baseline")):
+            if name in changes:
+                yield Entry(time_ns, "settings", f"{what}: {'yes' if changes[name] else 'none'}")
 
 
 class _Stretch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,6 +91,17 @@ class InForce:
             if name not in asked.chosen and getattr(then, name) != getattr(asked.settings, name)
         }
         return replace(asked.settings, **changes) if changes else asked.settings
+
+    def changes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield when (ns, monotonic) which fields became what, in order."""
+        before: Settings | _InForce = self._begun
+        for time_ns, then in zip(self._times_ns.tolist(), self._found, strict=True):
+            names = _InForce.__struct_fields__
+            yield (
+                time_ns,
+                {n: getattr(then, n) for n in names if getattr(then, n) != getattr(before, n)},
+            )
+            before = then
 
     def planes(self) -> tuple[WorkingPlane | None, ...]:
         """Return the planes worked in, each once, in order; None: the rig's own."""

@@ -334,6 +334,10 @@ class CaseReader:
         """
         return self._settings_log().at(time_ns, asked)
 
+    def settings_changes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield when (ns, monotonic) which `Settings` that guidance rests on became what."""
+        return self._settings_log().changes()
+
     def asked(self, threshold_sigma: float | None = None) -> Asked:
         """Return what to ask for to have it all as recorded, or with another threshold."""
         asked = Asked(self.settings)
