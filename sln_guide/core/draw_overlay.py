@@ -133,14 +133,43 @@ def _grid_along(h, x_first, x_end, y):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge):  # type: ignore[no-untyped-def]
+def _well_inside(u, v, rows, cols):  # type: ignore[no-untyped-def]
+    """Whether a grid place has blocks on all sides."""
+    return 0.0 <= u < cols - 1 and 0.0 <= v < rows - 1
+
+
+@kernel()
+def _confirm_inside(gates, gate, u_first, v_first, u_step, v_step):  # type: ignore[no-untyped-def]
+    """As `_confirm_gate` well inside a field of which all may be drawn."""
+    wide = gate.shape[1]
+    flat = gate.reshape(gate.size)
+    for k in range(gates.shape[0]):
+        if gates[k] > 0.0:
+            u, v = u_first + k * u_step, v_first + k * v_step
+            c, r = int(u), int(v)
+            fc, fr = _F(u - c), _F(v - r)
+            i = np.uintp(r * wide + c)
+            j = i + np.uintp(wide)
+            one = np.uintp(1)
+            top = flat[i] + (flat[i + one] - flat[i]) * fc
+            bottom = flat[j] + (flat[j + one] - flat[j]) * fc
+            gates[k] = top + (bottom - top) * fr
+
+
+@kernel()
+def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge, closed):  # type: ignore[no-untyped-def]
     """Replace interpolated gates above 0 by exact ones, 0 where nothing may be drawn.
 
-    ``gates`` belong to one tile's row, the first to the pixel at ``x_first``.
+    ``gates`` belong to one tile's row, the first to the pixel at ``x_first``; ``closed``: whether
+    anything in the tile may not be drawn.
     """
     rows, cols = gate.shape
     n = gates.shape[0]
     u_first, v_first, u_step, v_step = _grid_along(h, x_first, x_first + n, y)
+    if not closed and _well_inside(u_first, v_first, rows, cols):
+        if _well_inside(u_first + (n - 1) * u_step, v_first + (n - 1) * v_step, rows, cols):
+            _confirm_inside(gates, gate, u_first, v_first, u_step, v_step)
+            return
     for k in range(n):
         if gates[k] > 0.0:
             u, v = u_first + k * u_step, v_first + k * v_step
@@ -242,7 +271,8 @@ def overlay_band(  # type: ignore[no-untyped-def]
                     x = t * TILE_PX
                     end = min(x + TILE_PX, width)
                     part = wide[0, 1, x - x_first : end - x_first]
-                    _confirm_gate(part, x, y, h, flags, gate, field_edge)
+                    closed = tiles[band, t] & NOT_DRAWN != 0
+                    _confirm_gate(part, x, y, h, flags, gate, field_edge, closed)
             n_px = x_end - x_first
             _colour_row(
                 out[y, x_first:x_end], wide[0, 0, :n_px], wide[0, 1, :n_px], colours, table, opacity

@@ -158,18 +158,22 @@ def is_channel(f, region):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def on_channel(f, seen, shape, region):  # type: ignore[no-untyped-def]
-    """Whether the peak is but a bright place of a channel: not much brighter than its line."""
+def on_channel(f, seen, shape, region, cells):  # type: ignore[no-untyped-def]
+    """Whether the peak is but a bright place of a channel: not much brighter than its line.
+
+    ``cells``: flat indices, the region's among them.
+    """
     height, level, isolation = shape[:3]
     if isolation >= _CLEARLY_ALONE or not is_channel(f, region):
         return False
     if math.isnan(f.lines[region]):
+        label_of = f.labels.reshape(f.labels.size)
+        residual_of = seen.residual.reshape(seen.residual.size)
         n = 0
-        for r in range(f.labels.shape[0]):
-            for c in range(f.labels.shape[1]):
-                if f.labels[r, c] == region:
-                    f.sample[n] = seen.residual[r, c]
-                    n += 1
+        for at in cells:
+            if label_of[at] == region:
+                f.sample[n] = residual_of[at]
+                n += 1
         f.lines[region] = select(f.sample, n, n // 2)
     return height < _NODE_OVER_CHANNEL * (f.lines[region] - level)
 

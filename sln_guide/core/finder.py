@@ -28,7 +28,11 @@ _WIDEST = 1.3
 
 
 class Finder(NamedTuple):
-    """Workspace for one geometry. ``table`` (spots, columns) and ``contours`` are what is found."""
+    """Workspace for one geometry. ``table`` (spots, columns) and ``contours`` are what is found.
+
+    ``peak_reach`` (peaks): how far from a peak lies what it was judged by [cells]; ``again``:
+    whether some of that was taken since.
+    """
 
     table: NDArray[np.float64]
     contours: NDArray[np.float32]
@@ -42,6 +46,8 @@ class Finder(NamedTuple):
     peak_c: NDArray[np.int64]
     peak_size: NDArray[np.int64]
     peak_value: NDArray[np.float32]
+    peak_reach: NDArray[np.float64]
+    again: NDArray[np.bool_]
     order: NDArray[np.int64]
     ring: NDArray[np.float64]
     ring_seen: NDArray[np.float64]
@@ -88,6 +94,8 @@ def finder(
         np.zeros(MOST_PEAKS, np.int64),
         np.zeros(MOST_PEAKS, np.int64),
         np.zeros(MOST_PEAKS, np.float32),
+        np.zeros(MOST_PEAKS),
+        np.zeros(MOST_PEAKS, np.bool_),
         np.zeros(MOST_PEAKS, np.int64),
         np.zeros(SECTORS),
         np.zeros(SECTORS),

@@ -19,6 +19,7 @@ from sln_guide.core.evidence import (
     is_channel,
     is_glint,
     kind_of,
+    most_worth_of,
     on_channel,
     shape_of,
     stands_alone,
@@ -75,6 +76,8 @@ _NARROW = 1.5
 """Width, as a share of the smallest node's diameter, below which tissue's fine lumps lie."""
 _LEAST_INSIDE = 3.0
 """Cells that a node's centre must lie within the field where its peak is at the rim."""
+_SURVEYED = 3.6
+"""How far what a peak is judged by may lie, in sigmas: its annulus, about a summit a sigma away."""
 _HUSHED = 3.5
 """How far what adds no light is hushed, in its half-maximum radii."""
 _INJECTION_SIGNIFICANCE = 99.0
@@ -91,26 +94,28 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
     """
     local = seen.local
     rows = local.shape[0]
-    peaks, more = find_peaks_of_sizes(f, local, seen.sizes, threshold - np.float32(HEADROOM))
+    found, more = find_peaks_of_sizes(f, local, seen.sizes, threshold - np.float32(HEADROOM))
+    peaks = found
     _sort_peaks(f, peaks)
     for r in range(rows):
         f.taken[r] = False
         copy_line(f.ground[r], seen.usable[r])
-    limit = np.float32(_REACH) * threshold
-    reached = cells_above_into(f.cells, local, limit)
-    regions = label_into(f.labels, f.cells[:reached], f.parent)
-    moments_into(f.moments[: regions + 1], f.labels, f.cells[:reached])
-    f.lines[: regions + 1] = np.nan
-    f.told[: regions + 1] = False
     count = np.int64(0)  # typed: as a literal, whatever it is given to is compiled twice
+    cells = f.cells[: cells_above_into(f.cells, seen.site, np.int32(1)) if sites > 0 else 0]
     for k in range(1, min(sites, MOST_SPOTS) + 1):
-        region_into(f, count, seen, seen.site, k, noise, unit)
+        region_into(f, count, seen, seen.site, k, cells, noise, unit)
         # brightness alone makes no injection site: before something dark, on a back table say, a
         # node is as bright; but it need not clip, and is no larger
         clips, size = f.table[count, SATURATED], f.table[count, AREA]
         f.table[count, KIND] = INJECTION if clips > 0 or size > f.most_area else UNCERTAIN
         f.table[count, SIGNIFICANCE] = _INJECTION_SIGNIFICANCE
         count += 1
+    limit = np.float32(_REACH) * threshold
+    cells = f.cells[: cells_above_into(f.cells, local, limit)]
+    regions = label_into(f.labels, cells, f.parent)
+    moments_into(f.moments[: regions + 1], f.labels, cells)
+    f.lines[: regions + 1] = np.nan
+    f.told[: regions + 1] = False
     # a second round, because a neighbour found later may be what hid a node's own slope
     for last in range(2):
         left = 0
@@ -124,55 +129,100 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
             size, value = f.peak_size[k], f.peak_value[k]
             if value >= _FAR_ABOVE * threshold:
                 r, c = summit_of(seen.pyramid.blurs[f.smooth_of[size]], r, c, f.sigmas[size])
-            shape = shape_of(f, seen, r, c, size)
-            region = np.int64(f.labels[r, c])
-            alone = stands_alone(shape) and not on_channel(f, seen, shape, region)
-            channels, by_itself = 0, alone
-            if value >= threshold and shape[2] < _ALL_AROUND:
-                channels, kept = channels_into(f, seen, r, c, size, shape, alone)
-                if channels > 0 and seen.least_own < np.float32(0):
-                    channels = 0  # what is new since a baseline is a channel that fills, mostly
-                if channels > 0:
-                    shape = _without_channels(shape, shape[2] if alone else kept, kept)
-                alone = channels > 0 or (alone and channels == 0)
-            worth = worth_of(f, shape, size, r, c)
-            if not by_itself:
-                worth -= _BESIDE_A_CHANNEL
-            if _in_a_halo(f, sites, r, c):
-                worth -= _BESIDE_A_SITE
-            called = alone and value + worth >= threshold
+            region, called = np.int64(f.labels[r, c]), False
+            if last == 0 or f.again[k]:
+                called, f.peak_reach[k] = _is_called(
+                    f,
+                    significance,
+                    seen,
+                    r,
+                    c,
+                    size,
+                    value,
+                    count,
+                    cells,
+                    sites,
+                    threshold,
+                    noise,
+                    unit,
+                )
+                f.again[k] = False
             if called:
-                found = spot_into(f, count, seen, r, c, size, shape, channels, noise, unit)
-                if found == NO_LIGHT:
-                    _hush(f, significance, r, c, limit)
-                called = found == MEASURED and _plausible(f, f.table[count], at_rim(f, r, c))
-                called = called and not _told_already(f, f.table[count])
-            if called:
-                spot = f.table[count]
-                spot[KIND] = kind_of(shape, size, value, threshold, channels > 0)
-                if not by_itself and spot[AREA] < _NARROW**2 * f.least_area:
-                    spot[KIND] = UNCERTAIN  # a channel's end, with a lump beside it, is as wide
-                spot[SIGNIFICANCE] = value + worth
-                if is_glint(seen.white, spot[Y], spot[X], spot[AREA], spot[KIND]):
-                    spot[KIND] = GLINT
-                    _cover(seen.judge, spot)
-                called = not _trifling(f, spot, threshold)
-            if called:
-                _raise_by(significance, f.table[count], max(worth, 0.0))
-                take(f, f.table[count])
+                _look_again(f, found, f.table[count], take(f, f.table[count]))
                 count += 1
             elif last == 0:
                 f.order[left] = k
                 left += 1
             elif local[r, c] >= threshold and is_channel(f, region) and not f.told[region]:
                 f.told[region] = True
-                region_into(f, count, seen, f.labels, region, noise, unit)
+                region_into(f, count, seen, f.labels, region, cells, noise, unit)
                 f.table[count, KIND] = CHANNEL
                 f.table[count, SIGNIFICANCE] = local[r, c]
                 # in the dark noise may outline a region that is no brighter than what is around it
                 count += f.table[count, SBR] > 1.0
         peaks = left
     return count, more
+
+
+@kernel()
+def _is_called(  # type: ignore[no-untyped-def]
+    f, significance, seen, r, c, size, value, row, cells, sites, threshold, noise, unit
+):
+    """Look at a peak, and write what is called into a ``row`` of the table.
+
+    ``cells``: those of all regions. Returns whether it is, and `Finder.peak_reach`.
+    """
+    reach = _SURVEYED * f.sigmas[size] + 2.0
+    if value < threshold and value + most_worth_of(f, seen, r, c, size) < threshold:
+        return False, reach  # whatever it looks like
+    shape = shape_of(f, seen, r, c, size)
+    region = np.int64(f.labels[r, c])
+    alone = stands_alone(shape) and not on_channel(f, seen, shape, region, cells)
+    channels, by_itself = 0, alone
+    if value >= threshold and shape[2] < _ALL_AROUND:
+        channels, kept, far = channels_into(f, seen, r, c, size, shape, alone)
+        reach = max(reach, far + f.sigmas[size])
+        if channels > 0 and seen.least_own < np.float32(0):
+            channels = 0  # what is new since a baseline is a channel that fills, mostly
+        if channels > 0:
+            shape = _without_channels(shape, shape[2] if alone else kept, kept)
+        alone = channels > 0 or (alone and channels == 0)
+    worth = worth_of(f, shape, size, r, c)
+    if not by_itself:
+        worth -= _BESIDE_A_CHANNEL
+    if _in_a_halo(f, sites, r, c):
+        worth -= _BESIDE_A_SITE
+    if not alone or value + worth < threshold:
+        return False, reach
+    found = spot_into(f, row, seen, r, c, size, shape, channels, noise, unit)
+    spot = f.table[row]
+    if found == NO_LIGHT:
+        _hush(f, significance, r, c, np.float32(_REACH) * threshold)
+    if found != MEASURED:
+        return False, reach
+    reach = max(reach, math.hypot(spot[Y] - r, spot[X] - c) + f.sigmas[size] + 1.0)
+    if not _plausible(f, spot, at_rim(f, r, c)) or _told_already(f, spot):
+        return False, reach
+    spot[KIND] = kind_of(shape, size, value, threshold, channels > 0)
+    if not by_itself and spot[AREA] < _NARROW**2 * f.least_area:
+        spot[KIND] = UNCERTAIN  # a channel's end, with a lump beside it, is as wide
+    spot[SIGNIFICANCE] = value + worth
+    if is_glint(seen.white, spot[Y], spot[X], spot[AREA], spot[KIND]):
+        spot[KIND] = GLINT
+        _cover(seen.judge, spot)
+    if _trifling(f, spot, threshold):
+        return False, reach
+    _raise_by(significance, spot, max(worth, 0.0))
+    return True, reach
+
+
+@kernel()
+def _look_again(f, peaks, spot, taken):  # type: ignore[no-untyped-def]
+    """Mark peaks that were judged by what a spot now covers, ``taken`` cells far."""
+    for k in range(peaks):
+        y, x = f.peak_r[k] - spot[Y], f.peak_c[k] - spot[X]
+        near = f.peak_reach[k] + taken + 1.0
+        f.again[k] |= y * y + x * x <= near * near
 
 
 @kernel()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
 from sln_guide.core.kernel import kernel
 from sln_guide.core.order import median_of_few
-from sln_guide.core.peaks import directions
+from sln_guide.core.peaks import cells_above_into, directions
 
 _LOOKS = 48
 """Directions looked into."""
@@ -34,13 +34,15 @@ _CORE = 0.5
 class Halo(NamedTuple):
     """Workspace. ``fall`` (n): the halo at each whole distance from the core [cells].
 
-    ``level``, ``length`` (n): its steps while it is made to fall; ``ring``: one distance's cells.
+    ``level``, ``length`` (n): its steps while it is made to fall; ``ring``: one distance's cells;
+    ``edge``: how far the core reaches in each direction.
     """
 
     fall: NDArray[np.float64]
     level: NDArray[np.float64]
     length: NDArray[np.int64]
     ring: NDArray[np.float64]
+    edge: NDArray[np.float64]
 
 
 def reach_of_halo(geometry: Geometry) -> int:
@@ -51,7 +53,7 @@ def reach_of_halo(geometry: Geometry) -> int:
 def halo(geometry: Geometry) -> Halo:
     """Make the workspace."""
     n = reach_of_halo(geometry)
-    return Halo(np.zeros(n), np.zeros(n), np.zeros(n, np.int64), np.zeros(_LOOKS))
+    return Halo(np.zeros(n), np.zeros(n), np.zeros(n, np.int64), np.zeros(_LOOKS), np.zeros(_LOOKS))
 
 
 @kernel(error_model="numpy")
@@ -60,37 +62,38 @@ def take_halos_off(h, residual, prediction, m, mean, sites):  # type: ignore[no-
 
     Both in the logarithm. ``m``: `core.masks.Masks`. Only where tissue can be seen.
     """
+    if sites == 0:
+        return
+    cells = m.cells[: cells_above_into(m.cells, m.site, np.int32(1))]
     for site in range(1, sites + 1):
-        y, x, yy, xx, yx = _core_of(m.site, mean, site)
+        y, x, yy, xx, yx = _core_of(m.site, mean, site, cells)
         if _fall_into(h, residual, m.usable, y, x, yy, xx, yx):
             _take_off(h.fall, residual, prediction, m.usable, y, x, yy, xx, yx)
 
 
 @kernel(error_model="numpy")
-def _core_of(sites, mean, site):  # type: ignore[no-untyped-def]
+def _core_of(sites, mean, site, cells):  # type: ignore[no-untyped-def]
     """Return the centre (y, x) of a site's core, and yy, xx, yx of the ellipse that outlines it.
 
-    On it yy dy^2 + xx dx^2 + 2 yx dy dx = 1.
+    On it yy dy^2 + xx dx^2 + 2 yx dy dx = 1. ``cells``: flat indices of all sites.
     """
-    rows, cols = sites.shape
+    cols = sites.shape[1]
+    site_of, mean_of = sites.reshape(sites.size), mean.reshape(mean.size)
     top = np.float32(0)
-    for r in range(rows):
-        here, mine = mean[r], sites[r]
-        for c in range(cols):
-            v = here[c] if mine[c] == site else np.float32(0)
-            top = v if v > top else top
+    for at in cells:
+        v = mean_of[at] if site_of[at] == site else np.float32(0)
+        top = v if v > top else top
     least = np.float32(_CORE) * top
     n, sr, sc, srr, scc, src = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for r in range(rows):
-        here, mine = mean[r], sites[r]
-        for c in range(cols):
-            if mine[c] == site and here[c] >= least:
-                n += 1
-                sr += r
-                sc += c
-                srr += r * r
-                scc += c * c
-                src += r * c
+    for at in cells:
+        if site_of[at] == site and mean_of[at] >= least:
+            r, c = at // cols, at % cols
+            n += 1
+            sr += r
+            sc += c
+            srr += r * r
+            scc += c * c
+            src += r * c
     y, x = sr / n, sc / n
     # a cell is not a point, and no core is a line
     vy, vx = srr / n - y * y + 0.25, scc / n - x * x + 0.25
@@ -105,11 +108,14 @@ def _fall_into(h, residual, usable, y, x, yy, xx, yx):  # type: ignore[no-untype
     rows, cols = residual.shape
     reach = h.fall.shape[0]
     first, told = reach, 0
+    for k in range(_LOOKS):
+        dy, dx = _AROUND[k, 0], _AROUND[k, 1]
+        h.edge[k] = 1.0 / math.sqrt(yy * dy * dy + xx * dx * dx + 2.0 * yx * dy * dx)
     for d in range(reach):
         n = 0
         for k in range(_LOOKS):
             dy, dx = _AROUND[k, 0], _AROUND[k, 1]
-            away = d + 1.0 / math.sqrt(yy * dy * dy + xx * dx * dx + 2.0 * yx * dy * dx)
+            away = d + h.edge[k]
             r, c = math.floor(y + away * dy + 0.5), math.floor(x + away * dx + 0.5)
             if 0 <= r < rows and 0 <= c < cols and usable[r, c] > np.float32(0.5):
                 h.ring[n] = residual[r, c]
@@ -168,10 +174,12 @@ def _take_off(fall, residual, prediction, usable, y, x, yy, xx, yx):  # type: ig
         dy = r - y
         for c in range(max(int(x) - far, 0), min(int(x) + far + 2, cols)):
             dx = c - x
+            if use[c] <= np.float32(0.5) or dy * dy + dx * dx > far * far:
+                continue
             square = yy * dy * dy + xx * dx * dx + 2.0 * yx * dy * dx
             away = math.sqrt(dy * dy + dx * dx) * (1.0 - 1.0 / math.sqrt(max(square, 1.0)))
             k = int(away)
-            if k < reach - 1 and use[c] > np.float32(0.5):
+            if k < reach - 1:
                 v = np.float32(fall[k] + (away - k) * (fall[k + 1] - fall[k]))
                 left[c] -= v
                 told[c] += v

@@ -204,7 +204,10 @@ def spot_into(f, row, seen, r, c, size, shape, channels, noise, unit):  # type: 
 
 @kernel()
 def take(f, spot):  # type: ignore[no-untyped-def]
-    """Mark what the spot last measured covers: no second one is called within 1.6 half-maxima."""
+    """Mark what the spot last measured covers: no second one is called within 1.6 half-maxima.
+
+    Returns how far that is [cells].
+    """
     reach = 1.6 * median_radius(f.scratch, f.radius) + 1.0
     r, c = int(spot[Y] + 0.5), int(spot[X] + 0.5)
     n = math.ceil(reach)
@@ -214,13 +217,14 @@ def take(f, spot):  # type: ignore[no-untyped-def]
             if (i - r) ** 2 + (j - c) ** 2 <= reach * reach:
                 taken[i, j] = True
                 ground[i, j] = np.float32(0)
+    return reach
 
 
 @kernel(error_model="numpy")
-def region_into(f, row, seen, labels, label, noise, unit):  # type: ignore[no-untyped-def]
-    """Measure a whole region against the level around it."""
+def region_into(f, row, seen, labels, label, cells, noise, unit):  # type: ignore[no-untyped-def]
+    """Measure a whole region against the level around it; ``cells``: its own among others."""
     s = f.sums
-    region_sums_into(s, labels, label, seen.mean, seen.full, seen.usable, 4)
+    region_sums_into(s, labels, label, cells, seen.mean, seen.full, seen.usable, 4)
     n, ring, ring_sum, ring_squares = s[0], s[7], s[8], s[9]
     if ring < 4:
         ring, ring_sum, ring_squares = 1.0, s[5], s[5] ** 2

@@ -24,6 +24,7 @@ from sln_guide.core.columns import (
     fold_highest,
     fold_lowest,
     fold_sums,
+    highest_of,
     keep_inside,
     range_4,
     sum_4,
@@ -180,13 +181,17 @@ def reduce_into(  # type: ignore[no-untyped-def]
     for r in range(mean.shape[0]):
         y0 = r * block
         n = min(block, height - y0)
+        # most rows hold nothing that is full: what is highest tells so quickly
+        counted = False
         clear(count)
         if through_lines:
             for k in range(n):
                 y = y0 + k
                 to = lines[k]
                 if times > 0 and not packed and bad_start[y] == bad_start[y + 1]:
-                    count_1(count, raw[y], limit)
+                    if highest_of(raw[y]) >= limit:
+                        count_1(count, raw[y], limit)
+                        counted = True
                     _correct_row_fixed_into(to, raw[y], dark[y], gain[y], limit, times)
                     continue
                 if packed:
@@ -194,7 +199,9 @@ def reduce_into(  # type: ignore[no-untyped-def]
                 else:
                     copy_into(line, raw[y])
                 _mend_row(line, bad_start[y], bad_start[y + 1], bad_x, bad_left, bad_right)
-                count_1(count, line, limit)
+                if highest_of(line) >= limit:
+                    count_1(count, line, limit)
+                    counted = True
                 if corrected:
                     if times > 0:
                         _correct_row_fixed_into(to, line, dark[y], gain[y], limit, times)
@@ -206,20 +213,23 @@ def reduce_into(  # type: ignore[no-untyped-def]
             _take_block_row(sums, lines, n)
         else:
             rows = raw[y0 : y0 + n]
-            k = 0
-            while k + 4 <= n:
-                count_4(count, rows[k], rows[k + 1], rows[k + 2], rows[k + 3], limit)
-                k += 4
-            while k < n:
-                count_1(count, rows[k], limit)
-                k += 1
             _take_block_row(sums, rows, n)
+            counted = highest_of(high) >= limit
+            if counted:
+                k = 0
+                while k + 4 <= n:
+                    count_4(count, rows[k], rows[k + 1], rows[k + 2], rows[k + 3], limit)
+                    k += 4
+                while k < n:
+                    count_1(count, rows[k], limit)
+                    k += 1
         keep_inside(step, inside)
         fold_sums(total, spare[0], block, cols)
         fold_highest(high, spare[1], block, cols)
         fold_lowest(low, spare[2], block, cols)
         fold_highest(step, spare[3], block, cols)
-        fold_sums(count, spare[4], block, cols)
+        if counted:
+            fold_sums(count, spare[4], block, cols)
         folded = total, high, low, step, count
         whole, rest = n * block, n * last
         _finish_from(np.int64(0), cols - 1, mean[r], edge[r], full[r], folded, whole, unit, offset)

@@ -15,6 +15,8 @@ from sln_guide.core.columns import (
     count_4,
     fold_highest,
     fold_sums,
+    highest_of,
+    highest_of_4,
     keep_inside,
     pick_3,
     split_2,
@@ -27,8 +29,12 @@ RED, GREEN, BLUE, EDGE, FULL = range(5)
 
 @kernel()
 def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untyped-def]
-    """Reduce ``n`` rows: sums of rows with red and of the others, full samples, steps."""
+    """Reduce ``n`` rows: sums of rows with red and of the others, full samples, steps.
+
+    Returns whether any sample is full.
+    """
     with_red, without, count, step = columns
+    counted = False
     clear(with_red)
     clear(without)
     clear(count)
@@ -38,13 +44,18 @@ def _take_rows(columns, rows, n, red_row, limit, hop):  # type: ignore[no-untype
         a, b, c, d = rows[k], rows[k + 1], rows[k + 2], rows[k + 3]
         add_2(first, a, c)
         add_2(second, b, d)
-        count_4(count, a, b, c, d, limit)
+        if highest_of_4(a, b, c, d) >= limit:
+            count_4(count, a, b, c, d, limit)
+            counted = True
         k += 4
     while k < n:
         add_1(second if k & 1 else first, rows[k])
-        count_1(count, rows[k], limit)
+        if highest_of(rows[k]) >= limit:
+            count_1(count, rows[k], limit)
+            counted = True
         k += 1
     take_steps(step, rows, n, hop)
+    return counted
 
 
 @kernel()
@@ -80,7 +91,7 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):
     for r in range(own.shape[1]):
         y0 = r * block
         n = min(block, height - y0)
-        _take_rows(columns, raw[y0 : y0 + n], n, red_row, limit, 2)
+        counted = _take_rows(columns, raw[y0 : y0 + n], n, red_row, limit, 2)
         # a last odd column belongs to no cell
         step[width:] = 0
         count[width:] = 0
@@ -99,7 +110,8 @@ def _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside):
         fold_sums(green, spare[1], half, cols)
         fold_sums(blue, spare[2], half, cols)
         fold_highest(step, step_spare, block, cols)
-        fold_sums(count, count_spare, block, cols)
+        if counted:
+            fold_sums(count, count_spare, block, cols)
         folded = red, green, blue, step, count
         cells = half * n // 2
         _finish(own, r, folded, np.int64(0), cols - 1, 4 * cells, cells, 2 * cells)
@@ -120,14 +132,15 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type:
         n = min(block, height - y0)
         # every row has red: the two sums become one
         rows = raw[y0 : y0 + n]
-        _take_rows(columns, rows, n, np.int64(0), limit, 6)
+        counted = _take_rows(columns, rows, n, np.int64(0), limit, 6)
         add_1(total, columns[1][: raw.shape[1]])
         pick_3(red[:width], total)
         pick_3(green[:width], total[1:])
         pick_3(blue[:width], total[2:])
         pick_3(step[:width], step[1:])
-        for i in range(width):
-            count[i] = count[3 * i] + count[3 * i + 1] + count[3 * i + 2]
+        if counted:
+            for i in range(width):
+                count[i] = count[3 * i] + count[3 * i + 1] + count[3 * i + 2]
         for column in (red, green, blue):
             clear(column[width : cols * block])
         step[width : cols * block] = 0
@@ -137,7 +150,8 @@ def _reduce_rgb_into(own, raw, block, limit, columns, colours, inside):  # type:
         fold_sums(green, spare[1], block, cols)
         fold_sums(blue, spare[2], block, cols)
         fold_highest(step, step_spare, block, cols)
-        fold_sums(count, count_spare, block, cols)
+        if counted:
+            fold_sums(count, count_spare, block, cols)
         folded = red, green, blue, step, count
         pixels = block * n
         _finish(own, r, folded, np.int64(0), cols - 1, 3 * pixels, pixels, pixels)

@@ -77,13 +77,13 @@ def _look_around_into(around, image, usable, y, x, sigma):  # type: ignore[no-un
 def _follow_into(path, image, usable, y, x, dy, dx, sigma, least):  # type: ignore[no-untyped-def]
     """Follow a ridge from (y, x) on; write its places and directions, return its length [cells].
 
-    It ends where it hardly stands out of its flanks any more, or they cannot be seen; from the
-    beginning it stands out by ``least``.
+    No farther than ``path`` has room. It ends where it hardly stands out of its flanks any more, or
+    they cannot be seen; from the beginning it stands out by ``least``.
     """
     rows, cols = image.shape
     flank = max(_FLANK * sigma, 2.5)
     first = 0.0
-    for n in range(LONGEST):
+    for n in range(path.shape[0]):
         best, aside = -np.inf, 0.0
         for t in range(-2, 3):
             v = value_at(image, y + t * _STEP * dx, x - t * _STEP * dy)
@@ -109,7 +109,7 @@ def _follow_into(path, image, usable, y, x, dy, dx, sigma, least):  # type: igno
             dy, dx = (y - path[k, 0]) / far, (x - path[k, 1]) / far
         path[n, 2], path[n, 3] = dy, dx
         y, x = y + dy, x + dx
-    return LONGEST
+    return path.shape[0]
 
 
 @kernel()
@@ -181,9 +181,10 @@ def _spot_across(f, residual, level, y, x, dy, dx, sigma, half, farthest):  # ty
 
 @kernel(error_model="numpy")
 def channels_into(f, seen, r, c, size, shape, alone):  # type: ignore[no-untyped-def]
-    """Find the channels that run into a peak; return (how many, what it keeps of its height).
+    """Find the channels that run into a peak.
 
-    That is over all directions but theirs. None where the peak is not clearly wider than they are,
+    Returns (how many, what it keeps of its height, how far away was looked [cells]). It keeps that
+    over all directions but theirs. None where the peak is not clearly wider than they are,
     or keeps too little, or they are short; a peak that stands ``alone`` is a spot by itself, and
     need not be wider by as much. -1: it is hardly wider and hardly brighter than what runs into it,
     and so but a piece of that. `Finder.runs` and `Finder.profiles`: directions and light.
@@ -194,9 +195,13 @@ def channels_into(f, seen, r, c, size, shape, alone):  # type: ignore[no-untyped
     y, x = float(r), float(c)
     around, known = f.around, f.known
     if height <= 0.0 or not _look_around_into(around, smooth, f.ground, y, x, sigma):
-        return 0, 0.0
+        return 0, 0.0, 0.0
     known[:] = False
     half = half_across(sigma)
+    # what a ridge is judged by: how far it goes on beyond does not matter
+    most, long = int(2.0 + 3.0 * sigma), _LONG * f.smallest
+    path = f.path[: min(max(most, _SHORTEST, math.ceil(long)), LONGEST)]
+    far = 0.0
     least = _LEAST_RIDGE * height
     found, length, widest, brightest = 0, 0, 0.0, 0.0
     spot, lesser, top = 0.0, 0.0, 0.0
@@ -206,17 +211,20 @@ def channels_into(f, seen, r, c, size, shape, alone):  # type: ignore[no-untyped
             break
         dy, dx = _AROUND[k, 0], _AROUND[k, 1]
         from_y, from_x = y + _FROM * sigma * dy, x + _FROM * sigma * dx
-        n = _follow_into(f.path, fine, f.ground, from_y, from_x, dy, dx, sigma, least)
+        n = _follow_into(path, fine, f.ground, from_y, from_x, dy, dx, sigma, least)
+        for i in range(n):
+            far = max(far, math.hypot(path[i, 0] - y, path[i, 1] - x))
+        far = max(far, _FROM * sigma) + 4.0  # and where it was lost
         if n < _SHORTEST:
             break
         if channel == 0:
             spot, lesser, top = _spot_across(
                 f, seen.residual, level, y, x, dy, dx, sigma, half, 2 if alone else 0
             )
-        near = min(n, int(2.0 + 3.0 * sigma))
+        near = min(n, most)
         f.profile[:] = 0.0
         for i in range(near):
-            a, b, u, v = f.path[i, 0], f.path[i, 1], f.path[i, 2], f.path[i, 3]
+            a, b, u, v = path[i, 0], path[i, 1], path[i, 2], path[i, 3]
             _add_across(f.profile, seen.residual, level, a, b, u, v, half)
         width, _, bright = _widths(f.profile, half)
         widest, brightest = max(widest, width), max(brightest, bright / near)
@@ -227,20 +235,20 @@ def channels_into(f, seen, r, c, size, shape, alone):  # type: ignore[no-untyped
         found += 1
         for i in range(-_BESIDE, _BESIDE + 1):
             known[(k + i) % LOOKS] = True
-    if length < _LONG * f.smallest:
-        return 0, 0.0
+    if length < long:
+        return 0, 0.0, far
     if spot < _NARROWER * widest and top < _BRIGHTER * _ROWS * brightest:
-        return -1, 0.0
+        return -1, 0.0, far
     if spot < (_HARDLY_NARROWER if alone else _NARROWER) * widest:
-        return 0, 0.0
+        return 0, 0.0, far
     highest = -np.inf
     for k in range(LOOKS):
         if not known[k]:
             highest = max(highest, around[k])
     kept = (smooth[r, c] - highest) / height
     if kept < _LEAST_KEPT or not (alone or lesser >= widest):
-        return 0, 0.0
-    return found, kept
+        return 0, 0.0, far
+    return found, kept, far
 
 
 @kernel()

@@ -292,30 +292,31 @@ def refine_into(radius, ring, seen, scratch, image, usable, y, x, base, sigma, r
 
 
 @kernel()
-def region_sums_into(out, labels, label, mean, full, usable, margin):  # type: ignore[no-untyped-def]
+def region_sums_into(out, labels, label, cells, mean, full, usable, margin):  # type: ignore[no-untyped-def]
     """Sum over the cells of one label, and over usable ones in its bounding box and ``margin``.
 
     ``out`` (10): count, rows, cols, mean, highest mean, lowest mean, full; around: count, mean,
-    mean squared.
+    mean squared. ``cells``: flat indices in row order, the label's among them.
     """
     rows, cols = labels.shape
     out[:] = 0.0
     top, bottom, left, right = rows, -1, cols, -1
     out[4] = -np.inf
     out[5] = np.inf
-    for r in range(rows):
-        for c in range(cols):
-            if labels[r, c] == label:
-                top, bottom = min(top, r), max(bottom, r)
-                left, right = min(left, c), max(right, c)
-                v = mean[r, c]
-                out[0] += 1
-                out[1] += r
-                out[2] += c
-                out[3] += v
-                out[4] = max(out[4], v)
-                out[5] = min(out[5], v)
-                out[6] += full[r, c]
+    label_of = labels.reshape(labels.size)
+    for at in cells:
+        if label_of[at] == label:
+            r, c = at // cols, at % cols
+            top, bottom = min(top, r), max(bottom, r)
+            left, right = min(left, c), max(right, c)
+            v = mean[r, c]
+            out[0] += 1
+            out[1] += r
+            out[2] += c
+            out[3] += v
+            out[4] = max(out[4], v)
+            out[5] = min(out[5], v)
+            out[6] += full[r, c]
     for r in range(max(top - margin, 0), min(bottom + margin + 1, rows)):
         for c in range(max(left - margin, 0), min(right + margin + 1, cols)):
             if labels[r, c] != label and usable[r, c] > 0.5:
