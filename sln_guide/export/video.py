@@ -8,7 +8,7 @@ from typing import Self
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 TICKS_PER_S = 90_000
@@ -46,6 +46,7 @@ class OverlayVideo:
         self._stream = self._container.add_stream(
             "libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"}
         )
+        self._to_yuv = VideoReformatter()
         self._sized = False
         self._last_tick = -1
         self._closed = self._broken = False
@@ -55,7 +56,10 @@ class OverlayVideo:
         """Append a picture: (H, W) uint32 0xffRRGGBB, not kept, ``time_s`` from the beginning."""
         if not self._sized:
             self._begin(*rgb32.shape)
-        frame = av.VideoFrame.from_ndarray(_as_bgra(self._fitted(rgb32)), format="bgra").reformat(
+        # looked at where it lies: a copy costs more than the conversion
+        bgra = av.VideoFrame.from_numpy_buffer(_as_bgra(self._fitted(rgb32)), format="bgra")
+        frame = self._to_yuv.reformat(
+            bgra,
             format="yuv420p",
             src_colorspace=Colorspace.ITU709,
             dst_colorspace=Colorspace.ITU709,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from sln_guide import pipeline
 from sln_guide.export.folder import ExportError
 from sln_guide.export.process import process_case
 from sln_guide.export.summary import Summary
+from sln_guide.export.video import OverlayVideo
 from sln_guide.guidance import Kind, Mode, Pair, Role
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
 from tests.export.making import make_frame, spoil
@@ -322,6 +325,24 @@ def test_interrupted_it_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         run(make_case(scene(5)), out, progress=interrupt)
     assert not out.parent.exists()
+
+
+def test_a_disk_that_is_full_while_filming_is_told_and_leaves_nothing(
+    tmp_path: Path,
+    make_case: Callable[..., Path],
+    scene: Callable[..., Recorded],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another thread encodes: what goes wrong there is the run's failure, not its own affair."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(OverlayVideo, "write", full)
+    out = tmp_path / "out"
+    with pytest.raises(ExportError, match="No space left on device"):
+        run(make_case(scene()), out)
+    assert not out.exists()
 
 
 def test_a_folder_with_something_in_it_is_refused_unless_forced(
