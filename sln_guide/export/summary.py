@@ -104,6 +104,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             )
         if f.lost:
             lines.append(f"  {f.lost} frames were lost in recording (frames.csv)")
+        problems, why_not = self.source.problems, self.source.why_not
+        told = [f"damaged: {what}" for what in problems]
+        told += [f"recording not complete: {what}" for what in why_not if what not in problems]
+        lines += [f"  {on_one_line(line)}" for line in told[:5]]
+        if len(told) > 5:
+            lines.append(f"  and {len(told) - 5} more (summary.json)")
         lines += [f"  not read: {what}" for what in self.unread[:5]]
         if len(self.unread) > 5:
             lines.append(f"  and {len(self.unread) - 5} more (summary.json)")

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -227,6 +228,20 @@ def test_an_unreadable_frame_is_left_out_and_named(
     assert summary.frames.unreadable == 1
     assert "sequence 5" in summary.text()
     assert len(video_times_s(out / "overlay.mp4")) == 7
+
+
+def test_why_it_ends_in_part_is_said(
+    tmp_path: Path,
+    make_case: Callable[..., Path],
+    scene: Callable[..., Recorded],
+) -> None:
+    """The exit code told that something was wrong, and no line what."""
+    case = make_case(scene(4))
+    shutil.copy(case / "part-000.mcap", case / "part-001.mcap")
+    summary = run(case, tmp_path / "out")
+    assert not summary.complete
+    assert "  damaged: part-001.mcap: is not in the manifest: it was added" in summary.text()
+    assert "recording not complete" not in summary.text(), "said once"
 
 
 def test_an_unreadable_white_frame_costs_the_colour_not_the_frame(
