@@ -62,14 +62,19 @@ def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     (height, which is log(1 + contrast), level around, isolation, depth of the lowest sector,
     roundness, sectors seen, support, share of the height over a line that goes through).
     """
-    smooth = seen.pyramid.blurs[f.smooth_of[k]]
+    support = support_at(seen.pyramid, f.support_of[k], r, c)
+    return shape_in(f, seen.pyramid.blurs[f.smooth_of[k]], support, r, c, k)
+
+
+@kernel(error_model="numpy")
+def shape_in(f, smooth, support, r, c, k):  # type: ignore[no-untyped-def]
+    """Return what `shape_of` does, of a peak of ``smooth``."""
     height, level, isolation, pit, over, sectors = stand_of(
         f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
     )
     roundness = roundness_of(smooth, r, c, f.sigmas[k])
     if at_end(f, r, c, k):
         roundness = max(roundness, _ROUNDNESS_UNTOLD)
-    support = support_at(seen.pyramid, f.support_of[k], r, c)
     return height, level, isolation, pit, roundness, sectors, support, over
 
 
@@ -98,7 +103,12 @@ def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
 @kernel(error_model="numpy")
 def most_worth_of(f, seen, r, c, size):  # type: ignore[no-untyped-def]
     """Return the most that `worth_of` may be: what is quickly told of a peak is its roundness."""
-    smooth = seen.pyramid.blurs[f.smooth_of[size]]
+    return most_worth_in(f, seen.pyramid.blurs[f.smooth_of[size]], r, c, size)
+
+
+@kernel(error_model="numpy")
+def most_worth_in(f, smooth, r, c, size):  # type: ignore[no-untyped-def]
+    """Return what `most_worth_of` does, of a peak of ``smooth``."""
     roundness = max(roundness_of(smooth, r, c, f.sigmas[size]), 0.0)
     if at_end(f, r, c, size):
         roundness = max(roundness, _ROUNDNESS_UNTOLD)

@@ -55,9 +55,9 @@ from sln_guide.core.spots import median_radius
 from sln_guide.guidance import CannotJudge, Interval, Kind
 
 _NEAR_INJECTION, _GLINT = int(CannotJudge.NEAR_INJECTION), np.uint8(CannotJudge.GLINT)
-_WIDE_SIZE = 3
+WIDE_SIZE = 3
 """Index of the least size of spots that finer texture may hide."""
-_NOT_BEST = 1.0
+NOT_BEST = 1.0
 """What a peak is worth less where another size responds more [sigma]."""
 _FAR_ABOVE = 1.5
 """Times the threshold: no texture responds so much, and what does is looked at where its light is
@@ -246,8 +246,8 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
             r, c = f.peak_r[i], f.peak_c[i]
             value = sizes[k, r, c]
             if value < local[r, c]:
-                value -= np.float32(_NOT_BEST)
-                if k < _WIDE_SIZE or value < threshold:
+                value -= np.float32(NOT_BEST)
+                if k < WIDE_SIZE or value < threshold:
                     continue
             f.peak_r[found], f.peak_c[found] = r, c
             f.peak_size[found], f.peak_value[found] = k, value
