@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import msgspec
@@ -12,8 +13,9 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Registration, Rig
 from hardware.rig_files import load_rig
 from sln_guide import pipeline
+from sln_guide.core import analysis
 from sln_guide.guidance import BASELINE_MISFIT, Guidance, Pair, Settings
-from sln_guide.pipeline import Setup, State, initial_state, restore, step
+from sln_guide.pipeline import TAIL_FOLLOW_S, Setup, State, initial_state, restore, step
 from sln_guide.recording.chain import digest
 
 SIZE = (320, 256)
@@ -166,3 +168,22 @@ def test_the_display_scale_follows_slowly_in_time_not_in_frames(
     two = pipeline._follow(replace(state, full_scale=two, time_ns=50_000_000), 20.0, 100_000_000)
     assert one == pytest.approx(two)
     assert 10.0 < one < 11.0
+
+
+def test_how_lumpy_tissue_is_does_not_jump_with_each_frames_noise(
+    rig: Rig, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = itertools.cycle((1.0, 1.4))
+    monkeypatch.setattr(analysis, "tail_of", lambda *_: next(alone))
+    state, stated = initial_state(Setup.from_rig(rig)), []
+    assert pairs[1].nir.mid_exposure_ns - pairs[0].nir.mid_exposure_ns < TAIL_FOLLOW_S * 1e9 / 4
+    for pair in pairs:
+        state, guidance = step(state, pair, Settings())
+        stated.append(guidance.false_calls_per_field)
+        assert state.tail is not None
+        assert 1.0 <= state.tail <= 1.4
+    assert state.tail == pytest.approx(1.2, abs=0.06)
+    assert max(stated[-4:]) < 1.6 * min(stated[-4:]), "three to five times, frame by frame"
+    beneath = replace(state, tail_of_baseline=True)
+    after, _ = step(beneath, pairs[-1], Settings())
+    assert after.tail in (1.0, 1.4), "another texture is left: nothing of before counts"

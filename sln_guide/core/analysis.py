@@ -134,10 +134,13 @@ class Analyser:
         registration: Registration,
         threshold_sigma: float,
         baseline: Baseline | None = None,
+        tail_before: tuple[float, float] | None = None,
     ) -> Analysis:
         """Return maps and spots of one pair; calls need ``threshold_sigma`` [sigma].
 
         ``baseline``, of this field before the tracer came, is used as long as it fits.
+        ``tail_before``: `Analysis.tail` of the frames before, and its weight in [0, 1] beside what
+        this one tells by itself.
 
         Raises
         ------
@@ -194,6 +197,8 @@ class Analyser:
         lumps = count_lumps(self._finder, seen)
         pits = count_pits(self._finder, seen, o.size, o.calm)
         tail = tail_of(lumps, pits, self._places)
+        if tail_before is not None:
+            tail += tail_before[1] * (tail_before[0] - tail)
         temper_into(o, tail)
         clock.mark("significance")
 
@@ -247,6 +252,7 @@ class Analyser:
             cannot_judge=_frozen_bytes(m.judge),
             limit_sbr=sbr_of_contrast(limit) if math.isfinite(limit) else None,
             false_calls_per_field=self._false_calls(threshold_sigma, tail),
+            tail=tail,
             scene_full_scale=max(top if top >= 0 else 6 * noise * unit, 1e-6 * unit),
             colour_predicted=predicted,
             spots=spots,

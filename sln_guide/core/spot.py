@@ -39,6 +39,8 @@ class Analysis:
 
     ``scene_full_scale`` [counts/(ms*gain)] is a robust top of the signal in this frame, the
     injection site and glints left out: what an automatic display scale should follow.
+    ``tail``: how much farther out than usual this tissue's lumps reach (`core.lumps`), which
+    significance was divided by; None where nothing could be judged.
     ``white_small``: `core.motion.luminance_small` of the white frame, None without one.
     """
 
@@ -55,5 +57,6 @@ class Analysis:
     spots: tuple[Spot, ...]
     white_small: NDArray[np.float32] | None = None
     baseline_used: bool = False
+    tail: float | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
