@@ -236,11 +236,11 @@ def main(*, quick: bool = False) -> None:
         print(f"  {distance_mm:g} mm: median {median:.3f} px, worst {errors.max():.3f} px: {good}")
     print(f"limit of detection of gated light, with motion; aim: {LIMIT_AIM:g} x its prediction")
     for room in (20.0,) if quick else (1.0, 5.0, 20.0):
-        noise, told = gated_noise(gated_phantom(room), range(24)), gated_prediction(room)
-        good = _verdict(noise / told <= LIMIT_AIM)
+        noise, predicted = gated_noise(gated_phantom(room), range(24)), gated_prediction(room)
+        good = _verdict(noise / predicted <= LIMIT_AIM)
         print(
             f"  room light {room:g} x signal: limit {3 * noise:.1f} electrons, predicted "
-            f"{3 * told:.1f}: ratio {noise / told:.2f}: {good}"
+            f"{3 * predicted:.1f}: ratio {noise / predicted:.2f}: {good}"
         )
     took_ms = gated_speed()
     good = _verdict(took_ms <= SPEED_AIM_MS)

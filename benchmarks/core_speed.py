@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def main(*, quick: bool = False) -> dict[str, Any]:
         b = frame_of(colour, PixelFormat.BAYER_RG8)
         one = Analyser(field_of(a, 128.0 / width))
         one.analyse(a, b, ASSUMED, 4.5)
-        ms = least_ms({"x": lambda one=one, a=a, b=b: one.analyse(a, b, ASSUMED, 4.5)}, rounds)["x"]
+        ms = least_ms({"x": partial(one.analyse, a, b, ASSUMED, 4.5)}, rounds)["x"]
         sizes[f"{width}x{height}"] = ms
         print(f"    {width}x{height}: {ms:.2f} ms, {ms / (width * height) * 1e6:.2f} ns a pixel")
     ratios = {f"{PEERS[name]} / core": least[name] / total for name in PEERS}

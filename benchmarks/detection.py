@@ -198,8 +198,8 @@ def measure_real_tissue() -> dict[str, float] | None:
         hat = cv2.morphologyEx(smooth, cv2.MORPH_TOPHAT, kernel)
         middle = np.median(hat)
         spread = 1.4826 * np.median(np.abs(hat - middle))
-        for k in (3, 4, 5, 6, 7):
-            tried[f"OpenCV top-hat + {k} MAD"] = hat > middle + k * spread
+        for k in (3.0, 4.0, 5.0, 6.0, 7.0):
+            tried[f"OpenCV top-hat + {k:g} MAD"] = hat > middle + k * spread
         blurred = cv2.GaussianBlur(nir, (0, 0), 2)
         tried["blur + Otsu"] = cv2.threshold(blurred, 0, 255, cv2.THRESH_OTSU)[1] > 0
         data = nir.astype(np.float64)

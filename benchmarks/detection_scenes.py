@@ -59,9 +59,8 @@ def _noise(rng: np.random.Generator, h: int, w: int, sigma: float) -> NDArray[np
     hh, ww = h // f + 6, w // f + 6
     z = cv2.GaussianBlur(rng.standard_normal((hh, ww)).astype(np.float32), (0, 0), sigma / f)
     z /= z.std()
-    return cv2.resize(z, (ww * f, hh * f), interpolation=cv2.INTER_CUBIC)[
-        2 * f : 2 * f + h, 2 * f : 2 * f + w
-    ]
+    large = cv2.resize(z, (ww * f, hh * f), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large[2 * f : 2 * f + h, 2 * f : 2 * f + w], np.float32)
 
 
 def texture(

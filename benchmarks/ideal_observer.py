@@ -107,7 +107,8 @@ class Observer:
         Light fills texture's valleys, so what it adds to the logs depends on what nobody knows.
         """
         light = np.expm1(added) * np.exp(self._nir - self._shading[0])
-        return np.log1p(np.maximum(light, 0.0))
+        filled: Map = np.log1p(np.maximum(light, 0.0))
+        return filled
 
     def sigma_of(self, added: Map) -> float:
         """Return the significance of one node whose place and shape are known."""

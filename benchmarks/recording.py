@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +133,16 @@ def live(
     )
     memory: list[float] = []
     waiting: list[int] = []
-    with _running(threading.Thread(target=forgetting, name="forgetting"), ending, wanted=forget):
+    forgetter = threading.Thread(target=forgetting, name="forgetting")
+    with _closing(recorder), _running(forgetter, ending, wanted=forget):
         start_ns = time.monotonic_ns()
-        before = _Used.by(recorder)
+        before = _Used.so_far()
         for index, pair in enumerate(_paced(streams, start_ns, seconds)):
             for role, frame in pair.items():
                 recorder.put_frame(role, frame)
             guidance = _guidance(index, pair, rig)
-            recorder.put(lambda case, guidance=guidance: case.write_guidance(guidance))
-            recorder.put(lambda case, i=index: case.write_shown(i, i, "merged", i, True))
+            recorder.put(methodcaller("write_guidance", guidance))
+            recorder.put(methodcaller("write_shown", index, index, "merged", index, True))
             waiting.append(recorder.health().unsaved)
             if index % 60 == 30:
                 memory.append(process.memory_info().rss / 1e6)
@@ -151,9 +154,7 @@ def live(
                     flush=True,
                 )
         elapsed = (time.monotonic_ns() - start_ns) / 1e9
-        after = _Used.by(recorder)
-        recorder.stop()
-        assert recorder.join(), "the case was not closed in time"
+        after = _Used.so_far()
     summary, health = recorder.summary, recorder.health()
     assert summary is not None, health.error
     results = {
@@ -190,14 +191,24 @@ class _Used:
     switches: int
 
     @classmethod
-    def by(cls, recorder: Recorder) -> _Used:
+    def so_far(cls) -> _Used:
         seconds = {t.id: t.user_time + t.system_time for t in psutil.Process().threads()}
-        writing, syncing = recorder._writing.native_id, recorder._syncing.native_id
+        threads = {t.name: t.native_id or 0 for t in threading.enumerate()}
+        writing, syncing = threads["recorder"], threads["recorder-sync"]
         status = Path(f"/proc/self/task/{writing}/status").read_text().splitlines()
         switches = next(line for line in status if line.startswith("voluntary"))
-        return cls(
-            seconds.get(writing or 0, 0.0), seconds.get(syncing or 0, 0.0), int(switches.split()[1])
-        )
+        return cls(seconds[writing], seconds[syncing], int(switches.split()[1]))
+
+
+@contextmanager
+def _closing(recorder: Recorder) -> Iterator[None]:
+    """Close its case whatever happens: what writes on would hide an error behind another."""
+    try:
+        yield
+    finally:
+        recorder.stop()
+        closed = recorder.join()
+    assert closed, "the case was not closed in time"
 
 
 @contextmanager
@@ -274,7 +285,7 @@ def reading(folder: Path) -> dict[str, float]:
                 case.frame(Role.WHITE, white)
         rate = count / (time.perf_counter() - begin)
         chosen = np.random.default_rng(1).integers(0, len(pairs), 60)
-        seeks = [_timed(lambda i=i: case.frame(Role.NIR, int(i))) for i in chosen]
+        seeks = [_timed(partial(case.frame, Role.NIR, int(i))) for i in chosen]
         size = sum(path.stat().st_size for path in part_paths(folder))
     begin = time.perf_counter()
     assert verify(folder).complete
@@ -313,7 +324,7 @@ def hour(folder: Path, rig: Rig, minutes: float) -> dict[str, float]:
     with CaseReader(folder) as case:
         paired = _timed(case.pairs)
         chosen = np.random.default_rng(2).integers(0, count, 300)
-        seeks = [_timed(lambda i=i: case.frame(Role.NIR, int(i))) for i in chosen]
+        seeks = [_timed(partial(case.frame, Role.NIR, int(i))) for i in chosen]
     for part in part_paths(folder):
         index_path(part).unlink()
     scanned = _timed(lambda: CaseReader(folder).close())

@@ -54,7 +54,7 @@ def soak(fps: float, minutes: int, cases: Path) -> None:
 
     def busy_s() -> float:
         times = [each.cpu_times() for each in processes.values()]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
     def watch() -> None:
         print("| " + " | ".join(HEADER) + " |\n|" + " --- |" * len(HEADER), flush=True)
