@@ -1,17 +1,16 @@
 """Detection on scenes whose truth is known: the core at its default beside peers at their best.
 
 Two forward models: `benchmarks.detection_scenes` (ours, another spectrum and other shapes than
-the phantom's) and the phantom's "hard" scenes. Every scene is a new field. A call is right within
-half the node's width (at least 15 px) of a node; an uncertain one counts as a false call where
-nothing is there and as half a find where something is. Nodes hidden by more than half do not
-count. Peers see the same NIR, dark-corrected, and get the best of several thresholds.
+the phantom's) and the phantom's "hard" scenes. Every scene is a new field, scored as
+`benchmarks.scored` says. Peers see the same NIR, dark-corrected, and get the best of several
+thresholds. All thresholds together are the curves of precision and recall in `bench-output/`.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,65 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.core_speed import ASSUMED, field_of
-from benchmarks.detection_scenes import MM_PER_PX, TrueNode, frame_of, render
+from benchmarks.detection_scenes import MM_PER_PX, Rendered, TrueNode, frame_of, render
 from benchmarks.peers import PEERS, Call
+from benchmarks.pictures import Curves, draw_precision_and_recall
+from benchmarks.scored import CLASSES, Part, Scored, worth
 from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import Kind
 
-CLASSES = ((1.0, 99.0), (0.3, 1.0), (0.05, 0.3))
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-@dataclass
-class Scored:
-    """Finds by contrast class, false calls, and centre errors of one detector."""
-
-    finds: dict[tuple[float, float], list[float]] = field(
-        default_factory=lambda: {c: [] for c in CLASSES}
-    )
-    false: float = 0.0
-    fields: int = 0
-    errors: list[float] = field(default_factory=list)
-
-    def add(self, nodes: tuple[TrueNode, ...], calls: list[tuple[float, float, float]]) -> None:
-        """Match calls (x, y, worth) to nodes, the brightest first, the nearest each."""
-        free = set(range(len(calls)))
-        for node in sorted(nodes, key=lambda n: -n.contrast):
-            reach = max(0.5 * node.width_px, 15.0)
-            near = [
-                (float(np.hypot(calls[i][0] - node.x_px, calls[i][1] - node.y_px)), i) for i in free
-            ]
-            hit = min((n for n in near if n[0] < reach), default=None)
-            if hit is not None:
-                free.discard(hit[1])
-            if node.visible < 0.5 or node.contrast < CLASSES[-1][0]:
-                continue
-            for low, high in CLASSES:
-                if low <= node.contrast < high:
-                    self.finds[low, high].append(calls[hit[1]][2] if hit is not None else 0.0)
-            if hit is not None:
-                self.errors.append(hit[0])
-        self.false += len(free)
-        self.fields += 1
-
-    @property
-    def f1(self) -> float:
-        """Of all nodes, whatever their contrast."""
-        found = sum(sum(v) for v in self.finds.values())
-        nodes = sum(len(v) for v in self.finds.values())
-        precision = found / max(found + self.false, 1e-9)
-        recall = found / max(nodes, 1)
-        return 2 * precision * recall / max(precision + recall, 1e-9)
-
-    def line(self) -> str:
-        recalls = [f"{np.mean(v):.2f} ({len(v)})" if v else "-" for v in self.finds.values()]
-        error = f"{np.median(self.errors):.1f}" if self.errors else "-"
-        return (
-            f"{self.f1:5.2f}   {' / '.join(recalls):34s} {self.false / self.fields:6.2f}   {error}"
-        )
 
 
 @dataclass(frozen=True)
@@ -89,13 +40,27 @@ class Shot:
     nodes: tuple[TrueNode, ...]
     light: NDArray[np.float32]
     dark_counts: float
+    kind: str
+
+    @property
+    def level_counts(self) -> float:
+        """How bright the tissue is in NIR."""
+        return float(np.median(self.light[::4, ::4]))
 
 
 def own_scenes(count: int) -> Iterator[Shot]:
     for seed in range(count):
-        scene = render(60_000 + seed)
-        light = np.asarray(scene.nir.pixels).astype(np.float32) - np.float32(scene.dark_counts)
-        yield Shot(scene.nir, scene.white, ASSUMED, MM_PER_PX, scene.nodes, light, 64.0)
+        yield _shot_of(render(60_000 + seed))
+
+
+def moving_scenes(count: int) -> Iterator[Shot]:
+    for seed in range(count):
+        yield _shot_of(render(61_000 + seed, "motion"))
+
+
+def _shot_of(scene: Rendered) -> Shot:
+    light = np.asarray(scene.nir.pixels).astype(np.float32) - np.float32(scene.dark_counts)
+    return Shot(scene.nir, scene.white, ASSUMED, MM_PER_PX, scene.nodes, light, 64.0, scene.kind)
 
 
 def phantom_scenes(count: int) -> Iterator[Shot]:
@@ -119,57 +84,100 @@ def phantom_scenes(count: int) -> Iterator[Shot]:
             nodes,
             light,
             rig.sensor.dark_counts,
+            "hard",
         )
 
 
-def measure(name: str, shots: Iterator[Shot], thresholds: tuple[float, ...]) -> dict[str, Any]:
+THRESHOLDS = (3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 12.0, 20.0)
+TOLD = (4.0, 4.5, 5.0, 6.0)
+"""Of these, those whose stated false calls are printed."""
+DEFAULT = 4.5
+LEVELS = ((0.0, 150.0), (150.0, 400.0), (400.0, 4096.0))
+DEPTHS_MM = ((0.0, 2.5), (2.5, 5.0), (5.0, 7.5), (7.5, 10.0))
+
+
+def measure(name: str, shots: Iterator[Shot]) -> tuple[dict[str, Any], Curves]:
+    """Print the table of one model; return its figures and its curves."""
     analyser: Analyser | None = None
-    ours = {t: Scored() for t in thresholds}
-    alone = Scored()
+    ours = {t: Scored() for t in THRESHOLDS}
+    alone = {t: Scored() for t in THRESHOLDS}
     peers = {peer: {k: Scored() for k in PEERS[peer][1]} for peer in PEERS}
-    stated = dict.fromkeys(thresholds, 0.0)
+    stated = dict.fromkeys(THRESHOLDS, 0.0)
     for shot in shots:
         if analyser is None or not analyser.fits(shot.nir):
             analyser = Analyser(field_of(shot.nir, shot.mm_per_px, shot.dark_counts))
-        for t in thresholds:
+        of = (shot.kind, shot.level_counts)
+        for t in THRESHOLDS:
             result = analyser.analyse(shot.nir, shot.white, shot.registration, t)
             stated[t] += result.false_calls_per_field
-            ours[t].add(shot.nodes, worth(result.spots))
-        result = analyser.analyse(shot.nir, None, Registration(kind="none"), 4.5)
-        alone.add(shot.nodes, worth(result.spots))
+            ours[t].add(shot.nodes, worth(result.spots), *of)
+            result = analyser.analyse(shot.nir, None, Registration(kind="none"), t)
+            alone[t].add(shot.nodes, worth(result.spots), *of)
         for peer, (call, settings) in PEERS.items():
             for k in settings:
                 found: list[Call] = call(shot.light, k)
-                peers[peer][k].add(shot.nodes, [(x, y, 1.0) for x, y, _ in found])
-    fields = ours[4.5].fields
-    print(f"{name}: {fields} fields")
+                peers[peer][k].add(shot.nodes, [(x, y, 1.0) for x, y, _ in found], *of)
+    default = ours[DEFAULT]
+    print(f"{name}: {default.fields} fields")
     print(f"{'':35s}F1    {'recall >= 1 / 0.3-1 / < 0.3':34s} false  px")
-    print(f"  core, default (4.5 sigma)      {ours[4.5].line()}")
-    print(f"  core, NIR alone                {alone.line()}")
+    print(f"  core, default ({DEFAULT:g} sigma)      {default.line()}")
+    print(f"  core, NIR alone                {alone[DEFAULT].line()}")
     best = {peer: max(scored.items(), key=lambda kv: kv[1].f1) for peer, scored in peers.items()}
     for peer, (k, scored) in best.items():
         print(f"  {peer + f' ({k:g})':30s} {scored.line()}")
     print("  threshold: stated and observed false calls a field, recall of 0.3-1")
-    for t in thresholds:
+    for t in TOLD:
         middle = ours[t].finds[CLASSES[1]]
         print(
-            f"    {t:4.2f}: {stated[t] / fields:6.3f} {ours[t].false / fields:6.3f}   "
+            f"    {t:4.2f}: {stated[t] / default.fields:6.3f} "
+            f"{ours[t].false / default.fields:6.3f}   "
             f"{np.mean(middle) if middle else float('nan'):.2f}"
         )
-    default = ours[4.5]
-    return {
+    print_parts(default)
+    figures = {
         "f1": default.f1,
         "recall": {str(c): float(np.mean(v)) if v else None for c, v in default.finds.items()},
-        "false_per_field": default.false / fields,
-        "stated_false_per_field": stated[4.5] / fields,
+        "false_per_field": default.false / default.fields,
+        "stated_false_per_field": stated[DEFAULT] / default.fields,
         "centre_error_px": float(np.median(default.errors)) if default.errors else None,
         "peers_f1": {peer: scored.f1 for peer, (_, scored) in best.items()},
     }
+    curves: Curves = {
+        "core": _curve(ours),
+        "core, NIR alone": _curve(alone),
+        **{peer: _curve(scored) for peer, scored in peers.items()},
+    }
+    return figures, curves
 
 
-def worth(spots: tuple[Any, ...]) -> list[tuple[float, float, float]]:
-    value = {Kind.NODE: 1.0, Kind.UNCERTAIN: 0.5}
-    return [(s.x_px, s.y_px, value[s.kind]) for s in spots if s.kind in value]
+def _curve(scored: dict[float, Scored]) -> list[tuple[float, float]]:
+    return [(each.recall, each.precision) for _, each in sorted(scored.items())]
+
+
+def print_parts(scored: Scored) -> None:
+    """Print the same finds by kind of field, by its level, and by the nodes' depth."""
+    kinds = sorted({kind for kind, _, _ in scored.false_of})
+    parts = {kind: scored.among(_of_kind(kind)) for kind in kinds if len(kinds) > 1}
+    for low, high in LEVELS:
+        parts[f"{low:g} to {high:g} counts"] = scored.among(_of_level(low, high))
+    for low, high in DEPTHS_MM:
+        parts[f"{low:g} to {high:g} mm deep"] = scored.among(_of_depth(low, high))
+    for name, part in parts.items():
+        if part.fields or part.seen:
+            false = f"{part.false / part.fields:6.2f} ({part.fields})" if part.fields else "     -"
+            print(f"    {name:28s} {part.recalls():34s} {false}")
+
+
+def _of_kind(wanted: str) -> Part:
+    return lambda kind, _, __: kind == wanted
+
+
+def _of_level(low: float, high: float) -> Part:
+    return lambda _, level_counts, __: low <= level_counts < high
+
+
+def _of_depth(low: float, high: float) -> Part:
+    return lambda _, __, depth_mm: low <= depth_mm < high
 
 
 def measure_real_tissue() -> dict[str, float] | None:
@@ -252,10 +260,18 @@ def measure_coverage(count: int) -> dict[str, float]:
 
 def main(*, quick: bool = False) -> dict[str, Any]:
     """Measure and print; return the figures."""
-    thresholds = (4.0, 4.5, 5.0, 6.0)
+    own, own_curves = measure("own scenes", own_scenes(20 if quick else 100))
+    phantom, phantom_curves = measure("phantom, hard", phantom_scenes(8 if quick else 40))
+    draw_precision_and_recall({"own scenes": own_curves, "phantom, hard": phantom_curves})
+    moved = Scored()
+    for shot in moving_scenes(4 if quick else 20):
+        analyser = Analyser(field_of(shot.nir, shot.mm_per_px, shot.dark_counts))
+        spots = analyser.analyse(shot.nir, shot.white, shot.registration, DEFAULT).spots
+        moved.add(shot.nodes, worth(spots))
+    print(f"in motion (white light 4 ms later): {moved.fields} fields\n{'':33s}{moved.line()}")
     return {
-        "own": measure("own scenes", own_scenes(20 if quick else 100), thresholds),
-        "phantom": measure("phantom, hard", phantom_scenes(8 if quick else 40), thresholds),
+        "own": own,
+        "phantom": phantom,
         "real": measure_real_tissue(),
         "coverage": measure_coverage(10 if quick else 80),
     }

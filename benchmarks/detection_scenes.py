@@ -28,6 +28,10 @@ KINDS = (
     "empty",
     "empty-hard",
 )
+"""They take turns; *motion* is drawn on request only."""
+MOTION_MM_S = (10.0, 30.0)
+SKEW_S, EXPOSURE_S = 0.004, 0.010
+"""Of *motion*: how much later white light is exposed, and for how long NIR is."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,18 @@ def spot(
     if x1 > x0 and y1 > y0:
         out[y0:y1, x0:x1] = light[sy : sy + y1 - y0, sx : sx + x1 - x0]
     return out
+
+
+def _moved(light: NDArray[np.float32], way_px: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Blur by a motion along ``way_px`` during the exposure, about its middle."""
+    side = 2 * int(np.ceil(np.abs(way_px).max())) + 3
+    kernel = np.zeros((side, side), np.float32)
+    for share in np.linspace(-0.5, 0.5, 41):
+        x, y = side // 2 + share * way_px
+        c, r = int(x), int(y)
+        for dr, dc in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            kernel[r + dr, c + dc] += (1 - abs(y - r - dr)) * (1 - abs(x - c - dc))
+    return np.asarray(cv2.filter2D(light, -1, kernel / kernel.sum()), np.float32)
 
 
 def render(
@@ -247,6 +263,12 @@ def render(
     flick = rng.uniform(0.8, 1.2) if kind == "flicker" else 1.0
     light = light * (1 - metal) + level * np.float32(rng.uniform(0.02, 0.3)) * metal + glint_nir
     light = cv2.GaussianBlur(light, (0, 0), 0.8) * np.float32(flick)
+    later_px = (0.0, 0.0)
+    if kind == "motion":
+        speed, angle = rng.uniform(*MOTION_MM_S) / MM_PER_PX, rng.uniform(0, 2 * np.pi)
+        velocity_px_s = speed * np.array([np.cos(angle), np.sin(angle)])
+        later_px = tuple(SKEW_S * velocity_px_s)
+        light = _moved(light, velocity_px_s * EXPOSURE_S)
     if kind == "flicker":
         light *= 1 + 0.01 * np.sin(yy / np.float32(rng.uniform(15, 60)))
 
@@ -261,6 +283,11 @@ def render(
     rgb = np.exp(tissue_rgb[:, None, None] + log_rgb + log_white).astype(np.float32)
     rgb = rgb * (1 - grey) + np.float32(rng.uniform(0.25, 0.5)) * grey
     rgb = np.clip(rgb + glint_white, 0, 1) * 200
+    if any(later_px):
+        shift = np.array([[1, 0, later_px[0]], [0, 1, later_px[1]]])
+        rgb = np.stack(
+            [cv2.warpAffine(c, shift, (w, h), borderMode=cv2.BORDER_REFLECT) for c in rgb]
+        )
     mosaic = rgb[1].copy()
     mosaic[0::2, 0::2] = rgb[0, 0::2, 0::2]
     mosaic[1::2, 1::2] = rgb[2, 1::2, 1::2]

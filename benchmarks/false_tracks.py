@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmarks.detection import CLASSES
 from benchmarks.detection_scenes import MM_PER_PX, Rendered, TrueNode, frame_of, render
+from benchmarks.scored import CLASSES
 from hardware.frame import Frame, PixelFormat
 from hardware.phantom import Phantom, scene_named
 from hardware.rig import Optics, Registration, Sensor

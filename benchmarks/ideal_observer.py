@@ -21,8 +21,10 @@ from scipy.fft import dctn, idctn
 from scipy.ndimage import maximum_filter
 
 from benchmarks.core_speed import ASSUMED, field_of
-from benchmarks.detection import CLASSES, Scored, worth
+from benchmarks.detection import DEFAULT, THRESHOLDS
 from benchmarks.detection_scenes import MM_PER_PX, Rendered, TrueNode, render, spot
+from benchmarks.pictures import draw_observer
+from benchmarks.scored import CLASSES, Scored, worth
 from sln_guide.core.analysis import Analyser
 
 KINDS = ("plain", "dim", "flicker")
@@ -38,7 +40,8 @@ SHAPES_MM = ((3.0, 1.0), (5.0, 3.0), (7.0, 5.0), (9.0, 7.0), (12.0, 9.0))
 """Diameter and depth of the nodes of the bank that is moved over the field."""
 APART = 5
 """Peaks nearer than this are one call [blocks]."""
-DETECTOR_SIGMA = 4.5
+MOST_FALSE = 2.0
+"""Up to so many false calls a field recall is drawn."""
 RAYLEIGH_MEDIAN = 1.1774
 """Median distance of a point in the plane whose coordinates have a standard deviation of 1."""
 
@@ -215,7 +218,8 @@ def _distance_px(node: TrueNode, shape: tuple[int, int]) -> Map:
 
 def measure(count: int) -> dict[str, tuple[float, float, float]]:
     """Print and return recall by contrast: detector, observer searching, and told all."""
-    detector = Scored()
+    detectors = {sigma: Scored() for sigma in THRESHOLDS}
+    detector = detectors[DEFAULT]
     known: list[tuple[float, float, float]] = []
     bounds: list[float] = []
     false: list[float] = []
@@ -225,8 +229,10 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
         scene = render(seed, kind)
         twin = render(seed, kind, contrast=(1e-9, 1e-9))
         analyser = analyser or Analyser(field_of(scene.nir, MM_PER_PX))
-        result = analyser.analyse(scene.nir, scene.white, ASSUMED, DETECTOR_SIGMA)
-        detector.add(scene.nodes, worth(result.spots))
+        for sigma, scored in detectors.items():
+            spots = analyser.analyse(scene.nir, scene.white, ASSUMED, sigma).spots
+            scored.add(scene.nodes, worth(spots))
+        result = analyser.analyse(scene.nir, scene.white, ASSUMED, DEFAULT)
         observer = Observer(twin)
         best = observer.searched(scene)
         added = logs_of(scene)[0] - logs_of(twin)[0]
@@ -248,8 +254,9 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
             ):
                 bounds.append(observer.centre_bound_px(own))
     rate = detector.false / detector.fields
+    false.sort(reverse=True)
     allowed = max(round(rate * count), 1)
-    threshold = sorted(false, reverse=True)[min(allowed, len(false)) - 1]
+    threshold = false[min(allowed, len(false)) - 1]
     print(
         f"{count} fields: {rate:.2f} false calls a field, "
         f"which is {threshold:.2f} sigma for the observer"
@@ -267,6 +274,21 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
             f"{low:5g} - {high:4g} {len(found):6d} {np.mean(found):9.2f} {searching:9.2f} "
             f"{told_all:9.2f}"
         )
+    low, high = CLASSES[1]
+    both = np.array([sigmas for contrast, *sigmas in known if low <= contrast < high])
+    rates = range(1, min(int(MOST_FALSE * count), len(false)))
+    beside = {n / count: (both >= false[n]).mean(axis=0) for n in rates}
+    draw_observer(
+        {
+            "core": [
+                (each.false / each.fields, float(np.mean(each.finds[low, high])))
+                for each in detectors.values()
+                if 0 < each.false <= MOST_FALSE * each.fields
+            ],
+            "ideal observer, searching": [(r, float(v[0])) for r, v in beside.items()],
+            "ideal observer, told place and shape": [(r, float(v[1])) for r, v in beside.items()],
+        }
+    )
     print(
         f"centres of {len(bounds)} nodes found, median error: {np.median(detector.errors):.1f} px; "
         f"Cramer-Rao for a known shape {np.median(bounds):.1f} px"

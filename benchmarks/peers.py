@@ -121,8 +121,8 @@ def call_log(light: Array, k: float) -> list[Call]:
 
 
 PEERS: dict[str, tuple[Callable[[Array, float], list[Call]], tuple[float, ...]]] = {
-    "OpenCV top-hat + k MAD": (call_top_hat, (4, 6, 8, 12, 16, 24)),
-    "SEP (Source Extractor)": (call_sep, (1.0, 1.5, 2, 3, 5, 8)),
-    "blur + Otsu": (call_otsu, (0.8, 1.0, 1.2, 1.5, 2.0)),
-    "scikit-image LoG": (call_log, (0.05, 0.1, 0.15, 0.2, 0.3, 0.4)),
+    "OpenCV top-hat + k MAD": (call_top_hat, (3, 4, 6, 8, 12, 16, 24, 40)),
+    "SEP (Source Extractor)": (call_sep, (1.0, 1.5, 2, 3, 5, 8, 12, 20)),
+    "blur + Otsu": (call_otsu, (0.8, 1.0, 1.2, 1.5, 2.0, 3.0)),
+    "scikit-image LoG": (call_log, (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8)),
 }
