@@ -31,6 +31,7 @@ FILES = (
     "sln_guide/health.py",
     "sln_guide/live/lighting.py",
     "sln_guide/pipeline.py",
+    "sln_guide/pipeline_state.py",
 )
 """All that `pipeline` and `lighting` import of ours, and they: a version's number does not change
 with every edit, and results may."""
