@@ -210,11 +210,16 @@ def padded_for(shape: tuple[int, int], *taps: NDArray[np.float32]) -> NDArray[np
 
 @kernel(error_model="numpy")
 def halve_into(out, source):  # type: ignore[no-untyped-def]
-    """Take every second row and column: ``out[i, j] = source[2 i, 2 j]``."""
+    """Take every second row and column: ``out[i, j] = source[2 i, 2 j]``, 0 beyond the end."""
+    within_r, within_c = (source.shape[0] + 1) // 2, (source.shape[1] + 1) // 2
     for r in range(out.shape[0]):
-        to, given = out[r], source[2 * r]
+        to = out[r]
         for c in range(to.shape[0]):
-            to[c] = given[2 * c]
+            to[c] = np.float32(0)
+        if r < within_r:
+            given = source[2 * r]
+            for c in range(within_c):
+                to[c] = given[2 * c]
 
 
 @kernel(error_model="numpy")

@@ -55,7 +55,8 @@ def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
         halve = had >= 1.8 * factor and min(shape) >= 8
         if halve:
             factor *= 2
-            shape = (-(-shape[0] // 2), -(-shape[1] // 2))
+            # the last sample lies at the end or beyond it, so that no cell is without one on a side
+            shape = (shape[0] // 2 + 1, shape[1] // 2 + 1)
         factors.append(factor)
         halves.append(halve)
         taps.append(gaussian_taps(math.sqrt(sigma**2 - had**2) / factor))
