@@ -110,10 +110,10 @@ def test_the_covariance_is_the_tissues_not_its_nodes() -> None:
     np.testing.assert_allclose(inverse @ plain, np.eye(6), atol=1e-6)
     scale = np.sqrt(np.outer(np.diag(true), np.diag(true)))
     assert np.abs((plain - true) / scale).max() < 0.1
-    samples[:, ::20] += 30 * mix[:, :1]  # one in twenty is a node's
+    samples[:, ::60] += 30 * mix[:, :1]  # of so many cells some nodes are
     spoilt, _ = covariance_of(samples)
     assert np.abs((np.cov(samples, bias=True) - true) / scale).max() > 5
-    assert np.abs((spoilt - true) / scale).max() < 0.35
+    assert np.abs((spoilt - true) / scale).max() < 0.3
 
 
 def test_too_few_samples_are_no_covariance() -> None:
