@@ -146,6 +146,7 @@ def measure(name: str, shots: Iterator[Shot]) -> tuple[dict[str, Any], Curves]:
         "core": _curve(ours),
         "core, NIR alone": _curve(alone),
         **{peer: _curve(scored) for peer, scored in peers.items()},
+        "core at its default": [(default.recall, default.precision)],
     }
     return figures, curves
 

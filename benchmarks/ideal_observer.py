@@ -287,6 +287,7 @@ def measure(count: int) -> dict[str, tuple[float, float, float]]:
             ],
             "ideal observer, searching": [(r, float(v[0])) for r, v in beside.items()],
             "ideal observer, told place and shape": [(r, float(v[1])) for r, v in beside.items()],
+            "core at its default": [(rate, float(np.mean(detector.finds[low, high])))],
         }
     )
     print(
