@@ -11,6 +11,7 @@ BENCHMARKS = (
     "false_tracks",
     "ideal_observer",
     "live_path",
+    "real_tissue",
     "recording",
     "screen",
     "tracking",
