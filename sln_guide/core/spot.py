@@ -41,7 +41,7 @@ class Analysis:
     injection site and glints left out: what an automatic display scale should follow.
     ``tail``: how much farther out than usual this tissue's lumps reach (`core.lumps`), which
     significance was divided by; None where nothing could be judged.
-    ``white_small``: `core.motion.luminance_small` of the white frame, None without one.
+    ``white_small``: `core.luminance.luminance_small` of the white frame, None without one.
     """
 
     grid_px: int
