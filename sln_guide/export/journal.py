@@ -22,6 +22,8 @@ from sln_guide.recording.excerpts import Painted
 COLUMNS = ("time_s", "utc", "source", "what", "detail")
 PAUSE_S = 1.0
 """Longer without a new picture on the screen than this is told."""
+SILENT_S = 10.0
+"""Edges that can tell nothing for longer than this are told."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -185,7 +187,9 @@ def _gaps(case: CaseReader) -> Iterator[Entry]:
 def _health(case: CaseReader) -> Iterator[Entry]:
     """Yield what changed from one record of health to the next (once a second)."""
     before: SessionHealth | None = None
+    edges = _Edges()
     for time_ns, health in case.health_log():
+        yield from edges.follow(time_ns, health)
         for name in ("nir", "white"):
             camera = None if before is None else getattr(before, name)
             yield from _camera(time_ns, camera, getattr(health, name))
@@ -214,16 +218,40 @@ def _states(health: SessionHealth | None) -> dict[tuple[str, str], str]:
     """Return what is out of order, by who tells it and what it concerns; empty: all is well."""
     if health is None:
         return {}
-    alignment, lamp = health.alignment, health.lamp
+    lamp = health.lamp
     return {
         ("recorder", "error"): health.recorder.error or "",
         ("processing", "error"): health.processing_error or "",
         ("nir camera", "exposure"): health.exposure_refused or "",
-        ("registration", "edges"): "" if alignment is None else _edges(alignment.verdict),
         ("lamp", "alarm"): "" if lamp is None else lamp.alarm or "",
         ("program", "trouble"): "; ".join(health.troubles),
     }
 
 
-def _edges(verdict: str) -> str:
-    return "" if verdict == "holds" else f"edges: {verdict}"
+class _Edges:
+    """Tells when it changes what edges say of the registration.
+
+    Where the scene has few of them they can tell and cannot in turn: the latter is told where it
+    lasts, and then from when on.
+    """
+
+    def __init__(self) -> None:
+        self._told = ""
+        self._silent_since_ns: int | None = None
+
+    def follow(self, time_ns: int, health: SessionHealth) -> Iterator[Entry]:
+        """Take in a record of health."""
+        verdict = "holds" if health.alignment is None else health.alignment.verdict
+        if verdict == "cannot tell":
+            since_ns = time_ns if self._silent_since_ns is None else self._silent_since_ns
+            self._silent_since_ns = since_ns
+            if time_ns - since_ns >= SILENT_S * 1e9:
+                yield from self._tell(since_ns, f"edges: {verdict}")
+        else:
+            self._silent_since_ns = None
+            yield from self._tell(time_ns, "" if verdict == "holds" else f"edges: {verdict}")
+
+    def _tell(self, time_ns: int, what: str) -> Iterator[Entry]:
+        if what != self._told:
+            yield Entry(time_ns, "registration", what or f"over: {self._told}", "edges")
+            self._told = what

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from hardware.rig import Rig
+from sln_guide.export import journal as journal_module
 from sln_guide.export.folder import ExportError
 from sln_guide.export.journal import COLUMNS, export_journal
 from sln_guide.guidance import Role, Settings, View
-from sln_guide.health import Health, RecorderHealth, SessionHealth, StreamHealth
+from sln_guide.health import Alignment, Health, RecorderHealth, SessionHealth, StreamHealth
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
 from tests.export.making import make_frame, make_guidance
 
@@ -100,6 +101,46 @@ def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: Case
             ("nir camera", "live", ""),
         ]
     )
+
+
+def edges(verdict: str) -> SessionHealth:
+    return replace(WELL, alignment=Alignment(verdict, verdict, None, None, 0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "told"),
+    [
+        (10.0, ["edges: moved", "over: edges: moved"]),
+        (
+            0.0,
+            [
+                "edges: cannot tell",
+                "edges: moved",
+                "edges: cannot tell",
+                "over: edges: cannot tell",
+            ],
+        ),
+    ],
+)
+def test_edges_that_come_and_go_are_told_where_they_change_what_is_known(
+    writer: CaseWriter, monkeypatch: pytest.MonkeyPatch, silent_s: float, told: list[str]
+) -> None:
+    monkeypatch.setattr(journal_module, "SILENT_S", silent_s)
+    for verdict in ("cannot tell", "cannot tell", "moved", "moved", "cannot tell", "holds"):
+        writer.write_health(edges(verdict))
+    rows = [row for row in journal(writer) if row["source"] == "registration"]
+    assert [row["what"] for row in rows] == told
+
+
+def test_what_edges_cannot_tell_for_long_is_told_from_when_it_began() -> None:
+    follow = journal_module._Edges().follow
+    seconds = [(0, "holds"), (5, "cannot tell"), (9, "holds"), (20, "cannot tell")]
+    seconds += [(25, "cannot tell"), (31, "cannot tell"), (40, "cannot tell"), (50, "holds")]
+    rows = [row for s, v in seconds for row in follow(s * SECOND, edges(v))]
+    assert [(row.time_ns // SECOND, row.what) for row in rows] == [
+        (20, "edges: cannot tell"),
+        (50, "over: edges: cannot tell"),
+    ]
 
 
 def test_a_damaged_record_is_named_and_the_rest_is_told(writer: CaseWriter) -> None:
