@@ -28,8 +28,8 @@ from sln_guide.guidance import (
 )
 from sln_guide.health import SessionHealth
 
-_NO_ANSWER = "That none is called does not mean that none is there"
-_WITHOUT_BASELINE = "Nodes are called as without one, and so is the limit"
+_NO_ANSWER = "Nodes would not be called"
+_WITHOUT_BASELINE = "Nodes and limit are as without one"
 _TOLD_FLAGS = {
     NIR_SATURATED: ("NIR is saturated", f"{_NO_ANSWER} · Lower exposure, gain or excitation"),
     NIR_DARK: ("No light in NIR", f"{_NO_ANSWER} · Look at lens cap, excitation and exposure"),
@@ -41,6 +41,10 @@ _TOLD_FLAGS = {
     BASELINE_NONE: ("No baseline taken: no tissue was in sight", "Ask again before the tracer"),
 }
 """Flags of a guidance that are said over the picture: how, and what follows from each."""
+_REPLAYED_FLAGS = _TOLD_FLAGS | {
+    BASELINE_NONE: ("No baseline at hand at this moment", "Play from before it was asked for"),
+}
+"""A replay that begins later does not know whether one was taken."""
 
 
 class Border(StrEnum):
@@ -233,13 +237,17 @@ def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner
 
 def _guidance_banners(situation: Situation) -> list[Banner]:
     """Say what the guidance shown does without, or cannot do: its flags that concern a surgeon."""
-    guidance = situation.displayed.guidance
-    if guidance is None or situation.displayed.alone:
+    displayed, freeze = situation.displayed, situation.freeze
+    flags = displayed.flags
+    if freeze is not None:
+        flags = freeze.flags
+    elif displayed.guidance is None or displayed.alone:
         return []
+    told = _REPLAYED_FLAGS if situation.replay else _TOLD_FLAGS
     return [
         Banner(Tone.STALE, headline, detail, slim=True)
-        for flag, (headline, detail) in _TOLD_FLAGS.items()
-        if flag in guidance.flags
+        for flag, (headline, detail) in told.items()
+        if flag in flags
     ]
 
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.calibration.binding import utc_now
+from sln_guide.gui.flags import Flags
 from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.layout import Content, Layout, sides
 from sln_guide.gui.preferences import Unused
 from sln_guide.gui.readings import elapsed_text
 from sln_guide.gui.screen_state import ScreenState, screen_state
 from sln_guide.gui.situation import MS, Displayed, Freeze, Motion, Situation
-from sln_guide.gui.verdict import is_fresh
+from sln_guide.gui.verdict import Word, is_fresh
 from sln_guide.guidance import Mode, Picture, View
 from sln_guide.render.look import local_scale
 from sln_guide.source import PictureSource
@@ -54,7 +55,7 @@ class Shown:
     what it belongs to; ``alone`` says that white light by itself is shown instead of it.
     ``overlay``: whether rings, tags and legend of the picture's guidance may be painted.
     ``beat`` counts images: a picture that is painted again does not advance it. ``sides`` are
-    the pictures that ``layout`` puts beside it.
+    the pictures that ``layout`` puts beside it. ``judged_ns``: when ``state`` held, monotonic.
     """
 
     image: NDArray[np.uint32] | None
@@ -66,6 +67,13 @@ class Shown:
     beat: int
     layout: Layout = Layout.SINGLE
     sides: tuple[Side, ...] = ()
+    judged_ns: int = 0
+
+    def age_ms(self, now_ns: int) -> float | None:
+        """Return how old a live overlay is by now; None: there is none, or it is no living one."""
+        age_ms = self.state.overlay_age_ms
+        living = self.overlay and self.state.word in (Word.LIVE, Word.LATE)
+        return age_ms + (now_ns - self.judged_ns) / MS if living and age_ms is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ class Showing:
         self._last_image: NDArray[np.uint32] | None = None
         self._beat = 0
         self._told: tuple[int, bool, str] | None = None
+        self._flags = Flags()
 
     @property
     def frozen(self) -> bool:
@@ -117,7 +126,8 @@ class Showing:
         if shown.image is None:
             return False
         age_ms = shown.state.overlay_age_ms if shown.overlay else None
-        freeze = Freeze(now_ns, clock, overlay_allowed=shown.overlay, overlay_age_ms=age_ms)
+        known = None if shown.alone or shown.picture is None else shown.picture.guidance
+        freeze = Freeze(now_ns, clock, shown.overlay, age_ms, self._flags.follow(known))
         self._held = _Held(freeze, shown)
         return True
 
@@ -136,7 +146,7 @@ class Showing:
 
     def look(self, now_ns: int, reading: HealthReading, fault: str | None = None) -> Shown:
         """Choose what to paint at ``now_ns``."""
-        shown = self._look(now_ns, reading, fault)
+        shown = replace(self._look(now_ns, reading, fault), judged_ns=now_ns)
         layout = self._layout
         nir_apart = shown.view is View.MERGED and not shown.state.registered
         if layout is Layout.SINGLE and nir_apart and (shown.picture is None or shown.picture.nir):
@@ -246,6 +256,7 @@ class Showing:
             displayed = Displayed(
                 picture.view,
                 guidance,
+                self._flags.follow(guidance),
                 _displayed_ns(picture),
                 motion_since_guidance(picture, rig),
                 picture.nir,

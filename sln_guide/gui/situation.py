@@ -32,12 +32,16 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """The operator held a picture. Its overlay was right, or not, when it was taken."""
+    """The operator held a picture. Its overlay was right, or not, when it was taken.
+
+    ``flags``: `Displayed.flags` of then; none of white light by itself.
+    """
 
     at_ns: int
     clock: str
     overlay_allowed: bool
     overlay_age_ms: float | None = None
+    flags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Displayed:
         under it (the NIR view) an overlay needs neither registration nor still tissue.
     guidance
         Behind the overlay; None without one.
+    flags
+        Of that guidance and of those shown a moment before it: see `Flags`.
     mid_exposure_ns
         Of the frame that is really displayed (white, or NIR in the NIR view); None: no frame is.
     motion
@@ -63,6 +69,7 @@ class Displayed:
 
     view: View = View.MERGED
     guidance: Guidance | None = None
+    flags: frozenset[str] = frozenset()
     mid_exposure_ns: int | None = None
     motion: Motion | None = None
     nir: Frame | None = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QKeyEvent, QScreen, QShowEvent
 from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from sln_guide.gui.showing import Shown
 from sln_guide.gui.video import VideoView
 from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look
@@ -28,7 +31,9 @@ class TheatreWindow(QWidget):
 
     changed = Signal(str)
 
-    def __init__(self, operator: QWidget, look: Look, figures: Figures) -> None:
+    def __init__(
+        self, operator: QWidget, judge: Callable[[], Shown], look: Look, figures: Figures
+    ) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self._operator = operator
         self.wanted = ""
@@ -38,7 +43,7 @@ class TheatreWindow(QWidget):
         """The operator's own screen, while that is unplugged."""
         self._follows = False
         self.setWindowTitle("sln-guide · theatre")
-        self.video = VideoView(look=look, figures=figures, clean=True)
+        self.video = VideoView(judge=judge, look=look, figures=figures, clean=True)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.video)

@@ -34,14 +34,17 @@ CLEAN_EVERY_S = 0.024
 """Least time between two pictures in the theatre, where nobody's hand waits for the next one."""
 AGE_S = 0.2
 """How long an age in the picture stands still, so that it can be read."""
+JUDGED_NS = 15_000_000
+"""What was judged longer ago is judged anew before it is painted: a busy machine may come to the
+paint late, and to an overlay that is too old by then."""
 POINTER_S = 4.0
 """A pointer that rests longer is told nothing more: its read-out would hide tissue."""
 
 
 class VideoView(QWidget):
-    """Paints what it was last given; asks nobody for anything.
+    """Paints what it was last given, or what ``judge`` returns where that was long ago.
 
-    ``painted`` is called after each paint with what was painted (None before the first).
+    ``painted`` is called after each paint with what was painted.
     In the theatre (``clean``) state and age are painted into the picture, there being no strip.
     """
 
@@ -53,6 +56,7 @@ class VideoView(QWidget):
         self,
         painted: Callable[[Shown], None] | None = None,
         *,
+        judge: Callable[[], Shown] | None = None,
         look: Look | None = None,
         figures: Figures | None = None,
         clean: bool = False,
@@ -65,6 +69,7 @@ class VideoView(QWidget):
         self.setAccessibleName("Video")
         self.setMouseTracking(not clean)
         self._painted = painted
+        self._judge = judge
         self._clean = clean
         self._painting = Painting(look, figures)
         self._mounting = UPRIGHT
@@ -104,17 +109,32 @@ class VideoView(QWidget):
             if not claimed and now_s - self._asked_s < CLEAN_EVERY_S:
                 return
             claimed |= self._follow_age(shown.state.readings.age, now_s, at_once=claimed)
-        before, divided = self._picture_size(), self._layout()
-        self._shown = shown
+        self._take(shown)
         if last is not None and not claimed and _same_pixels(last, shown):
             return
         self._asked_s = now_s
+        self.update()
+
+    def _take(self, shown: Shown) -> None:
+        before, divided = self._picture_size(), self._layout()
+        self._shown = shown
         if before != self._picture_size():
             self.fit()
             self._ruler.switch(on=False)
         if divided is not shown.layout:
             self.laid_out.emit()
-        self.update()
+
+    def _judge_anew(self) -> None:
+        """Take what may be claimed now, where it is some time that it was judged."""
+        last = self._shown
+        if last is None or self._judge is None:
+            return
+        if time.monotonic_ns() - last.judged_ns > JUDGED_NS:
+            shown = self._judge()
+            if self._clean:
+                claimed = _claims(last) != _claims(shown)
+                self._follow_age(shown.state.readings.age, time.monotonic(), at_once=claimed)
+            self._take(shown)
 
     def _follow_age(self, age: Reading, now_s: float, *, at_once: bool) -> bool:
         """Let the age in the picture change, but no more often than it can be read."""
@@ -129,6 +149,7 @@ class VideoView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint, then tell."""
+        self._judge_anew()
         painter, began = QPainter(self), self._painting.begins
         try:
             self._paint(painter, clean=self._clean)

@@ -31,6 +31,7 @@ from sln_guide.gui.preferences import Place
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.theatre import TheatreWindow
+from sln_guide.gui.verdict import is_fresh
 from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.gui.zoom import WHEEL_STEP
@@ -103,7 +104,7 @@ class OperatorWindow(Desk):
         self.plotting = Plotting(source, lambda: self.watch.newest.health)
         look = _look_of(source)
         self._figures, self._figures_listed = Figures(), 0
-        video = VideoView(self._was_painted, look=look, figures=self._figures)
+        video = VideoView(self._was_painted, judge=self._judge, look=look, figures=self._figures)
         arranging = Arranging(source, place)
         commands = Commands(
             source, self.showing, lambda: self.watch.newest, video.still, snapshot_folder, arranging
@@ -117,7 +118,7 @@ class OperatorWindow(Desk):
         self._replay = commands.replay
         commands.said.connect(lambda text, tone: self._say(text, Tone(tone)))
         commands.done.connect(self._refresh_all)
-        self.theatre = TheatreWindow(self, look, self._figures)
+        self.theatre = TheatreWindow(self, self._judge, look, self._figures)
         self.theatre.wanted = arranging.theatre_screen
         self.theatre_button.clicked.connect(self.toggle_theatre)
         self.theatre.changed.connect(self._theatre_changed)
@@ -202,8 +203,7 @@ class OperatorWindow(Desk):
         """Choose what to paint and have it painted."""
         if self._ended:
             return
-        shown = self.showing.look(time.monotonic_ns(), self.watch.newest, self._fault)
-        shown = replace(shown, state=self._alarms.follow(shown.state))
+        shown = self._judge()
         self.video.show_now(shown)
         if self.theatre.isVisible():
             self.theatre.video.show_now(shown)
@@ -213,6 +213,13 @@ class OperatorWindow(Desk):
         if self._tick.interval() != wanted:
             self._tick.setInterval(wanted)
         self.plotting.take_in(self.showing.latest_picture())
+
+    def _judge(self) -> Shown:
+        last = self.video.shown
+        if self._ended and last is not None:
+            return last
+        shown = self.showing.look(time.monotonic_ns(), self.watch.newest, self._fault)
+        return replace(shown, state=self._alarms.follow(shown.state))
 
     def refresh_readings(self) -> None:
         """Bring numbers, lists, buttons, small pictures and curves up to date at once."""
@@ -360,7 +367,11 @@ class OperatorWindow(Desk):
         self.refresh_readings()
 
     def _was_painted(self, shown: Shown) -> None:
-        self.showing.painted(shown, time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self.showing.painted(shown, now_ns)
+        age_ms = shown.age_ms(now_ns)
+        if age_ms is not None and not is_fresh(age_ms):  # the paint itself took too long
+            self.refresh()
         self._in_turn.painted()
         if self._figures.changes != self._figures_listed:
             self._list_nodes(shown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,11 +117,11 @@ def test_a_replay_takes_none(open_window: Open) -> None:
         (TOO_MANY, "More bright places"),
         (BASELINE_MISFIT, "does not fit the tissue"),
         (BASELINE_ELSEWHERE, "another working distance"),
-        (BASELINE_NONE, "No baseline taken"),
+        (BASELINE_NONE, "No baseline"),
     ],
 )
 def test_what_guidance_cannot_do_is_said_over_the_picture(flag: str, said: str, mode: Mode) -> None:
-    flagged = look(guidance=replace(guidance(), flags=("something else", flag)), mode=mode)
+    flagged = look(flags=frozenset(("something else", flag)), mode=mode)
     (banner,) = [b for b in flagged.banners if said in b.headline]
     assert banner.slim
     assert banner.tone is Tone.STALE
