@@ -32,6 +32,9 @@ __all__ = ["Setup", "State", "initial_state", "restore", "step"]
 TAIL_FOLLOW_S = 0.5
 """Time constant of how lumpy the tissue is taken to be: lumps near the line come and go with noise,
 and significance, limit and stated false calls moved with them by 6 %, at times by 30 %."""
+BASELINE_BACK_AFTER_NS = 800_000_000
+"""A baseline that did not fit is used again once it has fitted for so long: at the border of
+fitting, calls and limit came and went with each frame. Shorter than a node takes to be lost."""
 BASELINE_WITHIN_NS = 2_000_000_000
 """How long after the request a baseline may still be taken."""
 NEW_ABOVE_SIGMA = 0.6
@@ -64,14 +67,19 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
     if baseline is not None and not _fits(baseline, analyser):
         flags.append(BASELINE_ELSEWHERE)
         baseline = None
+    trusted = _trusted(state, nir.mid_exposure_ns)
     analysis = analyser.analyse(
         nir,
         pair.white,
         registration,
         settings.threshold_sigma,
         baseline,
-        _tail_before(state, nir.mid_exposure_ns, beneath_baseline=baseline is not None),
+        _tail_before(state, nir.mid_exposure_ns, beneath_baseline=baseline is not None and trusted),
+        baseline_trusted=trusted,
     )
+    misfit_ns = state.misfit_ns if analysis.baseline_fits else nir.mid_exposure_ns
+    if baseline is None:
+        misfit_ns = None
     baseline, baseline_ns = _baseline_after(state, nir, settings, analyser, flags)
 
     analysed = time.perf_counter_ns()
@@ -146,6 +154,7 @@ def step(state: State, pair: Pair, settings: Settings) -> tuple[State, Guidance]
         region=region,
         baseline=baseline,
         baseline_ns=baseline_ns,
+        misfit_ns=misfit_ns,
         regions=regions,
         tail=analysis.tail,
         tail_of_baseline=analysis.baseline_used,
@@ -164,6 +173,11 @@ def _tail_before(
         return None
     after_s = max((time_ns - state.time_ns) / 1e9, 0.0)
     return state.tail, math.exp(-after_s / TAIL_FOLLOW_S)
+
+
+def _trusted(state: State, time_ns: int) -> bool:
+    """Whether the baseline has fitted for long enough, or ever since it was taken."""
+    return state.misfit_ns is None or time_ns - state.misfit_ns >= BASELINE_BACK_AFTER_NS
 
 
 def _without_units(detection: Detection) -> Detection:

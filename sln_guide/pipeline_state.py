@@ -81,6 +81,7 @@ class State:
 
     ``white_small`` is the previous white frame's small luminance, for tissue motion.
     ``baseline_ns`` is the request (`Settings.baseline_ns`) that ``baseline`` answers.
+    ``misfit_ns`` is when that last did not fit; None: it always has.
     ``tail`` is how lumpy tissue lately was (`Analysis.tail`); ``tail_of_baseline``: beneath one.
     """
 
@@ -94,6 +95,7 @@ class State:
     region: Region | None = None
     baseline: Baseline | None = None
     baseline_ns: int | None = None
+    misfit_ns: int | None = None
     regions: tuple[Region, ...] = ()
     tail: float | None = None
     tail_of_baseline: bool = False
@@ -114,6 +116,7 @@ class State:
                 baseline_usable=None if baseline is None else baseline.usable.tobytes(),
                 baseline_shape=None if baseline is None else shape_of(baseline.log),
                 baseline_ns=self.baseline_ns,
+                misfit_ns=self.misfit_ns,
                 regions=self.regions,
                 tail=self.tail,
                 tail_of_baseline=self.tail_of_baseline,
@@ -136,6 +139,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
     regions: tuple[Region, ...] = ()
     tail: float | None = None
     tail_of_baseline: bool = False
+    misfit_ns: int | None = None
 
 
 def shape_of(image: NDArray[np.float32]) -> tuple[int, int]:
@@ -173,6 +177,7 @@ def restore(setup: Setup, snapshot: bytes) -> State:
         region=saved.region,
         baseline=None if log is None or usable is None else Baseline(log, usable),
         baseline_ns=saved.baseline_ns,
+        misfit_ns=saved.misfit_ns,
         regions=saved.regions,
         tail=saved.tail,
         tail_of_baseline=saved.tail_of_baseline,

@@ -159,6 +159,33 @@ def test_a_baseline_of_another_place_is_withdrawn_and_said(rig: Rig, pairs: list
     assert BASELINE_MISFIT in guidance.flags
 
 
+def test_a_baseline_at_the_border_of_fitting_does_not_come_and_go(
+    rig: Rig, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it fits one frame and not the next, calls and limit went with it."""
+    setup, wanted = Setup.from_rig(rig), asked_at(pairs[0])
+    state, _ = step(initial_state(setup), pairs[0], wanted)
+    fits = iter([True, False, True, False, *[True] * 60])
+    follow = analysis.follow_into
+    monkeypatch.setattr(analysis, "follow_into", lambda *all_: next(fits) and follow(*all_))
+    step_ns = pairs[1].nir.mid_exposure_ns - pairs[0].nir.mid_exposure_ns
+    used, flagged, times_ns = [], [], []
+    for index in range(60):
+        nir = replace(pairs[1].nir, mid_exposure_ns=pairs[1].nir.mid_exposure_ns + index * step_ns)
+        if index == 20:  # it goes on from what was noted
+            state = restore(setup, state.snapshot())
+        state, guidance = step(state, Pair(nir, pairs[1].white), wanted)
+        used.append(guidance.baseline_used)
+        flagged.append(BASELINE_MISFIT in guidance.flags)
+        times_ns.append(nir.mid_exposure_ns)
+    assert used == [not misfit for misfit in flagged]
+    assert used[:4] == [True, False, False, False], "given up at once"
+    back = used.index(True, 1)
+    assert times_ns[back] - times_ns[3] >= pipeline.BASELINE_BACK_AFTER_NS
+    assert times_ns[back - 1] - times_ns[3] < pipeline.BASELINE_BACK_AFTER_NS
+    assert all(used[back:]), "and taken up again for good"
+
+
 def test_the_display_scale_follows_slowly_in_time_not_in_frames(
     rig: Rig, pairs: list[Pair]
 ) -> None:

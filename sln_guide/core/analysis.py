@@ -135,10 +135,13 @@ class Analyser:
         threshold_sigma: float,
         baseline: Baseline | None = None,
         tail_before: tuple[float, float] | None = None,
+        *,
+        baseline_trusted: bool = True,
     ) -> Analysis:
         """Return maps and spots of one pair; calls need ``threshold_sigma`` [sigma].
 
-        ``baseline``, of this field before the tracer came, is used as long as it fits.
+        ``baseline``, of this field before the tracer came, is used where it is
+        ``baseline_trusted`` and fits.
         ``tail_before``: `Analysis.tail` of the frames before, and its weight in [0, 1] beside what
         this one tells by itself.
 
@@ -176,7 +179,9 @@ class Analyser:
             clock.mark("white")
         if status != USABLE:
             return self._nothing(unit, clock, _WHY_NOT[status], white_small)
-        baseline_used, predicted = self._predict(baseline, has_colour=white_small is not None)
+        fits, baseline_used, predicted = self._predict(
+            baseline, has_colour=white_small is not None, trusted=baseline_trusted
+        )
         prediction = self._prior.prediction
         take_trend_off(t, m.log, prediction, m.usable)
         residual = t.residual
@@ -257,6 +262,7 @@ class Analyser:
             colour_predicted=predicted,
             spots=spots,
             white_small=white_small,
+            baseline_fits=fits,
             baseline_used=baseline_used,
             stage_ms=clock.stages,
             flags=_flags(more=more, misfit=baseline is not None and not baseline_used),
@@ -311,8 +317,10 @@ class Analyser:
             return None
         return Baseline(_frozen(m.log.copy()), _frozen(m.usable.copy()))
 
-    def _predict(self, baseline: Baseline | None, *, has_colour: bool) -> tuple[bool, bool]:
-        """Fit what is known to NIR; return whether baseline and colour were used."""
+    def _predict(
+        self, baseline: Baseline | None, *, has_colour: bool, trusted: bool
+    ) -> tuple[bool, bool, bool]:
+        """Fit what is known to NIR; return whether the baseline fits, and was used, and colour."""
         prior, m, white = self._prior, self._masks, self._white
         np.copyto(prior.good, m.usable)
         if has_colour:
@@ -322,9 +330,10 @@ class Analyser:
         )
         if not (has_baseline or has_colour):
             prior.prediction.fill(0.0)
-            return False, False
-        used = predict_into(prior, m.log, white.planes[:3], has_baseline, has_colour)
-        return bool(used[0]), bool(used[1])
+            return False, False, False
+        colour = white.planes[:3]
+        told = predict_into(prior, m.log, colour, has_baseline, has_colour, trusted)
+        return bool(told[0]), bool(told[1]), bool(told[2])
 
     def _false_calls(self, threshold_sigma: float, tail: float) -> float:
         """Return the false calls to expect in one field of texture without a node.

@@ -36,6 +36,8 @@ _STEEP = np.float32(2.2)
 """Ratio of neighbouring cells that only something lying in front of the tissue makes."""
 _BRIGHT = np.float32(3)
 """Times its surroundings: so bright is no cloth, and an injection site's flank is steep."""
+_LIGHT = np.float32(4)
+"""Times the noise of a block's mean that light stands out of it."""
 _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)
 """An instrument is darker than this share of the tissue around it."""
@@ -304,8 +306,13 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
-    """Return whether something can be found in this frame, or which reason speaks against it."""
+def _fitness(mean, full, usable, noise, node):  # type: ignore[no-untyped-def]
+    """Return whether something can be found in this frame, or which reason speaks against it.
+
+    Behind a lens cap half of the blocks lie above the offset: light is what noise does not make,
+    in as many blocks as the smallest ``node`` covers.
+    """
+    least = np.float32(_LIGHT * noise)
     first = mean[0, 0]
     clipped = np.float32(0)
     bright = 0
@@ -315,12 +322,12 @@ def _fitness(mean, full, usable):  # type: ignore[no-untyped-def]
         here, u = mean[r], usable[r]
         clipped += total_of(full[r])
         for c in range(here.shape[0]):
-            bright += here[c] > np.float32(0)
+            bright += here[c] > least
             different += here[c] != first
             count += u[c] > np.float32(0.5)
     if clipped > 0.5 * mean.size:
         return SATURATED
-    if bright == 0:
+    if bright < max(min(node, mean.size), 1):
         return NO_LIGHT
     if different == 0:
         return CONSTANT
@@ -392,4 +399,4 @@ def mask_into(m, around, mean, edge, full, bad_share, sensor, sizes):  # type: i
         for c in range(cols):
             usable[c] = np.float32(0) if hidden[c] else np.float32(1)
             why[c] |= np.uint8(_NEAR_INJECTION) if glare[c] else np.uint8(0)
-    return _fitness(mean, full, m.usable), tissue, noise, floor, sites
+    return _fitness(mean, full, m.usable, noise, sizes.node), tissue, noise, floor, sites

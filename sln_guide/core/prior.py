@@ -253,12 +253,13 @@ def choose_colour_into(good, judge, usable, planes, covered):  # type: ignore[no
 
 
 @kernel(error_model="numpy")
-def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[no-untyped-def]
+def predict_into(p, log_nir, colour, has_baseline, has_colour, trusted):  # type: ignore[no-untyped-def]
     """Fill `Prior.prediction` from what there is.
 
     ``colour`` (3, rows, cols) counts. A baseline lies in ``logs[0]``, and where it can be told in
-    ``followed``. Under what is not good (a reflection, a place outside the registered field) the
-    value of the surroundings is taken. Returns whether baseline and colour were used; where
+    ``followed``; one that is not ``trusted`` is only held against the tissue. Under what is not
+    good (a reflection, a place outside the registered field) the value of the surroundings is
+    taken. Returns whether the baseline fits, and whether baseline and colour were used; where
     neither, the prediction is 0.
     """
     first, end = _BASELINE if has_baseline else _RED, _NIR if has_colour else _RED
@@ -286,16 +287,16 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[
     n = _gather_bands(p.samples, p.sizes, p.blurs, p.weights[0], first, end, 2)
     if n < _FEWEST:
         p.prediction[:] = 0.0
-        return False, False
+        return False, False, False
     if not has_baseline:
         _regress(p, first, end, n)
         for i in range(first, end):
             fill_into(p.logs[i], p.good, p.blurs[i], p.weights[1:], _FACTOR)
         _combine_into(p.prediction, p.logs, p.beta)
-        return False, True
+        return False, False, True
     spread = _regress(p, first, end, n)
-    if p.beta[_BASELINE] < _STILL_FITS:
-        has_baseline = False
+    fits = p.beta[_BASELINE] >= _STILL_FITS
+    has_baseline = fits and trusted
     for i in range(first, end):
         told = p.followed if i == _BASELINE else p.good
         fill_into(p.logs[i], told, p.blurs[i], p.weights[1:], _FACTOR)
@@ -309,7 +310,7 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour):  # type: ignore[
     _combine_into(p.prediction, p.logs, p.beta)
     if has_baseline:
         _join(p, min(spread / max(without, np.float32(1e-6)), np.float32(1)))
-    return has_baseline, has_colour
+    return fits, has_baseline, has_colour
 
 
 @kernel(error_model="numpy")

@@ -41,7 +41,9 @@ class Analysis:
     injection site and glints left out: what an automatic display scale should follow.
     ``tail``: how much farther out than usual this tissue's lumps reach (`core.lumps`), which
     significance was divided by; None where nothing could be judged.
-    ``white_small``: `core.luminance.luminance_small` of the white frame, None without one.
+    ``baseline_fits``: whether a baseline that was given still tells of this tissue; it may be left
+    unused all the same.
+    ``white_small``: `core.motion.luminance_small` of the white frame, None without one.
     """
 
     grid_px: int
@@ -56,6 +58,7 @@ class Analysis:
     colour_predicted: bool
     spots: tuple[Spot, ...]
     white_small: NDArray[np.float32] | None = None
+    baseline_fits: bool = True
     baseline_used: bool = False
     tail: float | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)

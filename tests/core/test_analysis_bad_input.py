@@ -51,6 +51,20 @@ def test_even_images_claim_nothing_and_say_why(
     assert not np.isnan(result.signal).any()
 
 
+@pytest.mark.parametrize("sensor", [{}, {"electron_counts": 0.4, "read_noise_counts": 3.0}])
+def test_a_lens_cap_is_no_light_and_a_node_in_the_dark_is(sensor: dict[str, float]) -> None:
+    """Behind a cap half of the blocks lie above the offset, by what noise makes."""
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:480, :640]
+    node = np.exp(-((x - 300.0) ** 2 + (y - 200.0) ** 2) / 2 / 14.0**2)
+    for light, told in ((0.0, True), (12.0, False), (300.0, False)):
+        pixels = np.clip(64 + rng.normal(0, 3, node.shape) + light * node, 0, 4095)
+        nir = frame_of(np.rint(pixels).astype(np.uint16))
+        result = Analyser(field(480, 640, **sensor)).analyse(nir, None, NONE, 4.5)
+        assert ("no light" in result.flags) is told
+        assert bool(nodes(result)) is not told
+
+
 @pytest.mark.parametrize("height", [1, 2, 3, 7, 17])
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 33])
 @pytest.mark.parametrize("with_white", [False, True])
