@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -129,6 +131,20 @@ class Detection:
     node_number: int = 0
 
 
+class NextNumbers(NamedTuple):
+    """The next identity, and the next number of a node, that nobody has been given."""
+
+    next_id: int = 1
+    next_node: int = 1
+
+    def behind(self, others: Iterable[tuple[int, int]]) -> NextNumbers:
+        """Return those behind these and behind all ``others``: (identity, number) each."""
+        next_id, next_node = self
+        for track_id, node_number in others:
+            next_id, next_node = max(next_id, track_id + 1), max(next_node, node_number + 1)
+        return NextNumbers(next_id, next_node)
+
+
 class View(StrEnum):
     """What the large picture shows."""
 
@@ -157,6 +173,8 @@ BASELINE_MISFIT = "the baseline does not fit the tissue: not used"
 BASELINE_ELSEWHERE = "baseline of another working distance: not used"
 BASELINE_NONE = "no baseline: no tissue was in sight when it was asked for"
 """Flags of guidance that are said over the picture."""
+NOTHING_JUDGED = frozenset({NIR_SATURATED, NIR_DARK, NIR_CONSTANT, UNJUDGED})
+"""Those with which nothing was looked for: that none is called means nothing."""
 
 MOST_POLYGON_POINTS = 64
 MOST_REGIONS = 4
@@ -297,8 +315,8 @@ class Guidance:
     baseline_used
         Whether texture from before the tracer was taken off (see `Settings.baseline_ns`).
     white_small
-        `core.luminance.luminance_small` of the pair's white frame; not part of the digest. None:
-        not at hand.
+        `core.motion.luminance_small` of the pair's white frame; not part of the digest. None: not
+        at hand.
     exclusion_px
         Where the region drawn by hand lies in this frame, NIR px (x, y); empty: none.
     regions_px

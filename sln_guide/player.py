@@ -12,7 +12,7 @@ from sln_guide.drawing import Drawing
 from sln_guide.guidance import Pair, Picture, Role, Settings
 from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.asked import Asked
-from sln_guide.recording.corrections import setup_of, state_at
+from sln_guide.recording.corrections import gone_on, setup_of, state_at
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 
@@ -51,6 +51,8 @@ class Player:
         self._forget_other_settings(asked)
         if index != self._next:
             self._go_to(index, asked)
+        else:
+            self._go_on(index - 1, index, asked)
         self.settings = settings = self._settings_of(index, asked)
         decoded_ns = time.monotonic_ns()
         self._next = index + 1
@@ -105,13 +107,23 @@ class Player:
         lead_in = range(self._next, index) if first else self._lead_in(index)
         if not first:
             self._state = self._noted_state(lead_in[0] if lead_in else index, asked)
+        before = self._next - 1 if first else -1
         for each in lead_in:
+            self._go_on(before, each, asked)
+            before = each
             pair = self._pair(each)
             if pair is not None:
                 if first:
                     self._remember(each)
                 settings = self._settings_of(each, asked)
                 self._state, _ = pipeline.step(self._state, pair, settings)
+        self._go_on(before, index, asked)
+
+    def _go_on(self, before: int, index: int, asked: Asked) -> None:
+        """Bring the state from behind one moment to right before another: see `gone_on`."""
+        if before >= 0:
+            span_ns = self._time_ns(before), self._time_ns(index)
+            self._state = gone_on(self._case, self._state, *span_ns, asked)
 
     def _lead_in(self, index: int) -> list[int]:
         """Return pairs before ``index``, in order."""

@@ -20,7 +20,7 @@ from hardware.rig import Rig
 from sln_guide.engine.entry import Make
 from sln_guide.engine.link import CLOSE_S, KILL_S, Link
 from sln_guide.engine.wire import Call, Reply, Status
-from sln_guide.guidance import Mode, Picture, Settings
+from sln_guide.guidance import Mode, NextNumbers, Picture, Settings
 from sln_guide.health import SessionHealth
 from sln_guide.side_thread import TOLD_FOR_S, plain
 from sln_guide.source import EventMark, Paint, SourceError
@@ -73,6 +73,8 @@ class RemoteSession:
         """When the first engine's session began: the clock of events does not begin anew."""
         self._events_before: tuple[EventMark, ...] = ()
         """Stamped while earlier engines ran."""
+        self._numbers = NextNumbers()
+        """Behind all that pictures told nodes by: another engine gives none of them again."""
         self._gone: str | None = None
         self._unshown = -math.inf, ""
         """When a picture last came that could not be shown, and why."""
@@ -303,7 +305,11 @@ class RemoteSession:
 
     def _replace_engine(self) -> None:
         ended, self._link = self._link, Link(self._make)
-        told = {"settings": self._settings, "unchecked": self._rig.unchecked}
+        told = {
+            "settings": self._settings,
+            "unchecked": self._rig.unchecked,
+            "numbers": self._numbers,
+        }
         self._link.say(Call("start", told, _RESTART))
         ended.end(patience_s=0.0)
         ended.release()
@@ -319,6 +325,9 @@ class RemoteSession:
         else:
             if isinstance(message, Picture):
                 self._picture = message
+                if message.guidance is not None:
+                    found = message.guidance.detections
+                    self._numbers = self._numbers.behind((d.track_id, d.node_number) for d in found)
             else:
                 self._white = message
             self._tell_window()
@@ -340,7 +349,7 @@ class RemoteSession:
             return
         self._gone = None
         now_ns = time.monotonic_ns()
-        detail = "cameras, core and recorder had ended unexpectedly; node numbers begin anew"
+        detail = "cameras, core and recorder had ended unexpectedly; nodes get new numbers"
         self._link.say(Call("mark", {"name": "restart", "detail": detail, "time_ns": now_ns}))
         if self._recording:
             self._link.say(Call("start_recording"))

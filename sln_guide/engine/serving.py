@@ -20,7 +20,7 @@ from hardware.rig import Rig
 from sln_guide.core import subtract
 from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
-from sln_guide.guidance import Picture, Settings
+from sln_guide.guidance import NextNumbers, Picture, Settings
 from sln_guide.live.session import LiveSession
 from sln_guide.side_thread import SideThread
 from sln_guide.warm_up import compiled_before, warm_up
@@ -139,13 +139,20 @@ class Engine:
             raise RuntimeError("the engine was not started")
         return getattr(self._session, call.method)(**call.arguments)
 
-    def _start(self, settings: Settings, unchecked: str | None = None) -> None:
+    def _start(
+        self,
+        settings: Settings,
+        unchecked: str | None = None,
+        numbers: NextNumbers | None = None,
+    ) -> None:
         session = self._made
         if isinstance(session, Exception):
             raise session
         session.change(**{each.name: getattr(settings, each.name) for each in fields(settings)})
         if unchecked is not None and session.rig.unchecked is None:
             session.lose_units(unchecked)  # as the engine had that this one replaces
+        if numbers is not None:
+            session.number_from(numbers)
         session.start()
         self._session = session
         self._sent_s = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sln_guide.export.tables import DETECTION_COLUMNS
 
 _TEXT = ("kind", "flags")
-_WHOLE = ("frame", "track_id")
+_WHOLE = ("frame", "track_id", "node_number")
 _YES_NO = ("confirmed", "coasted")
 
 

@@ -28,7 +28,7 @@ from sln_guide.guidance import Pair, Role
 from sln_guide.recording import CaseReader, DamagedError, Gap, RecordingError
 from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.asked import Asked
-from sln_guide.recording.corrections import setup_of, state_at
+from sln_guide.recording.corrections import gone_on, setup_of, state_at
 from sln_guide.recording.software import software_versions
 
 DETECTIONS, FRAMES, VIDEO, SUMMARY = "detections.csv", "frames.csv", "overlay.mp4", "summary.json"
@@ -159,8 +159,8 @@ def _rows(
     partners = case.partners()
     whites = _WhiteFrames(case, tally)
     frames = Analysed(case)
-    begin_ns = int(times_ns[0]) if len(times_ns) else 0
-    state = state_at(case, setup, begin_ns, asked)
+    before_ns = int(times_ns[0]) if len(times_ns) else 0
+    state = state_at(case, setup, before_ns, asked)
     yield from _lost_rows(lost_after[-1])
     for index in range(len(times_ns)):
         row = FrameRow(
@@ -182,6 +182,8 @@ def _rows(
             white = whites.frame(partners[index])
             skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
             then = case.settings_at(nir.mid_exposure_ns, asked)
+            state = gone_on(case, state, before_ns, nir.mid_exposure_ns, asked)
+            before_ns = nir.mid_exposure_ns
             state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
             partner = None if white is None else partners[index]
             yield replace(row, nir=nir, white_frame=partner, guidance=guidance)

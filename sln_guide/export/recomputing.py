@@ -13,7 +13,7 @@ from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.recording import CaseReader, DamagedError, GuidanceRecord
 from sln_guide.recording.analysed import Analysed
 from sln_guide.recording.asked import Asked
-from sln_guide.recording.corrections import setup_of, state_at
+from sln_guide.recording.corrections import gone_on, setup_of, state_at
 
 NO_STATE = "the state before it is not in the case"
 NO_FRAME = "a frame of its pair is not in the case"
@@ -110,8 +110,8 @@ def computed(case: CaseReader, asked: Asked, span: Span) -> Iterator[Computed]:
     partners = case.partners()
     times_ns = case.times_ns(Role.NIR)
     indexes = indexes_in(case, Span(span.begin_s - LEAD_IN_S, span.end_s))
-    begin_ns = int(times_ns[indexes.start]) if indexes else 0
-    state = state_at(case, setup, begin_ns, asked)
+    before_ns = int(times_ns[indexes.start]) if indexes else 0
+    state = state_at(case, setup, before_ns, asked)
     for index in indexes:
         time_s = float(times_ns[index] - times_ns[0]) / 1e9
         white_index = partners[index]
@@ -125,6 +125,8 @@ def computed(case: CaseReader, asked: Asked, span: Span) -> Iterator[Computed]:
             continue
         skew_ns = 0 if white is None else white.mid_exposure_ns - nir.mid_exposure_ns
         then = case.settings_at(nir.mid_exposure_ns, asked)
+        state = gone_on(case, state, before_ns, nir.mid_exposure_ns, asked)
+        before_ns = nir.mid_exposure_ns
         state, guidance = pipeline.step(state, Pair(nir, white, skew_ns), then)
         yield Computed(index, time_s, guidance if time_s >= span.begin_s else None)
 

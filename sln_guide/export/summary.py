@@ -53,6 +53,8 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """One confirmed track. Medians over the frames in which it was measured."""
 
     track_id: int
+    node_number: int
+    """The n of SLN-n; 0 for what is no node."""
     kind: Kind
     frames: int
     first_s: float
@@ -116,7 +118,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         kinds = ", ".join(f"{n} {kind.value}" for kind, n in self.detections.items())
         lines.append(f"  detections: {kinds or 'none'}")
         lines += [
-            f"  track {t.track_id}: {t.kind.value}, {t.first_s:.1f} to {t.last_s:.1f} s, "
+            f"  SLN-{t.node_number} (track {t.track_id}): {t.first_s:.1f} to {t.last_s:.1f} s, "
             f"SBR {'>= ' if t.saturated_frames else ''}{t.sbr:.2f}"
             for t in self.tracks
             if t.kind is Kind.NODE and t.sbr is not None
@@ -130,8 +132,10 @@ class _TrackTally:
         self.kinds: Counter[Kind] = Counter()
         self.times_s, self.signal, self.sbr, self.significance = (array("d") for _ in range(4))
         self.saturated = 0
+        self.node_number = 0
 
     def add(self, time_s: float, detection: Detection) -> None:
+        self.node_number = detection.node_number
         self.kinds[detection.kind] += 1
         self.times_s.append(time_s)
         self.significance.append(detection.significance)
@@ -144,6 +148,7 @@ class _TrackTally:
     def followed(self, track_id: int) -> Followed:
         return Followed(
             track_id=track_id,
+            node_number=self.node_number,
             kind=self.kinds.most_common(1)[0][0],
             frames=len(self.times_s),
             first_s=round(self.times_s[0], 6),

@@ -38,6 +38,7 @@ DETECTION_COLUMNS = (
     "significance",
     "saturated_fraction",
     "flags",
+    "node_number",
 )
 
 FRAME_COLUMNS = (
@@ -119,7 +120,8 @@ def measured(guidance: Guidance) -> tuple[Detection, ...]:
 def detection_row(frame: int, time_s: float, detection: Detection) -> tuple[Cell, ...]:
     """Return a detection as cells in the order of `DETECTION_COLUMNS`.
 
-    ``signal`` is empty where it has no unit (`UNCALIBRATED` among the flags).
+    ``node_number`` is the n of SLN-n, as the screen says it. ``signal`` is empty where it has no
+    unit (`UNCALIBRATED` among the flags).
     """
     d = detection
     sbr, cnr = d.sbr_interval, d.cnr_interval
@@ -148,6 +150,7 @@ def detection_row(frame: int, time_s: float, detection: Detection) -> tuple[Cell
         d.significance,
         d.saturated_fraction,
         "; ".join(d.flags),
+        d.node_number or None,
     )
 
 

@@ -56,6 +56,11 @@ class NodeFate(msgspec.Struct, frozen=True, kw_only=True):
     moved_px: float | None
     moved_mm: float | None
 
+    @property
+    def name(self) -> str:
+        """As the screen calls it; older cases know no numbers."""
+        return f"SLN-{self.node_number}" if self.node_number else f"track {self.track_id}"
+
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What other settings change. ``not_made``: computations that could not be made again.
@@ -98,7 +103,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
                 "not that of the settings"
             )
         lines += [
-            f"  {node.fate}: track {node.track_id} at {node.x_px:.0f}, {node.y_px:.0f} px, "
+            f"  {node.fate}: {node.name} at {node.x_px:.0f}, {node.y_px:.0f} px, "
             f"{node.first_s:.1f} to {node.last_s:.1f} s"
             + ("" if node.significance is None else f", {node.significance:.1f} sigma")
             + (f", by {node.moved_px:.1f} px" if node.fate is Fate.MOVED else "")

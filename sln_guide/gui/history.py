@@ -46,17 +46,12 @@ class SignalHistory:
         self._times_s: deque[float] = deque()
         self._signals: dict[str, deque[float]] = {}
         self._drawn: dict[str, Polygon] = {}
-        self._generation = 0
         self._ages: deque[tuple[float, float]] = deque(maxlen=AGES_KEPT)
 
     def add(self, time_s: float, guidance: Guidance) -> bool:
         """Take the guidance in unless the last is too near in time, or it comes late."""
         if self._times_s and time_s - self._times_s[-1] < EVERY_S:
             return False
-        if guidance.generation < self._generation:  # begun anew, and so are the nodes' numbers
-            for name in [k for k in self._signals if k.startswith(NODE)]:
-                del self._signals[name]
-        self._generation = guidance.generation
         present = {
             f"{NODE}-{d.node_number}": math.nan if d.coasted or d.signal is None else d.signal
             for d in guidance.detections

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hardware.frame import Frame
 from sln_guide import pipeline
-from sln_guide.guidance import Guidance, Settings
+from sln_guide.guidance import Guidance, NextNumbers, Settings
 from sln_guide.health import SessionHealth
 from sln_guide.live.recorder import Writing
 from sln_guide.live.recordings import Recordings
@@ -44,6 +44,7 @@ class CaseLog:
         self._events: list[EventMark] = []
         self._beginning = threading.Lock()
         self._logged_from_ns = 0
+        self._reach_ns = 0
         self._state_wanted = self._state_noted = object()
         self._state_due_ns = 0
         self.started_ns = time.monotonic_ns()
@@ -80,10 +81,33 @@ class CaseLog:
                 if folder is None:
                     self._logged_from_ns = before
             if folder is not None:
-                self._logged_from_ns = time.monotonic_ns() + 2 * reach_ns
-                self._state_wanted = object()
+                self._reach_ns = reach_ns
+                if self._recordings.numbering:
+                    self._logged_from_ns = NEVER_NS
+                else:
+                    self._log_from_now()
                 self.mark("record", folder.name)
             return folder
+
+    def numbers(self) -> NextNumbers | None:
+        """Return, once, from which numbers on to go on in a case that another session began.
+
+        Its computations are logged from then on, so that no number is given twice. For the thread
+        that computes: it waits for nobody.
+        """
+        numbers = self._recordings.numbers
+        if numbers is None or not self._beginning.acquire(blocking=False):
+            return None
+        try:
+            self._recordings.numbers = None
+            self._log_from_now()
+        finally:
+            self._beginning.release()
+        return numbers
+
+    def _log_from_now(self) -> None:
+        self._logged_from_ns = time.monotonic_ns() + 2 * self._reach_ns
+        self._state_wanted = object()
 
     def _head(self) -> Iterator[Writing]:
         """Yield what comes before the frames: events stamped before the case began, too."""
@@ -136,8 +160,8 @@ class CaseLog:
         if wanted is self._state_noted and now_ns < self._state_due_ns:
             return
         if self._takes(nir) and self._recordings.recording:
-            snapshot = state.snapshot()
-            self._recordings.put(lambda case: case.write_snapshot(snapshot))
+            snapshot, time_ns = state.snapshot(), nir.mid_exposure_ns
+            self._recordings.put(lambda case: case.write_snapshot(snapshot, time_ns))
             # a case that began meanwhile wants one of its own
             self._state_noted, self._state_due_ns = wanted, now_ns + STATE_EVERY_NS
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hardware.frame import Frame
 from sln_guide import pipeline
-from sln_guide.guidance import Guidance, Settings
+from sln_guide.guidance import Guidance, NextNumbers, Settings
 from sln_guide.live.case_log import CaseLog
 from sln_guide.live.pairing import Pairing
 from sln_guide.side_thread import plain
@@ -63,6 +63,8 @@ class Guiding:
         self._pairing = Pairing()
         self._state = pipeline.initial_state(setup)
         self._guidance: Guidance | None = None
+        self._numbers = NextNumbers()
+        """Which it began with."""
         self._good_steps = 0
         self._retry_ns = 0
 
@@ -79,6 +81,15 @@ class Guiding:
         """Claim no calibrated unit from the next step on."""
         self._setup = replace(self._setup, vouched=False)
 
+    def number_from(self, numbers: NextNumbers) -> None:
+        """Go on with these numbers, for what is in sight as well: none is given twice.
+
+        Before the processing thread begins, or in it.
+        """
+        ids, nodes = (max(n - own, 0) for n, own in zip(numbers, self._numbers, strict=True))
+        self._numbers = NextNumbers(self._numbers.next_id + ids, self._numbers.next_node + nodes)
+        self._state = replace(self._state, tracks=self._state.tracks.numbered_on(ids, nodes))
+
     def add_white(self, white: Frame) -> None:
         """Remember a white frame for the NIR frames that were exposed with it."""
         self._pairing.add_white(white)
@@ -90,6 +101,9 @@ class Guiding:
         try:
             if self._state.setup is not self._setup:
                 self._state = replace(self._state, setup=self._setup)
+            numbers = self._log.numbers()
+            if numbers is not None:
+                self.number_from(numbers)
             self._log.note_state(self._state, nir)
             pair = self._pairing.match(nir, apart_ns)
             self._state, guidance = pipeline.step(self._state, pair, settings)

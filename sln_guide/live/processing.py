@@ -12,7 +12,7 @@ from sln_guide.live.guiding import Fault, Guiding
 
 BEGIN_ANEW_AFTER_S = 10.0
 """White light alone for so long before a thread that died is begun anew: long enough to be seen,
-for the numbers of nodes begin anew with it."""
+for nodes get new numbers with it."""
 MOST_DEATHS = 3
 DEATHS_WITHIN_S = 60.0
 """One that dies once more within this time stays dead: it would die again."""
@@ -107,5 +107,5 @@ class Processing:
                 traceback.print_exc()
             else:
                 return
-            self._mark("processing died", "started again: node numbers begin anew")
+            self._mark("processing died", "started again: nodes get new numbers")
             self._ending.wait(BEGIN_ANEW_AFTER_S)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.guidance import Mode, NextNumbers, Role, Settings
 from sln_guide.health import RecorderHealth
 from sln_guide.live.recorder import Recorder, Writing
 from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.interrupted import Interrupted, find_interrupted
 from sln_guide.recording.preroll import PreRoll
+from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.recovering import index_missing
 from sln_guide.recording.writer import CaseWriter
 
@@ -40,6 +41,13 @@ class Recordings:
         self._lock = threading.Lock()
         """Held while frames change over to another recorder: camera threads wait for it."""
         self._recorder: Recorder | None = None
+        self._own: set[Path] = set()
+        """Cases that this session began, or went on with."""
+        self.numbering = False
+        """Whether the running case is another session's, of which it is not yet known how it
+        numbered its nodes."""
+        self.numbers: NextNumbers | None = None
+        """What comes behind its numbers, once that is known."""
         self._pre_roll: PreRoll | None = None
         if rig.pre_roll_s > 0:
             quality = rig.recording.white_jpeg_quality
@@ -131,7 +139,11 @@ class Recordings:
     def _start(
         self, settings: Settings, first: Iterable[Writing], interrupted: Interrupted | None
     ) -> Path:
+        self.numbering, self.numbers = False, None
+        if interrupted is not None:
+            self.numbering = interrupted.folder not in self._own
         folder, open_writer = self._opener(settings, interrupted)
+        self._own.add(folder)
         recorder = Recorder(folder, open_writer)
         for write in first:
             recorder.put(write)
@@ -147,7 +159,13 @@ class Recordings:
     ) -> tuple[Path, Callable[[], CaseWriter]]:
         if interrupted is not None and interrupted.same_boot:
             before = interrupted.folder
-            return before, lambda: CaseWriter.resume(before)
+
+            def resume() -> CaseWriter:
+                case = CaseWriter.resume(before)
+                self._look_up_numbers(before)
+                return case
+
+            return before, resume
         folder = self._new_folder()
 
         def begin() -> CaseWriter:  # in the recorder's thread: behind the live picture
@@ -166,9 +184,20 @@ class Recordings:
                     index_missing(interrupted.folder)
                 except RecordingError as error:
                     case.write_event("not indexed", str(error), time.monotonic_ns())
+                self._look_up_numbers(interrupted.folder)
             return case
 
         return folder, begin
+
+    def _look_up_numbers(self, folder: Path) -> None:
+        """Look up how nodes were numbered; in the recorder's thread, behind the live picture."""
+        if not self.numbering:
+            return
+        try:
+            with CaseReader(folder) as case:
+                self.numbers = case.numbers_given()
+        except (RecordingError, OSError):  # what cannot be read is told by whoever opens the case
+            self.numbers = NextNumbers()
 
     def _new_folder(self) -> Path:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -32,7 +32,7 @@ from sln_guide.calibration.applied import apply_calibrations
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.gated import OLDEST_DARK_NS
 from sln_guide.drawing import Drawing
-from sln_guide.guidance import Guidance, Mode, Picture, Role, Settings
+from sln_guide.guidance import Guidance, Mode, NextNumbers, Picture, Role, Settings
 from sln_guide.handoff import Latest
 from sln_guide.health import Alignment, Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
@@ -175,6 +175,10 @@ class LiveSession:
     def settings(self) -> Settings:
         """What the operator last chose."""
         return self._settings
+
+    def number_from(self, numbers: NextNumbers) -> None:
+        """Go on with these numbers of nodes. Before `start`."""
+        self._guiding.number_from(numbers)
 
     def start(self) -> None:
         """Open the cameras and start the threads. Raises CameraError: then nothing runs."""

@@ -114,12 +114,23 @@ class Contents:
             what=what,
         )
 
-    def each(self, topic: str, kind: type[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield number and content of the readable records of a topic.
+    def part_of(self, topic: str, number: int) -> int:
+        """Return which part holds a record, by its number."""
+        mine = self._topics[topic]
+        return int(mine.parts[np.flatnonzero(mine.rows["number"] == number)[0]])
+
+    def rows_of(self, topic: str, part: int) -> Rows:
+        """Return the index rows of a topic in one part."""
+        mine = self._topics[topic]
+        rows: Rows = mine.rows[mine.parts == part]
+        return rows
+
+    def each(self, topic: str, kind: type[Any], first: int = 0) -> Iterator[tuple[int, Any]]:
+        """Yield number and content of the readable records of a topic, from index ``first`` on.
 
         Damaged ones go to `problems`, once.
         """
-        for index in range(len(self.rows(topic))):
+        for index in range(first, len(self.rows(topic))):
             try:
                 record = self.record(topic, index)
                 content = records.from_json(record.data, kind, what=f"{topic} {index}")

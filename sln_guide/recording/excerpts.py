@@ -5,11 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
+from sln_guide.guidance import NextNumbers
 from sln_guide.recording.contents import Contents
-from sln_guide.recording.records import GUIDANCE, SHOWN, FrameRef, ShownRecord
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.records import (
+    EVENTS,
+    FRAME_TOPICS,
+    GUIDANCE,
+    RESUMED,
+    SHOWN,
+    SNAPSHOTS,
+    FrameRef,
+    ShownRecord,
+)
 
 
 class _Pair(msgspec.Struct, frozen=True):
@@ -29,9 +42,46 @@ class _Nodes(msgspec.Struct, frozen=True):
     detections: tuple[_Node, ...]
 
 
+class _Numbered(msgspec.Struct, frozen=True):
+    track_id: int
+    node_number: int = 0
+
+
+class _Numbers(msgspec.Struct, frozen=True):
+    detections: tuple[_Numbered, ...]
+
+
+class _Event(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Tracks(msgspec.Struct, frozen=True):
+    next_id: int = 1
+    next_node: int = 1
+
+
+class _State(msgspec.Struct, frozen=True):
+    """Of `pipeline.State.snapshot`."""
+
+    tracks: _Tracks
+    time_ns: int | None
+
+
 class _Computed(msgspec.Struct, frozen=True):
     generation: int
     nir: FrameRef
+
+
+class Resumption(NamedTuple):
+    """Where recording went on after it was cut short (ns, monotonic).
+
+    ``begun_ns``: its first exposure. ``first_state``: how many states were noted before.
+    ``noted_ns``: the last frame that its own first state rests on; None: on none, or there is none.
+    """
+
+    begun_ns: int
+    first_state: int
+    noted_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +128,42 @@ def paints(contents: Contents) -> Iterator[Painted]:
             number, coming = next(computed, (-1, None))
         nir_ns = None if shown.generation is None else exposed_ns.get(shown.generation)
         yield Painted(shown, None if nir_ns is None else (shown.painted_ns - nir_ns) / 1e6)
+
+
+def numbers_given(contents: Contents) -> NextNumbers:
+    """Return what comes behind all identities and numbers that a case has given."""
+    given, after = NextNumbers(), -1
+    for index in reversed(range(len(contents.rows(SNAPSHOTS)))):
+        state = _state(contents, index)
+        if state is not None:
+            given = NextNumbers(state.tracks.next_id, state.tracks.next_node)
+            after = int(contents.rows(SNAPSHOTS)[index]["number"])
+            break
+    first = int(np.searchsorted(contents.rows(GUIDANCE)["number"].astype(np.int64), after))
+    for _, record in contents.each(GUIDANCE, _Numbers, first):
+        given = given.behind((one.track_id, one.node_number) for one in record.detections)
+    return given
+
+
+def resumptions(contents: Contents) -> tuple[Resumption, ...]:
+    """Return where a recording that was cut short went on, in order."""
+    found = []
+    for number, event in contents.each(EVENTS, _Event):
+        if event.name != RESUMED:
+            continue
+        part = contents.part_of(EVENTS, number)
+        exposed = [contents.rows_of(topic, part)["time_ns"] for topic in FRAME_TOPICS]
+        begun_ns = min((int(rows.min()) for rows in exposed if len(rows)), default=None)
+        if begun_ns is not None:
+            first = sum(len(contents.rows_of(SNAPSHOTS, before)) for before in range(part))
+            own = len(contents.rows(SNAPSHOTS)) > first
+            state = _state(contents, first) if own else None
+            found.append(Resumption(begun_ns, first, None if state is None else state.time_ns))
+    return tuple(found)
+
+
+def _state(contents: Contents, index: int) -> _State | None:
+    try:
+        return msgspec.msgpack.decode(contents.record(SNAPSHOTS, index).data, type=_State)
+    except (RecordingError, msgspec.MsgspecError):
+        return None

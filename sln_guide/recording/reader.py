@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 from hardware.frame import Frame
 from hardware.rig import Rig
 from hardware.working import WorkingPlane
-from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.guidance import Mode, NextNumbers, Role, Settings
 from sln_guide.health import SessionHealth
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.asked import Asked, InForce
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.errors import DamagedError, Problem, RecordingError
-from sln_guide.recording.excerpts import Painted, nodes_seen, paints, paired_frames
+from sln_guide.recording.excerpts import (
+    Painted,
+    Resumption,
+    nodes_seen,
+    numbers_given,
+    paints,
+    paired_frames,
+    resumptions,
+)
 from sln_guide.recording.folder import existing_parts, read_header
 from sln_guide.recording.gaps import Gap, find_gaps
 from sln_guide.recording.identity import Identity
@@ -56,6 +64,7 @@ class CaseReader:
         self._refs: dict[Role, dict[tuple[int, int, int], int]] | None = None
         self._lit: NDArray[np.bool_] | None = None
         self._in_force: InForce | None = None
+        self._resumptions: tuple[Resumption, ...] | None = None
         paths = existing_parts(self.folder)
         self._identity = Identity(self.folder, self._problems)
         self._contents = Contents(paths, self._problems)
@@ -353,13 +362,25 @@ class CaseReader:
         return self._in_force
 
     def state_before(self, time_ns: int) -> bytes | None:
-        """Return the last state noted before ``time_ns`` (monotonic), None where there is none.
+        """Return the last state noted up to ``time_ns`` (monotonic), None where there is none.
 
-        Before that, the first one: it is noted when the first frame has come.
+        Before that, the first one: it is noted when the first frame has come. Where a recording
+        cut short went on, one of before counts no more.
         """
         times_ns = self._contents.rows(records.SNAPSHOTS)["time_ns"].astype(np.int64)
-        before = int(np.searchsorted(times_ns, time_ns))
-        return self._snapshot(max(before - 1, 0)) if len(times_ns) else None
+        firsts = [each.first_state for each in self.resumptions() if each.begun_ns <= time_ns]
+        before = max(int(np.searchsorted(times_ns, time_ns, "right")) - 1, *firsts, 0)
+        return self._snapshot(min(before, len(times_ns) - 1)) if len(times_ns) else None
+
+    def resumptions(self) -> tuple[Resumption, ...]:
+        """Return where recording went on after it had been cut short, in order."""
+        if self._resumptions is None:
+            self._resumptions = resumptions(self._contents)
+        return self._resumptions
+
+    def numbers_given(self) -> NextNumbers:
+        """Return what comes behind all identities and numbers of nodes that it has given."""
+        return numbers_given(self._contents)
 
     def snapshots(self) -> list[tuple[int, bytes]]:
         """Return (record number, state) of each snapshot: it holds before that record."""

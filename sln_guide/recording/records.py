@@ -53,6 +53,9 @@ CHANNELS: dict[str, int] = {
 
 FRAME_TOPICS = tuple(role.value for role in Role)
 
+RESUMED = "resumed"
+"""Name of the event with which a part begins that goes on with a case cut short."""
+
 TOPICS = {number: topic for topic, number in CHANNELS.items()}
 
 

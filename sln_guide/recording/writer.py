@@ -111,7 +111,7 @@ class CaseWriter:
                 write_index(path, rows)
         except OSError as error:  # it only makes opening quick, and can be made at any time
             what += f"; no index beside it: {error.strerror}"
-        writer.write_event("resumed", what, time.monotonic_ns())
+        writer.write_event(records.RESUMED, what, time.monotonic_ns())
         return writer
 
     @property
@@ -250,10 +250,14 @@ class CaseWriter:
         """Record the health of everything around the guidance."""
         self._tape.append_json(records.HEALTH, health)
 
-    def write_snapshot(self, state: bytes) -> None:
-        """Record the state of detector and tracker, from which a replay can begin."""
-        now_ns = time.monotonic_ns()
-        self._tape.append(Entry(records.SNAPSHOTS, now_ns, (state,), now_ns))
+    def write_snapshot(self, state: bytes, time_ns: int | None = None) -> None:
+        """Record the state of detector and tracker, from which a replay can begin.
+
+        ``time_ns``: mid-exposure of the frame that it is taken with; None: now. What waited for the
+        disk is found by the time of what it is of.
+        """
+        when = time.monotonic_ns() if time_ns is None else time_ns
+        self._tape.append(Entry(records.SNAPSHOTS, when, (state,), when))
 
     def attach(self, name: str, data: bytes, media_type: str) -> None:
         """Attach a file (rig, dark frame, ...) under the hash chain.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Self
@@ -106,6 +107,22 @@ class TrackState:
     def begun_anew(self) -> TrackState:
         """Return the beginning, with no identity or number given twice."""
         return TrackState(next_id=self.next_id, next_node=self.next_node)
+
+    def numbered_on(self, ids: int, nodes: int) -> TrackState:
+        """Return the same with each identity, and each number of a node, so much higher."""
+        return dataclasses.replace(
+            self,
+            next_id=self.next_id + ids,
+            next_node=self.next_node + nodes,
+            tracks=tuple(
+                msgspec.structs.replace(
+                    one,
+                    track_id=one.track_id + ids if one.track_id else 0,
+                    node_number=one.node_number + nodes if one.node_number else 0,
+                )
+                for one in self.tracks
+            ),
+        )
 
     def to_bytes(self) -> bytes:
         """Return the state as MessagePack; `from_bytes` gives back an equal one, bit for bit."""

@@ -190,6 +190,20 @@ def test_an_engine_that_is_killed_is_said_and_replaced(
     assert len(list(first_case.glob("*.mcap"))) > 1
 
 
+def test_nodes_of_another_engine_have_other_numbers(
+    remote: RemoteSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_module, "RESTART_AFTER_S", 0.3)
+    remote.start()
+    wait_until(lambda: _numbers(remote), "nodes are numbered")
+    os.kill(remote.pid or 0, signal.SIGKILL)
+    wait_until(lambda: not healthy(remote), "the loss is noticed", seconds=5.0)
+    before, last = remote._numbers.next_node, remote.latest_picture()
+    wait_until(lambda: remote.latest_picture() is not last, "pictures again")
+    wait_until(lambda: _numbers(remote), "nodes are numbered again")
+    assert min(_numbers(remote)) >= before > 1
+
+
 def test_an_engine_that_cannot_come_back_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +321,12 @@ def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path, how: str
 
 def _bytes_in(cases: Path) -> int:
     return sum(part.stat().st_size for part in cases.glob("*.case/*.mcap"))
+
+
+def _numbers(remote: RemoteSession) -> set[int]:
+    picture = remote.latest_picture()
+    guidance = None if picture is None else picture.guidance
+    return {d.node_number for d in guidance.detections if d.node_number} if guidance else set()
 
 
 def _generation(session: RemoteSession) -> int:

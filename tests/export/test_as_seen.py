@@ -253,7 +253,7 @@ def test_a_high_threshold_loses_nodes_and_a_low_one_gains_them(record: Callable[
         assert lost.of(Fate.LOST)
         assert not lost.of(Fate.GAINED)
         assert lost.settings.threshold_sigma == 20.0
-        assert "lost: track" in lost.text()
+        assert "lost: SLN-" in lost.text()
         # much lower still and neighbouring light grows together with it: another thing, rightly
         gained = what_if(case, lambda settings: replace(settings, threshold_sigma=3.0))
         assert not gained.of(Fate.LOST)

@@ -110,9 +110,9 @@ def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     table, parquet = tmp_path / "it's.csv", tmp_path / "it's.parquet"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = Table(file, DETECTION_COLUMNS)
-        full = (1, 0.5, 3, "node", True, False, *(1.25,) * 16, "odd; with, comma")
+        full = (1, 0.5, 3, "node", True, False, *(1.25,) * 16, "odd; with, comma", 2)
         writer.write(full)
-        writer.write((2, 0.75, 0, "glint", False, False, *(None,) * 16, ""))
+        writer.write((2, 0.75, 0, "glint", False, False, *(None,) * 16, "", None))
     write_parquet(table, parquet, DETECTION_TYPES)
     found = duckdb.sql(f"FROM read_parquet('{str(parquet).replace(chr(39), chr(39) * 2)}')")
     assert tuple(found.columns) == DETECTION_COLUMNS

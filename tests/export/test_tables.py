@@ -29,13 +29,15 @@ def test_the_columns_promised_come_first_in_their_order() -> None:
     assert ",".join(DETECTION_COLUMNS) == (
         "frame,time_s,track_id,kind,confirmed,coasted,x_px,y_px,x_white_px,y_white_px,area_px,"
         "area_mm2,spot_width_mm,signal,sbr,sbr_low,sbr_high,cnr,cnr_low,cnr_high,significance,"
-        "saturated_fraction,flags"
+        "saturated_fraction,flags,node_number"
     )
 
 
 def test_a_detection_is_read_back_as_it_was() -> None:
     file = io.StringIO()
-    Table(file, DETECTION_COLUMNS).write(detection_row(12, 0.4000000001, make_detection()))
+    Table(file, DETECTION_COLUMNS).write(
+        detection_row(12, 0.4000000001, make_detection(node_number=4))
+    )
     (row,) = read(file.getvalue())
     assert row["frame"] == "12"
     assert row["time_s"] == "0.4"
@@ -46,6 +48,7 @@ def test_a_detection_is_read_back_as_it_was() -> None:
     assert [float(row[k]) for k in ("sbr", "sbr_low", "sbr_high")] == [2.5, 2.25, 2.75]
     assert [float(row[k]) for k in ("cnr", "cnr_low", "cnr_high")] == [6.0, 5.0, 7.0]
     assert row["flags"] == 'saturated; says "by, instrument"'
+    assert row["node_number"] == "4"
 
 
 def test_what_is_unknown_is_an_empty_cell() -> None:
@@ -65,6 +68,7 @@ def test_what_is_unknown_is_an_empty_cell() -> None:
         "cnr_low",
         "cnr_high",
         "flags",
+        "node_number",
     }
 
 
