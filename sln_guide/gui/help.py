@@ -41,7 +41,7 @@ TOLD: tuple[tuple[tuple[Action, ...], str], ...] = (
     ((Action.EXCLUDE,), "exclude a region, or no more"),
     ((Action.REGION, Action.REMOVE_REGION), "region with a curve; remove it"),
     ((Action.NEARER, Action.FARTHER), "working distance ∓ 5 mm"),
-    ((Action.MEASURE,), "distance: drag from point to point"),
+    ((Action.MEASURE,), "measure a distance: drag"),
     ((Action.STEP_BACK, Action.STEP_ON), "step back, on"),
     ((Action.EVENT_BEFORE, Action.NEXT_EVENT), "event or node before, next"),
     ((Action.EXPORT,), "export: film, still, figures, NIR"),

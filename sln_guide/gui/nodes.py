@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import elapsed_text
-from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind
+from sln_guide.guidance import NOTHING_JUDGED, UNCALIBRATED, Detection, Guidance, Kind
 from sln_guide.render import tokens
 from sln_guide.render.figures import Figures
 from sln_guide.render.text import font
@@ -129,7 +129,7 @@ class NodesPanel(Panel):
         self, guidance: Guidance | None, *, judged: bool, figures: Figures | None = None
     ) -> None:
         """List the guidance's nodes; none when its measures do not hold now."""
-        if guidance is None or not judged:
+        if guidance is None or not judged or NOTHING_JUDGED & set(guidance.flags):
             rows: tuple[NodeRow, ...] = ()
             judged, fact = False, ""
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -25,7 +27,15 @@ from PySide6.QtWidgets import (
 from sln_guide.core.colour import colour_table
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.panel import Panel
-from sln_guide.guidance import ColourMap, Guidance, NirStyle, OverlayStyle, Settings, View
+from sln_guide.guidance import (
+    NOTHING_JUDGED,
+    ColourMap,
+    Guidance,
+    NirStyle,
+    OverlayStyle,
+    Settings,
+    View,
+)
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
@@ -231,7 +241,10 @@ class OverlayControls(Panel):
         implied = f"{settings.threshold_sigma:.1f} σ"
         # Only what was computed with this very threshold says something about it.
         if guidance is not None and guidance.settings.threshold_sigma == settings.threshold_sigma:
-            implied += f" · {false_calls_text(guidance.false_calls_per_field)}"
+            judged = not NOTHING_JUDGED & set(guidance.flags)
+            implied += (
+                f" · {false_calls_text(guidance.false_calls_per_field if judged else math.nan)}"
+            )
         self.implied.setText(implied)
         self._opacity_text.setText(f"{settings.opacity * 100:.0f} %")
         in_nir = settings.view is View.NIR

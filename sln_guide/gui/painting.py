@@ -345,11 +345,18 @@ def _put_chips(
     left, top = free.left() + MARGIN_PX, free.top() + MARGIN_PX
     if clean:
         state = shown.state
-        right = signs.put_pill(sheet, left, top + 22, 44, state.pill, state.tone, 24)
-        said = state.readings.age if age is None else age
-        right = put_chip(sheet, right + 8, top, said.text, theme.TONES[said.tone], 18, 44)
-        right = put_chip(sheet, right + 8, top, RESEARCH_USE, tokens.STALE, 13, 44)
-        return QRectF(left, top, right - left, 44)
+        right = widest = signs.put_pill(sheet, left, top + 22, 44, state.pill, state.tone, 24)
+        said, line = state.readings.age if age is None else age, top
+        for text, ink, px in (
+            (said.text, theme.TONES[said.tone], 18),
+            (RESEARCH_USE, tokens.STALE, 13),
+        ):
+            beside = right + 8
+            if beside + marks.chip_size(text, px, 1.0)[0] > free.right():  # of a pane of several
+                beside, line = left, line + 52
+            right = put_chip(sheet, beside, line, text, ink, px, 44)
+            widest = max(widest, right)
+        return QRectF(left, top, widest - left, line + 44 - top)
     if shown.image is None or (shown.layout is Layout.SINGLE and shown.view is View.MERGED):
         return QRectF(left, top, 0, 0)
     text = "White light by itself" if shown.alone else NAMES[shown.view]

@@ -142,7 +142,7 @@ def readings(situation: Situation, overlay_age_ms: float | None, age_tone: Tone)
     recorder = RecorderHealth() if health is None else health.recorder
     return Readings(
         age=_age(situation, overlay_age_ms, age_tone),
-        latency=_latency(health),
+        latency=NOTHING if situation.replay else _latency(health),
         rates=_rates(situation),
         losses=_losses(situation),
         recording=_recording(situation, recorder),

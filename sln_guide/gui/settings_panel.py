@@ -12,7 +12,7 @@ from sln_guide.gui.arranging import Arranging, scale_text
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.lasso import Shape
 from sln_guide.gui.nudge import NudgePad, nudge_text
-from sln_guide.gui.overlay_controls import GloveSlider
+from sln_guide.gui.overlay_controls import GloveSlider, baseline_text
 from sln_guide.gui.panel import Panel, toggle_over_parent
 from sln_guide.gui.scale import choices, display_of
 from sln_guide.guidance import LEAST_GAMMA, MOST_GAMMA, Guidance, Settings
@@ -222,12 +222,9 @@ class SettingsPanel(Panel):
         self.changed.emit({name: not getattr(self._settings, name)})
 
     def _show_baseline(self, settings: Settings, guidance: Guidance | None) -> None:
-        asked = settings.baseline_ns is not None
-        used = guidance is not None and guidance.baseline_used
-        self.baseline.setChecked(asked)
-        self.baseline.setText(
-            "Take baseline" if not asked else "Baseline used" if used else "Baseline asked"
-        )
+        self.baseline.setChecked(settings.baseline_ns is not None)
+        told = baseline_text(settings, guidance)  # as beside *Overlay*, which this panel covers
+        self.baseline.setText(told.capitalize() or "Take baseline")
 
     def _show_exposure(
         self, settings: Settings, guidance: Guidance | None, refused: str | None

@@ -125,21 +125,12 @@ def put_legend(
     labels = (signal_text(legend.top), signal_text(legend.top / 2), "0")
     short = bounds.height < _SHORT_LEGEND_BELOW_PX * scale
     width, height = marks.legend_size(legend.unit, labels, scale, short=short)
-    best: tuple[float, int, Box] | None = None
     for place, box in _places(bounds, width, height, taken, scale, stay):
-        if any(ring.covers(box) for ring in rings):
+        if any(ring.covers(box) for ring in rings) or any(box.overlap(other) for other in taken):
             continue
-        # words and heartbeat are painted over it where there is too little room for all
-        hidden = sum(box.overlap(other) for other in taken)
-        if best is None or hidden < best[0]:
-            best = hidden, place, box
-        if hidden == 0.0:
-            break
-    if best is None:
-        return None, 0
-    _, place, box = best
-    marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale, short=short)
-    return box, place
+        marks.put_legend(sheet, box, legend.unit, labels, legend.table, scale, short=short)
+        return box, place
+    return None, 0
 
 
 def put_no_legend(

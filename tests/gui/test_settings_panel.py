@@ -189,7 +189,7 @@ def test_a_baseline_is_asked_for_and_forgotten(window: Any) -> None:
     window.source.push(baseline_used=True)
     window.refresh()
     window.refresh_readings()
-    assert window.settings.baseline.text() == "Baseline used"
+    assert window.settings.baseline.text() == "Baseline < 1 min"
     press(window.settings.baseline)
     assert window.source.settings.baseline_ns is None
 
