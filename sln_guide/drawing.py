@@ -13,7 +13,8 @@ from hardware.frame import Frame
 from hardware.rig import Registration
 from sln_guide.core.colour import full_scale
 from sln_guide.core.draw import NEUTRAL, Drawer
-from sln_guide.core.motion import luminance_small, shift_between
+from sln_guide.core.luminance import luminance_small
+from sln_guide.core.motion import shift_between
 from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
 

@@ -315,8 +315,8 @@ class Guidance:
     baseline_used
         Whether texture from before the tracer was taken off (see `Settings.baseline_ns`).
     white_small
-        `core.motion.luminance_small` of the pair's white frame; not part of the digest. None: not
-        at hand.
+        `core.luminance.luminance_small` of the pair's white frame; not part of the digest. None:
+        not at hand.
     exclusion_px
         Where the region drawn by hand lies in this frame, NIR px (x, y); empty: none.
     regions_px

@@ -20,7 +20,7 @@ from hardware.frame import Frame, PixelFormat, frozen_pixels
 from hardware.rig import CameraSpec, Registration, Rig
 from sln_guide import compiling, pipeline
 from sln_guide.compiling import Part
-from sln_guide.core import grid, motion, subtract
+from sln_guide.core import grid, luminance, motion, subtract
 from sln_guide.core.analysis import Analyser
 from sln_guide.core.draw import NEUTRAL
 from sln_guide.drawing import Drawing
@@ -98,6 +98,7 @@ def _warm_up(rig: Rig, spec: CameraSpec) -> bool:
 def _run_all(rig: Rig, spec: CameraSpec) -> None:
     """Put the scene through everything, which loads it, or else compiles it."""
     prepare()
+    luminance.warm_up()
     motion.warm_up()
     if rig.light.gated is not None:
         subtract.warm_up()

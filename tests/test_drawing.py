@@ -14,7 +14,7 @@ from hardware.frame import Frame
 from hardware.phantom import Phantom
 from hardware.rig import IDENTITY, PhantomSpec, Registration, Rig
 from hardware.rig_files import load_rig
-from sln_guide.core.motion import luminance_small
+from sln_guide.core.luminance import luminance_small
 from sln_guide.drawing import Drawing
 from sln_guide.guidance import Guidance, Pair, Settings, View
 from sln_guide.pipeline import Setup, initial_state, step

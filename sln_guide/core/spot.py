@@ -43,7 +43,7 @@ class Analysis:
     significance was divided by; None where nothing could be judged.
     ``baseline_fits``: whether a baseline that was given still tells of this tissue; it may be left
     unused all the same.
-    ``white_small``: `core.motion.luminance_small` of the white frame, None without one.
+    ``white_small``: `core.luminance.luminance_small` of the white frame, None without one.
     """
 
     grid_px: int

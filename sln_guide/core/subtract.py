@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sln_guide.core.grid import log_into
 from sln_guide.core.kernel import kernel
-from sln_guide.core.motion import SMALL_WIDTH_PX, reduce_rows_into, shift_between
+from sln_guide.core.luminance import SMALL_WIDTH_PX, reduce_rows_into
+from sln_guide.core.motion import shift_between
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 

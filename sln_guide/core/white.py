@@ -9,7 +9,7 @@ from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.columns import steps_inside
 from sln_guide.core.field import Geometry
-from sln_guide.core.motion import luminance_of_colours, luminance_small, small_step
+from sln_guide.core.luminance import luminance_of_colours, luminance_small, small_step
 from sln_guide.core.reduce_white import reduce_white_into
 
 _RED_AT = {"RG": (0, 0), "GR": (0, 1), "GB": (1, 0), "BG": (1, 1)}
@@ -36,7 +36,7 @@ class WhiteReducer:
         self._key: tuple[object, ...] | None = None
 
     def reduce(self, frame: Frame, registration: Registration) -> NDArray[np.float32]:
-        """Fill `planes` and `covered` from ``frame``; return its `motion.luminance_small`.
+        """Fill `planes` and `covered` from ``frame``; return its `luminance.luminance_small`.
 
         That costs no second look at the frame where both want blocks of one size.
         """

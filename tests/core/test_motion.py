@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from hardware.frame import PixelFormat
 from hardware.rig import Registration
-from sln_guide.core import motion
+from sln_guide.core import luminance, motion
 from sln_guide.core.field import Geometry
+from sln_guide.core.luminance import (
+    luminance_small,
+    luminance_small_into,
+    small_shape,
+    small_step,
+)
 from sln_guide.core.opencv import cv2
 from sln_guide.core.white import WhiteReducer
 from tests.frames import frame_of
@@ -48,10 +54,10 @@ def photograph(tissue, dx=0.0, dy=0.0, *, light=1.0, noise=2.0, instrument_x=Non
 
 def shift_px(first, second):
     """Return the shift in white px, or None."""
-    shift = motion.shift_between(motion.luminance_small(first), motion.luminance_small(second))
+    shift = motion.shift_between(luminance_small(first), luminance_small(second))
     if shift is None:
         return None
-    return np.array([shift.dx, shift.dy]) * motion.small_step(first)
+    return np.array([shift.dx, shift.dy]) * small_step(first)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_there_and_back_are_opposite(tissue):
 
 def test_no_answer_where_there_is_none(tissue):
     rng = np.random.default_rng(3)
-    frame = motion.luminance_small(photograph(tissue))
+    frame = luminance_small(photograph(tissue))
     upside_down = np.ascontiguousarray(frame[::-1, ::-1])
     flat = np.zeros_like(frame)
     assert motion.shift_between(frame, upside_down) is None
@@ -117,8 +123,8 @@ def test_images_of_two_sizes_are_refused():
 
 
 def test_the_answer_does_not_depend_on_who_owns_the_arrays(tissue):
-    a = motion.luminance_small(photograph(tissue))
-    b = motion.luminance_small(photograph(tissue, 3.0, 2.0, seed=1))
+    a = luminance_small(photograph(tissue))
+    b = luminance_small(photograph(tissue, 3.0, 2.0, seed=1))
     expected = motion.shift_between(a, b)
     a.setflags(write=False)
     assert motion.shift_between(a, np.asfortranarray(b)) == expected
@@ -141,14 +147,14 @@ def test_reduction_is_the_mean_over_squares(pixel_format, shape):
     rng = np.random.default_rng(4)
     high = 1 << pixel_format.bit_depth
     frame = frame_of(rng.integers(0, high, pixel_format.array_shape(*shape)), pixel_format)
-    step = motion.small_step(frame)
-    rows, cols = motion.small_shape(frame)
+    step = small_step(frame)
+    rows, cols = small_shape(frame)
     grey = frame.pixels.astype(float)
     if grey.ndim == 3:
         grey = grey.mean(axis=-1)
     squares = grey[: rows * step, : cols * step].reshape(rows, step, cols, step)
     expected = np.log(squares.mean(axis=(1, 3)) / (high - 1) + 0.02)
-    assert motion.luminance_small(frame) == pytest.approx(expected, abs=1e-4)
+    assert luminance_small(frame) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["BayerRG8", "BayerGB12", "RGB8"])
@@ -161,27 +167,28 @@ def test_colours_give_the_same_reduction(kind, block):
     frame = frame_of(pixels, pixel_format)
     geometry = Geometry(block, -(-250 // block), -(-1284 // block), 0.1, (1, 2, 3, 4, 5), 3.75)
     small = WhiteReducer(geometry).reduce(frame, Registration(kind="assumed"))
-    assert small.shape == motion.small_shape(frame)
-    assert small == pytest.approx(motion.luminance_small(frame), abs=2e-6)
+    assert small.shape == small_shape(frame)
+    assert small == pytest.approx(luminance_small(frame), abs=2e-6)
 
 
 def test_a_mosaic_leaves_no_texture_of_its_own():
     mosaic = np.full((64, 96), 40)
     mosaic[::2, ::2] = 200
-    small = motion.luminance_small(frame_of(mosaic, PixelFormat.BAYER_RG8))
+    small = luminance_small(frame_of(mosaic, PixelFormat.BAYER_RG8))
     assert np.ptp(small) == 0.0
 
 
 def test_wrong_outputs_are_refused():
     frame = frame_of(np.zeros((32, 32)), PixelFormat.BAYER_RG8)
     with pytest.raises(ValueError, match="out must be"):
-        motion.luminance_small_into(np.zeros((32, 32), np.float32), frame)
+        luminance_small_into(np.zeros((32, 32), np.float32), frame)
     grey = frame_of(np.zeros((32, 32)), PixelFormat.MONO8)
     with pytest.raises(ValueError, match="no colour"):
-        motion.luminance_small(grey)
+        luminance_small(grey)
 
 
 def test_warming_up():
+    luminance.warm_up()
     motion.warm_up()
 
 
