@@ -74,8 +74,8 @@ def test_colour_foretells_what_it_has_in_common_with_nir(nodes: int) -> None:
     work = prior(GEOMETRY)
     work.good[:] = 1
     colour = np.stack([200 * np.exp(each) for each in shared]).astype(np.float32)
-    used = predict_into(work, nir.astype(np.float32), colour, False, True)
-    assert tuple(used) == (False, True)
+    used = predict_into(work, nir.astype(np.float32), colour, False, True, True)
+    assert tuple(used) == (False, False, True)
     error = work.prediction - truth
     assert (error - np.median(error)).std() < 0.12 * truth.std()
 
@@ -85,7 +85,7 @@ def test_colour_that_has_nothing_in_common_foretells_nothing() -> None:
     work.good[:] = 1
     colour = np.stack([200 * np.exp(0.1 * smooth(30 + k, 2.5)) for k in range(3)])
     nir = 0.1 * smooth(40, 2.5)
-    predict_into(work, nir.astype(np.float32), colour.astype(np.float32), False, True)
+    predict_into(work, nir.astype(np.float32), colour.astype(np.float32), False, True, True)
     assert work.prediction.std() < 0.25 * nir.std()
 
 
