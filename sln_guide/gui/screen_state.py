@@ -161,6 +161,7 @@ def _banners(situation: Situation, verdict: Banner | None) -> tuple[Banner, ...]
 
 
 def _frozen_banner(now_ns: int, freeze: Freeze | None) -> Banner | None:
+    """Say that a picture is held: in one line, for nothing of what is looked at may be hidden."""
     if freeze is None:
         return None
     held = elapsed_text(now_ns - freeze.at_ns)
@@ -168,6 +169,7 @@ def _frozen_banner(now_ns: int, freeze: Freeze | None) -> Banner | None:
         Tone.STALE,
         f"FROZEN {freeze.clock}",
         f"Held for {held} · release it for the moving picture",
+        slim=True,
     )
 
 

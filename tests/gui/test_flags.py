@@ -61,3 +61,16 @@ def test_over_a_held_picture_stands_what_is_true_of_it(source: Any, dark: bool) 
         assert ("No light in NIR" in headlines(showing, source)) is dark
     showing.release()
     assert ("No light in NIR" in headlines(showing, source)) is True
+
+
+def test_a_band_that_says_frozen_hides_nothing_of_the_picture(
+    open_window: Any, source: Any
+) -> None:
+    source.push()
+    window = open_window(source)
+    window.commands.toggle_freeze()
+    window.refresh()
+    window.video.grab()
+    begins = window.video._painting.begins
+    assert 0 < begins < 60
+    assert window.video._painting.banners_end <= begins + 1
