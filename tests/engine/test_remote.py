@@ -195,12 +195,12 @@ def test_nodes_of_another_engine_have_other_numbers(
 ) -> None:
     monkeypatch.setattr(remote_module, "RESTART_AFTER_S", 0.3)
     remote.start()
-    wait_until(lambda: _numbers(remote), "nodes are numbered")
+    wait_until(lambda: _numbers(remote), "nodes are numbered", seconds=120.0)
     os.kill(remote.pid or 0, signal.SIGKILL)
     wait_until(lambda: not healthy(remote), "the loss is noticed", seconds=5.0)
     before, last = remote._numbers.next_node, remote.latest_picture()
-    wait_until(lambda: remote.latest_picture() is not last, "pictures again")
-    wait_until(lambda: _numbers(remote), "nodes are numbered again")
+    wait_until(lambda: remote.latest_picture() is not last, "pictures again", seconds=120.0)
+    wait_until(lambda: _numbers(remote), "nodes are numbered again", seconds=120.0)
     assert min(_numbers(remote)) >= before > 1
 
 
