@@ -21,6 +21,9 @@ RECORDED_FROM_S = 25.0
 """Where in the phantom's procedure the emulator's recording begins: nodes have lit up."""
 
 RECORDED_FRAMES = 60
+RECORDED_PIXELS = RECORDED_FRAMES * 1280 * 1024
+"""Most of a recording: of large frames fewer are drawn, or they fill the temporary folder."""
+LEAST_FRAMES = 8
 _FOLDER = re.compile(r"sln-guide-emulated-(\d+)-.*")
 
 
@@ -129,7 +132,10 @@ def _recording(phantom: Phantom, role: str, spec: CameraSpec) -> Path:
     """Draw a short recording of one role for the emulator; return its folder."""
     folder = Path(tempfile.mkdtemp(prefix=f"sln-guide-emulated-{os.getpid()}-{role}-"))
     first = round(RECORDED_FROM_S * (phantom.settings(role).frame_rate_hz or 0.0))
-    for index in range(RECORDED_FRAMES):
+    size = phantom.settings(role).roi
+    assert size is not None
+    fit = RECORDED_PIXELS // (size[2] * size[3])
+    for index in range(min(RECORDED_FRAMES, max(fit, LEAST_FRAMES))):
         pixels = phantom.frame(role, first + index).pixels
         write_emulator_image(folder / f"{index:04}.tif", pixels, spec.pixel_format.bit_depth)
     return folder

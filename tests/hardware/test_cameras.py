@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from hardware import cameras as cameras_module
 from hardware.basler import BaslerCamera
-from hardware.cameras import RECORDED_FRAMES, cameras_for
+from hardware.cameras import LEAST_FRAMES, RECORDED_FRAMES, cameras_for
 from hardware.frame import PixelFormat
 from hardware.phantom import Phantom, PhantomCamera
 from hardware.rig import PhantomSpec, Rig, RigError
@@ -100,6 +101,18 @@ def test_its_recording_goes_with_the_camera(temporary: Path) -> None:
     del camera, cameras
     gc.collect()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("room", "drawn"), [(20.9, 20), (0.5, LEAST_FRAMES), (1e6, 60)])
+def test_of_large_frames_fewer_are_drawn(
+    room: float, drawn: int, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty of 12 million pixels, twice, are 2 GB in the temporary folder."""
+    monkeypatch.setattr(cameras_module, "RECORDED_PIXELS", int(room * 96 * 64))
+    cameras = cameras_for(emulated())
+    assert len(list(temporary.glob("*nir*/*.tif"))) == drawn
+    assert len(list(temporary.glob("*white*/*.tif"))) == drawn
+    del cameras
 
 
 def test_recordings_left_by_killed_programs_are_swept_and_no_others(temporary: Path) -> None:
