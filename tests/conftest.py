@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from hypothesis import settings
 
+import sln_guide.core  # noqa: F401 - before the phantom: numba takes the processor's features once
 from hardware.realtime import goes_first
 
 if TYPE_CHECKING:
