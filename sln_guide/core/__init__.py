@@ -1,13 +1,15 @@
 """The numba core: functions on arrays.
 
 Compiled kernels are cached in a folder of their own for each version of the core's source:
-numba notices an edited function but not an edited callee, and would run stale code.
+numba notices an edited function but not an edited callee, and would run stale code. So too for each
+kind of processor: what was compiled for another would be looked for, and not found, piece by piece.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from llvmlite.binding import get_host_cpu_name
 from numba.core.caching import IndexDataCacheFile
 from numba.core.codegen import get_host_cpu_features
 
@@ -25,8 +28,9 @@ if sys.platform == "linux":
 
 
 def _source_digest() -> str:
-    """Return a digest of every source file of the core and of numba's version."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    """Return a digest of the core's source files, of numba's version and of the processor."""
+    processor = f"{get_host_cpu_name()} {get_host_cpu_features()}"
+    digest = hashlib.sha256(f"{numba.__version__} {processor}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
@@ -106,3 +110,44 @@ def _taking_turns(method: Callable[..., Any], how: int) -> Callable[..., Any]:
 if sys.platform == "linux":
     IndexDataCacheFile.save = _taking_turns(IndexDataCacheFile.save, fcntl.LOCK_EX)
     IndexDataCacheFile.load = _taking_turns(IndexDataCacheFile.load, fcntl.LOCK_SH)
+
+
+# numba believes what it finds there. A byte that has changed on the disk ended every start with a
+# traceback, and in the machine code itself the program, or the truth of what it computes.
+_SEAL_BYTES = 32
+_dump, _load_index = IndexDataCacheFile._dump, IndexDataCacheFile._load_index
+
+
+def _dump_sealed(self: IndexDataCacheFile, value: Any) -> bytes:
+    """Return ``value`` as numba writes it, with a digest behind it, which `pickle` passes over."""
+    data: bytes = _dump(self, value)
+    return data + hashlib.sha256(data).digest()
+
+
+def _is_sound(data: bytes) -> bool:
+    """Whether ``data`` is what `_dump_sealed` made."""
+    return hashlib.sha256(data[:-_SEAL_BYTES]).digest() == data[-_SEAL_BYTES:]
+
+
+def _load_sound_data(self: IndexDataCacheFile, name: str) -> Any:
+    """Return a kernel. Raises OSError, as for one that is gone: it is compiled again."""
+    data = Path(self._data_path(name)).read_bytes()
+    if not _is_sound(data):
+        raise OSError(f"{name}: damaged")
+    return pickle.loads(data)
+
+
+def _load_sound_index(self: IndexDataCacheFile) -> Any:
+    """Return which kernel lies where: none where that cannot be believed."""
+    try:
+        with open(self._index_path, "rb") as file:
+            pickle.load(file)
+            sound = _is_sound(file.read())
+    except Exception:  # noqa: BLE001 - whatever damaged bytes make of it
+        return {}
+    return _load_index(self) if sound else {}
+
+
+IndexDataCacheFile._dump = _dump_sealed
+IndexDataCacheFile._load_data = _load_sound_data
+IndexDataCacheFile._load_index = _load_sound_index

@@ -128,3 +128,34 @@ def test_a_home_without_locks_has_a_cache_all_the_same(
     writer, reader = files
     writer.save("mine", "fresh")
     assert reader.load("mine") == "fresh"
+
+
+def test_a_changed_byte_in_the_cache_is_as_if_nothing_were_there(
+    files: tuple[IndexDataCacheFile, IndexDataCacheFile],
+) -> None:
+    """What is cached is run: damaged, it ended every start, or computed something else."""
+    writer, reader = files
+    kernel = ("machine code", bytes(range(200)))
+    writer.save("mine", kernel)
+    for path in (Path(writer._index_path), Path(writer._data_path(writer._data_name(1)))):
+        whole = path.read_bytes()
+        for at in range(len(whole)):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+            assert reader.load("mine") in (None, kernel), f"byte {at} of {path.name}"
+            path.write_bytes(whole[:at])
+            assert reader.load("mine") is None, f"{path.name} cut at {at}"
+        writer.save("mine", kernel)
+        assert reader.load("mine") == kernel
+
+
+def test_another_processor_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    shown = (
+        "import llvmlite.binding as b; b.get_host_cpu_name = lambda: 'another'; "
+        "import numba, sln_guide.core; print(numba.config.CACHE_DIR)"
+    )
+    given = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    given["XDG_CACHE_HOME"] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", shown], env=given, capture_output=True, text=True, check=True
+    )
+    assert Path(done.stdout.strip()) != folder_with(XDG_CACHE_HOME=str(tmp_path))
