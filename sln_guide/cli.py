@@ -25,6 +25,7 @@ from sln_guide.terminal import (
     OUTPUT,
     PARTIAL,
     RIG,
+    ROOM,
     ended_as_by_hand,
     on_one_line,
     positive,
@@ -55,9 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_with(code: int) -> None:
-    """End at once if a compiler is still at work: it would not survive what ends Python."""
+    """End at once if a compiler is still at work: it would not survive what ends Python.
+
+    So too if a process of ours could not be killed: Python would wait for it without end.
+    """
     starting = sys.modules.get("sln_guide.gui.starting")
-    if starting is not None and starting.under_way():
+    link = sys.modules.get("sln_guide.engine.link")
+    if (starting and starting.under_way()) or (link and link.any_left()):
         sys.stderr.flush()
         os._exit(code)
 
@@ -85,7 +90,17 @@ def _line(error: Exception) -> str:
     """Return what an error says, in one line; of a failed system call which file, and what."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return on_one_line(f"{error.filename}: {error.strerror}")
+    if _has_no_room(error):
+        why = f" ({error})" if str(error) else ""
+        return on_one_line(f"this machine has no room left{why}: close other programs, try again")
     return on_one_line(str(error))
+
+
+def _has_no_room(error: Exception) -> bool:
+    """Whether the system refused memory, or a thread, for which Python has no error of its own."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    )
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -114,7 +129,7 @@ def _exit_code(error: Exception) -> int | None:
     for cause, code in causes:
         if isinstance(error, cause):
             return code
-    return None
+    return ROOM if _has_no_room(error) else None
 
 
 # -- commands ------------------------------------------------------------------------------------

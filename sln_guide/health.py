@@ -8,6 +8,9 @@ from typing import Literal
 
 from sln_guide.guidance import Role
 
+DRIVE_SILENT_S = 2.0
+DRIVE_UNSYNCED_S = 5.0
+
 
 class Health(StrEnum):
     """STALE is the initial value: live must be proved."""
@@ -40,9 +43,11 @@ class StreamHealth:
 
 @dataclass(frozen=True, slots=True)
 class RecorderHealth:
-    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if power fails.
+    """The recorder. ``unsaved`` is how many frames wait in memory: the loss if it dies.
 
     ``head`` (hex) is the end of the case's hash chain, once it is closed: to be noted elsewhere.
+    ``silent_s``: for how long the drive has been keeping a write waiting; ``unsynced_s``: for how
+    long it has been making durable what it took, which a power cut may cost until it has.
     """
 
     recording: bool = False
@@ -55,6 +60,18 @@ class RecorderHealth:
     minutes_left: float | None = None
     error: str | None = None
     head: str | None = None
+    silent_s: float = 0.0
+    unsynced_s: float = 0.0
+
+    @property
+    def drive_silent(self) -> bool:
+        """Whether the drive keeps frames waiting for longer than any well one does."""
+        return self.silent_s >= DRIVE_SILENT_S
+
+    @property
+    def drive_slow(self) -> bool:
+        """Whether much of what the drive took is not durable yet."""
+        return self.unsynced_s >= DRIVE_UNSYNCED_S
 
 
 @dataclass(frozen=True, slots=True)

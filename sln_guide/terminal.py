@@ -23,6 +23,7 @@ INPUT = 6
 OUTPUT = 7
 NOT_SOUND = 8
 DISPLAY = 9
+ROOM = 10
 INTERRUPTED = 130
 
 ENDING = (signal.SIGTERM, signal.SIGHUP) if sys.platform != "win32" else (signal.SIGTERM,)
@@ -30,12 +31,13 @@ ENDING = (signal.SIGTERM, signal.SIGHUP) if sys.platform != "win32" else (signal
 
 EXIT_CODES = """exit codes: 0 done; 1 done in part; 2 wrong use; 3 camera; 4 rig file; 5 case or
 recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 no
-display or no font; 130 interrupted"""
+display or no font; 10 no memory, or no room for another thread; 130 interrupted"""
 
 
 _NOT_IN = ("numba", "llvmlite", "importlib._bootstrap")
 """An error raised in there may be lost, or leave a lock held that all later ones wait for."""
 LOOK_AGAIN_S = 0.05
+TOLD_AFTER_S = 2.0
 
 
 def on_one_line(text: str) -> str:
@@ -97,25 +99,35 @@ def ended_as_by_hand() -> Iterator[None]:
 def to_the_end(told: str) -> Iterator[None]:
     """Do what follows whatever signal asks for an end: it is the end, and must be whole.
 
-    ``told`` is said to whoever asks again, once. In the main thread; what follows must be bounded.
+    ``told`` is said once: when it takes long, or to whoever asks again. In the main thread; what
+    follows must be bounded.
     """
-    heard: list[int] = []
+    saying = threading.Lock()
 
-    def hear(number: int, frame: FrameType | None) -> None:
-        del frame
-        if not heard:
+    def say() -> None:
+        if saying.acquire(blocking=False):  # never given back: once is enough
             with suppress(OSError):
                 os.write(2, f"{told}\n".encode())
-        heard.append(number)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        say()
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, *ENDING):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, hear)
+    long = threading.Timer(TOLD_AFTER_S, say)
+    long.daemon = True
+    with suppress(RuntimeError):  # no room for a thread: then only who asks is told
+        long.start()
     try:
         yield
     finally:
+        long.cancel()
+        if long.ident is not None:
+            long.join()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -212,7 +212,7 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
         code = _show(session, options)
     finally:  # whatever else fails: a recording's error is told as well
         session.close()
-        why = session.recorder_error if options.record else None
+        why = session.recorder_error
         if why is not None:
             print(f"sln-guide: recording: {why}", file=sys.stderr)
     return code if why is None else code or OUTPUT

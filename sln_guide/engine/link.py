@@ -5,15 +5,24 @@ from __future__ import annotations
 import multiprocessing
 import queue
 import threading
+from collections.abc import Callable
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from hardware.realtime import Rank, go_first
 from sln_guide.engine.entry import Make, serve
 from sln_guide.engine.wire import Call, Load, Reply, Status, Unloaded, Unloader
 
-CLOSE_S = 90.0
-"""The recorder may have much to write; a disk that has stopped answering ends the wait."""
+CLOSE_S = 150.0
+"""A drive that has stopped answering ends the wait; the recorder gives up before that."""
 KILL_S = 2.0
+LOOK_S = 0.2
+_left: list[SpawnProcess] = []
+
+
+def any_left() -> bool:
+    """Whether an engine outlived its end: Python would wait for it without end."""
+    return any(process.is_alive() for process in _left)
 
 
 class Link:
@@ -65,20 +74,35 @@ class Link:
         self._process.join(KILL_S)
         return self._process.exitcode
 
-    def end(self, *, patience_s: float = CLOSE_S) -> None:
-        """Have the engine close its case and end; kill it if it does not in time."""
+    def end(
+        self, *, patience_s: float = CLOSE_S, progress: Callable[[], object] = lambda: None
+    ) -> bool:
+        """Have the engine close its case and end; kill it, and return False, if it does not.
+
+        For so long it is waited for from when ``progress`` last was another.
+        """
         self._to_say.put(Call("close"))
-        self._process.join(patience_s)
-        if self._process.is_alive():
+        waited_s, seen = 0.0, progress()
+        while self._process.is_alive() and waited_s < patience_s:
+            self._process.join(min(LOOK_S, patience_s))
+            now = progress()
+            waited_s = waited_s + LOOK_S if now == seen else 0.0
+            seen = now
+        ended = not self._process.is_alive()
+        if not ended:
             self._process.kill()
-            self._process.join()
+            self._process.join(KILL_S)
+            if self._process.is_alive():  # it waits for a drive that is dead, and cannot even die
+                _left.append(self._process)
         self._to_say.put(None)
         self._saying.join(KILL_S)
+        return ended
 
     def release(self) -> None:
         """Let go of everything; after `end`, and when nobody `hear`s any more."""
         self._connection.close()
-        self._process.close()
+        if not self._process.is_alive():
+            self._process.close()
 
     def _say_all(self) -> None:
         go_first(Rank.PICTURE)

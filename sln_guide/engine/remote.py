@@ -26,6 +26,8 @@ from sln_guide.side_thread import TOLD_FOR_S, plain
 from sln_guide.source import EventMark, Paint, SourceError
 
 ANSWER_S = 5.0
+RECORD_ANSWER_S = 0.4
+"""The window waits for it: before the watchdog covers it, it must have gone on."""
 SILENT_AFTER_S = 1.0
 START_S = 900.0
 """The first start on a machine compiles what simulates cameras."""
@@ -41,7 +43,13 @@ _NOT_BEGUN = (
     "the cameras' process ended unexpectedly (code {}) before the cameras were open: start again; "
     "if it stays, ask `sln-guide doctor`"
 )
+_UNANSWERED = "no answer within {:g} s: try again, then restart the program"
+_NOT_YET = "no answer yet, maybe of the drive; it begins when there is one, and REC says so"
 _NOT_AGAIN = "They cannot be started again: {} · It is tried again and again"
+
+
+class _NoAnswer(SourceError):
+    """None came in time; it may still be done."""
 
 
 class RemoteSession:
@@ -86,6 +94,7 @@ class RemoteSession:
         self._exchange = threading.Lock()
         """Held while one engine takes another's place: after `close` none is started."""
         self._recording = False
+        self._unclosed: str | None = None
         self._answers: dict[int, queue.SimpleQueue[Reply | None]] = {}
         self._number = _RESTART
         self._link = Link(make)
@@ -139,7 +148,14 @@ class RemoteSession:
             self._closed.set()
         self._wake = None
         # until the cameras were open there was no case: nothing to wait for
-        self._link.end(patience_s=CLOSE_S if self._started else KILL_S)
+        patience_s = CLOSE_S if self._started else KILL_S
+        ended = self._link.end(patience_s=patience_s, progress=self._recorded)
+        if not ended and self._status is not None and self._status.health.recorder.recording:
+            self._unclosed = (
+                f"the cameras' process had to be ended after {patience_s:.0f} s without an answer, "
+                "and its case is not closed: look at the drive; what was written is read by "
+                "`sln-guide recover`"
+            )
         self._hearing.join(JOIN_S)
         self._link.release()
 
@@ -183,10 +199,18 @@ class RemoteSession:
             )
         return health
 
+    def _recorded(self) -> tuple[int, int] | None:
+        """Return what changes for as long as the drive takes something."""
+        if self._status is None:
+            return None
+        recorder = self._status.health.recorder
+        return recorder.bytes_written, recorder.unsaved
+
     @property
     def recorder_error(self) -> str | None:
         """What the recorder last said went wrong, also after `close`; None for nothing."""
-        return None if self._status is None else self._status.health.recorder.error
+        said = None if self._status is None else self._status.health.recorder.error
+        return said or self._unclosed
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
@@ -222,8 +246,15 @@ class RemoteSession:
     # -- Recordable ------------------------------------------------------------------------------
 
     def start_recording(self) -> Path:
-        """Begin a case and return its folder. Raises RecordingError, or SourceError: no answer."""
-        folder = self._ask("start_recording", {}, ANSWER_S)
+        """Begin a case and return its folder. Raises RecordingError, or SourceError: no answer.
+
+        Without an answer it begins later: when the drive answers.
+        """
+        try:
+            folder = self._ask("start_recording", {}, RECORD_ANSWER_S, _NOT_YET)
+        except _NoAnswer:
+            self._recording = True
+            raise
         assert isinstance(folder, Path)
         self._recording = True
         return folder
@@ -243,7 +274,13 @@ class RemoteSession:
             else:
                 self._link.say(call)
 
-    def _ask(self, method: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+    def _ask(
+        self,
+        method: str,
+        arguments: dict[str, Any],
+        timeout_s: float,
+        unanswered: str = _UNANSWERED,
+    ) -> Any:
         if not (self._started or method == "start"):
             raise SourceError("the cameras are still being opened; try again when they show")
         self._number += 1
@@ -256,9 +293,7 @@ class RemoteSession:
             self._link.say(Call(method, arguments, number))
             reply = box.get(timeout=timeout_s)
         except queue.Empty:
-            raise SourceError(
-                f"no answer within {timeout_s:g} s: try again, then restart the program"
-            ) from None
+            raise _NoAnswer(unanswered.format(timeout_s)) from None
         finally:
             del self._answers[number]
         if reply is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import queue
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ WHITE_ALONE_AFTER_S = 0.1
 """Without a picture for so long, white light is sent by itself."""
 WHITE_EVERY_S = 0.015
 JOIN_S = 2.0
+WAIT_FOR_THE_DRIVE = ("start_recording", "stop_recording")
 
 
 def session_on(rig: Rig, cases: Path) -> LiveSession:
@@ -82,6 +84,12 @@ class Engine:
         self._sent_s = 0.0
         self._due = threading.Event()
         self._ending = threading.Event()
+        self._closed = threading.Event()
+        """Set when the session has ended: how its case fares is told until then."""
+        self._for_the_drive: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._asking_drive = threading.Thread(
+            target=self._answer_with_drive, name="recording-calls", daemon=True
+        )
         self._threads = [
             SideThread(
                 "pictures",
@@ -92,7 +100,7 @@ class Engine:
             SideThread(
                 "status",
                 self._send_status,
-                self._ending,
+                self._closed,
                 without="what the screen says of cameras and recording came late",
             ),
         ]
@@ -116,6 +124,8 @@ class Engine:
                     self._due.set()
                 elif message.method == "close":
                     break
+                elif message.method in WAIT_FOR_THE_DRIVE:
+                    self._for_the_drive.put(message)
                 else:
                     self._answer(message)
         finally:
@@ -131,6 +141,11 @@ class Engine:
                 traceback.print_exc()
         if call.number is not None:
             self._send(Reply(call.number, value, error))
+
+    def _answer_with_drive(self) -> None:
+        """Thread: does what may have to wait for a drive. Pictures do not wait for it as well."""
+        while (call := self._for_the_drive.get()) is not None and not self._ending.is_set():
+            self._answer(call)
 
     def _do(self, call: Call) -> Any:
         if call.method == "start":
@@ -158,15 +173,19 @@ class Engine:
         self._sent_s = time.monotonic()
         session.on_picture(self._picture_came)
         self._send(self._status(session))
+        self._asking_drive.start()
         for thread in self._threads:
             thread.start()
 
     def _end(self) -> None:
         self._ending.set()
         self._due.set()
+        self._for_the_drive.put(None)
         session = self._session
         if session is not None:
             session.close()
+            self._asking_drive.join(JOIN_S)
+        self._closed.set()
         for thread in self._threads:
             thread.join(JOIN_S)
         self._loader.close()
@@ -184,6 +203,7 @@ class Engine:
             self._connection.send(message)
         except (BrokenPipeError, ConnectionError, OSError):
             self._ending.set()  # the window is gone: `run` sees that too
+            self._closed.set()
 
     def _picture_came(self) -> None:
         """Send it at once, from the processing thread, unless that would be waiting.
@@ -236,8 +256,9 @@ class Engine:
     def _send_status(self) -> None:
         session = self._session
         assert session is not None
-        while not self._ending.wait(STATUS_EVERY_S):
+        while not self._closed.wait(STATUS_EVERY_S):
             self._send(self._status(session))
+        self._send(self._status(session))  # how the case ended
 
     def _status(self, session: LiveSession) -> Status:
         asked_ns = time.monotonic_ns()

@@ -15,7 +15,7 @@ from pathlib import Path
 from sln_guide.export.folder import ExportError, OutputFolder
 from sln_guide.export.tables import Cell, Table
 from sln_guide.guidance import Role
-from sln_guide.health import SessionHealth, StreamHealth
+from sln_guide.health import RecorderHealth, SessionHealth, StreamHealth
 from sln_guide.recording import CaseReader
 from sln_guide.recording.excerpts import Painted
 
@@ -221,11 +221,18 @@ def _states(health: SessionHealth | None) -> dict[tuple[str, str], str]:
     lamp = health.lamp
     return {
         ("recorder", "error"): health.recorder.error or "",
+        ("recorder", "drive"): _drive(health.recorder),
         ("processing", "error"): health.processing_error or "",
         ("nir camera", "exposure"): health.exposure_refused or "",
         ("lamp", "alarm"): "" if lamp is None else lamp.alarm or "",
         ("program", "trouble"): "; ".join(health.troubles),
     }
+
+
+def _drive(recorder: RecorderHealth) -> str:
+    if recorder.drive_silent:
+        return "the drive keeps it waiting"
+    return "the drive syncs slowly" if recorder.drive_slow else ""
 
 
 class _Edges:

@@ -213,6 +213,8 @@ def _recording(situation: Situation, recorder: RecorderHealth) -> Reading:
         return Reading("REC not known", Tone.ALARM)
     if recorder.error is not None or recorder.dropped:
         return Reading("REC INCOMPLETE", Tone.ALARM)
+    if recorder.drive_silent:
+        return Reading("REC WAITING", Tone.STALE)
     began_ns = situation.now_ns if recorder.started_ns is None else recorder.started_ns
     return Reading(f"REC {clock_text((situation.now_ns - began_ns) / SECOND)}", Tone.RECORDING)
 

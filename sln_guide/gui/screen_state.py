@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sln_guide.gui.preferences import Unused
-from sln_guide.gui.readings import WITHOUT_FOLDERS, Readings, Tone, elapsed_text, readings
+from sln_guide.gui.readings import (
+    SECOND,
+    WITHOUT_FOLDERS,
+    Readings,
+    Tone,
+    elapsed_text,
+    readings,
+)
 from sln_guide.gui.situation import Freeze, Situation
 from sln_guide.gui.verdict import Banner, Word, is_fresh, judge_live, judge_replay
 from sln_guide.guidance import (
@@ -26,8 +33,9 @@ from sln_guide.guidance import (
     Mode,
     View,
 )
-from sln_guide.health import SessionHealth
+from sln_guide.health import RecorderHealth, SessionHealth
 
+_NOT_AFFECTED = "The live picture is not affected"
 _NO_ANSWER = "Nodes would not be called"
 _WITHOUT_BASELINE = "Nodes and limit are as without one"
 _TOLD_FLAGS = {
@@ -202,8 +210,32 @@ def _recorder_banner(health: SessionHealth | None) -> Banner | None:
         if recorder.dropped:
             headline += f": {_frames(recorder.dropped)} not recorded"
     else:
+        return _drive_banner(recorder)
+    return Banner(Tone.ALARM, headline, f"{why} · {_NOT_AFFECTED}", slim=True)
+
+
+def _drive_banner(recorder: RecorderHealth) -> Banner | None:
+    """Say that the drive keeps the recorder waiting: nothing is lost yet."""
+    if not recorder.recording:
         return None
-    return Banner(Tone.ALARM, headline, f"{why} · The live picture is not affected", slim=True)
+    if recorder.drive_silent:
+        waits = elapsed_text(round(recorder.silent_s * SECOND))
+        return Banner(
+            Tone.STALE,
+            "The recording waits for its drive",
+            f"It has not answered for {waits} · {_frames(recorder.unsaved)} in memory, none lost "
+            f"so far · Look at the drive and its cable · {_NOT_AFFECTED}",
+            slim=True,
+        )
+    if recorder.drive_slow:
+        waits = elapsed_text(round(recorder.unsynced_s * SECOND))
+        return Banner(
+            Tone.STALE,
+            "A power cut would cost the last part of the recording",
+            f"Its drive has needed {waits} so far to make durable what it took · {_NOT_AFFECTED}",
+            slim=True,
+        )
+    return None
 
 
 def _lamp_banner(health: SessionHealth | None) -> Banner | None:

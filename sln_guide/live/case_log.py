@@ -146,7 +146,8 @@ class CaseLog:
 
     def note_health(self, health: SessionHealth) -> None:
         """Note how everything around the guidance fares."""
-        self._recordings.put(lambda case: case.write_health(health))
+        now_ns = time.monotonic_ns()  # not when a drive that keeps it waiting takes it
+        self._recordings.put(lambda case: case.write_health(health, now_ns))
 
     # -- computations ----------------------------------------------------------------------------
 

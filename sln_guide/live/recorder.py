@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.handoff import Backlog, Closed
 from sln_guide.health import RecorderHealth
+from sln_guide.live.drive import Answers, Space
 from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS, note_head
@@ -36,22 +34,31 @@ TOGETHER_BYTES = 64 << 20
 """Pixels that may be written together: what is in a batch is in memory twice, and not yet safe."""
 SYNC_EVERY_S = 0.5
 SYNC_JOIN_S = 5.0
-RESERVE_BYTES = 256 << 20
-"""Free space at which a recording is closed cleanly instead of running into the wall; on a small
-disk a twentieth of it, or what comes in `RESERVE_S` where that is more."""
-RESERVE_S = 2.0
-DISK_LOOK_EVERY_S = 1.0
-LEAST_DISK_LOOK_S = 0.05
-RATE_WINDOW_S = 10.0
-END_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 120.0
+"""So long the end waits for a drive that takes nothing; as long as it does, it is waited for."""
+LOOK_S = 0.2
 
 
 NEARLY_FULL = (
     "the disk is nearly full: the recording was closed cleanly. Free space, then record again"
 )
 
+CANNOT_KEEP_UP = (
+    "the disk cannot keep up: frames are not recorded. "
+    "Record to a faster disk or lower the frame rate"
+)
+
 Writing = Callable[[CaseWriter], None]
 """What the writing thread does with one record, such as ``lambda case: case.write_event(...)``."""
+
+
+def no_answer(waited_s: float, unwritten: int) -> str:
+    """Say that a case could not be closed because its drive has stopped answering."""
+    lost = f"{unwritten} frames were not written, and " if unwritten else ""
+    return (
+        f"the drive has not answered for {waited_s:.0f} s: {lost}the case is not closed. Look at "
+        "the drive, and record elsewhere; what was written is read by `sln-guide recover`"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,11 @@ class Recorder:
 
     `put` and `put_frame` never wait and may be called from any thread. A frame that finds no room
     is refused and counted, and the gap is written into the case as soon as there is room.
+
+    Raises
+    ------
+    RecordingError
+        The system gives no threads; nothing has begun.
     """
 
     def __init__(self, folder: Path, open_writer: Callable[[], CaseWriter]) -> None:
@@ -81,12 +93,16 @@ class Recorder:
         self._largest = 1
         """Bytes of the largest frame so far."""
         self._refused: dict[Role, _Refused] = {}
+        self._left_out = 0
+        """Records that are no frames and found no room since the last that did."""
+        self._write_answers, self._sync_answers = Answers(), Answers()
         self._ended = False
         self._dropped = 0
         self._frames = 0
         self._bytes = 0
         self._minutes_left: float | None = None
         self._error: str | None = None
+        self._unnoted: str | None = None
         self._summary: CaseSummary | None = None
         self._writer: CaseWriter | None = None
         self._taken = _Frames()
@@ -100,8 +116,15 @@ class Recorder:
             self._done,
             without="what was recorded last would not survive a power cut",
         )
-        self._writing.start()
-        self._syncing.start()
+        try:
+            self._syncing.start()
+            self._writing.start()
+        except (RuntimeError, MemoryError) as error:
+            self._done.set()
+            raise RecordingError(
+                f"there is no room for the recorder's threads ({error}): close other programs, "
+                "then record again"
+            ) from None
 
     @property
     def recording(self) -> bool:
@@ -119,8 +142,15 @@ class Recorder:
         return self._summary
 
     def put(self, write: Writing) -> bool:
-        """Hand over a record that is no frame; False when there is no room."""
-        return self._backlog.put(write)
+        """Hand over a record that is no frame; False when there is no room: counted, and told."""
+        with self._lock:
+            if self._ended:
+                return False
+            if self._tell_left_out() and self._backlog.put(write):
+                return True
+            self._left_out += 1
+            self._error = self._error or CANNOT_KEEP_UP
+            return False
 
     def put_frame(self, role: Role, frame: Frame) -> bool:
         """Hand over a frame. False: refused, counted, and kept in mind as a gap.
@@ -137,10 +167,7 @@ class Recorder:
                     self._waiting.add(1, size)
                     return True
             self._dropped += 1
-            self._error = self._error or (
-                "the disk cannot keep up: frames are not recorded. "
-                "Record to a faster disk or lower the frame rate"
-            )
+            self._error = self._error or CANNOT_KEEP_UP
             before = self._refused.get(role)
             self._refused[role] = (
                 _Refused(frame.sequence, 1, frame.stream_epoch)
@@ -169,20 +196,41 @@ class Recorder:
             del self._refused[role]
         return told
 
+    def _tell_left_out(self) -> bool:
+        """Say how many marks, paints and the like are missing, ahead of the next."""
+        count = self._left_out
+        if count and self._backlog.put(lambda case: case.write_left_out(count)):
+            self._left_out = 0
+        return self._left_out == 0
+
     def stop(self) -> None:
         """Take nothing more; what waits is still written, then the case is closed. No waiting."""
         with self._lock:
             for role in tuple(self._refused):
                 self._tell_refused(role)
+            self._tell_left_out()
             self._ended = True
         self._backlog.close()
         self._ending.set()
 
     def join(self, timeout_s: float = END_TIMEOUT_S) -> bool:
-        """Wait until the case is closed; False if it is not by then."""
-        self._writing.join(timeout_s)
+        """Wait until the case is closed; False, and told, if the drive takes nothing so long."""
+        waited_s, taken = 0.0, self._taken_so_far()
+        while self._writing.is_alive() and waited_s < timeout_s:
+            self._writing.join(LOOK_S)
+            now_taken = self._taken_so_far()
+            waited_s = waited_s + LOOK_S if now_taken == taken else 0.0
+            taken = now_taken
         self._syncing.join(1.0)
-        return not self._writing.is_alive()
+        if not self._writing.is_alive():
+            return True
+        with self._lock:
+            self._error = no_answer(timeout_s, self._waiting.count + self._waiting_kept)
+        return False
+
+    def _taken_so_far(self) -> tuple[int, int]:
+        with self._lock:
+            return self._bytes, self._waiting.count + self._waiting_kept
 
     def health(self) -> RecorderHealth:
         """Return what the screen should say."""
@@ -196,14 +244,17 @@ class Recorder:
                 unsaved=self._waiting.count + self._waiting_kept,
                 dropped=self._dropped,
                 minutes_left=self._minutes_left,
-                error=self._error or self._syncing.trouble,
+                error=self._error or self._unnoted or self._syncing.trouble,
                 head=None if self._summary is None else self._summary.head,
+                silent_s=self._write_answers.awaited_s,
+                unsynced_s=self._sync_answers.awaited_s,
             )
 
     def _write_all(self) -> None:
         go_first(Rank.PICTURE)
         try:
-            self._writer = writer = self._open_writer()
+            with self._write_answers.awaited():
+                self._writer = writer = self._open_writer()
             # a case that goes on keeps its clock
             self.started_ns = min(self.started_ns, writer.started_ns)
             try:
@@ -214,8 +265,9 @@ class Recorder:
                         self._done.set()
                         self._syncing.join(SYNC_JOIN_S)
             finally:
-                self._summary = writer.close()
-                self._note_head(self._summary)
+                with self._write_answers.awaited():
+                    self._summary = writer.close()
+                    self._note_head(self._summary)
         except RecordingError as error:
             # what ended it first says more than that it could not be closed then, if it is true
             first = self._error if self._ended and self._error != NEARLY_FULL else None
@@ -234,14 +286,14 @@ class Recorder:
             note_head(summary)
         except OSError as error:
             with self._lock:
-                self._error = self._error or (
-                    f"the case is closed, but its head could not be noted in {HEADS} "
+                self._unnoted = (
+                    f"the head of the case could not be noted in {HEADS} "
                     f"({error.strerror or error}): note it from `sln-guide verify`"
                 )
 
     def _drain(self, writer: CaseWriter) -> None:
         """Write what comes until the end; what waits when the disk gets full is still written."""
-        space = _Space(self.folder)
+        space = Space(self.folder)
         effort = Effort(writer.codec, BACKLOG_BYTES)
         while True:
             try:
@@ -250,12 +302,14 @@ class Recorder:
             except Closed:
                 return
             if writes:
-                compressing_s, writing_s = self._write_together(writer, writes)
+                with self._write_answers.awaited():
+                    compressing_s, writing_s = self._write_together(writer, writes)
                 now_s, waiting = time.monotonic(), self._waiting.bytes
                 writer.use_codec(*effort.choose(now_s, waiting, compressing_s, writing_s))
             waiting_bytes = self._waiting.bytes
             try:
-                self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
+                with self._write_answers.awaited():
+                    self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
             except OSError as error:
                 self._minutes_left = None
                 if not self._ended:
@@ -322,7 +376,8 @@ class Recorder:
             if writer is None:
                 continue
             try:
-                writer.sync()
+                with self._sync_answers.awaited():
+                    writer.sync()
             except RecordingError as error:
                 with self._lock:
                     self._error = str(error)
@@ -339,38 +394,3 @@ class _Frames:
         """Count more, or fewer."""
         self.count += count
         self.bytes += size
-
-
-class _Space:
-    """Free space on the case's disk, and how long it lasts at the present rate."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._look_s = 0.0
-        self._seen: deque[tuple[float, int]] = deque()
-        self._minutes: float | None = None
-        self.nearly_full = False
-
-    def minutes_left(self, bytes_written: int, bytes_waiting: int) -> float | None:
-        """Return minutes until full (None while unknown).
-
-        Looks at the disk once a second, oftener when it fills so fast that a second is too long.
-        What is kept free takes what still waits and what comes until the next look.
-        """
-        now_s = time.monotonic()
-        if now_s < self._look_s:
-            return self._minutes
-        total, _, free = shutil.disk_usage(self._folder)
-        self._seen.append((now_s, bytes_written))
-        while now_s - self._seen[0][0] > RATE_WINDOW_S:
-            self._seen.popleft()
-        span_s, written = now_s - self._seen[0][0], bytes_written - self._seen[0][1]
-        rate = written / max(span_s, 1.0)  # what a pre-roll brings at once is no rate
-        reserve = min(RESERVE_BYTES, max(total // 20, rate * RESERVE_S)) + bytes_waiting
-        usable = max(0.0, free - reserve)
-        lasts_s = usable / rate if rate > 0 else math.inf if span_s > 0 else 0.0
-        if rate > 0:
-            self._minutes = lasts_s / 60.0
-        self._look_s = now_s + min(max(lasts_s / 4, LEAST_DISK_LOOK_S), DISK_LOOK_EVERY_S)
-        self.nearly_full = free < reserve
-        return self._minutes

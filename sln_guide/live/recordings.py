@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -143,8 +144,13 @@ class Recordings:
         if interrupted is not None:
             self.numbering = interrupted.folder not in self._own
         folder, open_writer = self._opener(settings, interrupted)
+        try:
+            recorder = Recorder(folder, open_writer)
+        except RecordingError:
+            with suppress(OSError):  # one that goes on holds something
+                folder.rmdir()
+            raise
         self._own.add(folder)
-        recorder = Recorder(folder, open_writer)
         for write in first:
             recorder.put(write)
         with self._lock:

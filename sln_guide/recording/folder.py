@@ -314,8 +314,9 @@ class FolderLock:
         with suppress(OSError):
             (self._folder / LOCK).unlink()
         with self._using:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1
+            with suppress(OSError):  # a drive that is gone refuses this, too
+                os.close(fd)
 
 
 def _refuse_elsewhere(folder: Path) -> None:

@@ -255,9 +255,10 @@ class PartWriter:
 
     def release(self) -> None:
         """Let go of the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with suppress(OSError):  # a drive that is gone refuses this, too; `sync` told of it
+                os.close(fd)
 
     def as_closed(self) -> PartFile:
         """Return the manifest's entry."""

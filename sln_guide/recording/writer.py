@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -219,6 +219,12 @@ class CaseWriter:
             records.GAPS, records.GapRecord(role, first_sequence, count, epoch, reason)
         )
 
+    def write_left_out(self, count: int) -> None:
+        """Record that marks, paints or the like are missing; the case is incomplete from now on."""
+        what = f"{count} records that are no frames"
+        self._incomplete.append(f"{what} missing: recorder backlog full")
+        self.write_event("left out", what, time.monotonic_ns())
+
     def write_guidance(self, guidance: Guidance) -> None:
         """Record one computation: its pair, settings, detections and digest."""
         self._tape.append_json(
@@ -246,9 +252,9 @@ class CaseWriter:
         """Record an event, ``time_ns`` on the monotonic clock."""
         self._tape.append_json(records.EVENTS, records.EventRecord(name, detail, time_ns), time_ns)
 
-    def write_health(self, health: SessionHealth) -> None:
-        """Record the health of everything around the guidance."""
-        self._tape.append_json(records.HEALTH, health)
+    def write_health(self, health: SessionHealth, time_ns: int | None = None) -> None:
+        """Record the health of everything around the guidance, as it was at ``time_ns`` or is."""
+        self._tape.append_json(records.HEALTH, health, time_ns)
 
     def write_snapshot(self, state: bytes, time_ns: int | None = None) -> None:
         """Record the state of detector and tracker, from which a replay can begin.
@@ -335,7 +341,10 @@ class CaseWriter:
             failed = failed or error
         self._lock.release()
         if failed is not None:
-            raise failure(self.folder, "close the case cleanly", failed) from None
+            told = failure(self.folder, "close the case cleanly", failed)
+            why = (*self._summary.incomplete, str(told))
+            self._summary = replace(self._summary, complete=False, incomplete=why)
+            raise told from None
         return self._summary
 
     def __enter__(self) -> Self:

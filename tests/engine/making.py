@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from hardware.phantom import Phantom
 from hardware.rig import PhantomSpec, Rig
 from hardware.rig_files import load_rig
 from sln_guide.guidance import Role
+from sln_guide.live import recordings
 from sln_guide.live.session import LiveSession
+from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.writer import CaseWriter
 
 FPS = 30.0
 SIZE = (320, 256)
@@ -61,6 +65,27 @@ def session_without_camera(cases: Path) -> LiveSession:
 def session_if_plugged(cases: Path) -> LiveSession:
     plugged = (cases / "plugged").exists()
     return session(cases) if plugged else session_without_camera(cases)
+
+
+def session_whose_drive_hangs(cases: Path) -> LiveSession:
+    """Until there is a file "answers", the folder of cases cannot be looked into."""
+    look = recordings.find_interrupted
+
+    def held(*arguments: Any) -> Any:
+        while not (cases / "answers").exists():
+            threading.Event().wait(0.01)
+        return look(*arguments)
+
+    recordings.find_interrupted = held
+    return session(cases)
+
+
+def session_that_cannot_close_its_case(cases: Path) -> LiveSession:
+    def refused(*arguments: Any) -> None:
+        raise RecordingError("the case cannot be closed: Input/output error")
+
+    CaseWriter.close = refused
+    return session(cases)
 
 
 def dies_while_made(cases: Path) -> LiveSession:

@@ -23,6 +23,7 @@ from sln_guide.engine import wire
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.guidance import Mode, Role, Settings, View
 from sln_guide.recording.errors import RecordingError
+from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
 from sln_guide.source import PictureSource, Recordable, SourceError
 from sln_guide.warm_up import warm_up
@@ -344,3 +345,60 @@ def test_pixels_are_those_of_the_camera(remote: RemoteSession) -> None:
     assert picture.nir is not None
     played = making.frames(Role.NIR)
     assert any(np.array_equal(picture.nir.pixels, each.pixels) for each in played)
+
+
+def test_a_drive_that_hangs_at_record_takes_no_picture_away(tmp_path: Path) -> None:
+    session = RemoteSession(making.small_rig(), partial(making.session_whose_drive_hangs, tmp_path))
+    try:
+        session.start()
+        wait_until(lambda: _generation(session) > 0, "guidance")
+        with pytest.raises(SourceError, match="it begins when there is one"):
+            session.start_recording()
+        session.mark("injection", "left")
+        before = _generation(session)
+        wait_until(lambda: _generation(session) > before + 3 * wire.BLOCKS, "pictures")
+        assert not session.health().recorder.recording
+        (tmp_path / "answers").touch()
+        wait_until(lambda: session.health().recorder.frames > 0, "the recording")
+    finally:
+        session.close()
+    (folder,) = tmp_path.glob("*.case")
+    assert verify(folder).complete
+    with CaseReader(folder) as case:
+        assert "injection" in [event.name for event in case.events()]
+
+
+def test_what_goes_wrong_in_closing_the_case_is_told(tmp_path: Path) -> None:
+    session = RemoteSession(
+        making.small_rig(), partial(making.session_that_cannot_close_its_case, tmp_path)
+    )
+    session.start()
+    session.start_recording()
+    wait_until(lambda: session.health().recorder.frames > 0, "the recording")
+    session.close()
+    assert session.recorder_error == "the case cannot be closed: Input/output error"
+
+
+def test_an_engine_that_cannot_even_be_killed_is_left_behind_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in the kernel for a drive that is dead; Python would wait for it without end."""
+    monkeypatch.setattr(remote_module, "CLOSE_S", 0.5)
+    monkeypatch.setattr(link_module, "KILL_S", 0.2)
+    session = RemoteSession(making.small_rig(), partial(making.session, tmp_path))
+    session.start()
+    session.start_recording()
+    wait_until(lambda: session.health().recorder.frames > 0, "the recording")
+    process = session._link._process
+    os.kill(session.pid or 0, signal.SIGSTOP)
+    monkeypatch.setattr(type(process), "kill", lambda self: None)
+    try:
+        session.close()
+        assert "its case is not closed" in (session.recorder_error or "")
+        assert link_module.any_left()
+    finally:
+        monkeypatch.undo()
+        process.kill()
+        process.join()
+        process.close()
+        link_module._left.clear()

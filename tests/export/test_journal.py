@@ -158,3 +158,14 @@ def test_a_damaged_record_is_named_and_the_rest_is_told(writer: CaseWriter) -> N
     text = (writer.folder.parent / "journal.csv").read_text()
     assert "x0" in text
     assert "x2" in text
+
+
+def test_a_drive_that_kept_the_recorder_waiting_is_told_for_how_long(writer: CaseWriter) -> None:
+    for second, silent_s in enumerate((0.0, 2.5, 3.5, 4.5, 0.0)):
+        recorder = RecorderHealth(recording=True, silent_s=silent_s)
+        writer.write_health(replace(WELL, recorder=recorder), (second + 1) * SECOND)
+    told = [row for row in journal(writer) if row["source"] == "recorder"]
+    assert [(float(row["time_s"]), row["what"]) for row in told] == [
+        (1.0, "the drive keeps it waiting"),
+        (4.0, "over: the drive keeps it waiting"),
+    ]

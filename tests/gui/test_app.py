@@ -255,6 +255,28 @@ def test_who_asks_again_does_not_keep_the_case_from_being_closed(
     assert capfd.readouterr().err.count("still closing") == 1
 
 
+def test_a_close_that_takes_long_says_so_unasked(
+    qt: QApplication,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The window is gone by then: who starts by hand sees nothing but a command that goes on."""
+    monkeypatch.setattr(terminal, "TOLD_AFTER_S", 0.05)
+    source = fakes.FakeSource()
+    close, said = source.close, []
+
+    def slow_close() -> None:
+        deadline = time.monotonic() + 20.0
+        while not said and time.monotonic() < deadline:
+            said.extend(capfd.readouterr().err.splitlines())
+        close()
+
+    source.close = slow_close  # type: ignore[method-assign]
+    assert run(source, WindowPlan(seconds=0.2, snapshot_folder=tmp_path)) == 0
+    assert said == ["still closing: what waits for the disk is being written"]
+
+
 def test_a_display_that_refuses_is_one_line_and_no_core_dump(tmp_path: Path) -> None:
     with x_server() as display:
         refusing = {"DISPLAY": display, "QT_QPA_PLATFORM": "no-such-platform"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import Tone, clock_text, elapsed_text
+from sln_guide.gui.readings import Reading, Tone, clock_text, elapsed_text
 from sln_guide.guidance import Mode
 from sln_guide.health import Alignment, Health, LampState, RecorderHealth
 from tests.gui.situations import (
@@ -153,3 +153,27 @@ def test_skew_is_told_and_an_alarm_beyond_the_rig_s_limit() -> None:
 
 def test_the_plane_of_a_registration_by_distance_is_said() -> None:
     assert look(distance_mm=290.0).readings.registration.text == "registration 0.3 mm at 290 mm"
+
+
+def test_a_drive_that_keeps_the_recording_waiting_is_said_before_anything_is_lost() -> None:
+    waiting = RecorderHealth(recording=True, unsaved=210, silent_s=12.4, started_ns=NOW)
+    state = look(health=session(recorder=waiting))
+    assert state.readings.recording == Reading("REC WAITING", Tone.STALE)
+    (banner,) = state.banners
+    assert banner.headline == "The recording waits for its drive"
+    assert "not answered for 12 s · 210 frames in memory, none lost so far" in banner.detail
+    full = replace(waiting, dropped=3, error="the disk cannot keep up")
+    state = look(health=session(recorder=full))
+    assert state.readings.recording.text == "REC INCOMPLETE"
+    assert [banner.headline for banner in state.banners] == [
+        "Recording incomplete: 3 frames not recorded"
+    ]
+    assert look(health=session(recorder=replace(waiting, silent_s=0.3))).banners == ()
+
+
+def test_what_a_power_cut_would_cost_is_said() -> None:
+    slow = RecorderHealth(recording=True, unsynced_s=18.0, started_ns=NOW)
+    (banner,) = look(health=session(recorder=slow)).banners
+    assert banner.headline == "A power cut would cost the last part of the recording"
+    assert "needed 18 s so far" in banner.detail
+    assert look(health=session(recorder=replace(slow, recording=False))).banners == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,12 @@ from hardware.frame import Frame, PixelFormat
 from hardware.rig import Rig
 from hardware.rig_files import load_rig
 from sln_guide import side_thread
-from sln_guide.guidance import Role, Settings
+from sln_guide.guidance import Mode, Role, Settings
+from sln_guide.live import drive
 from sln_guide.live import recorder as recorder_module
 from sln_guide.live.recorder import Recorder
+from sln_guide.live.recordings import Recordings
+from sln_guide.recording import writer as writer_module
 from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
@@ -144,7 +149,7 @@ def test_a_head_that_cannot_be_noted_is_said_and_the_case_is_whole(
     recorder = Recorder(folder, lambda: opener(folder, rig))
     recorder.stop()
     assert recorder.join()
-    assert "its head could not be noted" in str(recorder.health().error)
+    assert "the head of the case could not be noted" in str(recorder.health().error)
     assert verify(folder, expected_head=recorder.health().head).complete
 
 
@@ -264,9 +269,7 @@ def test_a_fault_while_writing_ends_the_recording_with_its_reason(tmp_path: Path
 def test_nearly_full_disk_closes_the_case_cleanly(
     tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        recorder_module.shutil, "disk_usage", lambda folder: (10 << 30, 10 << 30, 100 << 20)
-    )
+    monkeypatch.setattr(drive.shutil, "disk_usage", lambda folder: (10 << 30, 10 << 30, 100 << 20))
     folder = tmp_path / "full.case"
     recorder = Recorder(folder, lambda: opener(folder, rig))
     assert recorder.put_frame(Role.NIR, make_frame(0))
@@ -486,3 +489,166 @@ def test_what_was_not_closed_cleanly_is_not_said_to_be(
     assert health.dropped > 0
     assert "closed cleanly" not in (health.error or "")
     assert "the disk is full" in (health.error or "")
+
+
+def test_a_drive_that_does_not_answer_is_told_and_costs_nothing(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "hangs.case"
+    disk = SlowDisk(folder, rig)
+    recorder = Recorder(folder, disk)
+    for sequence in range(8):
+        assert recorder.put_frame(Role.NIR, make_frame(sequence))
+    while recorder.health().silent_s < 0.1:
+        threading.Event().wait(0.005)
+    assert (recorder.health().unsaved, recorder.health().error) == (8, None)
+    disk.go.set()
+    while recorder.health().unsaved:
+        threading.Event().wait(0.005)
+    recorder.stop()
+    assert recorder.join()
+    assert recorder.health().silent_s == 0.0
+    assert verify(folder).complete
+
+
+def test_a_drive_that_makes_durable_slowly_is_told(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "syncs.case"
+    go = threading.Event()
+
+    def opened() -> CaseWriter:
+        writer = opener(folder, rig)
+        sync = writer.sync
+
+        def held() -> None:
+            assert go.wait(20.0)
+            sync()
+
+        writer.sync = held
+        return writer
+
+    recorder = Recorder(folder, opened)
+    while recorder.health().unsynced_s < 0.1:
+        threading.Event().wait(0.005)
+    assert recorder.put_frame(Role.NIR, make_frame(0))
+    go.set()
+    recorder.stop()
+    assert recorder.join()
+    assert recorder.health().unsynced_s == 0.0
+    assert verify(folder).complete
+
+
+def test_a_drive_that_never_answers_again_is_told_at_the_end(tmp_path: Path, rig: Rig) -> None:
+    folder = tmp_path / "dead.case"
+    disk = SlowDisk(folder, rig)
+    recorder = Recorder(folder, disk)
+    assert recorder.put_frame(Role.NIR, make_frame(0))
+    recorder.stop()
+    assert not recorder.join(0.4)
+    said = recorder.health().error or ""
+    assert "has not answered" in said
+    assert "1 frames were not written" in said
+    assert "not closed" in said
+    disk.go.set()
+    assert recorder.join()
+
+
+def test_a_slow_drive_is_waited_for_as_long_as_it_takes_anything(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "MOST_TOGETHER", 1)
+    folder = tmp_path / "slow.case"
+
+    def opened() -> CaseWriter:
+        writer = opener(folder, rig)
+        write = writer.write_frame
+
+        def slow(role: Role, frame: Frame) -> None:
+            threading.Event().wait(0.3)
+            write(role, frame)
+
+        writer.write_frame = slow
+        return writer
+
+    recorder = Recorder(folder, opened)
+    for sequence in range(8):
+        assert recorder.put_frame(Role.NIR, make_frame(sequence))
+    recorder.stop()
+    assert recorder.join(1.6), "2.4 s in all, and none of them without a frame"
+    assert verify(folder).frames["nir"] == 8
+
+
+def test_a_mark_that_finds_no_room_is_counted_and_told(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "MOST_RECORDS", 4)
+    folder = tmp_path / "marks.case"
+    disk = SlowDisk(folder, rig)
+    recorder = Recorder(folder, disk)
+    assert recorder.put_frame(Role.NIR, make_frame(0))
+    marks = [
+        recorder.put(lambda case: case.write_event("injection", "", time.monotonic_ns()))
+        for _ in range(9)
+    ]
+    assert False in marks
+    assert "cannot keep up" in (recorder.health().error or "")
+    disk.go.set()
+    while recorder.health().unsaved:
+        threading.Event().wait(0.005)
+    recorder.stop()
+    assert recorder.join()
+    with CaseReader(folder) as case:
+        names = [event.name for event in case.events()]
+        assert names == ["injection"] * marks.count(True) + ["left out"]
+        assert not case.complete
+        assert case.incomplete[0].startswith(f"{marks.count(False)} records that are no frames")
+
+
+def test_without_room_for_a_thread_it_says_so_and_leaves_nothing(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "recorder":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    recordings = Recordings(tmp_path, rig, Mode.SIMULATED)
+    with pytest.raises(RecordingError, match="no room for the recorder's threads"):
+        recordings.start(Settings())
+    assert not recordings.recording
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    recordings.start(Settings())
+    recordings.close()
+    (folder,) = tmp_path.glob("*.case")
+    assert verify(folder).complete
+
+
+def test_a_case_that_could_not_be_closed_is_not_called_closed(
+    tmp_path: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drive takes no new file any more: neither the manifest nor the head can be noted."""
+    folder = tmp_path / "a.case"
+    (tmp_path / HEADS).mkdir()
+    begun = threading.Event()
+
+    def opened() -> CaseWriter:
+        writer = opener(folder, rig)
+        begun.set()
+        return writer
+
+    recorder = Recorder(folder, opened)
+    assert begun.wait(20.0)
+    assert recorder.put_frame(Role.NIR, make_frame(0))
+    while recorder.health().unsaved:
+        threading.Event().wait(0.005)
+
+    def refused(*arguments: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(writer_module, "write_manifest", refused)
+    recorder.stop()
+    assert recorder.join()
+    assert "cannot close the case cleanly: Input/output error" in (recorder.health().error or "")
+    assert recorder.summary is not None
+    assert not recorder.summary.complete

@@ -14,7 +14,7 @@ import pytest
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
-from sln_guide.recording.folder import MANIFEST, RESERVE, part_paths
+from sln_guide.recording.folder import LOCK, MANIFEST, RESERVE, part_paths
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.software import software_versions
 from sln_guide.recording.verify import verify
@@ -205,6 +205,28 @@ def test_a_failed_sync_closes_the_file_and_begins_another(
     assert not result.complete
     with CaseReader(folder) as read:
         assert [f.sequence for f in read.frames(Role.NIR)] == list(range(4))
+
+
+def test_a_drive_that_refuses_even_to_let_go_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was pulled out answers so to the closing of a file, and NFS may, too."""
+    close = os.close
+
+    def refused(descriptor: int) -> None:
+        ours = os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path))
+        close(descriptor)
+        if ours:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    case = CaseWriter(tmp_path / "a.case", CaseDescription(rig=rig(), settings=Settings()))
+    fill(case, 3)
+    monkeypatch.setattr(os, "close", refused)
+    with pytest.raises(RecordingError, match="not connected"):
+        case.close()  # the manifest's own file may not have been closed well
+    monkeypatch.undo()
+    assert verify(tmp_path / "a.case").frames[Role.NIR] == 3
+    assert not (tmp_path / "a.case" / LOCK).exists()
 
 
 def test_a_removed_folder_is_noticed(tmp_path: Path) -> None:
