@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Sequence
@@ -9,6 +10,13 @@ from pathlib import Path
 from typing import Self
 
 PARTIAL = ".partial"
+
+_TOO_LARGE = "no file may be that large there (on FAT32 4 GB): choose another drive"
+_ADVICE = {
+    errno.EFBIG: _TOO_LARGE,
+    errno.EINVAL: "that drive takes no such name: choose another",
+    None: f"free space; or {_TOO_LARGE}",  # numpy's, which tells no more than how much it wrote
+}
 
 
 class ExportError(Exception):
@@ -91,9 +99,8 @@ class OutputFolder:
     def failure(self, what: str, error: OSError) -> ExportError:
         """Return ``error`` as one line that says what to do."""
         why = error.strerror or str(error)
-        return ExportError(
-            f"{self.folder}: cannot {what} ({why}): free space or choose another folder"
-        )
+        advice = _ADVICE.get(error.errno, "free space or choose another folder")
+        return ExportError(f"{self.folder}: cannot {what} ({why}): {advice}")
 
     def __enter__(self) -> Self:
         path = self.partial(self._names[0])

@@ -53,6 +53,7 @@ _ADVICE = {
     errno.ENOTDIR: "part of the path is a file: choose another folder",
     errno.EEXIST: "a file of that name is in the way: choose another name",
     errno.ENOTEMPTY: "something of that name is in the way: choose another name",
+    errno.EINVAL: "that drive takes no such name: choose another, or record elsewhere",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
 }
 

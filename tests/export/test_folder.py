@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,20 @@ def test_what_a_killed_run_left_is_not_published_by_the_next(tmp_path: Path) -> 
         folder.partial(NAMES[-1]).write_text("whole")
         folder.publish()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {NAMES[-1]: "whole"}
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (OSError(errno.EFBIG, "File too large"), "on FAT32 4 GB"),
+        (OSError("327680 requested and 1880 written"), "on FAT32 4 GB"),
+        (OSError(errno.EINVAL, "Invalid argument"), "takes no such name"),
+        (OSError(errno.ENOSPC, "No space left on device"), "free space or choose"),
+    ],
+)
+def test_what_to_do_follows_from_what_went_wrong(
+    error: OSError, advice: str, tmp_path: Path
+) -> None:
+    said = str(OutputFolder(tmp_path, NAMES).failure("write film.mp4", error))
+    assert advice in said
+    assert ("free space" in said) == (error.errno in (errno.ENOSPC, None))
