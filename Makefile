@@ -17,6 +17,8 @@ system:
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || \
 	  { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@test -w . || { echo "$(CURDIR) cannot be written to, and the environment goes into it: copy the"; \
+	  echo "project to a folder of your own"; exit 1; }
 	@PYTHON=$(PYTHON) $(MAKE) --no-print-directory system
 	@test -x $(RUN)/pip || $(PYTHON) -m venv $(VENV) >/dev/null || { rm -rf $(VENV); \
 	  echo "$(PYTHON) cannot make an environment: install its venv module (python3-venv)"; exit 1; }
