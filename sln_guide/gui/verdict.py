@@ -123,7 +123,8 @@ def judge_live(situation: Situation) -> Verdict:
     view, motion = displayed.view, displayed.motion
     age_ms, video_age_ms = situation.overlay_age_ms, situation.video_age_ms
     if health is None:
-        return _starting("Waiting for the cameras")
+        drawn = (_DRAWN_FIRST,) if situation.rig.simulated else ()
+        return _starting("Waiting for the cameras", *drawn)
     if health.ended is not None:
         return _alarm(Word.NOT_LIVE, "NOT LIVE: cameras and recording have stopped", health.ended)
     nir, white = health.nir, health.white
@@ -201,6 +202,7 @@ def _starting(what: str, detail: str = "No overlay until a frame has proved it l
     return Verdict(Word.STALE, Tone.NEUTRAL, False, Banner(Tone.NEUTRAL, what, detail))
 
 
+_DRAWN_FIRST = "What simulated cameras see is drawn first; large pictures take a while"
 _UNREGISTERED = (
     "No overlay: NIR and colour are not registered",
     "Where NIR lies in the colour picture is unknown · Judge NIR in its own view; "

@@ -177,3 +177,11 @@ def test_what_a_power_cut_would_cost_is_said() -> None:
     assert banner.headline == "A power cut would cost the last part of the recording"
     assert "needed 18 s so far" in banner.detail
     assert look(health=session(recorder=replace(slow, recording=False))).banners == ()
+
+
+def test_what_simulated_cameras_are_waited_for_is_said() -> None:
+    (banner,) = look(health=None, simulated=True).banners
+    assert banner.headline == "Waiting for the cameras"
+    assert "is drawn first" in banner.detail
+    (banner,) = look(health=None).banners
+    assert "drawn" not in banner.detail
