@@ -36,7 +36,7 @@ _STEEP = np.float32(2.2)
 """Ratio of neighbouring cells that only something lying in front of the tissue makes."""
 _BRIGHT = np.float32(3)
 """Times its surroundings: so bright is no cloth, and an injection site's flank is steep."""
-_LIGHT = np.float32(4)
+_LIGHT = np.float32(5)
 """Times the noise of a block's mean that light stands out of it."""
 _DARK_OF_TISSUE = np.float32(0.08)
 _SHADE = np.float32(0.62)

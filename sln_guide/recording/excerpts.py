@@ -117,12 +117,19 @@ def nodes_seen(contents: Contents) -> Iterator[tuple[int, dict[int, float]]]:
 def paints(contents: Contents) -> Iterator[Painted]:
     """Yield every paint in order.
 
-    A generation begins anew with the engine: the last one of its number before the paint counts.
+    A generation begins anew with the engine: the last one of its number before the paint counts,
+    but none from before the case was cut short.
     """
     computed = contents.each(GUIDANCE, _Computed)
+    resumed = [n for n, event in contents.each(EVENTS, _Event) if event.name == RESUMED]
     exposed_ns: dict[int, int] = {}
     number, coming = next(computed, (-1, None))
     for painted_number, shown in contents.each(SHOWN, ShownRecord):
+        while resumed and resumed[0] < painted_number:
+            begun = resumed.pop(0)
+            while coming is not None and number < begun:
+                number, coming = next(computed, (-1, None))
+            exposed_ns.clear()
         while coming is not None and number < painted_number:
             exposed_ns[coming.generation] = coming.nir.mid_exposure_ns
             number, coming = next(computed, (-1, None))

@@ -103,6 +103,24 @@ def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: Case
     )
 
 
+def test_no_age_is_told_by_what_another_session_computed(writer: CaseWriter) -> None:
+    """The one that went on with the case counts from 1 again, and logs a moment later."""
+    writer.write_guidance(replace(make_guidance(nir=make_frame(1, time_ns=SECOND)), generation=1))
+    writer.write_shown(1, 1, View.MERGED, SECOND + 40 * MS, True, LIVE)
+    writer._tape._part.release()  # as when its recorder dies
+    writer._lock.release()
+    writer._summary = object()  # type: ignore[assignment]
+    with CaseWriter.resume(writer.folder) as going_on:
+        going_on.write_frame(Role.NIR, make_frame(2, time_ns=30 * SECOND))
+        going_on.write_shown(1, 2, View.MERGED, 30 * SECOND + 50 * MS, True, LIVE)
+        nir = make_frame(3, time_ns=31 * SECOND)
+        going_on.write_guidance(replace(make_guidance(nir=nir), generation=2))
+        going_on.write_shown(2, 3, View.MERGED, 31 * SECOND + 50 * MS, True, LIVE)
+    with CaseReader(writer.folder) as case:
+        ages = [painted.overlay_age_ms for painted in case.paints()]
+    assert ages == [pytest.approx(40.0), None, pytest.approx(50.0)]
+
+
 def edges(verdict: str) -> SessionHealth:
     return replace(WELL, alignment=Alignment(verdict, verdict, None, None, 0))  # type: ignore[arg-type]
 
