@@ -202,6 +202,9 @@ def _told(
             done += 1
             if progress is not None:
                 progress(done, total)
+    # damage may have hidden a frame altogether: no index names it, and nobody tried to read it
+    known = set(summary.unread)
+    summary.unread += [what for what in map(str, case.problems) if what not in known]
 
 
 def _frame_times_s(case: CaseReader) -> NDArray[np.float64]:

@@ -14,7 +14,12 @@ import pytest
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
-from sln_guide.export.film_stills_curves import export_curves, export_film, export_stills
+from sln_guide.export.film_stills_curves import (
+    ExportSummary,
+    export_curves,
+    export_film,
+    export_stills,
+)
 from sln_guide.export.folder import ExportError
 from sln_guide.export.overlay import Layout
 from sln_guide.export.wish import Span
@@ -135,6 +140,21 @@ def test_a_damaged_frame_is_named_and_left_out(tmp_path: Path, case: Path) -> No
     spoil(case, Role.NIR, 3)
     with CaseReader(case) as reader:
         summary = export_film(reader, tmp_path / "film.mp4", span=Span(end_s=0.5))
+    assert not summary.complete
+    assert "not read: part-000.mcap" in summary.text()
+
+
+@pytest.mark.parametrize("export", [export_film, export_curves])
+def test_a_frame_that_left_no_trace_is_told_too(
+    tmp_path: Path, case: Path, export: Callable[..., ExportSummary]
+) -> None:
+    """Bytes that came into a part hide a frame from its index as well: nothing is left to read."""
+    part = case / "part-000.mcap"
+    data = part.read_bytes()
+    part.write_bytes(data[: len(data) // 2] + b"seven.." + data[len(data) // 2 :])
+    with CaseReader(case) as reader:
+        assert reader.problems
+        summary = export(reader, tmp_path / "made.mp4", span=Span(end_s=0.2))
     assert not summary.complete
     assert "not read: part-000.mcap" in summary.text()
 
