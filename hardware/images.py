@@ -64,7 +64,12 @@ def read_image(path: Path) -> Pixels:
         raise IncompleteFrameError(f"{path}: cannot be read ({error})") from None
     if encoded[:2].tobytes() in (b"P2", b"P3"):  # OpenCV wants something behind the last number
         encoded = np.append(encoded, np.uint8(ord("\n")))
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
+    try:
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
+    except (cv2.error, MemoryError):
+        raise IncompleteFrameError(
+            f"{path}: claims to be larger than can be read: damaged, or no picture of a camera"
+        ) from None
     if pixels is None:
         raise IncompleteFrameError(f"{path}: not an image, or cut short")
     if pixels.dtype not in (np.uint8, np.uint16):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -143,3 +145,15 @@ def test_arrays_that_do_not_fit_their_format_are_refused() -> None:
         frames_from_arrays([GREY16], pixel_format=PixelFormat.MONO12, fps=0.0)
     with pytest.raises(ValueError, match="fps"):
         FolderFrames(Path(), pixel_format=PixelFormat.MONO12, fps=0.0)
+
+
+def test_a_file_that_claims_more_pixels_than_can_be_read_is_refused(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc32(name + data))
+
+    path = tmp_path / "huge.png"
+    size = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 16, 0, 0, 0, 0))
+    rows = chunk(b"IDAT", compress(bytes(1000))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + size + rows)
+    with pytest.raises(IncompleteFrameError, match="larger than can be read"):
+        read_image(path)
