@@ -17,7 +17,7 @@ from sln_guide.core.finder import Seen, finder
 from sln_guide.core.finding import find_into, spots_of
 from sln_guide.core.grid import multiply_into
 from sln_guide.core.halo import halo, take_halos_off
-from sln_guide.core.lumps import count_lumps, count_pits, tail_of
+from sln_guide.core.lumps import count_lumps, count_pits, skew_of, tail_of
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
     CONSTANT,
@@ -52,7 +52,7 @@ __all__ = ["Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL = 0.42, 2.23, 5.0
+_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL, _FALSE_OF_SKEW = 0.42, 2.23, 5.0, 1.6
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _USUAL_THRESHOLD = 4.5
@@ -200,7 +200,8 @@ class Analyser:
         least_own = -np.inf if baseline_used else _LEAST_OWN
         seen = self._seen(floor, least_own, has_white=white_small is not None)
         lumps = count_lumps(self._finder, seen)
-        pits = count_pits(self._finder, seen, o.size, o.calm)
+        skew = skew_of(self._finder, seen)
+        pits = count_pits(self._finder, seen, o.size, o.calm, skew)
         tail = tail_of(lumps, pits, self._places)
         if tail_before is not None:
             tail += tail_before[1] * (tail_before[0] - tail)
@@ -256,7 +257,7 @@ class Analyser:
             limit_contrast=_frozen(limits),
             cannot_judge=_frozen_bytes(m.judge),
             limit_sbr=sbr_of_contrast(limit) if math.isfinite(limit) else None,
-            false_calls_per_field=self._false_calls(threshold_sigma, tail),
+            false_calls_per_field=self._false_calls(threshold_sigma, tail, skew),
             tail=tail,
             scene_full_scale=max(top if top >= 0 else 6 * noise * unit, 1e-6 * unit),
             colour_predicted=predicted,
@@ -276,7 +277,8 @@ class Analyser:
         field = np.zeros_like(self._masks.log)
         seen = self._seen(1.0, _LEAST_OWN, has_white=False)
         count_lumps(self._finder, seen)
-        count_pits(self._finder, seen, self._observer.size, self._observer.calm)
+        skew = skew_of(self._finder, seen)
+        count_pits(self._finder, seen, self._observer.size, self._observer.calm, skew)
         find_into(self._finder, seen, field, F32(1.0), 1.0, 1.0, 0)
 
     def _seen(self, floor: float, least_own: float, *, has_white: bool) -> Seen:
@@ -335,19 +337,20 @@ class Analyser:
         told = predict_into(prior, m.log, colour, has_baseline, has_colour, trusted)
         return bool(told[0]), bool(told[1]), bool(told[2])
 
-    def _false_calls(self, threshold_sigma: float, tail: float) -> float:
+    def _false_calls(self, threshold_sigma: float, tail: float, skew: float) -> float:
         """Return the false calls to expect in one field of texture without a node.
 
         Proportional to how many places for the smallest spot the field holds. The tail in sigma
         is exponential rather than Gaussian, because texture and its spectrum are themselves only
         measured; rate and slope are from empty fields (docs/decisions/0002-detector.md). Tempering
         by the ``tail`` (see `core.lumps`) does not make up for all of it, and lumps grow rarer with
-        their strength by as much more slowly.
+        their strength by as much more slowly. Texture that is lopsided by ``skew`` towards the
+        bright has more of them, the other way round fewer.
         """
         usual = _FALSE_RATE * self._places * math.exp(-_FALSE_SLOPE * _USUAL_THRESHOLD)
         beyond = _FALSE_SLOPE / tail * (threshold_sigma - _USUAL_THRESHOLD)
         rate = usual * math.exp(-beyond)
-        return float(rate * tail**_FALSE_OF_TAIL)
+        return float(rate * tail**_FALSE_OF_TAIL * math.exp(_FALSE_OF_SKEW * skew / tail))
 
     def _nothing(
         self,

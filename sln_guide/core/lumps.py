@@ -7,6 +7,10 @@ tail. Dark lumps, the negative of the same image, do not tell that one: texture 
 bright side is light on the dark one. They tell another: where texture is livelier in one place than
 in the next, both tails are heavy far out while faint lumps are no more than usual, and no node is
 dark.
+
+Dark lumps tell of bright ones as far as texture is even. Where it is lopsided, which its bulk shows
+(`skew_of`), its two tails differ: tissue whose light varies evenly has the heavier tail on the dark
+side of the logarithm, and a pit there says little of what is bright.
 """
 
 from __future__ import annotations
@@ -43,6 +47,17 @@ _MANY_PITS = 4.4e-4
 _FEWEST_PITS = 4.0
 _PER_LUMPS = 0.5
 """How much significance is tempered for each e-fold of them."""
+_TAIL_SHARE = 0.05
+"""Share of cells beyond the quantiles that skewness is told from: nodes cover less."""
+_SKEW_OF_QUANTILES = 3.65
+"""Skewness for each unit of (high + low - 2 middle) / (high - low): by Cornish and Fisher's
+expansion of quantiles (DOI 10.2307/1400905), 2 z / (z^2 / 3) with z = 1.645."""
+_MOST_SKEW = 0.5
+"""More than this a field's few hundred lumps do not tell, and the expansion does not hold."""
+_SKEWED_SIZES = (1, 2, 3)
+"""Sizes looked at: the finest is noise, and a field holds few places for the widest."""
+_BINS, _PER_SIGMA = 512, 32.0
+_FEWEST_CELLS = 200
 
 
 @kernel()
@@ -67,12 +82,53 @@ def count_lumps(f, seen):  # type: ignore[no-untyped-def]
     return count + max(clear - _OF_NODES, 0)
 
 
+@kernel(error_model="numpy")
+def skew_of(f, seen):  # type: ignore[no-untyped-def]
+    """Return how lopsided texture is at a node's sizes: its skewness, below 0 where dark tails reach
+    farther than bright ones. From quantiles, because nodes are the outliers of a third moment.
+    """
+    sizes, usable = seen.sizes, seen.usable
+    rows, cols = usable.shape
+    stride = 3 if min(rows, cols) >= 48 else 1
+    counts = f.parent[: min(_BINS, f.parent.size)]
+    total = 0.0
+    for k in _SKEWED_SIZES:
+        counts[:] = 0
+        n = 0
+        for r in range(0, rows, stride):
+            for c in range(0, cols, stride):
+                if usable[r, c] > np.float32(0.5):
+                    at = int(sizes[k, r, c] * _PER_SIGMA) + counts.size // 2
+                    counts[min(max(at, 0), counts.size - 1)] += 1
+                    n += 1
+        if n < _FEWEST_CELLS:
+            return 0.0
+        low = _quantile_of(counts, _TAIL_SHARE * n)
+        high = _quantile_of(counts, (1.0 - _TAIL_SHARE) * n)
+        wide = high - low
+        total += (high + low - 2.0 * _quantile_of(counts, 0.5 * n)) / max(wide, 1.0)
+    skew = _SKEW_OF_QUANTILES * total / len(_SKEWED_SIZES)
+    return min(max(skew, -_MOST_SKEW), _MOST_SKEW)
+
+
+@kernel(error_model="numpy")
+def _quantile_of(counts, below):  # type: ignore[no-untyped-def]
+    """Return where ``below`` of what was counted lies below, in bins."""
+    seen = 0.0
+    for k in range(counts.size):
+        if seen + counts[k] >= below and counts[k] > 0:
+            return k + (below - seen) / counts[k]
+        seen += counts[k]
+    return float(counts.size)
+
+
 @kernel()
-def count_pits(f, seen, deep, turned):  # type: ignore[no-untyped-def]
+def count_pits(f, seen, deep, turned, skew):  # type: ignore[no-untyped-def]
     """Return how many dark lumps are shaped like nodes, were they bright, and in full sight.
 
-    After `count_lumps`, by the same rules, but for the finest size, which hardly ever has one.
-    ``deep``, ``turned`` (rows, cols) float32 are workspaces.
+    After `count_lumps`, by the same rules, but for the finest size, which hardly ever has one. A
+    pit counts as the bright lump that is as rare in texture of this ``skew``. ``deep``, ``turned``
+    (rows, cols) float32 are workspaces.
     """
     sizes = seen.sizes
     least = np.float32(FROM)
@@ -88,11 +144,12 @@ def count_pits(f, seen, deep, turned):  # type: ignore[no-untyped-def]
             value = _depth_of(sizes[:, r, c], k, -deep[r, c])
             if not least <= value < _NO_TEXTURE or seen.judge[r, c] != 0:
                 continue
-            if value + most_worth_in(f, turned, r, c, k) < _PIT:
+            bright = value + skew * (value * value - 1.0) / 3.0
+            if bright + most_worth_in(f, turned, r, c, k) < _PIT:
                 continue
             shape = shape_in(f, turned, 1.0, r, c, k)
             if shape[5] == SECTORS and stands_alone(shape):
-                count += value + worth_of(f, shape, k, r, c) >= _PIT
+                count += bright + worth_of(f, shape, k, r, c) >= _PIT
     return count
 
 

@@ -171,3 +171,31 @@ def test_tissue_livelier_in_one_place_than_in_the_next_is_told_by_its_pits(
 def test_a_few_dark_lumps_are_usual() -> None:
     assert tail_of(0, 4, places=9100) == 1.0
     assert tail_of(0, 8, places=9100) == pytest.approx(tail_of(16, 0, places=9100), abs=0.02)
+
+
+def soft(seed: int) -> Image:
+    """Texture as wide as nodes and without anything finer: its lumps are shaped like nodes."""
+    rng = np.random.default_rng(seed)
+    lumps = gaussian_filter(rng.standard_normal((H, W)), 16, mode="wrap")
+    return lumps / lumps.std()
+
+
+def test_light_that_varies_evenly_is_not_lumpy_for_its_pits(analyser: Analyser) -> None:
+    """In the logarithm its dark tail is the heavier one, and tells nothing of what is bright."""
+    ratios, limits = [], []
+    for seed in range(530, 538):
+        even = analyser.analyse(nir_of(500 * (1 + 0.2 * soft(seed)).clip(0.1)), None, NONE, 4.5)
+        assert even.tail is not None
+        ratios.append(even.tail)
+    assert np.mean(ratios) < 1.1
+
+
+def test_tissue_lopsided_towards_the_bright_is_said_to_have_more_false_calls(
+    analyser: Analyser,
+) -> None:
+    """The same lumps, as light and as the logarithm of light: one tail is the other's mirror."""
+    stated = []
+    for shape in (lambda t: np.exp(0.2 * t) - 1, lambda t: 1 - np.exp(-0.2 * t)):
+        fields = [tissue_of(shape(soft(seed))) for seed in range(540, 548)]
+        stated.append(sum_of_false_calls([analyser.analyse(f, None, NONE, 4.5) for f in fields]))
+    assert stated[0] > 1.5 * stated[1]
