@@ -17,7 +17,7 @@ from sln_guide.core.finder import Seen, finder
 from sln_guide.core.finding import find_into, spots_of
 from sln_guide.core.grid import multiply_into
 from sln_guide.core.halo import halo, take_halos_off
-from sln_guide.core.lumps import count_lumps, count_pits, skew_of, tail_of
+from sln_guide.core.lumps import count_lumps, count_pits, tail_of
 from sln_guide.core.maps import maps_into
 from sln_guide.core.masks import (
     CONSTANT,
@@ -200,8 +200,7 @@ class Analyser:
         least_own = -np.inf if baseline_used else _LEAST_OWN
         seen = self._seen(floor, least_own, has_white=white_small is not None)
         lumps = count_lumps(self._finder, seen)
-        skew = skew_of(self._finder, seen)
-        pits = count_pits(self._finder, seen, o.size, o.calm, skew)
+        pits, skew = count_pits(self._finder, seen, o.size, o.calm)
         tail = tail_of(lumps, pits, self._places)
         if tail_before is not None:
             tail += tail_before[1] * (tail_before[0] - tail)
@@ -277,8 +276,7 @@ class Analyser:
         field = np.zeros_like(self._masks.log)
         seen = self._seen(1.0, _LEAST_OWN, has_white=False)
         count_lumps(self._finder, seen)
-        skew = skew_of(self._finder, seen)
-        count_pits(self._finder, seen, self._observer.size, self._observer.calm, skew)
+        count_pits(self._finder, seen, self._observer.size, self._observer.calm)
         find_into(self._finder, seen, field, F32(1.0), 1.0, 1.0, 0)
 
     def _seen(self, floor: float, least_own: float, *, has_white: bool) -> Seen:

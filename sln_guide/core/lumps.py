@@ -84,8 +84,9 @@ def count_lumps(f, seen):  # type: ignore[no-untyped-def]
 
 @kernel(error_model="numpy")
 def skew_of(f, seen):  # type: ignore[no-untyped-def]
-    """Return how lopsided texture is at a node's sizes: its skewness, below 0 where dark tails reach
-    farther than bright ones. From quantiles, because nodes are the outliers of a third moment.
+    """Return the skewness of texture at a node's sizes: below 0 where its dark tail is the longer.
+
+    From quantiles, because nodes are the outliers of a third moment.
     """
     sizes, usable = seen.sizes, seen.usable
     rows, cols = usable.shape
@@ -123,13 +124,17 @@ def _quantile_of(counts, below):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def count_pits(f, seen, deep, turned, skew):  # type: ignore[no-untyped-def]
+def count_pits(f, seen, deep, turned):  # type: ignore[no-untyped-def]
     """Return how many dark lumps are shaped like nodes, were they bright, and in full sight.
 
-    After `count_lumps`, by the same rules, but for the finest size, which hardly ever has one. A
-    pit counts as the bright lump that is as rare in texture of this ``skew``. ``deep``, ``turned``
-    (rows, cols) float32 are workspaces.
+    And how lopsided texture is (`skew_of`). After `count_lumps`, by the same rules, but for the
+    finest size, which hardly ever has one. Where dark tails are the longer ones, a pit counts as
+    the bright lump that is as rare: the same expansion, once for either side. Not where bright ones
+    are: a channel or large nodes would do the same. ``deep``, ``turned`` (rows, cols) float32 are
+    workspaces.
     """
+    skew = skew_of(f, seen)
+    mirror = min(skew, 0.0) / 3.0
     sizes = seen.sizes
     least = np.float32(FROM)
     count = 0
@@ -144,13 +149,13 @@ def count_pits(f, seen, deep, turned, skew):  # type: ignore[no-untyped-def]
             value = _depth_of(sizes[:, r, c], k, -deep[r, c])
             if not least <= value < _NO_TEXTURE or seen.judge[r, c] != 0:
                 continue
-            bright = value + skew * (value * value - 1.0) / 3.0
+            bright = value + mirror * (value * value - 1.0)
             if bright + most_worth_in(f, turned, r, c, k) < _PIT:
                 continue
             shape = shape_in(f, turned, 1.0, r, c, k)
             if shape[5] == SECTORS and stands_alone(shape):
                 count += bright + worth_of(f, shape, k, r, c) >= _PIT
-    return count
+    return count, skew
 
 
 @kernel()

@@ -55,6 +55,13 @@ _RING_WOBBLE = 0.0125
 """Error of the annulus mean as a share of the spread over the annulus."""
 _SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.0035, 0.0085, 0.017
 """Relative standard errors of SBR - 1 and CNR, least one of CNR: in texture a contour may jump."""
+_COLOUR_NOISE = 0.005
+"""Noise of what colour foretells, as a share of light: an 8-bit camera's photons in a block."""
+_AREA_OF_LIGHT = 0.5 * 2.0 / math.log(2.0)
+"""Share of its area that a contour moves by where light is off by a share of the spot's height: 2 /
+ln 2 of a Gaussian spot; and half of a cell's noise is left over the whole contour."""
+_SBR_OF_AREA, _RING_OF_AREA, _CNR_OF_AREA = 0.3, 0.8, 0.9
+"""How much SBR - 1, the annulus mean (in spreads over it) and CNR change with the area."""
 _LEAST_RING = 0.2
 """Share of the annulus that must be in sight, and not bright, for its level and spread."""
 _PLAIN_SPREAD = 0.05
@@ -192,14 +199,31 @@ def spot_into(f, row, seen, r, c, size, shape, channels, noise, unit):  # type: 
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
     out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr
-    d_level = math.hypot(_WOBBLE * d_ring, _RING_WOBBLE * ring_sd)
+    moved = _moves_by(noise / max(stands_on, noise), seen.white[1, r, c] > 0, peak)
+    d_level = math.hypot(
+        _WOBBLE * d_ring, ring_sd * math.hypot(_RING_WOBBLE, _RING_OF_AREA * moved)
+    )
     d_sbr = math.hypot(_WOBBLE * d_in, sbr * d_level) / safe
-    out[SBR_ERROR] = _Z95 * math.hypot(d_sbr, _SBR_WOBBLE * (sbr - 1))
+    jumps = math.hypot(_SBR_WOBBLE, _SBR_OF_AREA * moved)
+    out[SBR_ERROR] = _Z95 * math.hypot(d_sbr, jumps * (sbr - 1))
     out[CNR] = cnr
-    out[CNR_ERROR] = _Z95 * math.hypot(math.hypot(_WOBBLE * d_cnr, _CNR_WOBBLE * cnr), _CNR_LEAST)
+    jumps = math.hypot(_CNR_WOBBLE, _CNR_OF_AREA * moved)
+    out[CNR_ERROR] = _Z95 * math.hypot(math.hypot(_WOBBLE * d_cnr, jumps * cnr), _CNR_LEAST)
     out[SATURATED] = clipped / n if n > 0 else 0.0
     out[HIDDEN] = sectors < SECTORS
     return MEASURED
+
+
+@kernel(error_model="numpy")
+def _moves_by(noise, coloured, peak):  # type: ignore[no-untyped-def]
+    """Return by what share of its area noise moves a contour half-way up ``peak``.
+
+    ``noise`` of a cell, as a share of the light that the spot stands on; white light's noise is in
+    it where light is ``coloured``.
+    """
+    if coloured:
+        noise = math.hypot(noise, _COLOUR_NOISE)
+    return _AREA_OF_LIGHT * noise / max(peak, noise)
 
 
 @kernel()

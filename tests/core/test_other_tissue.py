@@ -182,12 +182,12 @@ def soft(seed: int) -> Image:
 
 def test_light_that_varies_evenly_is_not_lumpy_for_its_pits(analyser: Analyser) -> None:
     """In the logarithm its dark tail is the heavier one, and tells nothing of what is bright."""
-    ratios, limits = [], []
+    tails = []
     for seed in range(530, 538):
         even = analyser.analyse(nir_of(500 * (1 + 0.2 * soft(seed)).clip(0.1)), None, NONE, 4.5)
         assert even.tail is not None
-        ratios.append(even.tail)
-    assert np.mean(ratios) < 1.1
+        tails.append(even.tail)
+    assert np.mean(tails) < 1.1
 
 
 def test_tissue_lopsided_towards_the_bright_is_said_to_have_more_false_calls(
