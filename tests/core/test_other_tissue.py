@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from hardware.frame import Frame
+from hardware.frame import Frame, PixelFormat
 from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser
 from sln_guide.core.lumps import tail_of
@@ -24,6 +24,7 @@ from tests.core.test_analysis import (
     texture,
     white_of,
 )
+from tests.frames import frame_of
 
 ASSUMED = Registration(kind="assumed")
 LEVELS = (140.0, 70.0, 60.0)
@@ -199,3 +200,38 @@ def test_tissue_lopsided_towards_the_bright_is_said_to_have_more_false_calls(
         fields = [tissue_of(shape(soft(seed))) for seed in range(540, 548)]
         stated.append(sum_of_false_calls([analyser.analyse(f, None, NONE, 4.5) for f in fields]))
     assert stated[0] > 1.5 * stated[1]
+
+
+def noiseless_white(log_rgb: list[Image]) -> Frame:
+    rgb = [v * np.exp(g) for v, g in zip(LEVELS, log_rgb, strict=True)]
+    mosaic = rgb[1]
+    mosaic[0::2, 0::2] = rgb[0][0::2, 0::2]
+    mosaic[1::2, 1::2] = rgb[2][1::2, 1::2]
+    return frame_of(np.clip(np.rint(mosaic), 0, 255).astype(np.uint8), PixelFormat.BAYER_RG8)
+
+
+def test_intervals_hold_the_value_without_noise_in_either_camera(analyser: Analyser) -> None:
+    """White light's noise moves what colour foretells, and with it the contour."""
+    held = []
+    for seed in range(600, 632):
+        seen, unseen = texture(seed, 0.16), texture(seed + 100, 0.08)
+        light = 500 * np.exp(seen + unseen) * (1 + 0.5 * place(320, 250, 14))
+        counts = np.clip(np.rint(64 + light), 0, 4095).astype(np.uint16)
+        shown = [0.5 * seen, seen, 0.8 * seen]
+        pairs = (
+            (nir_of(light, seed), white_of(shown)),
+            (frame_of(counts, PixelFormat.MONO12), noiseless_white(shown)),
+        )
+        noisy, quiet = (
+            [
+                s
+                for s in nodes(analyser.analyse(*pair, ASSUMED, 4.0))
+                if np.hypot(s.x_px - 320, s.y_px - 250) < 10
+            ]
+            for pair in pairs
+        )
+        for a, b in zip(noisy, quiet, strict=False):
+            held.append(a.sbr_interval.low <= b.sbr <= a.sbr_interval.high)
+            held.append(a.cnr_interval.low <= b.cnr <= a.cnr_interval.high)
+    assert len(held) >= 10
+    assert np.mean(held) > 0.92
