@@ -122,14 +122,14 @@ def by_size(height: int, width: int, nir: Frame, white: Frame, rounds: int) -> d
 
 
 def by_spots(planted: int, rounds: int) -> tuple[int, dict[str, float]]:
-    """Plant spots in a plain field; return how many are told, and each one's least time [ms]."""
+    """Plant nodes of 5 mm in a plain field; return how many are told, and each one's time [ms]."""
     scene = render(7, "plain", contrast=(1e-9, 1e-9))
     light = np.asarray(scene.nir.pixels).astype(np.float32) - np.float32(scene.dark_counts)
     height, width = light.shape
-    places = [(x, y) for y in range(70, height - 60, 68) for x in range(70, width - 60, 76)]
+    places = [(x, y) for y in range(90, height - 80, 138) for x in range(90, width - 80, 138)]
     added = np.ones_like(light)
     for place in np.random.default_rng(1).permutation(len(places))[:planted]:
-        added += np.float32(2.0) * spot(height, width, *places[int(place)], 14.0, 6.0, 1.0, 0.0)
+        added += np.float32(2.0) * spot(height, width, *places[int(place)], 25.0, 12.0, 1.0, 0.0)
     raw = np.clip(np.rint(light * added + scene.dark_counts), 0, 4095)
     nir = frame_of(raw.astype(np.uint16), PixelFormat.MONO12)
     told = len(job_of(nir, scene.white, MM_PER_PX)().spots)
@@ -248,8 +248,8 @@ def main(*, quick: bool = False) -> dict[str, Any]:
     for (height, width), megapixels in SIZES.items():
         print(f"    {width}x{height}: {_told(sizes[megapixels])}")
     found: dict[int, dict[str, float]] = {}
-    print("  by spots in the field (1280x1024, one thread, ms):")
-    for planted in (0, 1, 3, 10, 30, 100, 200):
+    print("  by nodes in the field (1280x1024, one thread, ms):")
+    for planted in (0, 1, 3, 6, 10, 15, 20):
         told, found[planted] = by_spots(planted, rounds)
         print(f"    {planted:3d} ({told:3d} told): {_told(found[planted])}")
     draw_speed(_curves(sizes), _curves(found))

@@ -42,7 +42,7 @@ def draw_speed(by_megapixels: Curves, by_spots: Curves) -> None:
     _lines(left, by_megapixels)
     left.set(xlabel="megapixels", ylabel="ms a pair, one thread", title="by size")
     _lines(right, by_spots)
-    right.set(xlabel="spots in the field", title="by spots, 1280 x 1024")
+    right.set(xlabel="nodes in the field", title="by nodes, 1280 x 1024")
     for panel in (left, right):
         _logarithmic(panel, "y")
     _save(figure, left, "core-speed")
