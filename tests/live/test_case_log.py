@@ -42,6 +42,8 @@ class OneCase:
     def __init__(self) -> None:
         self.case = Case()
         self.recording = False
+        self.numbering = False
+        self.numbers = None
 
     def put(self, write: Writing) -> None:
         if self.recording:
