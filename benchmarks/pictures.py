@@ -10,6 +10,8 @@ OUTPUT = Path("bench-output")
 Curves = dict[str, list[tuple[float, float]]]
 """Points (x, y) of each line by its name."""
 OURS = ("core", "core, NIR alone")
+MANY = 20
+"""Points from which on a line is smooth enough without marks."""
 
 
 def draw_precision_and_recall(models: Mapping[str, Curves]) -> None:
@@ -66,7 +68,7 @@ def _lines(panel: Any, curves: Curves) -> None:
         own, alone = name in OURS, len(points) == 1
         panel.plot(
             *zip(*points, strict=True),
-            marker="*" if alone else "o" if own else ".",
+            marker="*" if alone else "o" if own else "." if len(points) < MANY else "",
             markersize=16 if alone else 5,
             linewidth=2.2 if own else 1.2,
             linestyle="none" if alone else "--" if name == OURS[1] else "-",
