@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from zlib_ng.zlib_ng import crc32
 
 from sln_guide.guidance import Role
 from sln_guide.recording import mcap_format
 from sln_guide.recording.chain import first_link, next_link
 from sln_guide.recording.codec import Codec
+from sln_guide.recording.index import index_path, write_index
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -27,9 +27,7 @@ from sln_guide.recording.records import (
     PartFile,
     to_json,
 )
-from sln_guide.whole_file import replace_file
 
-INDEX_MAGIC = b"SLNIDX1\n"
 HEADER_ATTACHMENT = "case.json"
 HEADER_MEDIA_TYPE = "application/json"
 MOST_PIECES = 1024
@@ -283,14 +281,3 @@ class PartWriter:
                 self.torn = False
             raise
         self._size += sum(len(piece) for piece in pieces)
-
-
-def index_path(part: Path) -> Path:
-    """Return where the index of ``part`` lies."""
-    return part.with_suffix(".index")
-
-
-def write_index(path: Path, rows: bytes) -> None:
-    """Write an index file, whole or not at all."""
-    head = INDEX_MAGIC + len(rows).to_bytes(8, "little") + crc32(rows).to_bytes(4, "little")
-    replace_file(path, head + rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sln_guide.guidance import Role
 from sln_guide.recording import chain
+from sln_guide.recording.index import (Rows, build_index, index_path, load_index)
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import (
     existing_parts,
@@ -17,9 +18,8 @@ from sln_guide.recording.folder import (
 )
 from sln_guide.recording.holder import boot_id
 from sln_guide.recording.mcap_format import CHUNK
-from sln_guide.recording.part import index_path
 from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
-from sln_guide.recording.scan import Found, PartFileReader, Record, Rows, build_index, load_index
+from sln_guide.recording.scan import (Found, PartFileReader, Record)
 
 CUT_SHORT = "its recorder died over it"
 
