@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Registration, Rig
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 
 
 class Role(StrEnum):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware.rig import Calibration, CameraSpec, Expiry, Rig
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 from sln_guide.calibration.balance import WhiteBalance
 from sln_guide.calibration.binding import GAIN_TOLERANCE_DB, Binding, expired, utc_now
 from sln_guide.calibration.dark import DarkMap

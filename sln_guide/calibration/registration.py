@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hardware.opencv import cv2
 from hardware.rig import Matrix3, Optics, Registration
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 from sln_guide.calibration import container
 from sln_guide.calibration.binding import (
     Binding,

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QTransform
 from sln_guide.core.opencv import cv2
 from sln_guide.guidance import MOST_POLYGON_POINTS, Picture, View
 from sln_guide.render import tokens
-from sln_guide.render.look import nir_from_white
+from sln_guide.render.geometry import nir_from_white
 
 Points = tuple[tuple[float, float], ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from sln_guide.guidance import UNCALIBRATED, CannotJudge, Guidance, Picture, View
-from sln_guide.render.look import nir_from_white
+from sln_guide.render.geometry import nir_from_white
 from sln_guide.render.wording import signal_text
 from sln_guide.styles import SIGNAL_UNIT
 

@@ -25,7 +25,7 @@ from sln_guide.gui.screen_state import ScreenState, screen_state
 from sln_guide.gui.situation import MS, Displayed, Freeze, Motion, Situation
 from sln_guide.gui.verdict import Word, is_fresh
 from sln_guide.guidance import Mode, Picture, View
-from sln_guide.render.look import local_scale
+from sln_guide.render.geometry import local_scale
 from sln_guide.source import PictureSource
 
 UNSCALED_MOTION_FRACTION = 0.01

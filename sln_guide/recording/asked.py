@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 from sln_guide.guidance import Polygon, Settings
 from sln_guide.recording.contents import Contents
 from sln_guide.recording.records import GUIDANCE, FrameRef

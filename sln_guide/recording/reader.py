@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hardware.frame import Frame
 from hardware.rig import Rig
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 from sln_guide.guidance import Mode, NextNumbers, Role, Settings
 from sln_guide.health import SessionHealth
 from sln_guide.recording import records

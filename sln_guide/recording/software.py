@@ -22,7 +22,7 @@ FILES = (
     "hardware/gating.py",
     "hardware/opencv.py",
     "hardware/rig.py",
-    "hardware/working.py",
+    "hardware/working_plane.py",
     "sln_guide/calibration/errors.py",
     "sln_guide/calibration/frames.py",
     "sln_guide/calibration/gated.py",

@@ -8,10 +8,10 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
 
 from sln_guide.guidance import UNCALIBRATED, Guidance, Mode, Picture, View
-from sln_guide.render import look as geometry
+from sln_guide.render import geometry
 from sln_guide.render import marks, tokens
 from sln_guide.render.layout import Box, Ring, nice_length
-from sln_guide.render.look import Look
+from sln_guide.render.look import Look, text_scale
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.wording import RESEARCH_USE, signal_text
 from sln_guide.styles import Legend
@@ -40,7 +40,7 @@ def put_burned(
     tuple
         What the frame leaves free, and where in it words and heartbeat lie.
     """
-    scale = geometry.text_scale(look, area.height())
+    scale = text_scale(look, area.height())
     words: list[tuple[str, str]] = []
     inner = area
     if look.mode is Mode.REPLAY:

@@ -21,11 +21,11 @@ from sln_guide.guidance import (
     Settings,
     View,
 )
-from sln_guide.render import look as geometry
+from sln_guide.render import geometry
 from sln_guide.render import margin, marks, tokens
 from sln_guide.render.figures import Figures
 from sln_guide.render.layout import Box, Placed, Ring, Wanted, place_tags
-from sln_guide.render.look import Look
+from sln_guide.render.look import Look, text_scale
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import ensure_gui_application
 from sln_guide.render.wording import node_name, tag_lines
@@ -91,7 +91,7 @@ class Renderer:
         look
             What to add.
         placed
-            From picture to painter coordinates (see `render.look.placement`); None: the whole
+            From picture to painter coordinates (see `render.geometry.placement`); None: the whole
             picture, as large as ``target`` allows.
         """
         height, width = picture.rgb32.shape
@@ -153,7 +153,7 @@ class Renderer:
     ) -> Sheet:
         """Lay out what belongs on the picture: once a guidance, however often it is painted."""
         sheet = Sheet(ratio)
-        scale = geometry.text_scale(look, area.height())
+        scale = text_scale(look, area.height())
         bounds = margin.box_of(area).grown(-margin.MARGIN_PX * scale)
         taken = [margin.box_of(rect) for rect in keep_clear]
         if look.scale_bar:

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from hardware.rig import Calibration, Expiry, Optics, Registration
-from hardware.working import WorkingPlane
+from hardware.working_plane import WorkingPlane
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.errors import CalibrationFileError
 from sln_guide.gui.readings import NOTHING, Tone, expiry_reading
@@ -135,7 +135,7 @@ def test_the_picture_s_scale_is_that_of_its_own_distance(open_window: Open, sour
     before = source.picture
     source.work_at(290.0)
     after = source.push()
-    from sln_guide.render.look import mm_per_picture_px
+    from sln_guide.render.geometry import mm_per_picture_px
 
     window.refresh_readings()
     look = window.video._painting.look
