@@ -31,8 +31,8 @@ from hardware.rig_files import load_rig
 from sln_guide.guidance import Guidance, Pair, Role, Settings
 from sln_guide.live.recorder import Recorder
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, Codec, prepare
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.folder import part_paths
+from sln_guide.recording.index import index_path
 from sln_guide.recording.packed import pack_frame
 from sln_guide.recording.verify import verify
 

@@ -26,8 +26,8 @@ from sln_guide.gui.zoom import Size, Zoom
 from sln_guide.guidance import Picture, View
 from sln_guide.render import marks, tokens
 from sln_guide.render.figures import Figures
-from sln_guide.render.layout import Box
 from sln_guide.render.geometry import mm_per_nir_px, mm_per_picture_px, view_scale
+from sln_guide.render.layout import Box
 from sln_guide.render.look import Look
 from sln_guide.render.marks import shade
 from sln_guide.render.renderer import Renderer

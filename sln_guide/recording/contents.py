@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.recording import records
-from sln_guide.recording.index import (Rows, attachments_beside, build_index, load_index)
 from sln_guide.recording.errors import DamagedError, Problem, RecordingError
+from sln_guide.recording.index import Rows, attachments_beside, build_index, load_index
 from sln_guide.recording.mcap_format import CHUNK
 from sln_guide.recording.part import HEADER_ATTACHMENT
 from sln_guide.recording.records import CHANNELS, FRAME_TOPICS
-from sln_guide.recording.scan import (Found, PartFileReader, Record)
+from sln_guide.recording.scan import Found, PartFileReader, Record
 
 
 @dataclass(frozen=True, slots=True)

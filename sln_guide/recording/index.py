@@ -1,4 +1,4 @@
-"""The index beside a part: what makes opening a case quick. Derived, so never needed, or trusted."""
+"""The index beside a part: makes opening a case quick. Derived: never needed, never trusted."""
 
 from __future__ import annotations
 

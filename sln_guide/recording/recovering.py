@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sln_guide.recording import records
-from sln_guide.recording.index import (build_index, index_path, load_index, write_index)
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import (
     RECOVERY,
@@ -20,8 +19,9 @@ from sln_guide.recording.folder import (
     read_recovery,
     sha256_of,
 )
+from sln_guide.recording.index import build_index, index_path, load_index, write_index
 from sln_guide.recording.records import PartFile, RecoveredPart, RecoveryRecord
-from sln_guide.recording.scan import (PartFileReader)
+from sln_guide.recording.scan import PartFileReader
 from sln_guide.recording.verify import Verification, verify
 from sln_guide.whole_file import replace_file
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sln_guide.guidance import Role
 from sln_guide.recording import chain
-from sln_guide.recording.index import (Rows, build_index, index_path, load_index)
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import (
     existing_parts,
@@ -17,9 +16,10 @@ from sln_guide.recording.folder import (
     read_manifest,
 )
 from sln_guide.recording.holder import boot_id
+from sln_guide.recording.index import Rows, build_index, index_path, load_index
 from sln_guide.recording.mcap_format import CHUNK
 from sln_guide.recording.records import CHANNELS, CaseHeader, PartFile
-from sln_guide.recording.scan import (Found, PartFileReader, Record)
+from sln_guide.recording.scan import Found, PartFileReader, Record
 
 CUT_SHORT = "its recorder died over it"
 

@@ -9,10 +9,10 @@ import numpy as np
 from zlib_ng.zlib_ng import crc32
 
 from sln_guide.recording import mcap_format
-from sln_guide.recording.index import (index_path, load_index)
 from sln_guide.recording.errors import Problem
 from sln_guide.recording.folder import HEADER_WITHIN, sha256_of
-from sln_guide.recording.part import (closing, opening)
+from sln_guide.recording.index import index_path, load_index
+from sln_guide.recording.part import closing, opening
 from sln_guide.recording.records import (
     CHAIN,
     CHANNELS,
@@ -21,7 +21,7 @@ from sln_guide.recording.records import (
     PartFile,
     RecoveredPart,
 )
-from sln_guide.recording.scan import (Attachment, Found, PartFileReader, Record)
+from sln_guide.recording.scan import Attachment, Found, PartFileReader, Record
 
 _FOOTER_BYTES = 29 + len(mcap_format.MAGIC)
 

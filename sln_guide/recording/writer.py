@@ -18,15 +18,15 @@ from hardware.frame import Frame
 from sln_guide.guidance import Guidance, Role
 from sln_guide.health import SessionHealth
 from sln_guide.recording import records
-from sln_guide.recording.index import (write_index)
 from sln_guide.recording.chain import digest
 from sln_guide.recording.codec import REPACKED, Codec
 from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.folder import FolderLock, failure, write_manifest
+from sln_guide.recording.index import write_index
 from sln_guide.recording.naming import check_attachment_name
 from sln_guide.recording.packed import PackedFrame, pack_frame
-from sln_guide.recording.part import (Entry)
+from sln_guide.recording.part import Entry
 from sln_guide.recording.records import CaseHeader, Manifest, PartFile
 from sln_guide.recording.resuming import LeftOver, left_over
 from sln_guide.recording.software import software_versions

@@ -8,8 +8,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QTransform
 
 from sln_guide.guidance import UNCALIBRATED, Guidance, Mode, Picture, View
-from sln_guide.render import geometry
-from sln_guide.render import marks, tokens
+from sln_guide.render import geometry, marks, tokens
 from sln_guide.render.layout import Box, Ring, nice_length
 from sln_guide.render.look import Look, text_scale
 from sln_guide.render.sprites import Sheet

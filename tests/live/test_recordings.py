@@ -17,8 +17,8 @@ from sln_guide.guidance import Mode, Role, Settings
 from sln_guide.live import recordings as recordings_module
 from sln_guide.live.recordings import Recordings
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.folder import LOCK, part_paths
+from sln_guide.recording.index import index_path
 from sln_guide.recording.interrupted import RECENT_S, find_interrupted
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify

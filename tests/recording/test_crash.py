@@ -14,8 +14,8 @@ import pytest
 
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.folder import MANIFEST, RECOVERY, part_paths
+from sln_guide.recording.index import index_path
 from sln_guide.recording.mcap_format import DATA_END
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.scan import Found, PartFileReader

@@ -32,9 +32,9 @@ from sln_guide.recording import (
     mcap_format,
     records,
 )
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.codec import LOSSLESS, compress, decompress_into
 from sln_guide.recording.folder import MANIFEST, part_paths
+from sln_guide.recording.index import index_path
 from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify

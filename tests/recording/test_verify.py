@@ -21,10 +21,10 @@ from sln_guide.recording import (
     mcap_format,
     records,
 )
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.folder import MANIFEST, part_paths, write_manifest
 from sln_guide.recording.gaps import BEFORE_RECORDER, find_pauses
-from sln_guide.recording.part import (closing)
+from sln_guide.recording.index import index_path
+from sln_guide.recording.part import closing
 from sln_guide.recording.scan import LINK_RECORD_BYTES, Found, PartFileReader
 from sln_guide.recording.verify import verify
 from tests.recording.making import (

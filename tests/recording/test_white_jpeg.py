@@ -28,9 +28,9 @@ from sln_guide.recording import (
     RecordingError,
     mosaic_jpeg,
 )
-from sln_guide.recording.index import (index_path)
 from sln_guide.recording.codec import compress
 from sln_guide.recording.folder import part_paths
+from sln_guide.recording.index import index_path
 from sln_guide.recording.packed import pack_frame, unpack_frame, unpack_frame_header
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.verify import verify

@@ -20,8 +20,8 @@ from sln_guide.guidance import (
 )
 from sln_guide.render import sprites
 from sln_guide.render.figures import Figures
-from sln_guide.render.layout import Box
 from sln_guide.render.geometry import placement
+from sln_guide.render.layout import Box
 from sln_guide.render.look import Look
 from sln_guide.render.renderer import Renderer, paint_pixels, rendered_size
 from sln_guide.render.scaling import Scaled

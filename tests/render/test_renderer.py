@@ -21,10 +21,11 @@ from sln_guide.guidance import (
     View,
 )
 from sln_guide.render import marks, tokens
-from sln_guide.render.layout import Box, Ring
 from sln_guide.render.geometry import fitted, mm_per_picture_px, placement
+from sln_guide.render.layout import Box, Ring
 from sln_guide.render.look import Look
-from sln_guide.render.renderer import MOST_MARKED, RING_OVER_SPOT, Renderer
+from sln_guide.render.marking import RING_OVER_SPOT
+from sln_guide.render.renderer import MOST_MARKED, Renderer
 from tests.render.scenes import (
     BARE,
     GREY,
