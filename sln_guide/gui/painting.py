@@ -13,45 +13,32 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
 from hardware.rig import Registration
-from sln_guide.gui import signs, theme
+from sln_guide.gui import signs
+from sln_guide.gui.chips import paint_readout, put_corner, put_name
 from sln_guide.gui.lasso import Lasso
-from sln_guide.gui.layout import Content, Layout, Pane, panes
+from sln_guide.gui.layout import Content, Pane, panes
 from sln_guide.gui.mounting import UPRIGHT, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.readings import Reading
-from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
 from sln_guide.gui.showing import Shown
 from sln_guide.gui.zoom import Size, Zoom
-from sln_guide.guidance import Picture, View
+from sln_guide.guidance import Picture
 from sln_guide.render import marks, tokens
 from sln_guide.render.figures import Figures
-from sln_guide.render.geometry import mm_per_nir_px, mm_per_picture_px, view_scale
-from sln_guide.render.layout import Box
+from sln_guide.render.geometry import mm_per_picture_px, view_scale
 from sln_guide.render.look import Look
 from sln_guide.render.marks import shade
+from sln_guide.render.pixels import as_image, draw_placed, is_smooth
 from sln_guide.render.renderer import Renderer
 from sln_guide.render.scaling import Scaled, Turn
 from sln_guide.render.sprites import Sheet
-from sln_guide.render.wording import RESEARCH_USE
 
-MARGIN_PX = 16.0
 HEARTBEAT_PX = 48.0
 CLEAN_DESIGNED_PX = (1920.0, 1080.0)
 """Signs on a clean display grow with it beyond this: it is looked at from afar."""
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
-SMOOTH_BELOW = 8.0
-"""From this magnification on the picture's px are shown as they are."""
-
-NAMES = {View.MERGED: "Merged", View.WHITE: "Colour", View.NIR: "NIR"}
-SIDE_NAMES = {Content.WHITE: "Colour", Content.NIR: "NIR"}
-
-
-def as_image(pixels: NDArray[np.uint32]) -> QImage:
-    """Return a QImage on the array's own memory: keep the array for as long as the image."""
-    height, width = pixels.shape
-    return QImage(pixels.data, width, height, width * 4, QImage.Format.Format_RGB32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +167,9 @@ class Painting:
             free = inner.adjusted(0, signs.banners_height(inner, state), 0, 0)
             sheet = Sheet(ratio * scale)
             corner = _scaled(_box_of(divided[0]), 1 / scale) & free
-            chips = _put_chips(sheet, corner, shown, clean=clean, age=age)
+            chips = put_corner(sheet, corner, shown, clean=clean, age=age)
             for pane in divided[1:]:
-                _put_name(sheet, pane, _scaled(_box_of(pane), 1 / scale) & free, shown)
+                put_name(sheet, pane, _scaled(_box_of(pane), 1 / scale) & free, shown)
             signs.put_borders(sheet, whole, state)
             signs.put_banners(sheet, inner, state)
             inside, left, words = (_scaled(box, scale) for box in (inner, free, chips))
@@ -225,7 +212,7 @@ class Painting:
         if hands.ruler.on:
             _paint_ruler(painter, picture, look, placed, hands.ruler)
         if hands.pointer is not None and not clean:
-            _paint_readout(painter, free, picture, look, placed, hands.pointer)
+            paint_readout(painter, free, picture, look, placed, hands.pointer)
 
     def _paint_side(
         self, painter: QPainter, box: QRectF, shown: Shown, hands: Hands, content: Content
@@ -257,15 +244,13 @@ class Painting:
         target = placed.mapRect(whole)
         _fill_round(painter, box, target)
         ratio = painter.device().devicePixelRatioF()
-        exact = view_scale(placed) * ratio
-        smooth = abs(exact - 1.0) > 1e-6 and exact < SMOOTH_BELOW
+        smooth = is_smooth(view_scale(placed) * ratio)
         if old:
             grey = self._grey.get(content)
             if grey is None or grey[0] is not pixels:
                 grey = (pixels, as_image(pixels).convertToFormat(QImage.Format.Format_Grayscale8))
                 self._grey[content] = grey
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-            _draw_placed(painter, grey[1], placed)
+            draw_placed(painter, grey[1], placed, smooth=smooth)
             painter.fillRect(target, shade(tokens.GROUND, OLD_DIMMED))
             return
         if smooth and box.adjusted(-1, -1, 1, 1).contains(target):
@@ -279,8 +264,7 @@ class Painting:
             )
             painter.drawImage(corner, image)
             return
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        _draw_placed(painter, as_image(pixels), placed)
+        draw_placed(painter, as_image(pixels), placed, smooth=smooth)
 
 
 def _box_of(pane: Pane) -> QRectF:
@@ -295,13 +279,6 @@ def _sign_scale(area: QRectF) -> float:
     """Return how large signs are on a clean display; screens plugged in late are not scaled."""
     width_px, height_px = CLEAN_DESIGNED_PX
     return max(min(area.width() / width_px, area.height() / height_px), 1.0)
-
-
-def _draw_placed(painter: QPainter, image: QImage, placed: QTransform) -> None:
-    painter.save()
-    painter.setTransform(placed, combine=True)
-    painter.drawImage(QPointF(0.0, 0.0), image)
-    painter.restore()
 
 
 def _fill_round(painter: QPainter, box: QRectF, target: QRectF) -> None:
@@ -330,82 +307,8 @@ def size_in(box: QRectF) -> Size:
     return round(box.width()), round(box.height())
 
 
-def put_chip(
-    sheet: Sheet, left: float, top: float, text: str, ink: str, px: int, height: float
-) -> float:
-    """Put a few words on a dark ground; return their right edge."""
-    width, _ = marks.chip_size(text, px, 1.0)
-    marks.put_chip(sheet, Box(left, top, left + width, top + height), text, ink, px, 1.0)
-    return left + width
-
-
-def _put_chips(
-    sheet: Sheet, free: QRectF, shown: Shown, *, clean: bool, age: Reading | None
-) -> QRectF:
-    """Say what the strip says where there is none, and what is shown if not all of it."""
-    left, top = free.left() + MARGIN_PX, free.top() + MARGIN_PX
-    if clean:
-        state = shown.state
-        right = widest = signs.put_pill(sheet, left, top + 22, 44, state.pill, state.tone, 24)
-        said, line = state.readings.age if age is None else age, top
-        for text, ink, px in (
-            (said.text, theme.TONES[said.tone], 18),
-            (RESEARCH_USE, tokens.STALE, 13),
-        ):
-            beside = right + 8
-            if beside + marks.chip_size(text, px, 1.0)[0] > free.right():  # of a pane of several
-                beside, line = left, line + 52
-            right = put_chip(sheet, beside, line, text, ink, px, 44)
-            widest = max(widest, right)
-        return QRectF(left, top, widest - left, line + 44 - top)
-    if shown.image is None or (shown.layout is Layout.SINGLE and shown.view is View.MERGED):
-        return QRectF(left, top, 0, 0)
-    text = "White light by itself" if shown.alone else NAMES[shown.view]
-    if shown.layout is Layout.PAIR:
-        text = NAMES[View.WHITE]
-    right = put_chip(sheet, left, top, text, tokens.TEXT, 15, 32)
-    return QRectF(left, top, right - left, 32)
-
-
-def _put_name(sheet: Sheet, pane: Pane, corner: QRectF, shown: Shown) -> None:
-    """Say what a picture beside the chosen one is, and if it is old."""
-    name = SIDE_NAMES.get(pane.content)
-    if name is None:
-        return
-    side = next((s for s in shown.sides if s.content is pane.content), None)
-    if side is None:
-        name += " · waiting"
-    elif side.note:
-        name += f" · {side.note}"
-    put_chip(sheet, corner.left() + 8, corner.top() + 8, name, tokens.TEXT, 15, 30)
-
-
 def _paint_ruler(
     painter: QPainter, picture: Picture, look: Look, placed: QTransform, ruler: Ruler
 ) -> None:
     assumed = look.registration.kind in ("assumed", "nudged")
     ruler.paint(painter, placed, ruler.text(mm_per_picture_px(picture, look), assumed=assumed))
-
-
-def _paint_readout(
-    painter: QPainter,
-    free: QRectF,
-    picture: Picture,
-    look: Look,
-    placed: QTransform,
-    pointer: QPointF,
-) -> None:
-    """Say what lies under the pointer, beside it."""
-    at = placed.inverted()[0].map(pointer)
-    words = readout(picture, at.x() - 0.5, at.y() - 0.5, mm_per_nir_px(picture, look))
-    if words:
-        lines = words.split("\n")
-        sizes = [marks.chip_size(line, tokens.SMALL_PX, 1.0) for line in lines]
-        width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
-        left = max(min(pointer.x() + 18, free.right() - width), free.left())
-        top = max(min(pointer.y() + 18, free.bottom() - len(lines) * height), free.top())
-        sheet = Sheet(painter.device().devicePixelRatioF())
-        for line in lines:
-            put_chip(sheet, left, top, line, tokens.TEXT, tokens.SMALL_PX, height)
-            top += height
-        sheet.paint(painter)

@@ -14,10 +14,10 @@ from sln_guide.calibration.sitting import Standing
 from sln_guide.calibration.stand import Seen
 from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.painting import as_image
 from sln_guide.gui.panel import HEAD_PX, Panel
 from sln_guide.gui.readings import Tone
 from sln_guide.render import tokens
+from sln_guide.render.pixels import as_image
 from sln_guide.render.text import font
 
 ROW_PX = 66

@@ -10,13 +10,13 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from hardware.frame import Frame
 from sln_guide.gui.mounting import UPRIGHT, turned_image
-from sln_guide.gui.painting import as_image
 from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.showing import age_note
 from sln_guide.guidance import Picture, View
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
+from sln_guide.render.pixels import as_image
 from sln_guide.render.text import font
 
 LABEL_PX = 26

@@ -16,13 +16,13 @@ from sln_guide.gui import theme
 from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.filmstrip import COUNT, Filmstrip
 from sln_guide.gui.mounting import UPRIGHT, turned_image
-from sln_guide.gui.painting import as_image
 from sln_guide.gui.panel import Panel
 from sln_guide.gui.phases import EVENT
 from sln_guide.gui.preferences import Mounting
 from sln_guide.gui.readings import Tone, clock_text
 from sln_guide.gui.wake import Wake
 from sln_guide.render import tokens
+from sln_guide.render.pixels import as_image
 from sln_guide.render.text import font
 from sln_guide.source import EventMark, Replayable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 
 from sln_guide.guidance import Guidance, Kind, Picture, Settings, View
@@ -21,6 +21,7 @@ from sln_guide.render.marking import (
     put_regions,
     tag_key,
 )
+from sln_guide.render.pixels import paint_pixels
 from sln_guide.render.sprites import Sheet
 from sln_guide.render.text import ensure_gui_application
 from sln_guide.render.wording import node_name, tag_lines
@@ -258,20 +259,6 @@ def rendered_size(picture: Picture) -> tuple[int, int]:
     height, width = picture.rgb32.shape
     factor = max(-(-MIN_RENDERED_PX // width), 1)
     return width * factor, height * factor
-
-
-def paint_pixels(painter: QPainter, rgb32: NDArray[np.uint32], placed: QTransform) -> None:
-    """Paint (H, W) uint32 0xffRRGGBB; smoothly, unless px meet px or are seen one by one."""
-    height, width = rgb32.shape
-    image = QImage(rgb32.data.cast("B"), width, height, 4 * width, QImage.Format.Format_RGB32)
-    scale = geometry.view_scale(placed)
-    painter.save()
-    painter.setRenderHint(
-        QPainter.RenderHint.SmoothPixmapTransform, abs(scale - 1.0) > 1e-6 and scale < 8.0
-    )
-    painter.setTransform(placed, combine=True)
-    painter.drawImage(QPointF(0.0, 0.0), image)
-    painter.restore()
 
 
 def _shows_guidance(picture: Picture) -> bool:

@@ -34,7 +34,6 @@ from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
 from sln_guide.gui.layout import Content, Layout, panes
 from sln_guide.gui.nodes import NodesPanel, no_rows_text, node_ink, node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
-from sln_guide.gui.painting import as_image
 from sln_guide.gui.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
 from sln_guide.gui.plot_data import axis_top, thinned
 from sln_guide.gui.readings import Tone, light_reading
@@ -44,6 +43,7 @@ from sln_guide.gui.snapshot import MOST_WAITING, Snapshot, SnapshotSaver
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
 from sln_guide.render.figures import Figures
+from sln_guide.render.pixels import as_image
 from sln_guide.render.wording import sbr_text
 from sln_guide.source import EventMark
 from tests.gui import fakes

@@ -23,7 +23,8 @@ from sln_guide.render.figures import Figures
 from sln_guide.render.geometry import placement
 from sln_guide.render.layout import Box
 from sln_guide.render.look import Look
-from sln_guide.render.renderer import Renderer, paint_pixels, rendered_size
+from sln_guide.render.pixels import paint_pixels
+from sln_guide.render.renderer import Renderer, rendered_size
 from sln_guide.render.scaling import Scaled
 from sln_guide.render.text import ensure_gui_application
 from sln_guide.render.wording import tag_lines
