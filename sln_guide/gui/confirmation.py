@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
@@ -15,6 +16,7 @@ from sln_guide.render.marks import shade
 from sln_guide.render.text import font
 
 EDGE_PX, PAD_PX = 20, 11
+STANDS_S = 5.0
 FLOW = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignCenter
 
 
@@ -25,6 +27,7 @@ class Confirmation(QWidget):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._text, self._tone = "", Tone.PLAIN
+        self._said_s = 0.0
         self._size_px = tokens.LARGE_PX
         self._room = QRect()
         self.hide()
@@ -34,9 +37,15 @@ class Confirmation(QWidget):
         """What it says, empty while it says nothing."""
         return self._text
 
+    @property
+    def overdue(self) -> bool:
+        """Whether it has stood for long enough."""
+        return time.monotonic() - self._said_s > STANDS_S
+
     def say(self, text: str, tone: Tone = Tone.PLAIN) -> None:
         """Say something until told otherwise; empty text takes it away."""
         self._text, self._tone = text, tone
+        self._said_s = time.monotonic()
         self.setVisible(bool(text))
         self._lay_out()
         self.update()

@@ -42,8 +42,7 @@ def filled(window: Any, seconds: float = 60.0) -> None:
 
 
 def redraw(window: Any) -> None:
-    window._refreshes = 0
-    window.refresh_readings()
+    window.telling.plot_anew()
 
 
 def test_the_next_plot_by_key_and_by_its_heading(window: Any) -> None:

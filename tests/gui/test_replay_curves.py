@@ -126,8 +126,7 @@ def test_a_replay_shows_the_whole_curve_and_where_it_stands(window: Any) -> None
     assert low == 0
     assert high >= window.source.duration_s
     window.source.seek(4.0)
-    window._refreshes = 0
-    window.refresh_readings()
+    window.telling.plot_anew()
     assert curves._here.value() == 4.0
 
 

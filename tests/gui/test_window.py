@@ -500,7 +500,7 @@ def test_many_wakes_from_another_thread_become_few_looks(
 
     monkeypatch.setattr(window.showing, "look", counted)
     window._tick.stop()
-    window._in_turn.end()
+    window.telling._in_turn.end()
     waker = threading.Thread(target=lambda: [source.wake() for _ in range(2000)])
     waker.start()
     waker.join()
@@ -649,6 +649,6 @@ def test_the_list_follows_the_tags_without_waiting_for_calm(
     source.push(detections=(fakes.make_detection(1, sbr=2.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 2.5"])
     monkeypatch.setattr(window, "refresh_readings", lambda: None)
-    window._in_turn.end()  # it holds on to the methods that were there
+    window.telling._in_turn.end()  # it holds on to the methods that were there
     source.push(detections=(fakes.make_detection(1, sbr=3.5),))
     wait_for(lambda: [row.value[:7] for row in window.nodes.rows] == ["SBR 3.5"])
