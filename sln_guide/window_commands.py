@@ -154,7 +154,7 @@ def _demo_offscreen(rig: Rig, options: argparse.Namespace) -> int:
 def replay(options: argparse.Namespace) -> int:
     """Show a recorded case in the window."""
     from sln_guide.recording.reader import CaseReader
-    from sln_guide.replay import ReplaySession
+    from sln_guide.replay.session import ReplaySession
     from sln_guide.warm_up import warm_up
 
     case = CaseReader(options.case)

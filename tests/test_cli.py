@@ -27,7 +27,7 @@ from sln_guide.gui import app, display
 from sln_guide.guidance import Role
 from sln_guide.recording import CaseDescription, CaseReader, CaseWriter
 from sln_guide.recording.folder import FolderLock
-from sln_guide.replay import ReplaySession
+from sln_guide.replay.session import ReplaySession
 
 Run = Callable[..., "Result"]
 

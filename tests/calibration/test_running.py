@@ -22,8 +22,8 @@ from sln_guide.export.summary import assumptions
 from sln_guide.guidance import NUDGED, UNCALIBRATED, Role
 from sln_guide.live import session as session_module
 from sln_guide.live.session import LiveSession
-from sln_guide.player import Player
 from sln_guide.recording import CaseReader
+from sln_guide.replay.player import Player
 from sln_guide.warm_up import warm_up
 from tests.live.test_session import wait_until
 

@@ -24,7 +24,7 @@ from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseDescription, CaseWriter
 from sln_guide.recording.asked import Asked
 from sln_guide.recording.reader import CaseReader
-from sln_guide.replay import ReplaySession
+from sln_guide.replay.session import ReplaySession
 from sln_guide.warm_up import warm_up
 from tests.gui import fakes
 

@@ -25,8 +25,8 @@ from sln_guide.health import Alignment, Health
 from sln_guide.live import edges
 from sln_guide.live.edges import EdgeWatch, look_at
 from sln_guide.live.session import LiveSession
-from sln_guide.player import Player
 from sln_guide.recording import CaseReader
+from sln_guide.replay.player import Player
 from sln_guide.warm_up import warm_up
 from tests.live.test_session import wait_until
 

@@ -26,10 +26,10 @@ from sln_guide.guidance import CannotJudge, Guidance, Kind, Pair, Picture, Role,
 from sln_guide.health import LampState
 from sln_guide.live.lighting import GatedLight
 from sln_guide.live.session import LiveSession
-from sln_guide.player import Player
 from sln_guide.recording import CaseReader
 from sln_guide.recording.analysed import LIGHT_OFF, NO_DARK, Analysed
 from sln_guide.recording.verify import verify
+from sln_guide.replay.player import Player
 from sln_guide.warm_up import warm_up
 from tests.frames import frame_of
 from tests.live.test_session import wait_until

@@ -38,7 +38,7 @@ from sln_guide.recording.index import index_path
 from sln_guide.recording.packed import pack_frame, unpack_frame
 from sln_guide.recording.scan import Found, PartFileReader
 from sln_guide.recording.verify import verify
-from sln_guide.replay import ReplaySession
+from sln_guide.replay.session import ReplaySession
 from sln_guide.terminal import NOT_SOUND, OK
 from tests.recording.making import assert_same_frame, fill, frame, record, rig, white
 

@@ -19,9 +19,9 @@ from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Guidance, NextNumbers, Pair, Role, Settings
 from sln_guide.pipeline import State
-from sln_guide.player import Player
 from sln_guide.recording import CaseReader, CaseWriter, digest
 from sln_guide.recording.description import CaseDescription
+from sln_guide.replay.player import Player
 
 PART = 24
 """Frames of each part."""

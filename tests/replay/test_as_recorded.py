@@ -20,12 +20,12 @@ from sln_guide.export.process import process_case
 from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Guidance, Pair, Role, Settings
-from sln_guide.player import Player
 from sln_guide.recording import digest
 from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.writer import CaseWriter
-from sln_guide.replay import ReplaySession
+from sln_guide.replay.player import Player
+from sln_guide.replay.session import ReplaySession
 
 FRAMES = 48
 BASELINE, THRESHOLD, EXCLUSION = 8, 20, 30

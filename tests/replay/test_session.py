@@ -24,14 +24,14 @@ from sln_guide.export.recomputing import computed
 from sln_guide.export.wish import Span
 from sln_guide.guidance import Mode, Pair, Picture, Role, Settings
 from sln_guide.health import Health
-from sln_guide.player import LEAD_IN_NS, Player
 from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.description import CaseDescription
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.part import Entry
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.writer import CaseWriter
-from sln_guide.replay import ReplaySession
+from sln_guide.replay.player import LEAD_IN_NS, Player
+from sln_guide.replay.session import ReplaySession
 
 FRAMES = 60
 

@@ -21,11 +21,11 @@ from sln_guide.guidance import Mode, Picture, Role, Settings
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
-from sln_guide.player import Player
 from sln_guide.recording.asked import Asked
 from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
+from sln_guide.replay.player import Player
 from sln_guide.source import EventMark, NodeSignals
 
 MIN_SPEED = 0.1
