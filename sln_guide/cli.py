@@ -13,6 +13,7 @@ from hardware.rig import Registration, RigError
 from sln_guide import __version__, standard_streams, window_commands
 from sln_guide.calibration.arguments import add_arguments
 from sln_guide.export import commands
+from sln_guide.one_line import on_one_line
 from sln_guide.terminal import (
     CAMERA,
     CASE,
@@ -27,7 +28,6 @@ from sln_guide.terminal import (
     RIG,
     ROOM,
     ended_as_by_hand,
-    on_one_line,
     positive,
     progress_bar,
 )

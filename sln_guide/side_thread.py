@@ -8,15 +8,11 @@ import traceback
 from collections.abc import Callable
 
 from hardware.realtime import Rank, go_first
+from sln_guide.one_line import unexpected
 
 AGAIN_AFTER_S = 1.0
 TOLD_FOR_S = 10.0
 """So long an error is told after it happened: one that goes on is told all the time."""
-
-
-def plain(error: BaseException) -> str:
-    """Say an unexpected error in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 class SideThread:
@@ -66,7 +62,7 @@ class SideThread:
             try:
                 self._work()
             except BaseException as error:  # noqa: BLE001 - told, whatever it is
-                said = plain(error)
+                said = unexpected(error)
                 if self._failed is None or self._failed[1] != said:  # printed once, not for ever
                     traceback.print_exc()
                 self._failed = time.monotonic(), said

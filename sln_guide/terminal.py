@@ -40,21 +40,6 @@ LOOK_AGAIN_S = 0.05
 TOLD_AFTER_S = 2.0
 
 
-def on_one_line(text: str) -> str:
-    """Return ``text``, such as a name, with nothing in it that ends a line or steers a terminal.
-
-    What of a file's name is no text stays as it is, so that the name is still its own.
-    """
-    return "".join(
-        each
-        if each.isprintable() or "\ud800" <= each <= "\udfff"
-        else " "
-        if each.isspace()
-        else "?"
-        for each in text
-    )
-
-
 @contextmanager
 def ended_as_by_hand() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end a command as Ctrl-C does: nothing half made is left.

@@ -27,6 +27,7 @@ from sln_guide.calibration.frames import Interrupted, grabbing, unpacked
 from sln_guide.calibration.sitting import TITLES, Sitting, Standing, What, standings
 from sln_guide.calibration.stand import Phase, Seen, Stand
 from sln_guide.core.draw import NEUTRAL, draw_nir_into, draw_white_into, nir_window
+from sln_guide.one_line import unexpected
 
 PICTURE_EVERY_S = 0.08
 """A picture to look at, not to guide by: drawing may not slow down what is captured."""
@@ -139,7 +140,7 @@ class Guide:
             self._tell(Stand(Phase.FAILED, problem=str(error)))
         except Exception as error:
             # a fault of ours: said, then raised, for there is nothing to go on with
-            self._tell(Stand(Phase.FAILED, problem=f"{type(error).__name__}: {error}"))
+            self._tell(Stand(Phase.FAILED, problem=unexpected(error)))
             raise
 
     def _choosing(self, sitting: Sitting) -> None:

@@ -22,7 +22,8 @@ from sln_guide.engine.link import CLOSE_S, KILL_S, Link
 from sln_guide.engine.wire import Call, Reply, Status
 from sln_guide.guidance import Mode, NextNumbers, Picture, Settings
 from sln_guide.health import SessionHealth
-from sln_guide.side_thread import TOLD_FOR_S, plain
+from sln_guide.one_line import unexpected
+from sln_guide.side_thread import TOLD_FOR_S
 from sln_guide.source import EventMark, Paint, SourceError
 
 ANSWER_S = 5.0
@@ -326,7 +327,7 @@ class RemoteSession:
                 except (
                     OSError
                 ) as error:  # no room for a process: the end of the last is heard again
-                    self._gone = _NOT_AGAIN.format(plain(error))
+                    self._gone = _NOT_AGAIN.format(unexpected(error))
 
     def _hear_one(self) -> None:
         try:
@@ -334,7 +335,7 @@ class RemoteSession:
         except EOFError:
             raise
         except (OSError, MemoryError) as error:
-            self._unshown = time.monotonic(), plain(error)
+            self._unshown = time.monotonic(), unexpected(error)
         else:
             self._take(message)
 

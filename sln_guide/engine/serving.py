@@ -23,6 +23,7 @@ from sln_guide.engine.entry import Make
 from sln_guide.engine.wire import Call, Load, Loader, Reply, Status, Unloaded
 from sln_guide.guidance import NextNumbers, Picture, Settings
 from sln_guide.live.session import LiveSession
+from sln_guide.one_line import unexpected
 from sln_guide.side_thread import SideThread
 from sln_guide.warm_up import compiled_before, warm_up
 
@@ -279,7 +280,7 @@ def _that_travels(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - some constructors want more than their pickle holds
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return RuntimeError(unexpected(error))
     return error
 
 

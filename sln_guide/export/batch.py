@@ -23,10 +23,10 @@ from sln_guide.export.process import DETECTIONS, SUMMARY, process_case
 from sln_guide.export.summary import Summary
 from sln_guide.export.tables import DETECTION_COLUMNS, Table
 from sln_guide.guidance import Kind, Role
+from sln_guide.one_line import on_one_line
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.software import software_versions
-from sln_guide.terminal import on_one_line
 
 ALL_DETECTIONS, ALL_PARQUET, ALL_CASES = "detections.csv", "detections.parquet", "cases.csv"
 CASE_COLUMNS = (

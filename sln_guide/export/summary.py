@@ -12,9 +12,9 @@ import msgspec
 
 from hardware.rig import Rig
 from sln_guide.guidance import UNCALIBRATED, Detection, Guidance, Kind, Mode, Role, Settings
+from sln_guide.one_line import on_one_line
 from sln_guide.recording import CaseReader
 from sln_guide.recording.records import to_json
-from sln_guide.terminal import on_one_line
 
 SCHEMA = 1
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sln_guide.health import SessionHealth
+from sln_guide.one_line import unexpected
 from sln_guide.source import SourceError
 
 EVERY_S = 0.1
@@ -56,9 +57,7 @@ class HealthWatch:
             except SourceError as error:
                 self._unanswered(str(error))
             except Exception as error:  # noqa: BLE001 - said on the screen, with the last figures
-                self._unanswered(
-                    f"the session cannot say how it fares: {type(error).__name__}: {error}"
-                )
+                self._unanswered(f"the session cannot say how it fares: {unexpected(error)}")
             self._ending.wait(EVERY_S)
 
     def _unanswered(self, text: str) -> None:

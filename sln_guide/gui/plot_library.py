@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt
 
 from sln_guide.gui.readings import clock_text
+from sln_guide.one_line import unexpected
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
@@ -39,7 +40,7 @@ class PlotLibrary:
 
             self.module = pyqtgraph
         except Exception as error:  # noqa: BLE001 - said where the curves would be
-            self.error = f"no curves: {type(error).__name__}: {error}"
+            self.error = f"no curves: {unexpected(error)}"
 
 
 def made_plot(pg: Any) -> pyqtgraph.PlotWidget:

@@ -15,6 +15,7 @@ from PySide6.QtGui import QImage
 
 from sln_guide.gui.showing import Shown
 from sln_guide.guidance import Mode, Picture
+from sln_guide.one_line import unexpected
 from sln_guide.source import PictureSource
 
 MOST_WAITING = 16
@@ -120,4 +121,4 @@ class SnapshotSaver:
                 reason = error.strerror or str(error)
                 self._failed(f"{what} not saved: {reason}. Check {error.filename}")
             except Exception as error:  # noqa: BLE001 - the next one may well be saved
-                self._failed(f"{what} not saved: {type(error).__name__}: {error}")
+                self._failed(f"{what} not saved: {unexpected(error)}")

@@ -23,9 +23,9 @@ from sln_guide.gui.preferences import wanted_scale
 from sln_guide.gui.readings import Tone
 from sln_guide.gui.scale import application
 from sln_guide.gui.wake import Wake
+from sln_guide.one_line import on_one_line, unexpected
 from sln_guide.render import tokens
 from sln_guide.render.text import font
-from sln_guide.terminal import on_one_line
 
 RECENT = 4
 CHOICE_PX = 72
@@ -318,7 +318,7 @@ class StartWindow(QWidget):
         try:
             self._found = look()
         except Exception as error:  # noqa: BLE001 - said where the findings would be
-            reason = f"{type(error).__name__}: {error}"
+            reason = unexpected(error)
             self._found = (Finding("this machine", None, f"could not be looked at: {reason}"),)
         self._wake()
 

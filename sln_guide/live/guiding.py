@@ -11,7 +11,7 @@ from sln_guide import pipeline
 from sln_guide.guidance import Guidance, NextNumbers, Settings
 from sln_guide.live.case_log import CaseLog
 from sln_guide.live.pairing import Pairing
-from sln_guide.side_thread import plain
+from sln_guide.one_line import unexpected
 
 RETRY_AFTER_FAULT_S = 1.0
 """White light alone for so long before a core that failed is tried again."""
@@ -29,7 +29,7 @@ class Fault:
     @classmethod
     def of(cls, error: BaseException, then: str) -> Fault:
         """Say an unexpected error in one line, and what comes of it."""
-        return cls(f"{plain(error)} · {then}", time.monotonic_ns())
+        return cls(f"{unexpected(error)} · {then}", time.monotonic_ns())
 
 
 class Guiding:

@@ -15,6 +15,7 @@ from sln_guide.guidance import Role
 from sln_guide.handoff import Backlog, Closed
 from sln_guide.health import RecorderHealth
 from sln_guide.live.drive import Answers, Space
+from sln_guide.one_line import unexpected
 from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS, note_head
@@ -273,7 +274,7 @@ class Recorder:
             first = self._error if self._ended and self._error != NEARLY_FULL else None
             self._give_up(first or str(error))
         except BaseException as error:
-            self._give_up(f"recording failed: {type(error).__name__}: {error}")
+            self._give_up(f"recording failed: {unexpected(error)}")
             raise
         finally:
             self._done.set()
@@ -353,7 +354,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - one record that cannot be written down must
             # not cost the frames behind it; it is told, and the guidance can be computed again
             with self._lock:
-                self._error = f"a record was left out: {type(error).__name__}: {error}"
+                self._error = f"a record was left out: {unexpected(error)}"
 
     def _write_frame(self, case: CaseWriter, role: Role, frame: Frame) -> None:
         self._taken.add(1, frame.pixels.nbytes)

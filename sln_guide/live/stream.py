@@ -26,7 +26,7 @@ from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, StreamHealth
-from sln_guide.side_thread import plain
+from sln_guide.one_line import unexpected
 
 READ_TIMEOUT_S = 0.25
 REATTACH_EVERY_S = 0.5
@@ -185,7 +185,7 @@ class Stream:
             except BaseException as error:  # noqa: BLE001 - the screen says that it comes back
                 # Anything else, a fault of ours too: let go, then try to get it back, for ever.
                 ours = not isinstance(error, CameraError)
-                said = plain(error) if ours else str(error)
+                said = unexpected(error) if ours else str(error)
                 if ours and said != self._error:  # printed once, not twice a second
                     traceback.print_exc()
                 self._fail(said)
@@ -199,7 +199,7 @@ class Stream:
         try:
             self._camera.close()
         except Exception as error:  # noqa: BLE001 - what it was let go for is told, this as well
-            self._fail(f"it cannot be let go: {plain(error)}")
+            self._fail(f"it cannot be let go: {unexpected(error)}")
 
     def _end_epoch(self) -> None:
         """Tell the frames that failed after the epoch's last: its counter will not show them."""

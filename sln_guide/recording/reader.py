@@ -15,6 +15,7 @@ from hardware.rig import Rig
 from hardware.working_plane import WorkingPlane
 from sln_guide.guidance import Mode, NextNumbers, Role, Settings
 from sln_guide.health import SessionHealth
+from sln_guide.one_line import on_one_line
 from sln_guide.recording import records
 from sln_guide.recording.arrays import unpack_array
 from sln_guide.recording.asked import Asked, InForce
@@ -41,7 +42,6 @@ from sln_guide.recording.records import (
     GuidanceRecord,
     Manifest,
 )
-from sln_guide.terminal import on_one_line
 
 DARK = "dark.npy"
 """Attachment: the dark frame, counts."""

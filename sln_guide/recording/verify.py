@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sln_guide.guidance import Role
+from sln_guide.one_line import on_one_line
 from sln_guide.recording.errors import NewerFormatError, Problem, RecordingError
 from sln_guide.recording.examination import Examination
 from sln_guide.recording.folder import (
@@ -20,7 +21,6 @@ from sln_guide.recording.folder import (
 )
 from sln_guide.recording.gaps import Gap, Pause
 from sln_guide.recording.records import Manifest, RecoveredPart
-from sln_guide.terminal import on_one_line
 
 Progress = Callable[[int, int], None]
 MOST_LINES = 10

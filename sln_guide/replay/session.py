@@ -21,6 +21,7 @@ from sln_guide.guidance import Mode, Picture, Role, Settings
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from sln_guide.latency import Latency
+from sln_guide.one_line import unexpected
 from sln_guide.recording.asked import Asked
 from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
@@ -329,7 +330,7 @@ class ReplaySession:
                 else:
                     clock = self._play_on(player, clock, speed)
             except Exception as error:  # noqa: BLE001 - said on the screen; the window stays
-                self._fault = (f"{type(error).__name__}: {error}", time.monotonic_ns())
+                self._fault = (unexpected(error), time.monotonic_ns())
                 self._playing = False
                 clock = None
 
