@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import shutil
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,31 +16,24 @@ import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QObject
-from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
 from sln_guide.gui import theme
-from sln_guide.gui.awake import Awake
 from sln_guide.gui.display import display_available
 from sln_guide.gui.health_watch import HealthWatch
-from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
 from sln_guide.gui.layout import Content, Layout, panes
-from sln_guide.gui.nodes import NodesPanel, no_rows_text, node_ink, node_rows
+from sln_guide.gui.nodes import node_rows
 from sln_guide.gui.overlay_controls import false_calls_text
 from sln_guide.gui.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
-from sln_guide.gui.plot_data import axis_top, thinned
 from sln_guide.gui.readings import Tone, light_reading
 from sln_guide.gui.readout import readout
 from sln_guide.gui.ruler import Ruler
-from sln_guide.gui.snapshot import MOST_WAITING, Snapshot, SnapshotSaver
 from sln_guide.gui.wake import Wake
-from sln_guide.guidance import CannotJudge, Interval, Kind, Mode
-from sln_guide.render.figures import Figures
+from sln_guide.guidance import CannotJudge, Interval
 from sln_guide.render.pixels import as_image
-from sln_guide.render.wording import sbr_text
 from sln_guide.source import EventMark
 from tests.gui import fakes
 
@@ -69,128 +58,6 @@ Wait = Callable[[Callable[[], object]], None]
 )
 def test_false_calls_in_words(per_field: float, text: str) -> None:
     assert false_calls_text(per_field) == text
-
-
-def test_nodes_in_words() -> None:
-    detections = (
-        fakes.make_detection(7, kind=Kind.UNCERTAIN, confirmed=False, flags=("by instrument",)),
-        fakes.make_detection(3, coasted=True, sbr=None, cnr=None, signal=None, age_s=3.2),
-        fakes.make_detection(2, confirmed=False, node_number=0),
-        fakes.make_detection(1, saturated_fraction=0.2),
-        fakes.make_detection(4, flags=("partly hidden",)),
-        fakes.make_detection(9, kind=Kind.CHANNEL),
-        fakes.make_detection(10, kind=Kind.INJECTION),
-    )
-    source = fakes.FakeSource()
-    guidance = source.push(detections=detections).guidance
-    rows = node_rows(guidance)
-    assert [(r.name, r.words, r.value) for r in rows] == [
-        ("SLN-1", "CNR ≥ 7.3 · spot 3.0 mm", "SBR ≥ 2.17"),
-        ("SLN-3", "not seen for 3.2 s", ""),
-        ("SLN-4", "CNR 7.3 · partly hidden · spot 3.0 mm", "SBR 2.17 ± 0.05"),
-        ("node", "not confirmed", ""),
-        ("?", "uncertain · by instrument", "SBR 2.17 ± 0.05"),
-    ]
-    assert not rows[1].seen
-    assert node_rows(None) == ()
-    assert node_ink(1) != node_ink(2)
-
-
-def test_no_node_is_not_claimed_where_nobody_can_tell(qt: QApplication) -> None:
-    """Dark never reads as "negative"."""
-    assert no_rows_text(judged=True) == "none called"
-    assert no_rows_text(judged=False) == "not judged now"
-    panel = NodesPanel()
-    panel.resize(388, 240)
-    none = replace(fakes.FakeSource().push().guidance, detections=(), limit_sbr=None)
-    looks = set()
-    for judged in (True, False):
-        panel.show_guidance(none, judged=judged)
-        panel.say("")
-        looks.add(panel.grab().toImage().bits().tobytes())
-    assert len(looks) == 2
-    panel.deleteLater()
-
-
-def test_the_list_says_no_figure_of_what_is_not_seen_now() -> None:
-    """Neither does its tag."""
-    source = fakes.FakeSource()
-    unseen = fakes.make_detection(1, coasted=True)
-    picture = source.push(detections=(unseen, fakes.make_detection(2)))
-    rows = node_rows(picture.guidance)
-    assert [row.value for row in rows] == ["", sbr_text(unseen)]
-
-
-def test_the_list_says_the_figures_that_the_tags_say() -> None:
-    guidance = fakes.FakeSource().push(detections=(fakes.make_detection(3, sbr=2.0),)).guidance
-    figures = Figures()
-    (found,) = guidance.detections
-    earlier = replace(found, sbr=2.5)
-    figures.standing(3, earlier, guidance.pair.nir.mid_exposure_ns - 100_000_000)
-    assert [row.value for row in node_rows(guidance, figures)] == [sbr_text(earlier)]
-    assert node_ink(1) == node_ink(7)
-
-
-def test_history_keeps_each_nodes_signal_in_time() -> None:
-    history = SignalHistory()
-    source = fakes.FakeSource()
-
-    def guidance(*detections: Any) -> Any:
-        return source.push(detections=detections).guidance
-
-    one, two = fakes.make_detection(1), fakes.make_detection(2, signal=5.0)
-    assert history.add(0.0, guidance(one))
-    assert not history.add(EVERY_S / 2, guidance(one)), "too near in time"
-    assert not history.add(-5.0, guidance(one)), "late"
-    assert history.add(1.0, guidance(one, two))
-    assert history.add(2.0, guidance(replace(one, coasted=True, signal=None), two))
-    assert history.add(3.0, guidance(fakes.make_detection(3, confirmed=False, node_number=0)))
-    signals = history.signals()
-    assert list(signals) == ["SLN-1", "SLN-2"]
-    np.testing.assert_array_equal(signals["SLN-1"], [12.0, 12.0, np.nan, np.nan])
-    np.testing.assert_array_equal(signals["SLN-2"], [np.nan, 5.0, 5.0, np.nan])
-    assert history.add(2.0 + KEPT_S, guidance(two))
-    assert history.times_s()[0] == 2.0
-    assert all(len(s) == len(history.times_s()) for s in history.signals().values())
-
-
-def test_history_outlives_an_engine() -> None:
-    """Another one numbers behind it: what was seen before stays, and no other node goes on it."""
-    history, source = SignalHistory(), fakes.FakeSource()
-    history.add(0.0, replace(source.push().guidance, generation=900))
-    two = fakes.make_detection(2)
-    history.add(2.0, replace(source.push(detections=(two,)).guidance, generation=2))
-    assert list(history.signals()) == ["SLN-1", "SLN-2"]
-
-
-def test_history_forgets_tracks_that_left_long_ago() -> None:
-    history = SignalHistory()
-    source = fakes.FakeSource()
-    with_one = source.push().guidance
-    without = source.push(detections=()).guidance
-    history.add(0.0, with_one)
-    for step in range(60):
-        history.add(KEPT_S + 1.0 + step, without)
-    assert history.signals() == {}
-
-
-def test_curves_are_thinned_without_inventing_values() -> None:
-    times = np.arange(1000.0)
-    values = np.where((times >= 300) & (times < 400), np.nan, times)
-    shown_times, shown = thinned(times, values, 100)
-    assert shown_times.size == shown.size == 100
-    assert np.isnan(shown[30:40]).all()
-    assert np.isfinite(np.delete(shown, np.s_[30:40])).all()
-    np.testing.assert_allclose(shown[:30], shown_times[:30])
-    few = thinned(times[:50], values[:50], 100)
-    np.testing.assert_array_equal(few[1], values[:50])
-
-
-@pytest.mark.parametrize(
-    ("highest", "top"), [(0.0, 1.0), (0.9, 1.0), (1.0, 1.2), (97.0, 120.0), (4.9, 6.0)]
-)
-def test_the_curves_axis_ends_at_a_round_number(highest: float, top: float) -> None:
-    assert axis_top([np.array([np.nan, highest]), np.array([np.nan])]) == pytest.approx(top)
 
 
 def test_phases_from_events() -> None:
@@ -279,65 +146,6 @@ def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
     watch._thread.join(5)
 
 
-def test_snapshots_are_whole_or_absent(tmp_path: Path, qt: QApplication) -> None:
-    image = QImage(9, 8, QImage.Format.Format_RGB32)
-    image.fill(0xFF00FF00)
-    saved: list[str] = []
-    failed: list[str] = []
-    saver = SnapshotSaver(saved.append, failed.append)
-    screen = {"age": math.nan, "list": (1, math.inf), "in": {"x": 2.5}}
-    snapshot = Snapshot(
-        image=image,
-        picture=fakes.FakeSource().push(),
-        screen=screen,
-        mode=Mode.LIVE,
-        title="case",
-        taken_wall_ns=1_772_451_667_000_000_000,
-        folder=tmp_path / "new" / "folder",
-        name="one",
-    )
-    saver.save("Snapshot", snapshot.save)
-    (tmp_path / "file").write_text("x")
-    saver.save("Snapshot", replace(snapshot, folder=tmp_path / "file").save)
-    saver.save("Snapshot", snapshot.save)
-    assert saver.end()
-    png = tmp_path / "new" / "folder" / "one.png"
-    assert saved == [f"Snapshot saved: {png}"]
-    assert [text.split(":")[0] for text in failed] == 2 * ["Snapshot not saved"]
-    assert QImage(str(png)).pixel(3, 3) == 0xFF00FF00
-    read = json.loads(png.with_suffix(".json").read_text())
-    assert read["screen"] == {"age": None, "list": [1, None], "in": {"x": 2.5}}
-    assert sorted(p.name for p in png.parent.iterdir()) == ["one.json", "one.png"]
-
-
-def test_a_snapshot_that_fails_is_told_and_costs_no_other() -> None:
-    saved: list[str] = []
-    failed: list[str] = []
-    go = threading.Event()
-
-    def wait() -> str:
-        go.wait(10)
-        return "first"
-
-    def fail() -> str:
-        raise ValueError("no such codec")
-
-    saver = SnapshotSaver(saved.append, failed.append)
-    saver.save("One", wait)
-    while saver._waiting.qsize():
-        threading.Event().wait(0.005)
-    saver.save("Two", fail)
-    for number in range(MOST_WAITING - 1):
-        saver.save("More", lambda number=number: str(number))
-    assert failed == []
-    saver.save("Too many", fail)
-    assert failed == [f"Too many not saved: {MOST_WAITING} wait for the disk. Try again later"]
-    go.set()
-    assert saver.end()
-    assert failed[1:] == ["Two not saved: ValueError: no such codec"]
-    assert saved == ["first", *map(str, range(MOST_WAITING - 1))]
-
-
 @pytest.mark.skipif(os.name != "posix", reason="X11 and Wayland sockets")
 def test_a_display_is_there_only_if_somebody_answers(tmp_path: Path) -> None:
     assert not display_available({})
@@ -423,59 +231,6 @@ def test_the_ruler_measures_in_mm_where_there_is_a_scale() -> None:
     assert ruler.text(None, assumed=False) == "50 px"
     ruler.switch(on=False)
     assert ruler.length_px == 0.0
-
-
-DESKTOP = """
-import subprocess, sys
-from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
-from PySide6.QtDBus import QDBusConnection
-app = QCoreApplication(["desktop"])
-class ScreenSaver(QObject):
-    @Slot(str, str, result=int)
-    def Inhibit(self, who, why):
-        print("asked by", who, flush=True)
-        return 7
-desktop, bus = ScreenSaver(), QDBusConnection.sessionBus()
-assert bus.registerService("org.freedesktop.ScreenSaver")
-assert bus.registerObject(
-    "/ScreenSaver", "org.freedesktop.ScreenSaver", desktop, QDBusConnection.ExportAllSlots
-)
-client = subprocess.Popen([sys.executable, "-c", '''
-from PySide6.QtCore import QCoreApplication
-from sln_guide.gui.awake import Awake
-app = QCoreApplication(["client"])
-awake = Awake()
-print("held", awake.hold(), flush=True)
-awake.let_go()
-print("held", awake.held, flush=True)
-'''])
-looking = QTimer()
-looking.timeout.connect(lambda: client.poll() is None or app.quit())
-looking.start(20)
-app.exec()
-"""
-
-
-@pytest.mark.skipif(shutil.which("dbus-run-session") is None, reason="no D-Bus")
-def test_the_desktop_is_asked_to_stay_awake() -> None:
-    done = subprocess.run(
-        ["dbus-run-session", "--", sys.executable, "-c", DESKTOP],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout.split("\n")[:3] == ["asked by sln-guide", "held True", "held False"], done
-
-
-def test_without_a_desktop_nothing_is_held(
-    qt: QApplication, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
-    awake = Awake()
-    assert not awake.hold()
-    awake.let_go()
-    assert not awake.held
 
 
 def test_light_commanded_and_observed() -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +10,14 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 
-from sln_guide.gui.buttons import HOLD_S
 from sln_guide.gui.layout import Layout
 from sln_guide.gui.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
 from sln_guide.render import figures
 from tests.gui import fakes
-
-Open = Callable[..., Any]
-Wait = Callable[[Callable[[], object]], None]
-LEFT = Qt.MouseButton.LeftButton
-
-
-def click(widget: QWidget) -> None:
-    QTest.mouseClick(widget, LEFT)
-
-
-def names(source: Any) -> list[str]:
-    return [f"{m.name} {m.detail}".strip() for m in source.marks]
+from tests.gui.hands import LEFT, Open, Wait, click, names, start_recording
 
 
 @pytest.fixture
@@ -235,7 +220,7 @@ def test_a_stamp_that_no_case_keeps_says_so(window: Any, wait_for: Wait) -> None
         QTest.keyClick(window, key)
         assert window.confirmation.text.startswith(f"{what} stamped at ")
         assert "no case keeps it" in window.confirmation.text
-    start(window, wait_for)
+    start_recording(window, wait_for)
     wait_for(lambda: window.commands.recording)
     for key in (Qt.Key.Key_M, Qt.Key.Key_2):
         QTest.keyClick(window, key)
@@ -328,119 +313,6 @@ def test_view_chosen_while_frozen_explains_itself(window: Any, source: Any) -> N
     assert "Frozen" in window.confirmation.text
 
 
-# -- recording ---------------------------------------------------------------------------------
-
-
-def start(window: Any, wait_for: Wait) -> None:
-    QTest.keyClick(window, Qt.Key.Key_R)
-    wait_for(lambda: window.record.recording)
-
-
-def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any) -> None:
-    start(window, wait_for)
-    wait_for(lambda: any(t.startswith("REC 00:00:0") for t in window.strip.texts()))
-    QTest.keyClick(window, Qt.Key.Key_R)
-    wait_for(lambda: window.record.held_fraction == 0.0)
-    click(window.record)
-    assert source.stopped == 0
-    assert "Hold" in window.confirmation.text
-
-
-@pytest.mark.parametrize("by_key", [True, False])
-def test_holding_stops_and_shows_how_far_it_is(
-    wait_for: Wait, window: Any, source: Any, by_key: bool
-) -> None:
-    start(window, wait_for)
-    began = time.monotonic()
-    if by_key:
-        QTest.keyPress(window, Qt.Key.Key_R)
-    else:
-        QTest.mousePress(window.record, LEFT)
-    wait_for(lambda: 0.3 < window.record.held_fraction < 1.0)
-    assert source.stopped == 0
-    wait_for(lambda: source.stopped == 1)
-    assert time.monotonic() - began >= HOLD_S
-    if by_key:
-        QTest.keyRelease(window, Qt.Key.Key_R)
-    else:
-        QTest.mouseRelease(window.record, LEFT)
-    assert source.stopped == 1
-    assert window.record.text() == "Saving"
-    assert "SAVING" in window.strip.texts()
-    source.finish_recording()
-    saved = "Recording saved: 20260302-124107.case, 120"
-    wait_for(lambda: window.confirmation.text.startswith(saved))
-    assert "head 0123456789ab…, whole in heads.txt" in window.confirmation.text
-    assert window.record.text() == "Record"
-
-
-def test_it_is_said_that_a_recording_runs_once_it_does(
-    wait_for: Wait, window: Any, source: Any
-) -> None:
-    def recorder(**changes: Any) -> None:
-        asked = time.monotonic_ns()
-        now = replace(source.now_health.recorder, **changes)
-        source.now_health = replace(source.now_health, recorder=now)
-        wait_for(lambda: (window.watch.newest.asked_ns or 0) > asked)
-        window.refresh_readings()
-
-    source.start_recording = lambda: Path("/cases/a.case")
-    window.commands.start_recording()
-    recorder(recording=True, frames=0)
-    assert window.confirmation.text == ""
-    recorder(frames=1)
-    assert window.confirmation.text == "Recording a.case"
-    recorder(recording=False, error="the disk is full")
-    assert window.confirmation.text == "", "it stood for five seconds beneath the band"
-    recorder(recording=False, frames=0, error=None)
-    window.commands.start_recording()
-    recorder(error="the disk is full")
-    recorder(recording=True, frames=9, error=None)
-    assert window.confirmation.text == "", "a band says what became of it"
-
-
-def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
-    wait_for: Wait, window: Any, source: Any
-) -> None:
-    start(window, wait_for)
-    QTest.keyPress(window, Qt.Key.Key_R)
-    wait_for(lambda: window.record.held_fraction > 0.1)
-    QTest.keyRelease(window, Qt.Key.Key_R)
-    wait_for(lambda: window.record.held_fraction == 0.0)
-    QTest.keyPress(window, Qt.Key.Key_R)
-    wait_for(lambda: window.record.held_fraction > 0.1)
-    window.theatre.show()
-    window.theatre.activateWindow()
-    wait_for(lambda: window.record.held_fraction == 0.0)
-    assert source.stopped == 0
-
-
-def test_a_recording_that_cannot_begin_says_why(window: Any, source: Any) -> None:
-    source.refuse = "the disk is full: free space"
-    click(window.record)
-    assert window.confirmation.text == "Not recording: the disk is full: free space"
-    assert not window.record.recording
-
-
-# -- theatre -----------------------------------------------------------------------------------
-
-
-def test_theatre_shows_the_same_and_hands_keys_on(wait_for: Wait, window: Any, source: Any) -> None:
-    QTest.keyClick(window, Qt.Key.Key_F11)
-    assert window.theatre.isVisible()
-    source.push()
-    wait_for(lambda: window.theatre.video.shown.image is source.picture.rgb32)
-    QTest.keyClick(window.theatre, Qt.Key.Key_M)
-    assert names(source) == ["mark 1"]
-    QTest.keyClick(window.theatre, Qt.Key.Key_Escape)
-    assert not window.theatre.isVisible()
-    click(window.theatre_button)
-    assert window.theatre.isVisible()
-    QTest.keyClick(window.theatre, Qt.Key.Key_F11)
-    assert not window.theatre.isVisible()
-    assert not window.theatre_button.isChecked()
-
-
 # -- closing -----------------------------------------------------------------------------------
 
 
@@ -452,7 +324,7 @@ def answer(window: Any, text: str) -> None:
 
 
 def test_closing_while_recording_asks(wait_for: Wait, window: Any, source: Any) -> None:
-    start(window, wait_for)
+    start_recording(window, wait_for)
     window.close()
     assert window.isVisible()
     answer(window, "Keep going")
@@ -556,87 +428,6 @@ def test_nodes_and_curves_follow(wait_for: Wait, window: Any, source: Any) -> No
     wait_for(lambda: source.push() and bool(window.curves._curves))
     source.push(age_ms=600)
     wait_for(lambda: window.nodes.rows == ())
-
-
-class FakeScreen:
-    """A projector."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def name(self) -> str:
-        return self._name
-
-
-def test_an_unplugged_projector_does_not_drop_its_window_on_the_operator(
-    wait_for: Wait, window: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[str] = []
-
-    def open_on(screen: Any) -> None:
-        window.theatre._screen_name = screen.name()
-        opened.append(screen.name())
-        window.theatre.show()
-
-    projector = FakeScreen("HDMI-1")
-    monkeypatch.setattr(window.theatre, "_other_screen", lambda: projector)
-    monkeypatch.setattr(window.theatre, "_open_on", open_on)
-    window.toggle_theatre()
-    assert window.theatre_button.isChecked()
-    window.theatre.screen_gone("DP-3")
-    assert window.theatre.isVisible(), "somebody else's screen"
-    window.theatre.screen_gone("HDMI-1")
-    assert not window.theatre.isVisible()
-    assert not window.theatre_button.isChecked()
-    assert "unplugged" in window.confirmation.text
-    window.theatre.screen_came(FakeScreen("DP-4"))
-    assert not window.theatre.isVisible()
-    window.theatre.screen_came(projector)
-    assert window.theatre.isVisible()
-    assert opened == ["HDMI-1", "HDMI-1"]
-    window.toggle_theatre()
-    window.theatre.screen_came(projector)
-    assert not window.theatre.isVisible(), "put away on purpose"
-
-
-@pytest.mark.parametrize("free", [True, False])
-def test_the_theatre_makes_way_for_the_operators_window(
-    window: Any, monkeypatch: pytest.MonkeyPatch, free: bool
-) -> None:
-    """Dragged onto the projector, or put there by the desktop, it would lie beneath."""
-    theatre, opened = window.theatre, []
-    monkeypatch.setattr(theatre, "_other_screen", lambda: FakeScreen("DP-2") if free else None)
-    monkeypatch.setattr(theatre, "_open_on", lambda screen: opened.append(screen.name()))
-    theatre.show()
-    theatre._screen_name = "HDMI-1"
-    theatre.operator_came(FakeScreen("DP-3"))
-    assert theatre.isVisible()
-    assert opened == []
-    theatre.operator_came(FakeScreen("HDMI-1"))
-    assert opened == (["DP-2"] if free else [])
-    assert theatre.isVisible() is free
-    assert "your window is on its screen" in window.confirmation.text
-
-
-def test_the_theatres_screen_is_chosen_and_kept(
-    window: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screens = [FakeScreen("HDMI-1"), FakeScreen("DP-2")]
-    monkeypatch.setattr(window.theatre, "_others", lambda: screens)
-    arranging = window.commands.arranging
-    for name in ("HDMI-1", "DP-2", "HDMI-1"):
-        click_text = window.settings.theatre.text()
-        window.settings.theatre.click()
-        window.refresh_readings()
-        assert window.settings.theatre.text() == name != click_text
-        assert arranging.theatre_screen == name
-    assert window.theatre._other_screen() is screens[0]
-    screens.pop(0)
-    assert window.theatre._other_screen() is screens[0], "another, where the chosen one is not"
-    screens.pop()
-    window.settings.theatre.click()
-    assert window.confirmation.text == "No other screen is connected"
-    assert arranging.theatre_screen == "HDMI-1", "it may be plugged in again"
 
 
 def test_the_list_follows_the_tags_without_waiting_for_calm(

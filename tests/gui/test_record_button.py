@@ -1,0 +1,114 @@
+"""Record: a tap begins, only a hold ends; the window says what became of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from sln_guide.gui.buttons import HOLD_S
+from tests.gui import fakes
+from tests.gui.hands import LEFT, Open, Wait, click, start_recording
+
+
+@pytest.fixture
+def source() -> Any:
+    source = fakes.RecordingSource()
+    source.push()
+    return source
+
+
+@pytest.fixture
+def window(open_window: Open, source: Any) -> Any:
+    return open_window(source)
+
+
+def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any) -> None:
+    start_recording(window, wait_for)
+    wait_for(lambda: any(t.startswith("REC 00:00:0") for t in window.strip.texts()))
+    QTest.keyClick(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction == 0.0)
+    click(window.record)
+    assert source.stopped == 0
+    assert "Hold" in window.confirmation.text
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_holding_stops_and_shows_how_far_it_is(
+    wait_for: Wait, window: Any, source: Any, by_key: bool
+) -> None:
+    start_recording(window, wait_for)
+    began = time.monotonic()
+    if by_key:
+        QTest.keyPress(window, Qt.Key.Key_R)
+    else:
+        QTest.mousePress(window.record, LEFT)
+    wait_for(lambda: 0.3 < window.record.held_fraction < 1.0)
+    assert source.stopped == 0
+    wait_for(lambda: source.stopped == 1)
+    assert time.monotonic() - began >= HOLD_S
+    if by_key:
+        QTest.keyRelease(window, Qt.Key.Key_R)
+    else:
+        QTest.mouseRelease(window.record, LEFT)
+    assert source.stopped == 1
+    assert window.record.text() == "Saving"
+    assert "SAVING" in window.strip.texts()
+    source.finish_recording()
+    saved = "Recording saved: 20260302-124107.case, 120"
+    wait_for(lambda: window.confirmation.text.startswith(saved))
+    assert "head 0123456789ab…, whole in heads.txt" in window.confirmation.text
+    assert window.record.text() == "Record"
+
+
+def test_it_is_said_that_a_recording_runs_once_it_does(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    def recorder(**changes: Any) -> None:
+        asked = time.monotonic_ns()
+        now = replace(source.now_health.recorder, **changes)
+        source.now_health = replace(source.now_health, recorder=now)
+        wait_for(lambda: (window.watch.newest.asked_ns or 0) > asked)
+        window.refresh_readings()
+
+    source.start_recording = lambda: Path("/cases/a.case")
+    window.commands.start_recording()
+    recorder(recording=True, frames=0)
+    assert window.confirmation.text == ""
+    recorder(frames=1)
+    assert window.confirmation.text == "Recording a.case"
+    recorder(recording=False, error="the disk is full")
+    assert window.confirmation.text == "", "it stood for five seconds beneath the band"
+    recorder(recording=False, frames=0, error=None)
+    window.commands.start_recording()
+    recorder(error="the disk is full")
+    recorder(recording=True, frames=9, error=None)
+    assert window.confirmation.text == "", "a band says what became of it"
+
+
+def test_a_hold_given_up_or_lost_to_another_window_does_not_stop(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    start_recording(window, wait_for)
+    QTest.keyPress(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction > 0.1)
+    QTest.keyRelease(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction == 0.0)
+    QTest.keyPress(window, Qt.Key.Key_R)
+    wait_for(lambda: window.record.held_fraction > 0.1)
+    window.theatre.show()
+    window.theatre.activateWindow()
+    wait_for(lambda: window.record.held_fraction == 0.0)
+    assert source.stopped == 0
+
+
+def test_a_recording_that_cannot_begin_says_why(window: Any, source: Any) -> None:
+    source.refuse = "the disk is full: free space"
+    click(window.record)
+    assert window.confirmation.text == "Not recording: the disk is full: free space"
+    assert not window.record.recording
