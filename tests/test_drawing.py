@@ -16,7 +16,7 @@ from hardware.rig import IDENTITY, PhantomSpec, Registration, Rig
 from hardware.rig_files import load_rig
 from sln_guide.core.luminance import luminance_small
 from sln_guide.drawing import Drawing
-from sln_guide.guidance import Guidance, Pair, Settings, View
+from sln_guide.guidance import Guidance, NirStyle, Pair, Settings, View
 from sln_guide.pipeline import Setup, initial_state, step
 
 REGISTERED = Registration(kind="calibrated", white_from_nir=IDENTITY)
@@ -116,6 +116,14 @@ def test_without_registration_there_is_no_overlay(pair: Pair, guidance: Guidance
     picture = Drawing(Registration(kind="none")).picture(pair.nir, pair.white, guidance, Settings())
     assert picture is not None
     assert not picture.overlay_drawn
+
+
+def test_a_map_of_measured_light_counts_as_an_overlay(pair: Pair, guidance: Guidance) -> None:
+    for style, counts in ((NirStyle.MAP, True), (NirStyle.GREY, False)):
+        settings = Settings(view=View.NIR, nir_style=style)
+        picture = Drawing(REGISTERED).picture(pair.nir, pair.white, guidance, settings)
+        assert picture is not None
+        assert picture.overlay_drawn is counts
 
 
 def test_latency_counts_from_the_oldest_frame_shown_for_the_first_time(

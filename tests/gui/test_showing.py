@@ -150,6 +150,21 @@ def test_nir_view_gives_way_to_white_light_when_it_stops(showing: Showing, sourc
     assert shown.view is View.WHITE
 
 
+def test_a_map_of_light_goes_when_its_guidance_is_too_old(showing: Showing, source: Any) -> None:
+    """NIR itself is fresh; what is drawn in its place is not."""
+    source.change(view=View.NIR)
+    mapped = replace(source.push(age_ms=100), overlay_drawn=True)
+    fresh = source.push(age_ms=5)
+    source.picture = replace(mapped, nir=fresh.nir, white=fresh.white)
+    assert look(showing, source).image is mapped.rgb32
+    old = replace(source.push(age_ms=400), overlay_drawn=True)
+    source.picture = replace(old, nir=fresh.nir, white=fresh.white)
+    source.push_white()
+    shown = look(showing, source)
+    assert shown.alone
+    assert shown.view is View.WHITE
+
+
 def test_unregistered_and_colour_views_show_pictures_without_marks() -> None:
     source = fakes.FakeSource(registration=Registration())
     showing = Showing(source, fakes.white_pixels, fakes.nir_pixels)
