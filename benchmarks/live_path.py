@@ -73,7 +73,7 @@ def show_plots(window: Any, drawn: dict[str, int]) -> None:
     from PySide6.QtCore import QEvent, QObject, QTimer
     from PySide6.QtWidgets import QGraphicsView
 
-    from sln_guide.gui.layout import Layout
+    from sln_guide.gui.claims.layout import Layout
 
     class Counter(QObject):
         def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -36,7 +36,7 @@ def press_and_run(keys: str, seconds: float, path: str, words: list[str]) -> int
     from PySide6.QtTest import QTest
 
     from sln_guide.cli import main as run
-    from sln_guide.gui.readings import Tone
+    from sln_guide.gui.claims.readings import Tone
     from sln_guide.gui.window import OperatorWindow
 
     begin = OperatorWindow.begin

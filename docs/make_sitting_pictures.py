@@ -24,7 +24,7 @@ from hardware.opencv import cv2
 from sln_guide.calibration.sitting import Sitting
 from sln_guide.calibration.stand import Phase
 from sln_guide.gui import theme
-from sln_guide.gui.sitting import SittingWindow
+from sln_guide.gui.sitting.window import SittingWindow
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1366, 768)

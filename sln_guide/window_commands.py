@@ -171,7 +171,7 @@ def sitting(options: argparse.Namespace) -> int:
     """Calibrate and check a rig in a window, one step at a time."""
     from sln_guide.calibration.command import board_of
     from sln_guide.calibration.sitting import Sitting
-    from sln_guide.gui.sitting import sit
+    from sln_guide.gui.sitting.window import sit
 
     rig: str = options.rig
     # a shipped rig has no folder of its own to keep anything in

@@ -6,6 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from sln_guide.gui.claims.readings import Tone
 from sln_guide.gui.preferences import (
     SETTINGS_OF_PRESETS,
     Mounting,
@@ -14,7 +15,6 @@ from sln_guide.gui.preferences import (
     Unused,
     preset_of,
 )
-from sln_guide.gui.readings import Tone
 from sln_guide.source import PictureSource, Replayable
 
 

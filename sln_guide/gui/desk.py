@@ -6,24 +6,24 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from sln_guide.gui.buttons import ActionButton, FlatButton, RecordButton
-from sln_guide.gui.commands import Commands
-from sln_guide.gui.confirmation import Confirmation
-from sln_guide.gui.curves import CurvesPanel
-from sln_guide.gui.export_panel import ExportPanel
-from sln_guide.gui.help import HelpPanel
+from sln_guide.gui.claims.layout import Content
+from sln_guide.gui.hands.commands import Commands
 from sln_guide.gui.keys import Action, KeyMap
-from sln_guide.gui.layout import Content
-from sln_guide.gui.nodes import NodesPanel
-from sln_guide.gui.overlay_controls import OverlayControls
-from sln_guide.gui.phases import PhaseRow
-from sln_guide.gui.plot_library import PlotLibrary
-from sln_guide.gui.settings_panel import SettingsPanel
-from sln_guide.gui.signs import border_inside
-from sln_guide.gui.thumbnails import LOW_PX, Thumbnails
-from sln_guide.gui.timeline import STRIP_PX, TimelinePanel
-from sln_guide.gui.top_strip import TopStrip
-from sln_guide.gui.video import VideoView
+from sln_guide.gui.panels.buttons import ActionButton, FlatButton, RecordButton
+from sln_guide.gui.panels.confirmation import Confirmation
+from sln_guide.gui.panels.export_panel import ExportPanel
+from sln_guide.gui.panels.help import HelpPanel
+from sln_guide.gui.panels.nodes import NodesPanel
+from sln_guide.gui.panels.overlay_controls import OverlayControls
+from sln_guide.gui.panels.phases import PhaseRow
+from sln_guide.gui.panels.settings_panel import SettingsPanel
+from sln_guide.gui.panels.timeline import STRIP_PX, TimelinePanel
+from sln_guide.gui.panels.top_strip import TopStrip
+from sln_guide.gui.picture.signs import border_inside
+from sln_guide.gui.picture.thumbnails import LOW_PX, Thumbnails
+from sln_guide.gui.picture.video import VideoView
+from sln_guide.gui.plots.curves import CurvesPanel
+from sln_guide.gui.plots.plot_library import PlotLibrary
 from sln_guide.guidance import View
 from sln_guide.render import tokens
 

@@ -17,10 +17,10 @@ from hardware.rig import RigError
 from hardware.rig_files import load_rig
 from sln_guide.gui import theme
 from sln_guide.gui.app import asked_to_end, ending_by_signal
-from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.panel import HEAD_PX, Panel
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.panels.buttons import FlatButton
+from sln_guide.gui.panels.panel import HEAD_PX, Panel
 from sln_guide.gui.preferences import wanted_scale
-from sln_guide.gui.readings import Tone
 from sln_guide.gui.scale import application
 from sln_guide.gui.wake import Wake
 from sln_guide.one_line import on_one_line, unexpected

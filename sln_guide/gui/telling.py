@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.alarms import Alarms
+from sln_guide.gui.claims.alarms import Alarms
+from sln_guide.gui.claims.health_watch import HealthReading
+from sln_guide.gui.claims.showing import Showing, Shown
 from sln_guide.gui.desk import Desk
-from sln_guide.gui.health_watch import HealthReading
 from sln_guide.gui.in_turn import InTurn
 from sln_guide.gui.keys import Action
-from sln_guide.gui.phases import injection_text, phase_at, phase_events
-from sln_guide.gui.plotting import Plotting
-from sln_guide.gui.showing import Showing, Shown
-from sln_guide.gui.video import VideoView
+from sln_guide.gui.panels.phases import injection_text, phase_at, phase_events
+from sln_guide.gui.picture.video import VideoView
+from sln_guide.gui.plots.plotting import Plotting
 from sln_guide.health import SessionHealth
 from sln_guide.render.figures import Figures
 from sln_guide.render.look import Look

@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
 import sln_guide
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.claims.readings import Tone
 from sln_guide.render import tokens
 from sln_guide.render.marks import shade
 from sln_guide.render.text import font

@@ -19,7 +19,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QPainter, QPai
 from PySide6.QtWidgets import QApplication, QWidget
 
 from hardware.realtime import Rank, go_first
-from sln_guide.gui.readings import elapsed_text
+from sln_guide.gui.claims.readings import elapsed_text
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 

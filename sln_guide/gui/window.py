@@ -10,26 +10,26 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 
-from sln_guide.gui.actions import actions_of
-from sln_guide.gui.alarms import Alarms
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
+from sln_guide.gui.claims.alarms import Alarms
+from sln_guide.gui.claims.health_watch import HealthWatch
+from sln_guide.gui.claims.layout import Layout
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.claims.showing import Draw, Showing, Shown
+from sln_guide.gui.claims.verdict import is_fresh
 from sln_guide.gui.closing import ClosingQuestion
-from sln_guide.gui.commands import Commands
 from sln_guide.gui.desk import Desk
-from sln_guide.gui.health_watch import HealthWatch
-from sln_guide.gui.keyboard import Keyboard
+from sln_guide.gui.hands.actions import actions_of
+from sln_guide.gui.hands.commands import Commands
+from sln_guide.gui.hands.keyboard import Keyboard
 from sln_guide.gui.keys import keys_of
-from sln_guide.gui.lasso import Points, Shape
-from sln_guide.gui.layout import Layout
-from sln_guide.gui.plotting import Plotting
+from sln_guide.gui.picture.lasso import Points, Shape
+from sln_guide.gui.picture.theatre import TheatreWindow
+from sln_guide.gui.picture.video import VideoView
+from sln_guide.gui.plots.plotting import Plotting
 from sln_guide.gui.preferences import Place
-from sln_guide.gui.readings import Tone
-from sln_guide.gui.showing import Draw, Showing, Shown
 from sln_guide.gui.telling import Telling, look_of
-from sln_guide.gui.theatre import TheatreWindow
-from sln_guide.gui.verdict import is_fresh
-from sln_guide.gui.video import VideoView
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import Mode
 from sln_guide.render.figures import Figures

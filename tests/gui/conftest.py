@@ -16,7 +16,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from shiboken6 import isValid
 
-from sln_guide.gui import theme, video
+from sln_guide.gui import theme
+from sln_guide.gui.picture import video
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.window import OperatorWindow
 from tests.gui.fakes import (

@@ -10,9 +10,9 @@ import numpy as np
 
 from hardware.frame import Frame
 from hardware.rig import Calibration, Optics, Registration, Rig
-from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.screen_state import ScreenState, screen_state
-from sln_guide.gui.situation import Displayed, Situation
+from sln_guide.gui.claims.health_watch import HealthReading
+from sln_guide.gui.claims.screen_state import ScreenState, screen_state
+from sln_guide.gui.claims.situation import Displayed, Situation
 from sln_guide.guidance import Guidance, Mode, Pair, Role, Settings
 from sln_guide.health import Health, SessionHealth, StreamHealth
 from tests.frames import frame_of

@@ -13,9 +13,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.alarms import SOUND_EVERY_S, Alarms
-from sln_guide.gui.readings import Tone
-from sln_guide.gui.verdict import Banner, Word
+from sln_guide.gui.claims.alarms import SOUND_EVERY_S, Alarms
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.claims.verdict import Banner, Word
 from sln_guide.health import Health
 from sln_guide.render import tokens
 from tests.gui import fakes
@@ -28,8 +28,8 @@ CALM = Banner(Tone.NEUTRAL, "Waiting for NIR", "")
 
 @pytest.fixture
 def state() -> Any:
-    from sln_guide.gui.health_watch import HealthReading
-    from sln_guide.gui.showing import Showing
+    from sln_guide.gui.claims.health_watch import HealthReading
+    from sln_guide.gui.claims.showing import Showing
 
     source = fakes.FakeSource()
     now_ns = source.push().handed_over_ns

@@ -9,9 +9,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui import baselining
-from sln_guide.gui.help import keys_told
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.hands import baselining
+from sln_guide.gui.panels.help import keys_told
 from sln_guide.guidance import (
     BASELINE_ELSEWHERE,
     BASELINE_MISFIT,

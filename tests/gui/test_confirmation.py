@@ -10,8 +10,8 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.layout import CHOICES, Content, Layout
-from sln_guide.gui.readings import Tone
+from sln_guide.gui.claims.layout import CHOICES, Content, Layout
+from sln_guide.gui.claims.readings import Tone
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 from tests.gui import fakes

@@ -14,7 +14,7 @@ from hardware.rig import Calibration, Expiry, Optics, Registration
 from hardware.working_plane import WorkingPlane
 from sln_guide.calibration.binding import utc_now
 from sln_guide.calibration.errors import CalibrationFileError
-from sln_guide.gui.readings import NOTHING, Tone, expiry_reading
+from sln_guide.gui.claims.readings import NOTHING, Tone, expiry_reading
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Settings
 from tests.gui import fakes

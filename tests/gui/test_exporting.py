@@ -15,10 +15,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from sln_guide.export.wish import SPANNED, What, Wish
-from sln_guide.gui import replay_export
-from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.export_panel import MEANS, NAMES
-from sln_guide.gui.exporting import CaseExport, Told
+from sln_guide.gui.hands import replay_export
+from sln_guide.gui.hands.exporting import CaseExport, Told
+from sln_guide.gui.panels.buttons import FlatButton
+from sln_guide.gui.panels.export_panel import MEANS, NAMES
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.guidance import Role, Settings
 from sln_guide.recording import CaseDescription, CaseWriter

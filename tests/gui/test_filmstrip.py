@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.filmstrip import COUNT, Filmstrip, coarse_to_fine
+from sln_guide.gui.panels.filmstrip import COUNT, Filmstrip, coarse_to_fine
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sln_guide.gui.flags import Flags
-from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.showing import Showing
+from sln_guide.gui.claims.flags import Flags
+from sln_guide.gui.claims.health_watch import HealthReading
+from sln_guide.gui.claims.showing import Showing
 from sln_guide.guidance import NIR_DARK, TOO_MANY, Guidance
 from tests.gui import fakes
 from tests.gui.situations import guidance

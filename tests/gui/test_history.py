@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sln_guide.gui.history import EVERY_S, KEPT_S, SignalHistory
-from sln_guide.gui.plot_data import axis_top, thinned
+from sln_guide.gui.plots.history import EVERY_S, KEPT_S, SignalHistory
+from sln_guide.gui.plots.plot_data import axis_top, thinned
 from tests.gui import fakes
 
 

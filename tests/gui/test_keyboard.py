@@ -11,8 +11,8 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.buttons import FlatButton
 from sln_guide.gui.keys import KEYS, Action
+from sln_guide.gui.panels.buttons import FlatButton
 from tests.gui import fakes
 
 Open = Callable[..., Any]

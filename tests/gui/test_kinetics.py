@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sln_guide.gui.kinetics import counted_from, kinetics, kinetics_text, write_curves
+from sln_guide.gui.plots.kinetics import counted_from, kinetics, kinetics_text, write_curves
 from sln_guide.source import EventMark
 
 TIMES = np.arange(0.0, 120.0, 0.2)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from hardware.rig import Registration
-from sln_guide.gui.lasso import Lasso, in_nir
+from sln_guide.gui.picture.lasso import Lasso, in_nir
 from sln_guide.guidance import MOST_POLYGON_POINTS, View
 from tests.gui import fakes
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PySide6.QtTest import QTest
 
-from sln_guide.gui import video
-from sln_guide.gui.verdict import REMOVED_MS, Word
+from sln_guide.gui.claims.verdict import REMOVED_MS, Word
+from sln_guide.gui.picture import video
 from tests.gui import fakes
 
 Open = Callable[..., Any]

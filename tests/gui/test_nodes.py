@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.nodes import NodesPanel, no_rows_text, node_ink, node_rows
+from sln_guide.gui.panels.nodes import NodesPanel, no_rows_text, node_ink, node_rows
 from sln_guide.guidance import Kind
 from sln_guide.render.figures import Figures
 from sln_guide.render.wording import sbr_text

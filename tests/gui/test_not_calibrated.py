@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, QPointF
 
-from sln_guide.gui.curves import UNVOUCHED
-from sln_guide.gui.layout import Content, Layout
-from sln_guide.gui.readings import Tone
-from sln_guide.gui.readout import readout
-from sln_guide.gui.showing import motion_since_guidance
+from sln_guide.gui.claims.layout import Content, Layout
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.claims.showing import motion_since_guidance
+from sln_guide.gui.picture.readout import readout
+from sln_guide.gui.plots.curves import UNVOUCHED
 from sln_guide.guidance import UNCALIBRATED
 from sln_guide.render import marks
 from sln_guide.render.look import Look

@@ -21,16 +21,16 @@ from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
 from sln_guide.gui import theme
+from sln_guide.gui.claims.health_watch import HealthWatch
+from sln_guide.gui.claims.layout import Content, Layout, panes
+from sln_guide.gui.claims.readings import Tone, light_reading
 from sln_guide.gui.display import display_available
-from sln_guide.gui.health_watch import HealthWatch
 from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
-from sln_guide.gui.layout import Content, Layout, panes
-from sln_guide.gui.nodes import node_rows
-from sln_guide.gui.overlay_controls import false_calls_text
-from sln_guide.gui.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
-from sln_guide.gui.readings import Tone, light_reading
-from sln_guide.gui.readout import readout
-from sln_guide.gui.ruler import Ruler
+from sln_guide.gui.panels.nodes import node_rows
+from sln_guide.gui.panels.overlay_controls import false_calls_text
+from sln_guide.gui.panels.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
+from sln_guide.gui.picture.readout import readout
+from sln_guide.gui.picture.ruler import Ruler
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import CannotJudge, Interval
 from sln_guide.render.pixels import as_image
@@ -129,7 +129,7 @@ def test_a_wake_after_its_end_does_nothing(qt: QApplication) -> None:
 def test_health_watch_ends_within_bounded_time_even_if_the_source_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sln_guide.gui.health_watch.END_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("sln_guide.gui.claims.health_watch.END_TIMEOUT_S", 0.05)
     release, asked = threading.Event(), threading.Event()
 
     def hang() -> Any:

@@ -13,9 +13,9 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import STEPS, Plot, live_span
-from sln_guide.gui.history import AGES_KEPT, EVERY_S, SignalHistory
-from sln_guide.gui.plot_data import HISTOGRAM_SIGMA, columns, parted, significance_counts
+from sln_guide.gui.plots.curves import STEPS, Plot, live_span
+from sln_guide.gui.plots.history import AGES_KEPT, EVERY_S, SignalHistory
+from sln_guide.gui.plots.plot_data import HISTOGRAM_SIGMA, columns, parted, significance_counts
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]

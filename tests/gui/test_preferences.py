@@ -12,8 +12,9 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.help import keys_told
+from sln_guide.gui.claims.readings import Tone
 from sln_guide.gui.keys import KEYS, Action, KeyMap
+from sln_guide.gui.panels.help import keys_told
 from sln_guide.gui.preferences import (
     FILE_NAME,
     Mounting,
@@ -27,7 +28,6 @@ from sln_guide.gui.preferences import (
     preset_of,
     save_preferences,
 )
-from sln_guide.gui.readings import Tone
 from sln_guide.guidance import ColourMap, OverlayStyle, Settings, View
 from tests.gui import fakes
 

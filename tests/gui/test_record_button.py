@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.buttons import HOLD_S
+from sln_guide.gui.panels.buttons import HOLD_S
 from tests.gui import fakes
 from tests.gui.hands import LEFT, Open, Wait, click, start_recording
 

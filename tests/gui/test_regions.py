@@ -13,8 +13,8 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.history import EVERY_S, SignalHistory, region_light
-from sln_guide.gui.lasso import Lasso, Shape
+from sln_guide.gui.picture.lasso import Lasso, Shape
+from sln_guide.gui.plots.history import EVERY_S, SignalHistory, region_light
 from sln_guide.guidance import MOST_REGIONS, CannotJudge, Settings
 from tests.gui import fakes
 

@@ -12,9 +12,9 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.curves import SINCE_SEEK, Plot
-from sln_guide.gui.plot_data import APART_S, thinned_apart
-from sln_guide.gui.replay_history import ReplayHistory
+from sln_guide.gui.plots.curves import SINCE_SEEK, Plot
+from sln_guide.gui.plots.plot_data import APART_S, thinned_apart
+from sln_guide.gui.plots.replay_history import ReplayHistory
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from sln_guide.gui.timeline import SPEEDS, precise_clock, speed_text
+from sln_guide.gui.panels.timeline import SPEEDS, precise_clock, speed_text
 from sln_guide.source import EventMark
 from tests.gui import fakes
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import Reading, Tone
-from sln_guide.gui.screen_state import Border
-from sln_guide.gui.situation import Freeze, Motion
-from sln_guide.gui.verdict import REMOVED_MS, Word
+from sln_guide.gui.claims.readings import Reading, Tone
+from sln_guide.gui.claims.screen_state import Border
+from sln_guide.gui.claims.situation import Freeze, Motion
+from sln_guide.gui.claims.verdict import REMOVED_MS, Word
 from sln_guide.guidance import Mode, Settings, View
 from sln_guide.health import Alignment, Health, RecorderHealth
 from tests.gui.situations import (

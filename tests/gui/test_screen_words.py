@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hardware.rig import Registration
-from sln_guide.gui.readings import Reading, Tone, clock_text, elapsed_text
+from sln_guide.gui.claims.readings import Reading, Tone, clock_text, elapsed_text
 from sln_guide.guidance import Mode
 from sln_guide.health import Alignment, Health, LampState, RecorderHealth
 from tests.gui.situations import (

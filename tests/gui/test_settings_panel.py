@@ -17,8 +17,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from sln_guide.gui import preferences
-from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.mounting import turned_image, turned_pixels, turned_size, turning
+from sln_guide.gui.panels.buttons import FlatButton
+from sln_guide.gui.picture.mounting import turned_image, turned_pixels, turned_size, turning
 from sln_guide.gui.preferences import Mounting, Place
 from sln_guide.gui.scale import choices, display_of
 from sln_guide.gui.window import OperatorWindow

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hardware.rig import Optics, Registration
-from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.layout import Content, Layout
-from sln_guide.gui.showing import SIDE_NS, Showing, motion_since_guidance
-from sln_guide.gui.verdict import Word
+from sln_guide.gui.claims.health_watch import HealthReading
+from sln_guide.gui.claims.layout import Content, Layout
+from sln_guide.gui.claims.showing import SIDE_NS, Showing, motion_since_guidance
+from sln_guide.gui.claims.verdict import Word
 from sln_guide.guidance import Mode, View
 from sln_guide.health import Health
 from tests.gui import fakes

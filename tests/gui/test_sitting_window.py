@@ -24,8 +24,8 @@ from sln_guide.calibration.sitting import BENCH_BOARD, EVERYTHING, Sitting
 from sln_guide.calibration.stand import CHOICES, Phase
 from sln_guide.calibration.watched import WatchedCamera
 from sln_guide.gui import start
-from sln_guide.gui.buttons import FlatButton
-from sln_guide.gui.sitting import SittingWindow
+from sln_guide.gui.panels.buttons import FlatButton
+from sln_guide.gui.sitting.window import SittingWindow
 from sln_guide.render import tokens
 from tests.calibration.small_bench import small_bench
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from sln_guide.gui.snapshot import MOST_WAITING, Snapshot, SnapshotSaver
+from sln_guide.gui.hands.snapshot import MOST_WAITING, Snapshot, SnapshotSaver
 from sln_guide.guidance import Mode
 from tests.gui import fakes
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.gui import guard, watchdog
 from sln_guide.gui.alone import draw_nir, draw_white
-from sln_guide.gui.verdict import REMOVED_MS
+from sln_guide.gui.claims.verdict import REMOVED_MS
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.recording.verify import verify
 from sln_guide.warm_up import warm_up

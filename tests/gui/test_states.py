@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QWidget
 
 from hardware.rig import Registration
 from sln_guide.gui import theme
-from sln_guide.gui.layout import CHOICES, Layout
-from sln_guide.gui.readings import Tone
-from sln_guide.gui.signs import PILL_TINT
+from sln_guide.gui.claims.layout import CHOICES, Layout
+from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.picture.signs import PILL_TINT
 from sln_guide.guidance import Mode, Settings
 from sln_guide.health import Health, RecorderHealth
 from sln_guide.render import tokens

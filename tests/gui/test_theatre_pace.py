@@ -12,10 +12,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from hardware.rig import Registration
-from sln_guide.gui import video
-from sln_guide.gui.health_watch import HealthReading
-from sln_guide.gui.showing import Showing, Shown
-from sln_guide.gui.video import AGE_S, CLEAN_EVERY_S, VideoView
+from sln_guide.gui.claims.health_watch import HealthReading
+from sln_guide.gui.claims.showing import Showing, Shown
+from sln_guide.gui.picture import video
+from sln_guide.gui.picture.video import AGE_S, CLEAN_EVERY_S, VideoView
 from sln_guide.guidance import View
 from sln_guide.render import tokens
 from sln_guide.render.look import Look

@@ -11,8 +11,8 @@ from PySide6.QtGui import QPointingDevice
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from sln_guide.gui.layout import Layout
-from sln_guide.gui.zoom import Zoom
+from sln_guide.gui.claims.layout import Layout
+from sln_guide.gui.picture.zoom import Zoom
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]

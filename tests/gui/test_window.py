@@ -12,8 +12,8 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 
-from sln_guide.gui.layout import Layout
-from sln_guide.gui.layout import sides as layout_sides
+from sln_guide.gui.claims.layout import Layout
+from sln_guide.gui.claims.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
 from sln_guide.render import figures
 from tests.gui import fakes

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sln_guide.gui.zoom import MAX_SCALE, Zoom
+from sln_guide.gui.picture.zoom import MAX_SCALE, Zoom
 
 sizes = st.tuples(st.integers(16, 4000), st.integers(16, 4000))
 factors = st.floats(0.2, 5.0)

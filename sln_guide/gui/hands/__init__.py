@@ -1,0 +1,1 @@
+"""What the operator's hands do: keys, buttons and pedals, and what becomes of them."""

@@ -1,0 +1,1 @@
+"""What stands round the picture, and what is laid over the dock."""

@@ -1,0 +1,1 @@
+"""The large picture, the small ones, the theatre display: painted, zoomed, measured."""

@@ -1,0 +1,1 @@
+"""Curves: what is kept of signals, and how it is drawn."""

@@ -1,0 +1,1 @@
+"""A calibration sitting's window: its pages, and the parts of these."""
