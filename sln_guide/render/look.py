@@ -26,8 +26,6 @@ class Look:
         that at which it was made.
     settings
         The operator's newest, None: those that travelled with the guidance.
-    text_scale
-        Multiplies type and line sizes. None: 1 up to 1080 rows, in proportion above.
     tags, legend, scale_bar, heartbeat
         Whether to paint them.
     mode, simulated
@@ -43,7 +41,6 @@ class Look:
     registration: Registration = Registration()
     plane: WorkingPlane | None = None
     settings: Settings | None = None
-    text_scale: float | None = None
     tags: bool = True
     legend: bool = True
     scale_bar: bool = True
@@ -54,8 +51,6 @@ class Look:
     research_note: bool = False
 
 
-def text_scale(look: Look, rows: float) -> float:
-    """Return what type and lines are multiplied with."""
-    if look.text_scale is not None:
-        return look.text_scale
+def text_scale(rows: float) -> float:
+    """Return what type and lines are multiplied with: 1 up to 1080 rows, in proportion above."""
     return max(1.0, rows / _REFERENCE_ROWS)

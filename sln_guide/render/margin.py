@@ -39,7 +39,7 @@ def put_burned(
     tuple
         What the frame leaves free, and where in it words and heartbeat lie.
     """
-    scale = text_scale(look, area.height())
+    scale = text_scale(area.height())
     words: list[tuple[str, str]] = []
     inner = area
     if look.mode is Mode.REPLAY:

@@ -133,7 +133,7 @@ class Renderer:
     ) -> Sheet:
         """Lay out what belongs on the picture: once a guidance, however often it is painted."""
         sheet = Sheet(ratio)
-        scale = text_scale(look, area.height())
+        scale = text_scale(area.height())
         bounds = margin.box_of(area).grown(-margin.MARGIN_PX * scale)
         taken = [margin.box_of(rect) for rect in keep_clear]
         if look.scale_bar:
