@@ -134,7 +134,7 @@ class Telling:
         if record is not None:
             record.tell(recording=commands.recording, saving=commands.saving)
 
-    def _tell_strip(self, shown: Shown, events: Sequence[EventMark], now_s: float) -> None:
+    def _tell_strip(self, shown: Shown, events: tuple[EventMark, ...], now_s: float) -> None:
         commands = self._desk.commands
         note = "alarm silenced" if self._alarms.silenced else ""
         self._desk.strip.show_state(
