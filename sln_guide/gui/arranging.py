@@ -32,8 +32,8 @@ class Arranging(QObject):
     said = Signal(str, str)
     done = Signal()
 
-    def __init__(self, source: PictureSource, place: Place, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, source: PictureSource, place: Place) -> None:
+        super().__init__()
         self._source = source
         self._place = place
         self._preset = ""

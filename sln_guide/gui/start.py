@@ -89,8 +89,8 @@ class Findings(Panel):
         How many there was no room for when it was painted; the panel says so.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("This machine", parent)
+    def __init__(self) -> None:
+        super().__init__("This machine")
         self.setMinimumSize(460, 360)
         self._findings: tuple[Finding, ...] = ()
         self.left_out = 0

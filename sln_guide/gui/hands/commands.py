@@ -91,9 +91,8 @@ class Commands(QObject):
         still: Callable[[], tuple[Shown, QImage] | None],
         snapshot_folder: Path,
         arranging: Arranging,
-        parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._source = source
         self._showing = showing
         self._health = health

@@ -6,7 +6,7 @@ import time
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy
 
 from sln_guide.gui import theme
 from sln_guide.gui.claims.readings import Tone
@@ -22,8 +22,8 @@ NARROW_PX = 84
 class FlatButton(QAbstractButton):
     """A panel with a word and, smaller, its key. Checked: filled with the action colour."""
 
-    def __init__(self, text: str, key: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__()
         self.setText(text)
         self.key = key
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -106,8 +106,8 @@ class FlatButton(QAbstractButton):
 class ActionButton(FlatButton):
     """A large button with a sign above its word: pause, play, camera, flag, record, back, on."""
 
-    def __init__(self, sign: str, text: str, key: str, parent: QWidget | None = None) -> None:
-        super().__init__(text, key, parent)
+    def __init__(self, sign: str, text: str, key: str) -> None:
+        super().__init__(text, key)
         self.sign = sign
         self.setMinimumSize(tokens.ACTION_PX, tokens.ACTION_PX)
 
@@ -157,8 +157,8 @@ class RecordButton(ActionButton):
     stop_wanted = Signal()
     let_go_early = Signal()
 
-    def __init__(self, key: str = "", parent: QWidget | None = None) -> None:
-        super().__init__("record", "Record", key, parent)
+    def __init__(self, key: str = "") -> None:
+        super().__init__("record", "Record", key)
         self._tapped = key
         self._recording = False
         self._busy = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy
 
 from sln_guide.gui.claims.readings import elapsed_text
 from sln_guide.gui.panels.panel import HEAD_PX, Panel
@@ -109,8 +109,8 @@ def _row(detection: Detection) -> NodeRow:
 class NodesPanel(Panel):
     """As many rows as fit; the rest is counted."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Nodes", parent)
+    def __init__(self) -> None:
+        super().__init__("Nodes")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(HEAD_PX + 3 * SHORT_ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()

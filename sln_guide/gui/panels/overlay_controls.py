@@ -55,10 +55,8 @@ class GloveSlider(QWidget):
 
     moved = Signal(float)
 
-    def __init__(
-        self, name: str, low: float, high: float, step: float, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, name: str, low: float, high: float, step: float) -> None:
+        super().__init__()
         self.setAccessibleName(name)
         self.setFixedHeight(tokens.CONTROL_PX)
         self.setMinimumWidth(120)
@@ -191,8 +189,8 @@ class OverlayControls(Panel):
     changed = Signal(object)
     style_wanted = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Overlay", parent)
+    def __init__(self) -> None:
+        super().__init__("Overlay")
         self.keyed: tuple[str, ...] = ()
         """Keys that open more, as they stand in the heading."""
         self.threshold = GloveSlider("Threshold", THRESHOLD_MIN, THRESHOLD_MAX, THRESHOLD_STEP)
@@ -256,8 +254,8 @@ class OverlayControls(Panel):
 class MapButton(FlatButton):
     """A choice of overlay colours, shown by the colours themselves."""
 
-    def __init__(self, colour_map: ColourMap, parent: QWidget | None = None) -> None:
-        super().__init__(colour_map.value.capitalize(), "", parent)
+    def __init__(self, colour_map: ColourMap) -> None:
+        super().__init__(colour_map.value.capitalize(), "")
         self.setCheckable(True)
         self._map = colour_map
         self.setAccessibleName(f"Overlay colours: {colour_map}")

@@ -49,8 +49,8 @@ class TimelineBar(QWidget):
 
     sought = Signal(float)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setFixedHeight(tokens.CONTROL_PX + 8 + STRIP_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Timeline")
@@ -181,10 +181,8 @@ class TimelineBar(QWidget):
 class TimelinePanel(Panel):
     """Bar, steps, play, speeds; position, length, and the recording's own clock."""
 
-    def __init__(
-        self, replay: Replayable, toggle: Callable[[], None], parent: QWidget | None = None
-    ) -> None:
-        super().__init__("Replay", parent)
+    def __init__(self, replay: Replayable, toggle: Callable[[], None]) -> None:
+        super().__init__("Replay")
         self._replay = replay
         self._events: tuple[EventMark, ...] = ()
         self.bar = TimelineBar()

@@ -39,8 +39,8 @@ class _Cell:
 class TopStrip(QWidget):
     """State, age, latency, rates, losses; case and timer; recording, disk, registration."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setFixedHeight(HEIGHT_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("State")

@@ -121,8 +121,8 @@ class Thumbnails(QWidget):
 
     view_wanted = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.white = Thumbnail("Colour", self)
         self.nir = Thumbnail("NIR", self)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)

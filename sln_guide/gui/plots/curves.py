@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy
 
 from sln_guide.gui.claims.readings import clock_text
 from sln_guide.gui.claims.verdict import AMBER_MS
@@ -74,10 +74,8 @@ class CurvesPanel(Panel):
 
     sought = Signal(float)
 
-    def __init__(
-        self, library: PlotLibrary, *, replaying: bool = False, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(Plot.SIGNAL, parent)
+    def __init__(self, library: PlotLibrary, *, replaying: bool = False) -> None:
+        super().__init__(Plot.SIGNAL)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.body.setContentsMargins(6, HEAD_PX - 6, 8, 4)
         self._library = library

@@ -109,8 +109,8 @@ class ChoiceButton(FlatButton):
 class CameraView(Panel):
     """What one camera sees now, with its exposure, and its sharpness while one focuses."""
 
-    def __init__(self, role: str, parent: QWidget | None = None) -> None:
-        super().__init__(NAMES.get(role, role), parent)
+    def __init__(self, role: str) -> None:
+        super().__init__(NAMES.get(role, role))
         self.setAccessibleName(f"What the {NAMES.get(role, role)} camera sees")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._seen: Seen | None = None
@@ -190,8 +190,8 @@ def _paint_sight(painter: QPainter, room: QRectF, sight: Sight) -> None:
 class ReportView(QWidget):
     """The report's pages, one at a time; a press turns over."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setAccessibleName("Report")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._pages: list[QSvgRenderer] = []
@@ -250,8 +250,8 @@ class ReportView(QWidget):
 class ProgressLine(QWidget):
     """How far a measurement has come."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setFixedHeight(14)
         self.share = 0.0
 
