@@ -29,6 +29,7 @@ PACKED = 1.5
 DEFAULT_PIXELS = 1280 * 1024
 DEFAULT_RATE_HZ = 60.0
 MINUTES_WANTED = 10.0
+LONGEST_WRITING_S = 2.0
 
 _UDEV = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _SYS = Path("/sys")
@@ -290,15 +291,13 @@ def check_links(cameras: Iterable[UsbCamera], need_mb_per_s: float) -> tuple[Fin
     return tuple(findings)
 
 
-def check_disk(
-    folder: Path, need_mb_per_s: float, *, size_mb: int = 256, at_most_s: float = 2.0
-) -> tuple[Finding, ...]:
+def check_disk(folder: Path, need_mb_per_s: float, *, size_mb: int = 256) -> tuple[Finding, ...]:
     """Write a temporary file where cases go, sync it, remove it; judge rate and space."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
-        rate = _write_rate_mb_per_s(place, size_mb, at_most_s)
+        rate = _write_rate_mb_per_s(place, size_mb)
         free_mb = shutil.disk_usage(place).free / 1e6
     except OSError as error:
         reason = error.strerror or str(error)
@@ -321,13 +320,13 @@ def check_disk(
     )
 
 
-def _write_rate_mb_per_s(folder: Path, size_mb: int, at_most_s: float) -> float:
+def _write_rate_mb_per_s(folder: Path, size_mb: int) -> float:
     # not zeros: some file systems would not write them
     block = os.urandom(1 << 20) * 4
     written = 0
     with tempfile.TemporaryFile(dir=folder, prefix=".sln-guide-doctor-", buffering=0) as file:
         began_s = time.monotonic()
-        while written < size_mb * 1_000_000 and time.monotonic() - began_s < at_most_s:
+        while written < size_mb * 1_000_000 and time.monotonic() - began_s < LONGEST_WRITING_S:
             written += file.write(block)
             os.fsync(file.fileno())
         took_s = time.monotonic() - began_s

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +91,6 @@ class Drawing:
             overlay_drawn=overlay is not None or mapped is not None,
             white_shift_px=self._white_shift_px(guidance),
             handed_over_ns=min(handed_over, default=base.host_time_ns),
-            drawn_ns=time.monotonic_ns(),
             white_thumbnail=self._white_thumbnail,
             nir_thumbnail=self._nir_thumbnail,
         )

@@ -380,7 +380,6 @@ class Picture:
     overlay_drawn: bool
     white_shift_px: tuple[float, float]
     handed_over_ns: int
-    drawn_ns: int
     white_thumbnail: NDArray[np.uint32] | None = None
     nir_thumbnail: NDArray[np.uint32] | None = None
 

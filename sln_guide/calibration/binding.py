@@ -69,14 +69,8 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Rows and columns of the maps."""
         return self.roi[3], self.roi[2]
 
-    def mismatch(self, now: Binding, *, exposure: bool = True, gain: bool = True) -> str | None:
-        """Say in what ``now`` (a camera as it is set now) differs; None: it is the same.
-
-        Parameters
-        ----------
-        exposure, gain
-            Whether those matter: a flat field is the same at any exposure and gain.
-        """
+    def mismatch(self, now: Binding) -> str | None:
+        """Say in what ``now`` (a camera as it is set now) differs; None: it is the same."""
         if now.camera_id != self.camera_id:
             return f"made with camera {self.camera_id}, not {now.camera_id}"
         if now.role != self.role:
@@ -85,12 +79,12 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             mine, theirs = getattr(self, name), getattr(now, name)
             if mine != theirs:
                 return f"made with {name} {_plain(mine)}, not {_plain(theirs)}"
-        if gain and abs(self.gain_db - now.gain_db) > GAIN_TOLERANCE_DB:
+        if abs(self.gain_db - now.gain_db) > GAIN_TOLERANCE_DB:
             return f"made at {self.gain_db:g} dB gain, not {now.gain_db:g} dB"
-        if gain and abs(self.black_level - now.black_level) > 0.5:
+        if abs(self.black_level - now.black_level) > 0.5:
             return f"made with black level {self.black_level:g}, not {now.black_level:g}"
         low, high = self.exposure_us
-        if exposure and not low * 0.999 <= now.exposure_us[0] <= high * 1.001:
+        if not low * 0.999 <= now.exposure_us[0] <= high * 1.001:
             return f"made for exposures of {low:g} to {high:g} us, not {now.exposure_us[0]:g} us"
         return None
 

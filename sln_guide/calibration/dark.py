@@ -94,7 +94,6 @@ def make_dark(
     binding: Binding,
     *,
     made_at: datetime,
-    valid_days: float = VALID_DAYS,
     temperature_c: float | None = None,
 ) -> DarkMap:
     """Return the dark map of frames taken without light, at one exposure or more.
@@ -150,7 +149,7 @@ def make_dark(
             binding, exposure_us=(stacks[0].exposure_us, stacks[-1].exposure_us)
         ),
         made_at=made_at,
-        valid_days=valid_days,
+        valid_days=VALID_DAYS,
         frames=sum(len(s.pixels) for s in stacks),
         exposures_us=tuple(s.exposure_us for s in stacks),
         temperature_c=stacks[-1].known_temperature_c(temperature_c),

@@ -72,7 +72,6 @@ def make_flat(
     binding: Binding,
     *,
     made_at: datetime,
-    valid_days: float = VALID_DAYS,
     temperature_c: float | None = None,
 ) -> FlatMap:
     """Return the flat map of frames of a uniform target.
@@ -122,7 +121,7 @@ def make_flat(
     fields = FlatFields(
         binding=binding,
         made_at=made_at,
-        valid_days=valid_days,
+        valid_days=VALID_DAYS,
         frames=len(stack.pixels),
         level_counts=level,
         falloff=float(wide.min() / wide.max()),

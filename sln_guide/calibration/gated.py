@@ -33,6 +33,8 @@ DIM_SHARE = 0.005
 """Of the sensor's range: a picture below that may be dark because there is nothing to light."""
 BLINDING = 0.6
 """Share of the sensor's range from which on room light leaves too little of it for a signal."""
+LAMPS_HZ = (100.0, 120.0)
+"""Twice the mains: how lamps flicker."""
 SAMPLE_STEP = 4
 """Of a picture's middling light every so many px tell."""
 _AROUND = np.ones((5, 5), np.uint8)
@@ -302,8 +304,6 @@ def recognise_foreign_light(
     times_s: NDArray[np.float64],
     levels: NDArray[np.float64],
     exposure_s: float,
-    *,
-    lamps_hz: tuple[float, ...] = (100.0, 120.0),
 ) -> ForeignLight:
     """Return what ripples or flashes in the means of dark frames.
 
@@ -326,7 +326,7 @@ def recognise_foreign_light(
     drift = np.polynomial.legendre.legvander(_unit(times_s[usual]), 1)
     rest = levels[usual] - drift @ np.linalg.lstsq(drift, levels[usual], rcond=None)[0]
     noise = float(np.sum(rest**2))
-    for lamp in lamps_hz:
+    for lamp in LAMPS_HZ:
         angle = 2.0 * np.pi * lamp * times_s[usual]
         waves = np.column_stack([np.sin(angle), np.cos(angle)])
         if np.linalg.matrix_rank(np.column_stack([drift, waves]), tol=1e-3 * len(rest) ** 0.5) < 4:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sln_guide import __version__
 
 POINTS_PER_MM = 72.0 / 25.4
+DOT_MM = 1.2
 A4_MM = (210.0, 297.0)
 Colour = tuple[float, float, float]
 BLACK: Colour = (0.0, 0.0, 0.0)
@@ -60,10 +61,10 @@ class Drawing:
             f'stroke-width="{width_mm:.3f}"/>'
         )
 
-    def dot(self, x: float, y: float, colour: Colour = BLUE, size_mm: float = 1.2) -> None:
+    def dot(self, x: float, y: float, colour: Colour = BLUE) -> None:
         """Mark a point."""
-        half = 0.5 * size_mm
-        self.rectangle(x - half, y - half, size_mm, size_mm, colour)
+        half = 0.5 * DOT_MM
+        self.rectangle(x - half, y - half, DOT_MM, DOT_MM, colour)
 
     def text(
         self,

@@ -194,7 +194,6 @@ def evaluate(
     *,
     made_at: datetime,
     pattern: NonUniformity | None = None,
-    valid_days: float = VALID_DAYS,
 ) -> PhotonTransfer:
     """Return the figures from steps of exposure, dark to saturated, in any order.
 
@@ -243,7 +242,7 @@ def evaluate(
             binding, exposure_us=(ordered[0].exposure_us, ordered[-1].exposure_us)
         ),
         made_at=made_at,
-        valid_days=valid_days,
+        valid_days=VALID_DAYS,
         electron_counts=gain,
         electron_counts_error=gain_error,
         dark_noise_counts=dark_noise,

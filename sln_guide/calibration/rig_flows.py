@@ -130,7 +130,6 @@ class CheckFlow(Flow):
         *,
         target: Target,
         now: datetime,
-        frames: int = CHECK_FRAMES,
     ) -> None:
         rig = applied.rig
         spec_of(rig, "nir")
@@ -155,7 +154,7 @@ class CheckFlow(Flow):
             )
         )
         self._applied, self._cameras, self._folder = applied, cameras, folder
-        self._target, self._now, self._frames = target, now, frames
+        self._target, self._now = target, now
         self._record: CheckRecord | None = None
 
     def cameras(self) -> tuple[Camera, ...]:
@@ -183,9 +182,9 @@ class CheckFlow(Flow):
                 bindings.append(bound(camera, role, settings))
                 next_frame(camera, stop)
                 taken[role] = []
-                for n in range(self._frames):
+                for n in range(CHECK_FRAMES):
                     taken[role].append(next_frame(camera, stop))
-                    progress(k * self._frames + n + 1, len(self._cameras) * self._frames)
+                    progress(k * CHECK_FRAMES + n + 1, len(self._cameras) * CHECK_FRAMES)
         figures = measure(
             rig,
             self._target,

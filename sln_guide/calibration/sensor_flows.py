@@ -45,6 +45,7 @@ from sln_guide.calibration.report import (
 )
 
 DARK_FRAMES = 32
+LONGEST_DARK_US = 100_000.0
 FLAT_FRAMES = 64
 STEPS = 24
 SPATIAL_FRAMES = 16
@@ -94,16 +95,14 @@ class DarkFlow(Flow):
         folder: Path,
         *,
         now: datetime,
-        frames: int = DARK_FRAMES,
-        longest_us: float = 100_000.0,
         temperature_c: float | None = None,
     ) -> None:
         super().__init__((Step("dark", CAP_IT, CAP),))
         self._rig, self._camera, self._folder, self._now = rig, camera, folder, now
         self._spec = spec_of(rig, "nir")
-        self._frames, self._temperature = frames, temperature_c
+        self._temperature = temperature_c
         own = self._spec.exposure_us
-        self._exposures = tuple(sorted({min(1000.0, own), own, max(longest_us, own)}))
+        self._exposures = tuple(sorted({min(1000.0, own), own, max(LONGEST_DARK_US, own)}))
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
@@ -118,7 +117,7 @@ class DarkFlow(Flow):
             take_at(
                 self._camera,
                 self._spec,
-                self._frames,
+                DARK_FRAMES,
                 us,
                 part_of(progress, k, len(self._exposures)),
                 stop,
@@ -173,13 +172,12 @@ class FlatFlow(Flow):
         dark: DarkMap,
         *,
         now: datetime,
-        frames: int = FLAT_FRAMES,
         temperature_c: float | None = None,
     ) -> None:
         super().__init__((Step("flat", EVEN_IT, UNIFORM),))
         self._temperature = temperature_c
         self._camera, self._folder, self._dark, self._now = camera, folder, dark, now
-        self._spec, self._frames = spec_of(rig, "nir"), frames
+        self._spec = spec_of(rig, "nir")
 
     def cameras(self) -> tuple[Camera, ...]:
         """Return the NIR camera."""
@@ -191,7 +189,7 @@ class FlatFlow(Flow):
 
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         stack = take_at(
-            self._camera, self._spec, self._frames, self._spec.exposure_us, progress, stop
+            self._camera, self._spec, FLAT_FRAMES, self._spec.exposure_us, progress, stop
         )
         binding = bound(self._camera, "nir", stack.settings)
         self._map = make_flat(
@@ -225,9 +223,7 @@ class PhotonTransferFlow(Flow):
 
     title = "Photon transfer"
 
-    def __init__(
-        self, rig: Rig, camera: Camera, folder: Path, *, now: datetime, steps: int = STEPS
-    ) -> None:
+    def __init__(self, rig: Rig, camera: Camera, folder: Path, *, now: datetime) -> None:
         lit = (
             "Let steady, even light fall on the bare sensor or a plain target: no mains lamp. "
             "It must saturate the sensor within a second."
@@ -239,7 +235,7 @@ class PhotonTransferFlow(Flow):
             )
         )
         self._camera, self._folder, self._now = camera, folder, now
-        self._spec, self._count = spec_of(rig, "nir"), steps
+        self._spec = spec_of(rig, "nir")
         self._exposures: tuple[float, ...] = ()
         self._half_us = 0.0
         self._lit: list[Stack] = []
@@ -259,10 +255,10 @@ class PhotonTransferFlow(Flow):
     def _do(self, index: int, progress: Progress, stop: threading.Event | None) -> str:
         if index == 0:
             longest = self._saturating(stop)
-            self._exposures = exposure_steps(longest / self._count, longest, self._count)
+            self._exposures = exposure_steps(longest / STEPS, longest, STEPS)
             self._half_us = 0.45 * longest
             self._lit, self._lit_spatial = self._taken(progress, stop)
-            return f"{self._count} exposures up to {longest / 1e3:.1f} ms taken in light"
+            return f"{STEPS} exposures up to {longest / 1e3:.1f} ms taken in light"
         dark, dark_spatial = self._taken(progress, stop)
         assert self._lit_spatial is not None
         steps = [measure_step(a, b) for a, b in zip(self._lit, dark, strict=True)]

@@ -87,7 +87,6 @@ def export_stills(
     case: CaseReader,
     folder: Path,
     times_s: Sequence[float],
-    layout: Layout = Layout.OVERLAY,
     *,
     asked: Asked | None = None,
     progress: Progress | None = None,
@@ -105,7 +104,7 @@ def export_stills(
     if not times_s:
         raise ExportError("no moment was asked for: give at least one")
     wanted = {int(np.argmin(np.abs(frame_times_s - time_s))) for time_s in times_s}
-    composer = Composer(case, layout)
+    composer = Composer(case, Layout.OVERLAY)
     summary = ExportSummary(folder, "")
     saved = 0
     with empty_ones_taken_away(folder):

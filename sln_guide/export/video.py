@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 TICKS_PER_S = 90_000
 MAX_EDGE_PX = 16_000
 """What H.264 and x264 take, squared too."""
+QUALITY = 18
+"""Constant rate factor of x264: 0 lossless, 51 worst."""
 BT709 = 1
 """Code of ITU-R BT.709 for primaries and transfer (ITU-T H.273, tables 2 and 3)."""
 
@@ -31,8 +33,6 @@ class OverlayVideo:
         Is overwritten. The format is MP4 whatever its name.
     rate_hz
         Roughly how many pictures a second will come.
-    crf
-        Constant rate factor of x264: 0 lossless, 51 worst.
 
     Raises
     ------
@@ -40,11 +40,11 @@ class OverlayVideo:
         When it cannot be written.
     """
 
-    def __init__(self, path: Path, *, rate_hz: float, crf: int = 18) -> None:
+    def __init__(self, path: Path, *, rate_hz: float) -> None:
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         rate = Fraction(rate_hz).limit_denominator(1001) if rate_hz > 0 else Fraction(1)
         self._stream = self._container.add_stream(
-            "libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"}
+            "libx264", rate=rate, options={"crf": str(QUALITY), "preset": "veryfast"}
         )
         self._to_yuv = VideoReformatter()
         self._sized = False

@@ -58,13 +58,13 @@ def own_rig(config: Path) -> OwnRig:
         return OwnRig(path, problem=str(error))
 
 
-def recent_cases(folder: Path, most: int = RECENT) -> list[Path]:
+def recent_cases(folder: Path) -> list[Path]:
     """Return the newest cases, newest first; their names begin with when they were recorded."""
     try:
         found = [path for path in folder.iterdir() if path.suffix == ".case" and path.is_dir()]
     except OSError:
         return []
-    return sorted(found, key=lambda path: path.name, reverse=True)[:most]
+    return sorted(found, key=lambda path: path.name, reverse=True)[:RECENT]
 
 
 def find_cameras() -> Finding:

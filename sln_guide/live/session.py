@@ -69,8 +69,6 @@ class LiveSession:
         A camera for each role ("nir", "white"); at least one.
     cases
         Folder in which cases are made.
-    settings
-        What the operator begins with.
     prepare
         Loads and compiles what `pipeline.step` and drawing need. Called once, by the processing
         thread, when white light is there already: a first start takes minutes over it.
@@ -87,7 +85,6 @@ class LiveSession:
         cameras: Mapping[Role, Camera] | Mapping[str, Camera],
         *,
         cases: Path,
-        settings: Settings | None = None,
         prepare: Callable[[], object] | None = None,
     ) -> None:
         if not cameras:
@@ -103,7 +100,7 @@ class LiveSession:
             if rig.simulated or any(c.simulated for c in cameras.values())
             else Mode.LIVE
         )
-        self._settings = settings or Settings()
+        self._settings = Settings()
         self._changing = threading.Lock()
         specs = {Role.NIR: rig.nir, Role.WHITE: rig.white}
         self._recordings = Recordings(cases, rig, self._mode)

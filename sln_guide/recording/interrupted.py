@@ -32,15 +32,15 @@ class Interrupted:
     same_boot: bool
 
 
-def find_interrupted(cases: Path, rig: Rig, recent_s: float = RECENT_S) -> Interrupted | None:
+def find_interrupted(cases: Path, rig: Rig) -> Interrupted | None:
     """Return the newest case in ``cases`` if a recorder with this very rig died over it.
 
-    None where that was more than ``recent_s`` ago, and where a later case was closed: somebody has
+    None where that was more than `RECENT_S` ago, and where a later case was closed: somebody has
     gone on since. Since the machine was started that is told by its own clock, which nobody sets;
     before, by the wall clock.
     """
     try:
-        left = [(age_s, case) for age_s, case in _cut_short(cases, rig) if age_s <= recent_s]
+        left = [(age_s, case) for age_s, case in _cut_short(cases, rig) if age_s <= RECENT_S]
         if not left:
             return None
         _, newest = min(left, key=lambda each: each[0])

@@ -41,8 +41,6 @@ class Player:
         self.settings = case.settings
         """What the last picture was made with."""
         self.white: Frame | None = None
-        self.left_out: dict[int, str] = {}
-        """Why nothing is computed of a moment that is whole."""
         self.unread: dict[int, tuple[Role, str]] = {}
         """Whose frame of a moment cannot be read, and why."""
 
@@ -164,17 +162,14 @@ class Player:
         return Pair(nir, white, skew_ns)
 
     def _nir(self, frame_index: int | None, index: int) -> Frame | None:
-        """Return NIR as it is analysed; None where there is none, and why is noted."""
+        """Return NIR as it is analysed; None where there is none to analyse, or see `unread`."""
         if frame_index is None:
             return None
         try:
-            nir = self._analysed.nir(frame_index)
+            return self._analysed.nir(frame_index)
         except RecordingError as error:
             self.unread[index] = (Role.NIR, str(error))
             return None
-        if nir is None:
-            self.left_out[index] = self._analysed.left_out(frame_index) or ""
-        return nir
 
     def _frame(self, role: Role, frame_index: int | None, index: int) -> Frame | None:
         if frame_index is None:

@@ -173,12 +173,6 @@ class ReplaySession:
     def mark(self, name: str, detail: str = "") -> None:
         """Do nothing: a recorded case is never altered."""
 
-    @property
-    def skipped(self) -> tuple[str, ...]:
-        """What was not computed so far, a line a moment."""
-        unread = (why for _, why in self._player.unread.copy().values())
-        return (*self._player.left_out.copy().values(), *unread)
-
     # -- Replayable ------------------------------------------------------------------------------
 
     @property

@@ -113,7 +113,6 @@ def make_picture(guidance: Guidance | None = None) -> Picture:
         overlay_drawn=True,
         white_shift_px=(0.0, 0.0),
         handed_over_ns=1,
-        drawn_ns=2,
     )
 
 

@@ -219,7 +219,6 @@ class FakeSource:
             overlay_drawn=drawn,
             white_shift_px=shift_px,
             handed_over_ns=now,
-            drawn_ns=now,
             white_thumbnail=white_pixels(white)[::2, ::2].copy(),
             nir_thumbnail=nir_pixels(nir)[::2, ::2].copy(),
         )

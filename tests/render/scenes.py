@@ -107,7 +107,6 @@ def make_picture(*detections: Detection, **changes) -> Picture:
         "overlay_drawn": True,
         "white_shift_px": (0.0, 0.0),
         "handed_over_ns": 0,
-        "drawn_ns": 0,
     }
     return Picture(**(values | changes))
 

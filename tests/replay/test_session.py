@@ -240,7 +240,6 @@ def test_a_damaged_frame_is_told_and_replay_goes_on(case_folder: Path, tmp_path:
     session.play()
     session.start()
     wait_until(lambda: session.position_s == session.duration_s, "the end is reached")
-    assert session.skipped, "what could not be read is named"
     assert session.caveat.startswith("DAMAGED")
     session.close()
 

@@ -19,6 +19,7 @@ from sln_guide.one_line import unexpected
 from sln_guide.source import PictureSource
 
 MOST_WAITING = 16
+END_TIMEOUT_S = 10.0
 """Pictures that may wait for a slow disk; each holds some 10 MB."""
 
 
@@ -102,10 +103,10 @@ class SnapshotSaver:
             return
         self._waiting.put((what, job))
 
-    def end(self, timeout_s: float = 10.0) -> bool:
+    def end(self) -> bool:
         """Do what waits and end; False if the disk still holds it up by then."""
         self._waiting.put(None)
-        self._thread.join(timeout_s)
+        self._thread.join(END_TIMEOUT_S)
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -68,10 +68,10 @@ def thinned(
 
 
 def thinned_apart(
-    times_s: NDArray[np.float64], values: NDArray[np.float64], apart_s: float = APART_S
+    times_s: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return `thinned`, but never a mean or a line across a time in which nothing was measured."""
-    breaks = np.flatnonzero(np.diff(times_s) > apart_s) + 1
+    breaks = np.flatnonzero(np.diff(times_s) > APART_S) + 1
     if breaks.size == 0:
         return thinned(times_s, values)
     parts: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
