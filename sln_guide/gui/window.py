@@ -23,7 +23,7 @@ from sln_guide.gui.desk import Desk
 from sln_guide.gui.hands.actions import actions_of
 from sln_guide.gui.hands.commands import Commands
 from sln_guide.gui.hands.keyboard import Keyboard
-from sln_guide.gui.keys import keys_of
+from sln_guide.gui.keys import Action, keys_of
 from sln_guide.gui.picture.lasso import Points, Shape
 from sln_guide.gui.picture.theatre import TheatreWindow
 from sln_guide.gui.picture.video import VideoView
@@ -103,13 +103,20 @@ class OperatorWindow(Desk):
         self.theatre.changed.connect(self._theatre_changed)
         self._awake = Awake()
         self.question = ClosingQuestion(self, self._agreed_to_close)
-        self._keyboard = Keyboard(self.keys, actions_of(self), self.record, self)
+        own = {
+            Action.THEATRE: self.toggle_theatre,
+            Action.LEAVE: self.leave,
+            Action.SILENCE: self.silence,
+            Action.NEXT_PLOT: self._next_plot,
+            Action.REGION: self._draw_region,
+        }
+        self._keyboard = Keyboard(self.keys, actions_of(self) | own, self.record, self)
         self._wake = Wake(self.refresh, self)
         self.settings.exclusion_wanted.connect(lambda: commands.regions.exclude(video.toggle_lasso))
         self.settings.baseline_wanted.connect(commands.baselining.toggle)
         self.settings.curves_wanted.connect(lambda: commands.save_curves(self.plotting.history))
         self.settings.theatre_wanted.connect(self._next_theatre_screen)
-        self.settings.region_wanted.connect(self.draw_region)
+        self.settings.region_wanted.connect(self._draw_region)
         self.settings.region_unwanted.connect(commands.regions.remove)
         self.settings.distance_wanted.connect(commands.placing.move_distance)
         self.settings.nudged.connect(commands.placing.nudge)
@@ -217,12 +224,10 @@ class OperatorWindow(Desk):
         shown = self.video.shown
         self.commands.regions.take(points, None if shown is None else shown.picture)
 
-    def draw_region(self, shape: Shape = Shape.FREE) -> None:
-        """Have a region drawn whose light is plotted."""
+    def _draw_region(self, shape: Shape = Shape.FREE) -> None:
         self.commands.regions.draw(lambda: self.video.toggle_lasso(shape))
 
-    def next_plot(self) -> None:
-        """Show the next plot, where there are plots: else have a pane made for them."""
+    def _next_plot(self) -> None:
         if self.curves.isVisible():
             self.curves.next_plot()
         else:  # a replay on a low screen has them in a pane alone

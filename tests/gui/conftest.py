@@ -22,6 +22,7 @@ from sln_guide.gui.preferences import Place
 from sln_guide.gui.window import OperatorWindow
 from tests.gui.fakes import (
     FakeSource,
+    RecordingSource,
     nir_pixels,
     white_pixels,
 )
@@ -135,3 +136,18 @@ def open_window(
         window.close_now()
         window.deleteLater()
     _delete_deferred()
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    """A live source that can record, with a picture."""
+    source = RecordingSource()
+    source.push()
+    return source
+
+
+@pytest.fixture
+def window(
+    open_window: Callable[[FakeSource], OperatorWindow], source: FakeSource
+) -> OperatorWindow:
+    return open_window(source)

@@ -32,18 +32,6 @@ def repeats(window: Any, key: Qt.Key, stamps: range) -> None:
         send(window, QEvent.Type.KeyPress, key, stamp)
 
 
-@pytest.fixture
-def source() -> Any:
-    source = fakes.RecordingSource()
-    source.push()
-    return source
-
-
-@pytest.fixture
-def window(open_window: Open, source: Any) -> Any:
-    return open_window(source)
-
-
 def test_a_held_key_stamps_once_however_it_is_repeated(window: Any, source: Any) -> None:
     send(window, QEvent.Type.KeyPress, Qt.Key.Key_M, 1000)
     repeats(window, Qt.Key.Key_M, range(1660, 1900, 40))

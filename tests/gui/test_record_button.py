@@ -12,20 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from sln_guide.gui.panels.buttons import HOLD_S
-from tests.gui import fakes
-from tests.gui.hands import LEFT, Open, Wait, click, start_recording
-
-
-@pytest.fixture
-def source() -> Any:
-    source = fakes.RecordingSource()
-    source.push()
-    return source
-
-
-@pytest.fixture
-def window(open_window: Open, source: Any) -> Any:
-    return open_window(source)
+from tests.gui.hands import LEFT, Wait, click, start_recording
 
 
 def test_a_tap_starts_but_does_not_stop(wait_for: Wait, window: Any, source: Any) -> None:

@@ -8,20 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from tests.gui import fakes
-from tests.gui.hands import Open, Wait, click, names
-
-
-@pytest.fixture
-def source() -> Any:
-    source = fakes.RecordingSource()
-    source.push()
-    return source
-
-
-@pytest.fixture
-def window(open_window: Open, source: Any) -> Any:
-    return open_window(source)
+from tests.gui.hands import Wait, click, names
 
 
 def test_theatre_shows_the_same_and_hands_keys_on(wait_for: Wait, window: Any, source: Any) -> None:

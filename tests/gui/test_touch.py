@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QWidget
 
 from sln_guide.gui.claims.layout import Layout
 from sln_guide.gui.picture.zoom import Zoom
-from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -43,18 +42,6 @@ class Finger:
         sequence = QTest.touchEvent(self._window, self._screen, False)
         getattr(sequence, how)(0, point, self._window)
         sequence.commit(True)
-
-
-@pytest.fixture
-def source() -> Any:
-    source = fakes.RecordingSource()
-    source.push()
-    return source
-
-
-@pytest.fixture
-def window(open_window: Callable[..., Any], source: Any) -> Any:
-    return open_window(source)
 
 
 @pytest.fixture

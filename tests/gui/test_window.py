@@ -19,19 +19,6 @@ from sln_guide.render import figures
 from tests.gui import fakes
 from tests.gui.hands import LEFT, Open, Wait, click, names, start_recording
 
-
-@pytest.fixture
-def source() -> Any:
-    source = fakes.RecordingSource()
-    source.push()
-    return source
-
-
-@pytest.fixture
-def window(open_window: Open, source: Any) -> Any:
-    return open_window(source)
-
-
 # -- views and overlay -------------------------------------------------------------------------
 
 

@@ -1,23 +1,20 @@
-"""What each `Action` does in the operator's window, whichever key or pedal asks for it."""
+"""What each `Action` does, whichever key or pedal asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+from sln_guide.gui.desk import Desk
 from sln_guide.gui.hands.placing import DISTANCE_STEP_MM
 from sln_guide.gui.keys import PHASE_ACTIONS, Action
 from sln_guide.gui.picture.zoom import WHEEL_STEP
 from sln_guide.guidance import View
 
-if TYPE_CHECKING:
-    from sln_guide.gui.window import OperatorWindow
 
-
-def actions_of(window: OperatorWindow) -> dict[Action, Callable[[], None]]:
-    """Return what its actions do; those are missing that its source does not know."""
-    commands, video, overlay = window.commands, window.video, window.overlay
+def actions_of(desk: Desk) -> dict[Action, Callable[[], None]]:
+    """Return what the desk's own actions do; those are missing that its source does not know."""
+    commands, video, overlay = desk.commands, desk.video, desk.overlay
     actions: dict[Action, Callable[[], None]] = {
         Action.FREEZE: commands.toggle_freeze,
         Action.SNAPSHOT: commands.take_snapshot,
@@ -25,9 +22,7 @@ def actions_of(window: OperatorWindow) -> dict[Action, Callable[[], None]]:
         Action.MERGED: lambda: commands.choose_view(View.MERGED),
         Action.COLOUR: lambda: commands.choose_view(View.WHITE),
         Action.NIR: lambda: commands.choose_view(View.NIR),
-        Action.LAYOUT: window.layout_button.click,
-        Action.THEATRE: window.toggle_theatre,
-        Action.LEAVE: window.leave,
+        Action.LAYOUT: desk.layout_button.click,
         Action.FIT: video.fit,
         Action.ACTUAL_SIZE: video.actual_size,
         Action.ZOOM_IN: lambda: video.zoom_by(WHEEL_STEP),
@@ -40,21 +35,18 @@ def actions_of(window: OperatorWindow) -> dict[Action, Callable[[], None]]:
         Action.NEXT_STYLE: commands.next_style,
         Action.EXCLUDE: lambda: commands.regions.exclude(video.toggle_lasso),
         Action.MEASURE: video.toggle_ruler,
-        Action.HELP: window.help.toggle,
-        Action.SILENCE: window.silence,
-        Action.SETTINGS: window.settings.toggle,
+        Action.HELP: desk.help.toggle,
+        Action.SETTINGS: desk.settings.toggle,
         Action.STEP_ON: lambda: commands.step(1),
         Action.STEP_BACK: lambda: commands.step(-1),
         Action.NEXT_EVENT: lambda: commands.go_to_event(1),
         Action.EVENT_BEFORE: lambda: commands.go_to_event(-1),
-        Action.NEXT_PLOT: window.next_plot,
-        Action.REGION: window.draw_region,
         Action.REMOVE_REGION: commands.regions.remove,
     }
-    if window.record is not None:
-        actions[Action.RECORD] = window.record.begin
-    if window.exports is not None:
-        actions[Action.EXPORT] = window.exports.toggle
+    if desk.record is not None:
+        actions[Action.RECORD] = desk.record.begin
+    if desk.exports is not None:
+        actions[Action.EXPORT] = desk.exports.toggle
     if commands.replay is None:
         actions[Action.NEARER] = lambda: commands.placing.move_distance(-DISTANCE_STEP_MM)
         actions[Action.BASELINE] = commands.baselining.toggle
