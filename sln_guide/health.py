@@ -80,7 +80,8 @@ class Alignment:
 
     ``verdict`` is that of the last few looks, ``last_look`` of the newest one; "cannot tell" where
     too few edges are in sight. ``shift_px`` (NIR px) and ``shift_mm``: how far apart they lie; None
-    where they coincide.
+    where they coincide. ``held_ns``: when they were last seen to coincide under the registration in
+    force (monotonic); None: not yet, or not since they lay apart.
     """
 
     verdict: Literal["holds", "moved", "cannot tell"]
@@ -88,6 +89,7 @@ class Alignment:
     shift_px: float | None
     shift_mm: float | None
     looked_ns: int
+    held_ns: int | None = None
 
     @property
     def apart(self) -> str:

@@ -54,6 +54,7 @@ class EdgeWatch:
         self._watch = ConsistencyWatch()
         self._seen: Latest[tuple[Pair, Settings]] = Latest()
         self._registration: Registration | None = None
+        self._held_ns: int | None = None
         self._ending = threading.Event()
         self._thread = SideThread(
             "edges",
@@ -106,9 +107,14 @@ class EdgeWatch:
         rig = settings.worked(self._rig)
         if rig.registration != self._registration:
             self._registration = rig.registration
+            self._held_ns = None
             self._watch.forget_looks()
         seen = look_at(pair, rig)
-        verdict = self._watch.add(seen)
+        verdict, looked_ns = self._watch.add(seen), time.monotonic_ns()
+        if verdict == "moved":
+            self._held_ns = None
+        elif verdict == seen.verdict == "holds":
+            self._held_ns = looked_ns
         px = seen.distance_px
         mm_per_px = rig.vouched_mm_per_px
         told = seen.verdict == "moved"
@@ -117,7 +123,8 @@ class EdgeWatch:
             last_look=seen.verdict,
             shift_px=px if told else None,
             shift_mm=px * mm_per_px if told and mm_per_px is not None else None,
-            looked_ns=time.monotonic_ns(),
+            looked_ns=looked_ns,
+            held_ns=self._held_ns,
         )
 
 

@@ -103,23 +103,26 @@ def test_durations_in_words() -> None:
     assert clock_text(-4) == "00:00:00"
 
 
+def alignment(held_s_ago: float | None) -> Alignment:
+    """Edges of which too few are in sight now."""
+    held_ns = None if held_s_ago is None else NOW - round(held_s_ago * 1e9)
+    return Alignment("cannot tell", "cannot tell", None, None, NOW, held_ns)
+
+
 @pytest.mark.parametrize(
-    ("alignment", "said"),
+    ("seen", "said"),
     [
         (None, "registration 0.3 mm"),
-        (Alignment("holds", "holds", None, None, NOW), "registration 0.3 mm, holds"),
-        (
-            Alignment("cannot tell", "cannot tell", None, None, NOW),
-            "registration 0.3 mm, not checked",
-        ),
-        (
-            Alignment("holds", "holds", None, None, NOW - 6_000 * MS),
-            "registration 0.3 mm, not checked",
-        ),
+        (alignment(None), "registration 0.3 mm, not checked"),
+        (alignment(0.2), "registration 0.3 mm, confirmed < 1 min ago"),
+        (alignment(59.0), "registration 0.3 mm, confirmed < 1 min ago"),
+        (alignment(200.0), "registration 0.3 mm, confirmed 3 min ago"),
+        (alignment(7300.0), "registration 0.3 mm, confirmed 2 h ago"),
     ],
 )
-def test_what_the_edges_tell_is_said(alignment: Alignment | None, said: str) -> None:
-    assert look(health=session(alignment=alignment)).readings.registration.text == said
+def test_when_edges_last_told_is_said(seen: Alignment | None, said: str) -> None:
+    """Not whether they do now: that changes with every tool that comes into sight."""
+    assert look(health=session(alignment=seen)).readings.registration.text == said
 
 
 def test_a_lamp_against_its_pattern_is_an_alarm_and_ripple_a_calm_word() -> None:

@@ -122,6 +122,24 @@ def test_what_held_is_not_claimed_for_ever() -> None:
     ]
 
 
+def test_when_edges_last_coincided_is_kept_until_they_lie_apart() -> None:
+    """Bare scenes that come and go change nothing of what was seen before them."""
+    rig = small_rig("procedure")
+    watch = EdgeWatch(rig, lambda told: None)
+    ((_, seen),) = pairs_of("procedure", 1, (22.0,))
+    ((_, bare),) = pairs_of("dark", 1, (0.0,))
+    assert watch.look(seen, Settings()).held_ns is None, "one look is no verdict"
+    held = [watch.look(seen, Settings()) for _ in range(2)][-1]
+    assert held.held_ns == held.looked_ns
+    assert {watch.look(bare, Settings()).held_ns for _ in range(6)} == {held.held_ns}
+    apart = replace(seen, nir=shifted(seen.nir, KNOCK_PX))
+    assert [watch.look(apart, Settings()) for _ in range(3)][-1].held_ns is None
+    again = [watch.look(seen, Settings()) for _ in range(4)][-1]
+    assert again.held_ns == again.looked_ns
+    nudged = watch.look(bare, replace(Settings(), nudge_px=(2.0, 0.0)))
+    assert nudged.held_ns is None, "it was seen of another registration"
+
+
 class Knocked:
     """A camera that somebody has pushed aside, while `by_px` is not 0."""
 

@@ -12,12 +12,10 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.gui.claims.situation import MS, Situation
 from sln_guide.guidance import View
-from sln_guide.health import Health, LampState, RecorderHealth, SessionHealth
+from sln_guide.health import Alignment, Health, LampState, RecorderHealth, SessionHealth
 
 SECOND = 1_000_000_000
 
-LOOK_OLD_S = 5.0
-"""A look at the edges of both streams tells nothing of now after so long."""
 STATUS_OLD_MS = 1000.0
 """Age of the health readings themselves above which they are called old."""
 DISK_AMBER_MIN = 10.0
@@ -274,9 +272,22 @@ def _registration_held(situation: Situation) -> Reading:
         text += f" at {rig.registered_distance_mm:g} mm"
     alignment = None if health is None or situation.replay else health.alignment
     if alignment is not None:
-        recent = situation.now_ns - alignment.looked_ns <= LOOK_OLD_S * SECOND
-        text += ", holds" if recent and alignment.verdict == "holds" else ", not checked"
+        text += f", {_confirmed(alignment, situation.now_ns)}"
     return Reading(text)
+
+
+def _confirmed(alignment: Alignment, now_ns: int) -> str:
+    """Say when edges in both pictures were last seen to coincide, in whole minutes.
+
+    Whether enough edges are in sight changes with every instrument that comes and goes. What was
+    seen, and when, stays true: it needs no word that flips by the second.
+    """
+    if alignment.held_ns is None:
+        return "not checked"
+    minutes = max(now_ns - alignment.held_ns, 0) // (60 * SECOND)
+    if minutes >= 60:
+        return f"confirmed {minutes // 60} h ago"
+    return f"confirmed {minutes or '< 1'} min ago"
 
 
 def _status(situation: Situation) -> Reading:
