@@ -11,6 +11,7 @@ from sln_guide.gui.claims.alarms import Alarms
 from sln_guide.gui.claims.health_watch import HealthReading
 from sln_guide.gui.claims.showing import Showing, Shown
 from sln_guide.gui.desk import Desk
+from sln_guide.gui.hands.baselining import asked_late
 from sln_guide.gui.in_turn import InTurn
 from sln_guide.gui.keys import Action
 from sln_guide.gui.panels.phases import injection_text, phase_at, phase_events
@@ -111,6 +112,7 @@ class Telling:
             return
         events, now_s = self._source.events(), self._plotting.now_s()
         reading = self._reading()
+        self._showing.baseline_late = asked_late(events, now_s)
         self._tell_recording(reading.health)
         self._tell_strip(shown, events, now_s)
         self._list_nodes(shown)
@@ -159,7 +161,7 @@ class Telling:
         """Tell what is chosen, and what became of it."""
         desk, rig, settings = self._desk, self._source.rig, self._source.settings
         guidance = None if shown.picture is None else shown.picture.guidance
-        desk.overlay.show_settings(settings, guidance)
+        desk.overlay.show_settings(settings, guidance, judged=shown.state.judged)
         refused = None if health is None else health.exposure_refused
         desk.settings.show_settings(settings, guidance, refused=refused)
         desk.settings.show_distance(settings.worked(rig).registered_distance_mm, rig.distances_mm)
@@ -208,4 +210,10 @@ class Telling:
         self._refreshes += 1
         if self._refreshes % CURVES_EVERY == 1:
             guidance = None if shown.picture is None else shown.picture.guidance
-            self._plotting.draw(self._desk.curves, self._source.events(), guidance)
+            curves = self._desk.curves
+            self._plotting.draw(curves, self._source.events(), guidance)
+            in_pane = curves.parent() is self._desk.video
+            for video in self._videos:
+                if video is not self._desk.video and video.isVisible():
+                    # it has a pane for curves, and no widget to put there
+                    video.show_curves(curves if in_pane else None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtWidgets import QApplication
 
 from sln_guide.gui.arranging import Arranging
 from sln_guide.gui.awake import Awake
@@ -24,6 +25,7 @@ from sln_guide.gui.hands.actions import actions_of
 from sln_guide.gui.hands.commands import Commands
 from sln_guide.gui.hands.keyboard import Keyboard
 from sln_guide.gui.keys import Action, keys_of
+from sln_guide.gui.panels.overlay_controls import GloveSlider
 from sln_guide.gui.picture.lasso import Points, Shape
 from sln_guide.gui.picture.theatre import TheatreWindow
 from sln_guide.gui.picture.video import VideoView
@@ -247,9 +249,16 @@ class OperatorWindow(Desk):
         self.commands.arranging.keep_theatre_screen(self.theatre.next_screen())
 
     def leave(self) -> None:
-        """Put away what lies over the dock, else the theatre display."""
-        over = next((p for p in self.over_the_dock() if p.isVisible()), self.theatre)
-        over.hide()
+        """Put away what lies over the dock; else end drawing, leave a slider; else the theatre."""
+        over = next((p for p in self.over_the_dock() if p.isVisible()), None)
+        if over is not None:
+            over.hide()
+        elif self.video.put_tools_away():
+            self._say("Nothing is drawn or measured now", Tone.PLAIN)
+        elif isinstance(QApplication.focusWidget(), GloveSlider):
+            self.setFocus()  # the arrows step again
+        else:
+            self.theatre.hide()
 
     def _theatre_changed(self, text: str) -> None:
         if self._ended:

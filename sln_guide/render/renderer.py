@@ -95,14 +95,16 @@ class Renderer:
         placed: QTransform,
         *,
         keep_clear: tuple[QRectF, ...] = (),
+        scale: float | None = None,
     ) -> None:
         """Paint rings, outlines, tags, legend and scale bar over a picture already painted.
 
         Rings and tags need a guidance, and in the merged view an overlay that was drawn; plain
         colour gets a scale bar only. Nothing is painted outside ``area``, no tag on
-        ``keep_clear``.
+        ``keep_clear``. ``scale`` multiplies type and lines; None: `text_scale` of ``area``.
         """
         device = painter.device()
+        scale = text_scale(area.height()) if scale is None else scale
         key = (
             picture.guidance,
             picture.view,
@@ -113,10 +115,16 @@ class Renderer:
             area.getRect(),
             placed,
             [rect.getRect() for rect in keep_clear],
+            scale,
             device.devicePixelRatioF(),
         )
         if self._laid_out is None or self._laid_out[0] != key:
-            self._laid_out = key, self._sheet(area, picture, look, placed, keep_clear, key[-1])
+            self._laid_out = (
+                key,
+                self._sheet(
+                    area, picture, look, placed, keep_clear, scale, device.devicePixelRatioF()
+                ),
+            )
         painter.save()
         painter.setClipRect(area, Qt.ClipOperation.IntersectClip)
         self._laid_out[1].paint(painter)
@@ -129,11 +137,11 @@ class Renderer:
         look: Look,
         placed: QTransform,
         keep_clear: tuple[QRectF, ...],
+        scale: float,
         ratio: float,
     ) -> Sheet:
         """Lay out what belongs on the picture: once a guidance, however often it is painted."""
         sheet = Sheet(ratio)
-        scale = text_scale(area.height())
         bounds = margin.box_of(area).grown(-margin.MARGIN_PX * scale)
         taken = [margin.box_of(rect) for rect in keep_clear]
         if look.scale_bar:

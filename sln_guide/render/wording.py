@@ -7,6 +7,8 @@ import math
 from sln_guide.guidance import UNCALIBRATED, Detection, Interval, Kind, Settings
 
 RESEARCH_USE = "RESEARCH USE ONLY"
+NO_BRIGHTER = "no brighter than around it"
+"""Of light that stands out only from what a baseline foretold: it is new there, and no more."""
 
 _NAMES = {
     Kind.NODE: "node",
@@ -66,11 +68,19 @@ def tag_lines(detection: Detection, settings: Settings) -> tuple[str, str]:
     if detection.kind is Kind.NODE and not detection.confirmed:
         return name, "not confirmed"
     first = "   ".join(part for part in (name, sbr_text(detection)) if part)
-    flags = [flag for flag in detection.flags if flag not in ("saturated", UNCALIBRATED)]
+    flags = [flag for flag in doubts(detection) if flag != "saturated"]
     if detection.kind is Kind.UNCERTAIN:
         return first, " · ".join(["uncertain", *flags[:1]])
     figures = "   ".join(part for part in (cnr_text(detection), width_text(detection)) if part)
     return first, " · ".join([figures, *flags[:1]] if figures else flags[:1])
+
+
+def doubts(detection: Detection) -> list[str]:
+    """Return what is doubtful about a detection, the most pressing first; units are told apart."""
+    found = [flag for flag in detection.flags if flag != UNCALIBRATED]
+    if detection.sbr is not None and detection.sbr <= 1.0:
+        found.insert(0, NO_BRIGHTER)
+    return found
 
 
 def signal_text(signal: float) -> str:

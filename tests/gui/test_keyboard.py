@@ -148,3 +148,22 @@ def test_escape_puts_away_the_keys_then_the_theatre(window: Any) -> None:
     assert window.theatre.isVisible()
     QTest.keyClick(window, Qt.Key.Key_Escape)
     assert not window.theatre.isVisible()
+
+
+def test_escape_ends_drawing_and_leaves_a_slider_before_it_puts_the_theatre_away(
+    window: Any,
+) -> None:
+    window.toggle_theatre()
+    QTest.keyClick(window, Qt.Key.Key_D)
+    assert window.video.ruler.on
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.video.ruler.on
+    assert window.theatre.isVisible()
+    window.activateWindow()
+    slider = window.overlay.threshold
+    slider.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(slider, Qt.Key.Key_Escape)
+    assert not slider.hasFocus()
+    assert window.theatre.isVisible()
+    QTest.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.theatre.isVisible()

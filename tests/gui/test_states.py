@@ -140,6 +140,27 @@ def test_small_pictures_that_are_old_say_so_and_lose_their_colour(
     assert colourful(pixels(small.white)) == 0.0
 
 
+def test_nothing_is_said_of_a_threshold_while_nothing_is_judged(
+    open_window: Open, wait_for: Wait
+) -> None:
+    window, _ = shown_state("live", open_window, wait_for)
+    assert "1 false in 20 fields" in window.overlay.implied.text()
+    window, _ = shown_state("nir lost", open_window, wait_for)
+    assert window.overlay.implied.text().endswith("false calls unknown")
+
+
+def test_small_pictures_of_a_damaged_recording_blame_no_camera(
+    open_window: Open, wait_for: Wait
+) -> None:
+    source = fakes.ReplaySource()
+    source.push(age_ms=1e7)
+    source.set_stream("nir", health=Health.LOST)
+    window = open_window(source)
+    wait_for(lambda: window.watch.newest.health)
+    window.refresh_readings()
+    assert window.thumbnails.nir.note == "cannot be read here"
+
+
 def colourful(shown: NDArray[np.uint8]) -> float:
     """Return how much of a picture is plainly not grey."""
     return float((np.ptp(shown.astype(int), axis=2) > 40).mean())

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 
+from sln_guide.gui.claims.layout import Content, Layout, Pane
+from sln_guide.render import tokens
+from sln_guide.render.renderer import Renderer
 from tests.gui.hands import Wait, click, names
 
 
@@ -25,6 +29,57 @@ def test_theatre_shows_the_same_and_hands_keys_on(wait_for: Wait, window: Any, s
     QTest.keyClick(window.theatre, Qt.Key.Key_F11)
     assert not window.theatre.isVisible()
     assert not window.theatre_button.isChecked()
+
+
+def share_of_panel(image: QImage, pane: Pane) -> float:
+    """Return how much of a pane is a panel's ground."""
+    ratio = image.devicePixelRatio()
+    corner = QPoint(round(pane.left * ratio), round(pane.top * ratio))
+    seen = image.copy(QRect(corner, QSize(round(pane.width * ratio), round(pane.height * ratio))))
+    seen = seen.scaled(40, 30)
+    panel = QColor(tokens.PANEL).rgb()
+    return sum(seen.pixel(x, y) == panel for x in range(40) for y in range(30)) / 1200
+
+
+def test_the_theatre_s_quad_and_a_snapshot_hold_the_curves(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    """The operator's widget lies in one window only: elsewhere its pane would stand empty."""
+    window.toggle_theatre()
+    window.commands.choose_layout(Layout.QUAD)
+    source.push()
+    theatre = window.theatre.video
+    wait_for(lambda: theatre.pane(Content.CURVES) is not None)
+    window.telling.plot_anew()
+    shown = theatre.grab().toImage()
+    assert share_of_panel(shown, theatre.pane(Content.CURVES)) > 0.3
+    _, still = window.video.still()
+    assert share_of_panel(still, window.video.pane(Content.CURVES)) > 0.3
+
+
+@pytest.mark.parametrize(("layout", "larger"), [(Layout.SINGLE, 4 / 3), (Layout.QUAD, 1.0)])
+def test_letters_in_the_theatre_are_larger_but_not_in_a_pane_of_several(
+    layout: Layout,
+    larger: float,
+    wait_for: Wait,
+    window: Any,
+    source: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scales: list[float | None] = []
+
+    def kept(*arguments: Any, scale: float | None = None, **told: Any) -> None:
+        scales.append(scale)
+
+    monkeypatch.setattr(Renderer, "paint_guidance", kept)
+    window.commands.choose_layout(layout)
+    window.theatre.resize(1920, 1080)
+    window.theatre.show()
+    source.push()
+    wait_for(lambda: any(s is not None for s in scales))
+    scales.clear()
+    window.theatre.video.grab()
+    assert scales == [pytest.approx(larger, abs=0.02)]
 
 
 class FakeScreen:

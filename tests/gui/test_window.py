@@ -188,6 +188,22 @@ def test_phases_by_key_and_button_stamp_and_start_the_timer(
     wait_for(lambda: any(t.startswith("injection + 00:00:0") for t in window.strip.texts()))
 
 
+def test_another_injection_is_stamped_by_two_presses(
+    wait_for: Wait, window: Any, source: Any
+) -> None:
+    """One slip would set the timer back that everybody goes by."""
+    for said in ("no case keeps it", "Not stamped: 1 Inject is already", "stamped at"):
+        QTest.keyClick(window, Qt.Key.Key_1)
+        assert said in window.confirmation.text
+    assert names(source) == ["phase 1 Inject"] * 2
+    start_recording(window, wait_for)
+    wait_for(lambda: window.commands.recording)
+    QTest.keyClick(window, Qt.Key.Key_1)
+    assert names(source) == ["phase 1 Inject"] * 3, "the case that begins has none yet"
+    QTest.keyClick(window, Qt.Key.Key_1)
+    assert names(source) == ["phase 1 Inject"] * 3
+
+
 @pytest.mark.parametrize("index", range(7))
 def test_every_phase_has_its_key(window: Any, source: Any, index: int) -> None:
     QTest.keyClick(window, Qt.Key(int(Qt.Key.Key_1) + index))

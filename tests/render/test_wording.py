@@ -69,6 +69,11 @@ def test_doubts_about_a_node_are_told():
     assert lines[1].endswith("spot 6.0 mm · at the field's edge")
 
 
+def test_light_no_brighter_than_around_it_is_told_to_be_none():
+    lines = tag_lines(make_detection(sbr=0.84, cnr=-0.5, flags=("by instrument",)), SHOWN)
+    assert lines[1].endswith("no brighter than around it")
+
+
 def test_a_masked_injection_site_says_so():
     site = make_detection(kind=Kind.INJECTION)
     assert tag_lines(site, SHOWN) == ("injection", "")

@@ -18,7 +18,7 @@ from sln_guide.gui.claims.readings import (
     elapsed_text,
     readings,
 )
-from sln_guide.gui.claims.situation import Freeze, Situation
+from sln_guide.gui.claims.situation import BASELINE_LATE, Freeze, Situation
 from sln_guide.gui.claims.verdict import Banner, Word, is_fresh, judge_live, judge_replay
 from sln_guide.gui.preferences import Unused
 from sln_guide.guidance import (
@@ -46,7 +46,14 @@ _TOLD_FLAGS = {
     TOO_MANY: ("More bright places than can be told apart", "Some are not called"),
     BASELINE_MISFIT: ("Baseline not used: it does not fit the tissue", _WITHOUT_BASELINE),
     BASELINE_ELSEWHERE: ("Baseline not used: of another working distance", _WITHOUT_BASELINE),
-    BASELINE_NONE: ("No baseline taken: no tissue was in sight", "Ask again before the tracer"),
+    BASELINE_NONE: (
+        "There is no baseline: none could be taken, or a restart lost it",
+        "Take another one only if no tracer has come",
+    ),
+    BASELINE_LATE: (
+        "Baseline was taken when tracer may have been there",
+        "A node that shone then counts as tissue and may not be called",
+    ),
 }
 """Flags of a guidance that are said over the picture: how, and what follows from each."""
 _REPLAYED_FLAGS = _TOLD_FLAGS | {

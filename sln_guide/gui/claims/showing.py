@@ -21,10 +21,17 @@ from sln_guide.gui.claims.health_watch import HealthReading
 from sln_guide.gui.claims.layout import Content, Layout, sides
 from sln_guide.gui.claims.readings import elapsed_text
 from sln_guide.gui.claims.screen_state import ScreenState, screen_state
-from sln_guide.gui.claims.situation import MS, Displayed, Freeze, Motion, Situation
+from sln_guide.gui.claims.situation import (
+    BASELINE_LATE,
+    MS,
+    Displayed,
+    Freeze,
+    Motion,
+    Situation,
+)
 from sln_guide.gui.claims.verdict import Word, is_fresh
 from sln_guide.gui.preferences import Unused
-from sln_guide.guidance import Mode, Picture, View
+from sln_guide.guidance import Guidance, Mode, Picture, View
 from sln_guide.render.geometry import local_scale
 from sln_guide.source import PictureSource
 
@@ -114,6 +121,8 @@ class Showing:
         self._beat = 0
         self._told: tuple[int, bool, str] | None = None
         self._flags = Flags()
+        self.baseline_late = False
+        """The baseline in force was taken in spite of what it may hide."""
 
     @property
     def frozen(self) -> bool:
@@ -127,7 +136,7 @@ class Showing:
             return False
         age_ms = shown.state.overlay_age_ms if shown.overlay else None
         known = None if shown.alone or shown.picture is None else shown.picture.guidance
-        freeze = Freeze(now_ns, clock, shown.overlay, age_ms, self._flags.follow(known))
+        freeze = Freeze(now_ns, clock, shown.overlay, age_ms, self._flags_of(known))
         self._held = _Held(freeze, shown)
         return True
 
@@ -256,7 +265,7 @@ class Showing:
             displayed = Displayed(
                 picture.view,
                 guidance,
-                self._flags.follow(guidance),
+                self._flags_of(guidance),
                 _displayed_ns(picture),
                 motion_since_guidance(picture, rig),
                 picture.nir,
@@ -272,6 +281,11 @@ class Showing:
             fault=fault,
             unused=self._unused,
         )
+
+    def _flags_of(self, guidance: Guidance | None) -> frozenset[str]:
+        """Return what is to be said of a guidance."""
+        late = self.baseline_late and guidance is not None and guidance.baseline_used
+        return self._flags.follow(guidance) | ({BASELINE_LATE} if late else frozenset())
 
     def _newest_white(self, picture: Picture) -> Frame | None:
         """Return the white frame to show by itself; a replay stays with the pair it stands at."""

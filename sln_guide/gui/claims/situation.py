@@ -15,6 +15,9 @@ from sln_guide.health import SessionHealth, StreamHealth
 
 MS = 1_000_000
 
+BASELINE_LATE = "baseline taken though tracer may have come"
+"""Said of guidance beside its own flags: the operator knew better, and nobody else does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:

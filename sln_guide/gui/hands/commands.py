@@ -18,11 +18,12 @@ from sln_guide.gui.claims.layout import CHOICES, Layout
 from sln_guide.gui.claims.readings import Tone
 from sln_guide.gui.claims.showing import Showing, Shown
 from sln_guide.gui.hands.baselining import Baselining
+from sln_guide.gui.hands.insisting import Insisting
 from sln_guide.gui.hands.placing import Placing
 from sln_guide.gui.hands.regions import Regions
 from sln_guide.gui.hands.replay_export import ReplayExport
 from sln_guide.gui.hands.snapshot import Snapshot, SnapshotSaver, screen_facts, taken_at
-from sln_guide.gui.panels.phases import EVENT, not_stamped, phase_detail, phase_events
+from sln_guide.gui.panels.phases import EVENT, INJECT, not_stamped, phase_detail, phase_events
 from sln_guide.gui.plots.history import SignalHistory
 from sln_guide.gui.plots.kinetics import write_curves
 from sln_guide.gui.plots.replay_history import ReplayHistory
@@ -31,7 +32,7 @@ from sln_guide.guidance import UNCALIBRATED, View
 from sln_guide.health import SessionHealth
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS
-from sln_guide.source import PictureSource, Recordable, Replayable, SourceError
+from sln_guide.source import EventMark, PictureSource, Recordable, Replayable, SourceError
 from sln_guide.styles import SIGNAL_UNIT
 
 EVENT_APART_S = 0.05
@@ -107,8 +108,14 @@ class Commands(QObject):
         self._begun = ""
         """What was said when the last recording had its first frame."""
         self._marks = 0
+        self._insisting = Insisting()
         self.baselining = Baselining(
-            source, showing.latest_picture, self.change, self.say, self.done.emit
+            source,
+            showing.latest_picture,
+            self._events_of_case,
+            self.change,
+            self.say,
+            self.done.emit,
         )
         self.placing = Placing(
             source, lambda: arranging.mounting, self.change, self.say, self.done.emit
@@ -288,8 +295,7 @@ class Commands(QObject):
     def press_phase(self, index: int) -> None:
         """Stamp a phase; in a replay go to where it was stamped (again: to the next time)."""
         if self.replay is None:
-            self._source.mark(EVENT, phase_detail(index))
-            self._say_stamped(phase_detail(index))
+            self._stamp_phase(index)
         else:
             times = phase_events(self._source.events()).get(index, [])
             later = [t for t in times if t > self.replay.position_s + 1e-3]
@@ -298,6 +304,30 @@ class Commands(QObject):
             else:
                 self.say(not_stamped(index))
         self.done.emit()
+
+    def _stamp_phase(self, index: int) -> None:
+        """Stamp a phase; another injection sets the timer back, which one slip must not do."""
+        stamped = index == INJECT and INJECT in phase_events(self._events_of_case())
+        if stamped and not self._insisting.again("inject", time.monotonic_ns()):
+            self.say(
+                f"Not stamped: {phase_detail(index)} is already · "
+                "Again: another injection, the timer begins anew",
+                Tone.STALE,
+            )
+            return
+        self._source.mark(EVENT, phase_detail(index))
+        self._say_stamped(phase_detail(index))
+
+    def _events_of_case(self) -> tuple[EventMark, ...]:
+        """Return what was stamped since the recording began; all there is where none runs.
+
+        What was stamped before it may have been of another patient, and no case keeps it.
+        """
+        events, health = self._source.events(), self._health().health
+        if health is None or not health.recorder.recording or health.recorder.started_ns is None:
+            return events
+        began_s = (health.recorder.started_ns - health.started_ns) / 1e9
+        return tuple(event for event in events if event.time_s >= began_s)
 
     def start_recording(self) -> None:
         """Begin a case."""

@@ -10,11 +10,18 @@ from PySide6.QtWidgets import QSizePolicy
 
 from sln_guide.gui.claims.readings import elapsed_text
 from sln_guide.gui.panels.panel import HEAD_PX, Panel
-from sln_guide.guidance import NOTHING_JUDGED, UNCALIBRATED, Detection, Guidance, Kind
+from sln_guide.guidance import NOTHING_JUDGED, Detection, Guidance, Kind
 from sln_guide.render import tokens
 from sln_guide.render.figures import Figures
 from sln_guide.render.text import font
-from sln_guide.render.wording import cnr_text, node_name, sbr_text, width_text
+from sln_guide.render.wording import (
+    NO_BRIGHTER,
+    cnr_text,
+    doubts,
+    node_name,
+    sbr_text,
+    width_text,
+)
 
 ROW_PX = 46
 SHORT_ROW_PX = 28
@@ -93,13 +100,15 @@ def _row(detection: Detection) -> NodeRow:
     else:
         words = cnr_text(detection)
     # what is doubtful before how wide it is: where there is no room, the end is left out
-    doubts = [flag for flag in detection.flags if flag != UNCALIBRATED]
+    told = [words, *doubts(detection)]
+    if NO_BRIGHTER in told:
+        told.sort(key=lambda said: said != NO_BRIGHTER)
     width = width_text(detection) if detection.confirmed and not doubtful else ""
     measured = not detection.coasted and (doubtful or detection.node_number > 0)
     return NodeRow(
         track_id=detection.track_id,
         name=node_name(detection),
-        words=" · ".join(filter(None, (words, *doubts, width))),
+        words=" · ".join(filter(None, (*told, width))),
         value=sbr_text(detection) if measured else "",
         ink=tokens.STALE if doubtful else node_ink(detection.node_number),
         seen=not detection.coasted,

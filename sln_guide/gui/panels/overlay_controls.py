@@ -229,8 +229,10 @@ class OverlayControls(Panel):
         self.threshold.moved.connect(lambda v: self.changed.emit({"threshold_sigma": v}))
         self.opacity.moved.connect(lambda v: self.changed.emit({"opacity": v}))
 
-    def show_settings(self, settings: Settings, guidance: Guidance | None) -> None:
-        """Follow the source; ``guidance`` says what its threshold implies."""
+    def show_settings(
+        self, settings: Settings, guidance: Guidance | None, *, judged: bool = True
+    ) -> None:
+        """Follow the source; ``guidance`` says what its threshold implies, where it is judged."""
         if not self.threshold.held:
             self.threshold.set_value(settings.threshold_sigma)
         if not self.opacity.held:
@@ -239,7 +241,7 @@ class OverlayControls(Panel):
         implied = f"{settings.threshold_sigma:.1f} σ"
         # Only what was computed with this very threshold says something about it.
         if guidance is not None and guidance.settings.threshold_sigma == settings.threshold_sigma:
-            judged = not NOTHING_JUDGED & set(guidance.flags)
+            judged = judged and not NOTHING_JUDGED & set(guidance.flags)
             implied += (
                 f" · {false_calls_text(guidance.false_calls_per_field if judged else math.nan)}"
             )

@@ -12,6 +12,8 @@ from sln_guide.source import EventMark
 
 PHASES = ("Inject", "Trace", "Follow", "Excise", "Back table", "Bed check", "Close")
 EVENT = "phase"
+INJECT = 0
+"""Index of the phase that starts the timer."""
 
 
 def phase_detail(index: int) -> str:
@@ -47,7 +49,7 @@ def phase_at(events: tuple[EventMark, ...], time_s: float) -> int | None:
 
 def injection_text(events: tuple[EventMark, ...], time_s: float) -> str:
     """Return the injection timer: since the last injection, and which one it was."""
-    times = [t for t in phase_events(events).get(0, []) if t <= time_s]
+    times = [t for t in phase_events(events).get(INJECT, []) if t <= time_s]
     if not times:
         return ""
     count = f" {len(times)}" if len(times) > 1 else ""

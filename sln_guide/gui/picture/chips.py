@@ -57,6 +57,8 @@ def put_corner(
     text = "White light by itself" if shown.alone else NAMES[shown.view]
     if shown.layout is Layout.PAIR:
         text = NAMES[View.WHITE]
+    if shown.state.video_old:
+        text += " · old"
     right = _put_chip(sheet, left, top, text, tokens.TEXT, 15, 32)
     return QRectF(left, top, right - left, 32)
 

@@ -35,7 +35,7 @@ from sln_guide.render.scaling import Scaled, Turn
 from sln_guide.render.sprites import Sheet
 
 HEARTBEAT_PX = 48.0
-CLEAN_DESIGNED_PX = (1920.0, 1080.0)
+CLEAN_DESIGNED_PX = (1440.0, 810.0)
 """Signs on a clean display grow with it beyond this: it is looked at from afar."""
 OLD_DIMMED = 0.45
 """Opacity of the ground laid over a picture that is itself old, beside its lost colour."""
@@ -71,11 +71,13 @@ class _Frame:
 class Painting:
     """Paints. Keeps only what the next paint can use again. One thread.
 
-    ``look`` may be replaced between two paints.
+    ``look`` may be replaced between two paints, and so may ``curves``: what stands in the curves'
+    pane of a clean display, where no widget lies in it.
     """
 
     def __init__(self, look: Look | None, figures: Figures | None = None) -> None:
         self.look = look
+        self.curves: QImage | None = None
         self._renderer = Renderer(figures)
         self._scaled: dict[Content, Scaled] = {}
         self._grey: dict[Content, tuple[NDArray[np.uint32], QImage]] = {}
@@ -128,6 +130,8 @@ class Painting:
             painter.setClipRect(box)
             if pane.content is Content.MAIN:
                 self._paint_main(painter, box, frame, shown, hands, clean=clean)
+            elif pane.content is Content.CURVES and self.curves is not None:
+                painter.drawImage(box.topLeft(), self.curves)
             else:
                 self._paint_side(painter, box, shown, hands, pane.content)
             painter.restore()
@@ -155,7 +159,7 @@ class Painting:
         key = (
             (area.width(), area.height(), ratio, clean, age),
             (state.pill, state.tone, state.banners, state.borders),
-            (shown.layout, shown.view, shown.alone, shown.image is None, sides),
+            (shown.layout, shown.view, shown.alone, shown.image is None, state.video_old, sides),
         )
         if self._frame is None or self._frame.key != key:
             scale = _sign_scale(area) if clean else 1.0
@@ -204,8 +208,10 @@ class Painting:
         corner = _scaled(QRectF(0, 0, HEARTBEAT_PX, HEARTBEAT_PX), frame.scale)
         corner.moveBottomRight(free.bottomRight())
         beside = [_box_of(pane) for pane in over]
+        # a pane of several is too small for large letters
+        scale = _sign_scale(free) if clean else None
         self._renderer.paint_guidance(
-            painter, free, picture, look, placed, keep_clear=(chips, corner, *beside)
+            painter, free, picture, look, placed, keep_clear=(chips, corner, *beside), scale=scale
         )
         if hands.lasso.on:
             hands.lasso.paint(painter, placed)

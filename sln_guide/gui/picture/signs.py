@@ -45,7 +45,7 @@ def paint_pill(
         painter.setBrush(theme.colour(tone, PILL_TINT))
         painter.drawRoundedRect(frame, radius, radius)
     if tone is Tone.SIMULATED:
-        hatch = QBrush(theme.colour(tone, 0.22), Qt.BrushStyle.BDiagPattern)
+        hatch = QBrush(theme.colour(tone, 0.2), Qt.BrushStyle.BDiagPattern)
         painter.setBrush(hatch)
         painter.drawRoundedRect(frame, radius, radius)
     if filled:

@@ -25,6 +25,8 @@ LOW_PX = 900
 LOW_HEIGHT_PX = 134
 """Where room is scarce, these pictures are no higher."""
 
+CANNOT_BE_READ = "cannot be read here"
+
 Pixels = NDArray[np.uint32] | None
 
 
@@ -97,7 +99,7 @@ class Thumbnail(QAbstractButton):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, image, QRectF(0, 0, width, height))
             if self._note:
-                painter.fillRect(target, shade(tokens.GROUND, 0.55))
+                painter.fillRect(target, shade(tokens.GROUND, 0.65))
         if self._note:
             painter.setPen(QColor(tokens.TEXT))
             painter.setFont(font(13))
@@ -165,7 +167,8 @@ class Thumbnails(QWidget):
         white light that no picture brings: there is nothing to wait for then.
         """
         streams = (None, None) if health is None else (health.white, health.nir)
-        notes = [_trouble(stream) for stream in streams]
+        lost = CANNOT_BE_READ if now_ns is None else "camera lost"
+        notes = [_trouble(stream, lost) for stream in streams]
         if picture is None:
             pixels: tuple[Pixels, Pixels] = (None, None)
             notes = [note or "waiting" for note in notes]
@@ -174,7 +177,7 @@ class Thumbnails(QWidget):
             frames = (picture.white, picture.nir)
             notes = [n or _doubt(f, now_ns) for n, f in zip(notes, frames, strict=True)]
         if white_alone is not None:
-            pixels, notes[0] = (white_alone, pixels[1]), _trouble(streams[0])
+            pixels, notes[0] = (white_alone, pixels[1]), _trouble(streams[0], lost)
         changed = self.white.show_now(pixels[0], notes[0])
         if self.nir.show_now(pixels[1], notes[1]) or changed:
             self.updateGeometry()
@@ -206,10 +209,10 @@ def _doubt(frame: Frame | None, now_ns: int | None) -> str:
     return "" if now_ns is None else age_note(frame, now_ns)
 
 
-def _trouble(stream: StreamHealth | None) -> str:
-    """Say what is wrong with a camera; empty if nothing is."""
+def _trouble(stream: StreamHealth | None, lost: str) -> str:
+    """Say what is wrong with a camera, or in a replay its recording; empty if nothing is."""
     if stream is None:
         return ""
     if stream.frozen:
         return "repeats one picture"
-    return "camera lost" if stream.health is Health.LOST else ""
+    return lost if stream.health is Health.LOST else ""

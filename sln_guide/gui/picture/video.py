@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -37,6 +37,7 @@ AGE_S = 0.2
 JUDGED_NS = 15_000_000
 """What was judged longer ago is judged anew before it is painted: a busy machine may come to the
 paint late, and to an overlay that is too old by then."""
+DIRECT = Qt.FindChildOption.FindDirectChildrenOnly
 POINTER_S = 4.0
 """A pointer that rests longer is told nothing more: its read-out would hide tissue."""
 
@@ -172,6 +173,9 @@ class VideoView(QWidget):
         painter = QPainter(image)
         try:
             self._paint(painter, clean=True)
+            for part in self.findChildren(QWidget, options=DIRECT):  # curves, in their pane
+                if part.isVisible():
+                    part.render(painter, part.pos())
         finally:
             painter.end()
         return shown, image
@@ -217,6 +221,15 @@ class VideoView(QWidget):
         """Return the pane of a content; None where the layout has none."""
         return next((p for p in self._panes() if p.content is content), None)
 
+    def show_curves(self, curves: QWidget | None) -> None:
+        """Show in the curves' pane what a widget elsewhere shows now; None: nothing."""
+        pane = self.pane(Content.CURVES)
+        image = None
+        if curves is not None and pane is not None:
+            image = _image_of(curves, pane, self.devicePixelRatioF())
+        self._painting.curves = image
+        self.update()
+
     def look_so(self, look: Look) -> None:
         """Paint with another scale from now on."""
         self._painting.look = look
@@ -239,6 +252,14 @@ class VideoView(QWidget):
         self._lasso.switch(on=not self._lasso.on, shape=shape)
         self._use_cursor()
         return self._lasso.on
+
+    def put_tools_away(self) -> bool:
+        """End drawing or measuring; False if neither was going on."""
+        used = self._ruler.on or self._lasso.on
+        self._ruler.switch(on=False)
+        self._lasso.switch(on=False)
+        self._use_cursor()
+        return used
 
     def _use_cursor(self) -> None:
         crossed = self._ruler.on or self._lasso.on
@@ -341,6 +362,26 @@ class VideoView(QWidget):
             self.actual_size()
         else:
             self.fit()
+
+
+def _image_of(widget: QWidget, pane: Pane, ratio: float) -> QImage:
+    """Return what a widget looks like, as large as the pane has room for it, in its middle."""
+    scale = min(pane.width / max(widget.width(), 1), pane.height / max(widget.height(), 1))
+    image = QImage(
+        round(pane.width * ratio), round(pane.height * ratio), QImage.Format.Format_RGB32
+    )
+    image.setDevicePixelRatio(ratio)
+    image.fill(QColor(tokens.GROUND))
+    painter = QPainter(image)
+    try:
+        left = (pane.width - scale * widget.width()) / 2
+        top = (pane.height - scale * widget.height()) / 2
+        painter.translate(left, top)
+        painter.scale(scale, scale)
+        widget.render(painter, QPoint())
+    finally:
+        painter.end()
+    return image
 
 
 def _claims(shown: Shown) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sln_guide.gui.panels.phases import phase_events
+from sln_guide.gui.panels.phases import INJECT, phase_events
 from sln_guide.source import EventMark
 from sln_guide.styles import SIGNAL_UNIT
 from sln_guide.whole_file import replace_file
@@ -90,7 +90,7 @@ def _slope(times_s: Values, rising: Values) -> float | None:
 
 def counted_from(events: tuple[EventMark, ...], until_s: float) -> float | None:
     """Return when the last injection before ``until_s`` was stamped; None without one."""
-    times = [t for t in phase_events(events).get(0, []) if t <= until_s]
+    times = [t for t in phase_events(events).get(INJECT, []) if t <= until_s]
     return times[-1] if times else None
 
 
