@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from sln_guide.gui.claims import verdict
 from sln_guide.gui.claims.readings import Tone
 from sln_guide.gui.hands import insisting
 from sln_guide.gui.hands.baselining import ASKED, ASKED_LATE
@@ -31,6 +32,12 @@ from tests.gui import fakes
 from tests.gui.situations import guidance, look
 
 Open = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def pictures_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a machine takes from a picture to a key."""
+    monkeypatch.setattr(verdict, "REMOVED_MS", 60_000.0)
 
 
 @pytest.fixture
@@ -146,7 +153,7 @@ def test_a_light_no_brighter_than_around_it_is_said_to_be_none() -> None:
 
 
 def test_none_is_taken_of_what_is_not_live(window: Any, source: Any) -> None:
-    source.push(age_ms=900, detections=())
+    source.push(age_ms=90_000, detections=())
     window.refresh()
     assert "no live NIR" in press_b(window)
     assert source.settings.baseline_ns is None

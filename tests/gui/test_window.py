@@ -12,6 +12,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 
+from sln_guide.gui.claims import verdict
 from sln_guide.gui.claims.layout import Layout
 from sln_guide.gui.claims.layout import sides as layout_sides
 from sln_guide.guidance import ColourMap, Mode, View
@@ -51,7 +52,11 @@ def test_thumbnails_swap_into_the_large_view_and_back(
     assert source.settings.view is View.MERGED
 
 
-def test_threshold_slider_says_what_it_implies(window: Any, source: Any) -> None:
+def test_threshold_slider_says_what_it_implies(
+    window: Any, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "REMOVED_MS", 60_000.0)  # of an old picture nothing is implied
+    window.refresh()
     slider = window.overlay.threshold
     window.refresh_readings()
     assert window.overlay.implied.text() == "4.5 σ · ≈ 1 false in 20 fields"

@@ -209,7 +209,7 @@ class Painting:
         corner.moveBottomRight(free.bottomRight())
         beside = [_box_of(pane) for pane in over]
         # a pane of several is too small for large letters
-        scale = _sign_scale(free) if clean else None
+        scale = _sign_scale(box) if clean else None
         self._renderer.paint_guidance(
             painter, free, picture, look, placed, keep_clear=(chips, corner, *beside), scale=scale
         )
