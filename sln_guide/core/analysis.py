@@ -200,7 +200,7 @@ class Analyser:
         least_own = -np.inf if baseline_used else _LEAST_OWN
         seen = self._seen(floor, least_own, has_white=white_small is not None)
         lumps = count_lumps(self._finder, seen)
-        pits, skew = count_pits(self._finder, seen, o.size, o.calm)
+        pits, skew = count_pits(self._finder, seen)
         tail = tail_of(lumps, pits, self._places)
         if tail_before is not None:
             tail += tail_before[1] * (tail_before[0] - tail)
@@ -276,7 +276,7 @@ class Analyser:
         field = np.zeros_like(self._masks.log)
         seen = self._seen(1.0, _LEAST_OWN, has_white=False)
         count_lumps(self._finder, seen)
-        count_pits(self._finder, seen, self._observer.size, self._observer.calm)
+        count_pits(self._finder, seen)
         find_into(self._finder, seen, field, F32(1.0), 1.0, 1.0, 0)
 
     def _seen(self, floor: float, least_own: float, *, has_white: bool) -> Seen:

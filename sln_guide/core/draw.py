@@ -233,6 +233,7 @@ class Drawer:
             self._array("lattice", (2, draw_tiles.TILE_PX + 1, widest), np.float32),
             self._array("wide", (2, 2, widest), np.float32),
             self._array("colours", (widest,), np.uint32),
+            self._array("places", (tiles.shape[1], 2, 4), np.float64),
         )
         return True
 

@@ -42,6 +42,8 @@ LATTICE_PX = 4
 
 HATCH_PERIOD_PX = 8
 """Clipped areas carry a line each period, other doubtful ones a thinner line each second."""
+UNSURE = UNLIT | NOT_DRAWN
+"""Flags of a lit tile whose pixels must be looked at one by one."""
 _CLIPPED_LINE_PX = 2
 _CLIPPED_ALPHA = 150
 _DOUBTFUL_ALPHA = 64
@@ -132,44 +134,89 @@ def _grid_along(h, x_first, x_end, y):  # type: ignore[no-untyped-def]
     return u, v, (u_last - u) / n, (v_last - v) / n
 
 
-@kernel()
-def _well_inside(u, v, rows, cols):  # type: ignore[no-untyped-def]
-    """Whether a grid place has blocks on all sides."""
-    return 0.0 <= u < cols - 1 and 0.0 <= v < rows - 1
+@kernel(error_model="numpy")
+def _grid_over_into(first, change, h, x_first, x_end, y_first, y_end):  # type: ignore[no-untyped-def]
+    """Write `_grid_along` of a tile's first row (4 numbers), and its change a row: likewise."""
+    top = _grid_along(h, x_first, x_end, y_first)
+    bottom = _grid_along(h, x_first, x_end, y_end - 1)
+    n = max(y_end - 1 - y_first, 1)
+    for k in range(4):
+        first[k], change[k] = top[k], (bottom[k] - top[k]) / n
 
 
 @kernel()
-def _confirm_inside(gates, gate, u_first, v_first, u_step, v_step):  # type: ignore[no-untyped-def]
-    """As `_confirm_gate` well inside a field of which all may be drawn."""
-    wide = gate.shape[1]
-    flat = gate.reshape(gate.size)
+def _in_row(first, change, row):  # type: ignore[no-untyped-def]
+    """Return `_grid_along` of a tile's ``row``, counted from its first, by `_grid_over_into`."""
+    i = float(row)
+    return (
+        first[0] + i * change[0],
+        first[1] + i * change[1],
+        first[2] + i * change[2],
+        first[3] + i * change[3],
+    )
+
+
+@kernel()
+def _any_above(gates):  # type: ignore[no-untyped-def]
+    found = np.uint32(0)  # a greatest value would be sought one by one
     for k in range(gates.shape[0]):
-        if gates[k] > 0.0:
-            u, v = u_first + k * u_step, v_first + k * v_step
-            c, r = int(u), int(v)
-            fc, fr = _F(u - c), _F(v - r)
-            i = np.uintp(r * wide + c)
-            j = i + np.uintp(wide)
-            one = np.uintp(1)
-            top = flat[i] + (flat[i + one] - flat[i]) * fc
-            bottom = flat[j] + (flat[j + one] - flat[j]) * fc
-            gates[k] = top + (bottom - top) * fr
+        found |= np.uint32(gates[k] > _F(0.0))
+    return found != np.uint32(0)
 
 
 @kernel()
-def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge, closed):  # type: ignore[no-untyped-def]
-    """Replace interpolated gates above 0 by exact ones, 0 where nothing may be drawn.
+def _hat(x):  # type: ignore[no-untyped-def]
+    """Return the weight, in linear interpolation, of a value ``x`` steps away."""
+    return max(_F(1.0) - abs(x), _F(0.0))
 
-    ``gates`` belong to one tile's row, the first to the pixel at ``x_first``; ``closed``: whether
-    anything in the tile may not be drawn.
+
+@kernel()
+def _confirm_inside(gates, gate, u, v, u_step, v_step):  # type: ignore[no-untyped-def]
+    """As `_confirm_gate`, where four blocks by three hold all, and all may be drawn.
+
+    Their values are constants of the loop and only weights change: SIMD, where to look blocks up
+    for each pixel is not. Return whether they hold all.
     """
     rows, cols = gate.shape
     n = gates.shape[0]
-    u_first, v_first, u_step, v_step = _grid_along(h, x_first, x_first + n, y)
-    if not closed and _well_inside(u_first, v_first, rows, cols):
-        if _well_inside(u_first + (n - 1) * u_step, v_first + (n - 1) * v_step, rows, cols):
-            _confirm_inside(gates, gate, u_first, v_first, u_step, v_step)
-            return
+    u_last, v_last = u + (n - 1) * u_step, v + (n - 1) * v_step
+    left, top = min(u, u_last), min(v, v_last)
+    if not (left >= 0.0 and top >= 0.0):
+        return False
+    c, r = int(left), int(top)
+    right, bottom = max(u, u_last), max(v, v_last)
+    if right > min(c + 3, cols - 1) or bottom > min(r + 2, rows - 1):
+        return False
+    c1, c2, c3 = min(c + 1, cols - 1), min(c + 2, cols - 1), min(c + 3, cols - 1)
+    one, two, three = gate[r], gate[min(r + 1, rows - 1)], gate[min(r + 2, rows - 1)]
+    a0, a1, a2, a3 = one[c], one[c1], one[c2], one[c3]
+    b0, b1, b2, b3 = two[c], two[c1], two[c2], two[c3]
+    d0, d1, d2, d3 = three[c], three[c1], three[c2], three[c3]
+    x_first, y_first, x_step, y_step = _F(u - c), _F(v - r), _F(u_step), _F(v_step)
+    for k in range(n):
+        x, y = x_first + _F(k) * x_step, y_first + _F(k) * y_step
+        h0, h1, h2, h3 = _hat(x), _hat(x - _F(1.0)), _hat(x - _F(2.0)), _hat(x - _F(3.0))
+        exact = _hat(y) * (h0 * a0 + h1 * a1 + h2 * a2 + h3 * a3)
+        exact += _hat(y - _F(1.0)) * (h0 * b0 + h1 * b1 + h2 * b2 + h3 * b3)
+        exact += _hat(y - _F(2.0)) * (h0 * d0 + h1 * d1 + h2 * d2 + h3 * d3)
+        gates[k] = exact if gates[k] > _F(0.0) else gates[k]
+    return True
+
+
+@kernel()
+def _confirm_gate(gates, place, flags, gate, field_edge, closed):  # type: ignore[no-untyped-def]
+    """Replace interpolated gates above 0 by exact ones, 0 where nothing may be drawn.
+
+    ``gates`` belong to one tile's row, which lies at ``place``: `_grid_along`. ``closed``: whether
+    anything in the tile may not be drawn.
+    """
+    if not _any_above(gates):
+        return
+    rows, cols = gate.shape
+    n = gates.shape[0]
+    u_first, v_first, u_step, v_step = place
+    if not closed and _confirm_inside(gates, gate, u_first, v_first, u_step, v_step):
+        return
     for k in range(n):
         if gates[k] > 0.0:
             u, v = u_first + k * u_step, v_first + k * v_step
@@ -185,11 +232,11 @@ def _confirm_gate(gates, x_first, y, h, flags, gate, field_edge, closed):  # typ
 
 
 @kernel()
-def _hatch_row(row, x_first, y, h, flags, field_edge, clipped_here, clipped_rgb):  # type: ignore[no-untyped-def]
+def _hatch_row(row, x_first, y, place, flags, field_edge, clipped_here, clipped_rgb):  # type: ignore[no-untyped-def]
     """Draw the part of the diagonal hatching that falls into one tile's ``row``."""
     rows, cols = flags.shape
     n = row.shape[0]
-    u_first, v_first, u_step, v_step = _grid_along(h, x_first, x_first + n, y)
+    u_first, v_first, u_step, v_step = place
     for start in range(-((x_first + y) % HATCH_PERIOD_PX), n, HATCH_PERIOD_PX):
         clipped_only = (x_first + start + y) % (2 * HATCH_PERIOD_PX) != 0
         if clipped_only and not clipped_here:
@@ -237,16 +284,22 @@ def overlay_band(  # type: ignore[no-untyped-def]
     lattice,
     wide,
     colours,
+    places,
 ):
     """Draw into one row of tiles of ``out``, whose anatomy is already there.
 
     ``opacity`` float32 in [0, 256/255]; ``lattice`` float32 (2, TILE_PX / step + 1, n), ``wide``
-    float32 (2, 2, n) and ``colours`` uint32 (n,) are scratch for rows of n > the width + a tile.
+    float32 (2, 2, n) and ``colours`` uint32 (n,) are scratch for rows of n > the width + a tile,
+    ``places`` float64 (tile columns, 2, 4) for where tiles lie.
     """
     height, width = out.shape
     y_first = band * TILE_PX
     y_end = min(y_first + TILE_PX, height)
     tile_cols = tiles.shape[1]
+    for t in range(tile_cols):
+        if tiles[band, t] & HATCHED or (tiles[band, t] & LIT and tiles[band, t] & UNSURE):
+            x, end = t * TILE_PX, min((t + 1) * TILE_PX, width)
+            _grid_over_into(places[t, 0], places[t, 1], h, x, end, y_first, y_end)
     j = 0
     while j < tile_cols:
         if not tiles[band, j] & LIT:
@@ -267,16 +320,18 @@ def overlay_band(  # type: ignore[no-untyped-def]
                     wide[0, k], wide[1, k], lattice[k, i], lattice[k, i + 1], weight, n, step
                 )
             for t in range(j, j_end):
-                if tiles[band, t] & (UNLIT | NOT_DRAWN):
+                if tiles[band, t] & UNSURE:
                     x = t * TILE_PX
                     end = min(x + TILE_PX, width)
                     part = wide[0, 1, x - x_first : end - x_first]
                     closed = tiles[band, t] & NOT_DRAWN != 0
-                    _confirm_gate(part, x, y, h, flags, gate, field_edge, closed)
+                    place = _in_row(places[t, 0], places[t, 1], y - y_first)
+                    _confirm_gate(part, place, flags, gate, field_edge, closed)
             n_px = x_end - x_first
-            _colour_row(
-                out[y, x_first:x_end], wide[0, 0, :n_px], wide[0, 1, :n_px], colours, table, opacity
-            )
+            gates = wide[0, 1, :n_px]
+            if _any_above(gates):
+                row = out[y, x_first:x_end]
+                _colour_row(row, wide[0, 0, :n_px], gates, colours, table, opacity)
         j = j_end
     clipped_rgb = table[table.shape[0] - 1]
     for t in range(tile_cols):
@@ -285,8 +340,8 @@ def overlay_band(  # type: ignore[no-untyped-def]
             end = min(x + TILE_PX, width)
             clipped_here = tiles[band, t] & CLIPPED != 0
             for y in range(y_first, y_end):
-                row = out[y, x:end]
-                _hatch_row(row, x, y, h, flags, field_edge, clipped_here, clipped_rgb)
+                row, place = out[y, x:end], _in_row(places[t, 0], places[t, 1], y - y_first)
+                _hatch_row(row, x, y, place, flags, field_edge, clipped_here, clipped_rgb)
 
 
 @allocating()
@@ -308,6 +363,7 @@ def merged_into(  # type: ignore[no-untyped-def]
     lattice,
     wide,
     colours,
+    places,
 ):
     """Draw white light and overlay a band of tiles at a time, while the band is in cache."""
     height = out.shape[0]
@@ -334,4 +390,5 @@ def merged_into(  # type: ignore[no-untyped-def]
             lattice,
             wide,
             colours,
+            places,
         )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sln_guide.core.kernel import kernel
 from sln_guide.core.order import select
 from sln_guide.core.peaks import SECTORS, roundness_of, stand_of
@@ -63,16 +65,16 @@ def shape_of(f, seen, r, c, k):  # type: ignore[no-untyped-def]
     roundness, sectors seen, support, share of the height over a line that goes through).
     """
     support = support_at(seen.pyramid, f.support_of[k], r, c)
-    return shape_in(f, seen.pyramid.blurs[f.smooth_of[k]], support, r, c, k)
+    return shape_in(f, seen.pyramid.blurs[f.smooth_of[k]], support, r, c, k, np.float32(1))
 
 
 @kernel(error_model="numpy")
-def shape_in(f, smooth, support, r, c, k):  # type: ignore[no-untyped-def]
-    """Return what `shape_of` does, of a peak of ``smooth``."""
+def shape_in(f, smooth, support, r, c, k, sign):  # type: ignore[no-untyped-def]
+    """Return what `shape_of` does, of a peak of ``smooth``, or with ``sign`` -1 of a pit."""
     height, level, isolation, pit, over, sectors = stand_of(
-        f.ring, f.ring_seen, f.scratch, smooth, f.ground, r, c, f.sigmas[k]
+        f.ring, f.ring_seen, f.scratch, smooth, f.ground, f.annuli, k, f.sigmas[k], r, c, sign
     )
-    roundness = roundness_of(smooth, r, c, f.sigmas[k])
+    roundness = roundness_of(smooth, r, c, f.sigmas[k], sign)
     if at_end(f, r, c, k):
         roundness = max(roundness, _ROUNDNESS_UNTOLD)
     return height, level, isolation, pit, roundness, sectors, support, over
@@ -103,13 +105,13 @@ def worth_of(f, shape, size, r, c):  # type: ignore[no-untyped-def]
 @kernel(error_model="numpy")
 def most_worth_of(f, seen, r, c, size):  # type: ignore[no-untyped-def]
     """Return the most that `worth_of` may be: what is quickly told of a peak is its roundness."""
-    return most_worth_in(f, seen.pyramid.blurs[f.smooth_of[size]], r, c, size)
+    return most_worth_in(f, seen.pyramid.blurs[f.smooth_of[size]], r, c, size, np.float32(1))
 
 
 @kernel(error_model="numpy")
-def most_worth_in(f, smooth, r, c, size):  # type: ignore[no-untyped-def]
-    """Return what `most_worth_of` does, of a peak of ``smooth``."""
-    roundness = max(roundness_of(smooth, r, c, f.sigmas[size]), 0.0)
+def most_worth_in(f, smooth, r, c, size, sign):  # type: ignore[no-untyped-def]
+    """Return what `most_worth_of` does, of a peak of ``smooth``, or with ``sign`` -1 of a pit."""
+    roundness = max(roundness_of(smooth, r, c, f.sigmas[size], sign), 0.0)
     if at_end(f, r, c, size):
         roundness = max(roundness, _ROUNDNESS_UNTOLD)
     most = (0.0, 0.0, _MOST_ISOLATION, 0.0, roundness, SECTORS, 0.0, 0.0)

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from sln_guide.core.field import SIGMA_OF_DIAMETER, Geometry
 from sln_guide.core.halo import reach_of_halo
 from sln_guide.core.measure import COLUMNS, reach_of
-from sln_guide.core.peaks import SECTORS
+from sln_guide.core.peaks import SECTORS, Annuli, annuli
 from sln_guide.core.pyramid import Pyramid
 from sln_guide.core.ridges import ACROSS, LONGEST, LOOKS, MOST_CHANNELS
 from sln_guide.core.spots import RAYS
 
 MOST_PEAKS = 512
 MOST_SPOTS = 48
+SKEWED_SIZES, BINS = 3, 512
+"""Sizes, and bins of their responses, that skewness is told from (`core.lumps`)."""
 _NARROWEST = 1.0
 """Least width of a node's light as a share of the smallest node's diameter: scatter only widens."""
 _WIDEST = 1.3
@@ -37,6 +39,7 @@ class Finder(NamedTuple):
     table: NDArray[np.float64]
     contours: NDArray[np.float32]
     sigmas: NDArray[np.float64]
+    annuli: Annuli
     least_area: float
     most_area: float
     smooth_of: NDArray[np.int64]
@@ -71,6 +74,7 @@ class Finder(NamedTuple):
     known: NDArray[np.bool_]
     runs: NDArray[np.float64]
     profiles: NDArray[np.float64]
+    bins: NDArray[np.int32]
 
 
 def finder(
@@ -85,6 +89,7 @@ def finder(
         np.zeros((MOST_SPOTS, COLUMNS)),
         np.zeros((MOST_SPOTS, RAYS, 2), np.float32),
         np.array(geometry.spot_sigmas),
+        annuli(np.array(geometry.spot_sigmas), shape[1]),
         0.25 * math.pi * (_NARROWEST * geometry.smallest) ** 2,
         0.25 * math.pi * (_WIDEST * geometry.spot_sigmas[-1] / SIGMA_OF_DIAMETER) ** 2,
         smooth_of,
@@ -119,6 +124,7 @@ def finder(
         np.zeros(LOOKS, np.bool_),
         np.zeros((MOST_CHANNELS, 2)),
         np.zeros((MOST_CHANNELS, ACROSS)),
+        np.zeros((SKEWED_SIZES, BINS), np.int32),
     )
 
 

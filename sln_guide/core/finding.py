@@ -101,7 +101,9 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
         f.taken[r] = False
         copy_line(f.ground[r], seen.usable[r])
     count = np.int64(0)  # typed: as a literal, whatever it is given to is compiled twice
-    cells = f.cells[: cells_above_into(f.cells, seen.site, np.int32(1)) if sites > 0 else 0]
+    cells = f.cells[
+        : cells_above_into(f.cells, seen.site, np.int32(1), np.int32(1)) if sites > 0 else 0
+    ]
     for k in range(1, min(sites, MOST_SPOTS) + 1):
         region_into(f, count, seen, seen.site, k, cells, noise, unit)
         # brightness alone makes no injection site: before something dark, on a back table say, a
@@ -111,7 +113,7 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
         f.table[count, SIGNIFICANCE] = _INJECTION_SIGNIFICANCE
         count += 1
     limit = np.float32(_REACH) * threshold
-    cells = f.cells[: cells_above_into(f.cells, local, limit)]
+    cells = f.cells[: cells_above_into(f.cells, local, limit, np.float32(1))]
     regions = label_into(f.labels, cells, f.parent)
     moments_into(f.moments[: regions + 1], f.labels, cells)
     f.lines[: regions + 1] = np.nan
@@ -235,12 +237,12 @@ def find_peaks_of_sizes(f, local, sizes, threshold):  # type: ignore[no-untyped-
     there were more than can be looked at.
     """
     found, more = 0, False
-    high = f.cells[: cells_above_into(f.cells, local, threshold)]
+    high = f.cells[: cells_above_into(f.cells, local, threshold, np.float32(1))]
     for k in range(sizes.shape[0] - 1, -1, -1):  # the largest first: they are few
         first = found
         reach = max(1, int(f.sigmas[k] + 0.5))
         room_r, room_c = f.peak_r[first:], f.peak_c[first:]
-        count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach, high)
+        count = find_peaks_into(room_r, room_c, sizes[k], threshold, reach, high, np.float32(1))
         more |= count > room_r.shape[0]
         for i in range(first, min(first + count, MOST_PEAKS)):
             r, c = f.peak_r[i], f.peak_c[i]

@@ -64,7 +64,7 @@ def take_halos_off(h, residual, prediction, m, mean, sites):  # type: ignore[no-
     """
     if sites == 0:
         return
-    cells = m.cells[: cells_above_into(m.cells, m.site, np.int32(1))]
+    cells = m.cells[: cells_above_into(m.cells, m.site, np.int32(1), np.int32(1))]
     for site in range(1, sites + 1):
         y, x, yy, xx, yx = _core_of(m.site, mean, site, cells)
         if _fall_into(h, residual, m.usable, y, x, yy, xx, yx):

@@ -27,6 +27,7 @@ from sln_guide.core.evidence import (
     stands_alone,
     worth_of,
 )
+from sln_guide.core.finder import BINS, SKEWED_SIZES
 from sln_guide.core.finding import NOT_BEST, WIDE_SIZE, find_peaks_of_sizes
 from sln_guide.core.grid import copy_line
 from sln_guide.core.kernel import kernel
@@ -54,9 +55,9 @@ _SKEW_OF_QUANTILES = 3.65
 expansion of quantiles (DOI 10.2307/1400905), 2 z / (z^2 / 3) with z = 1.645."""
 _MOST_SKEW = 0.5
 """More than this a field's few hundred lumps do not tell, and the expansion does not hold."""
-_SKEWED_SIZES = (1, 2, 3)
-"""Sizes looked at: the finest is noise, and a field holds few places for the widest."""
-_BINS, _PER_SIGMA = 512, 32.0
+_FIRST_SKEWED = 1
+"""The first size looked at: the finest is noise, and a field has few places for the widest."""
+_PER_SIGMA = 32.0
 _FEWEST_CELLS = 200
 
 
@@ -88,82 +89,90 @@ def skew_of(f, seen):  # type: ignore[no-untyped-def]
 
     From quantiles, because nodes are the outliers of a third moment.
     """
-    sizes, usable = seen.sizes, seen.usable
+    usable, bins = seen.usable, f.bins
+    one, two, three = bins[0], bins[1], bins[2]
+    sizes = seen.sizes[_FIRST_SKEWED:]
+    a, b, c = sizes[0], sizes[1], sizes[2]
     rows, cols = usable.shape
     stride = 3 if min(rows, cols) >= 48 else 1
-    counts = f.parent[: min(_BINS, f.parent.size)]
+    bins[:] = 0
+    n = 0
+    for i in range(0, rows, stride):
+        for k in range(0, cols, stride):
+            if usable[i, k] > np.float32(0.5):
+                one[_bin_of(a[i, k])] += 1
+                two[_bin_of(b[i, k])] += 1
+                three[_bin_of(c[i, k])] += 1
+                n += 1
+    if n < _FEWEST_CELLS:
+        return 0.0
     total = 0.0
-    for k in _SKEWED_SIZES:
-        counts[:] = 0
-        n = 0
-        for r in range(0, rows, stride):
-            for c in range(0, cols, stride):
-                if usable[r, c] > np.float32(0.5):
-                    at = int(sizes[k, r, c] * _PER_SIGMA) + counts.size // 2
-                    counts[min(max(at, 0), counts.size - 1)] += 1
-                    n += 1
-        if n < _FEWEST_CELLS:
-            return 0.0
-        low = _quantile_of(counts, _TAIL_SHARE * n)
-        high = _quantile_of(counts, (1.0 - _TAIL_SHARE) * n)
-        wide = high - low
-        total += (high + low - 2.0 * _quantile_of(counts, 0.5 * n)) / max(wide, 1.0)
-    skew = _SKEW_OF_QUANTILES * total / len(_SKEWED_SIZES)
+    for k in range(SKEWED_SIZES):
+        low, middle, high = _quantiles_of(bins[k], n)
+        total += (high + low - 2.0 * middle) / max(high - low, 1.0)
+    skew = _SKEW_OF_QUANTILES * total / SKEWED_SIZES
     return min(max(skew, -_MOST_SKEW), _MOST_SKEW)
 
 
+@kernel()
+def _bin_of(value):  # type: ignore[no-untyped-def]
+    # cut off before it is made a number of a bin: responses may be huge
+    most = np.float32(BINS // 2 - 1)
+    at = min(max(value * np.float32(_PER_SIGMA), -most), most)
+    return np.uintp(np.int32(at) + np.int32(BINS // 2))
+
+
 @kernel(error_model="numpy")
-def _quantile_of(counts, below):  # type: ignore[no-untyped-def]
-    """Return where ``below`` of what was counted lies below, in bins."""
-    seen = 0.0
+def _quantiles_of(counts, n):  # type: ignore[no-untyped-def]
+    """Return where `_TAIL_SHARE`, half and all but it of ``n`` that were counted lie, in bins."""
+    low = middle = high = 0.0
+    first, half, last = _TAIL_SHARE * n, 0.5 * n, (1.0 - _TAIL_SHARE) * n
+    before = 0
     for k in range(counts.size):
-        if seen + counts[k] >= below and counts[k] > 0:
-            return k + (below - seen) / counts[k]
-        seen += counts[k]
-    return float(counts.size)
+        here = counts[k]
+        seen = before + here
+        if before < first <= seen:
+            low = k + (first - before) / here
+        if before < half <= seen:
+            middle = k + (half - before) / here
+        if before < last <= seen:
+            high = k + (last - before) / here
+            break
+        before = seen
+    return low, middle, high
 
 
 @kernel()
-def count_pits(f, seen, deep, turned):  # type: ignore[no-untyped-def]
+def count_pits(f, seen):  # type: ignore[no-untyped-def]
     """Return how many dark lumps are shaped like nodes, were they bright, and in full sight.
 
     And how lopsided texture is (`skew_of`). After `count_lumps`, by the same rules, but for the
     finest size, which hardly ever has one. Where dark tails are the longer ones, a pit counts as
     the bright lump that is as rare: the same expansion, once for either side. Not where bright ones
-    are: a channel or large nodes would do the same. ``deep``, ``turned`` (rows, cols) float32 are
-    workspaces.
+    are: a channel or large nodes would do the same.
     """
     skew = skew_of(f, seen)
     mirror = min(skew, 0.0) / 3.0
     sizes = seen.sizes
-    least = np.float32(FROM)
+    least, dark = np.float32(FROM), np.float32(-1)
     count = 0
     for k in range(1, sizes.shape[0]):
-        _negate_into(deep, sizes[k])
-        _negate_into(turned, seen.pyramid.blurs[f.smooth_of[k]])
-        cells = f.cells[: cells_above_into(f.cells, deep, least)]
+        smooth = seen.pyramid.blurs[f.smooth_of[k]]
+        cells = f.cells[: cells_above_into(f.cells, sizes[k], least, dark)]
         reach = max(1, int(f.sigmas[k] + 0.5))
-        peaks = find_peaks_into(f.peak_r, f.peak_c, deep, least, reach, cells)
+        peaks = find_peaks_into(f.peak_r, f.peak_c, sizes[k], least, reach, cells, dark)
         for i in range(min(peaks, f.peak_r.shape[0])):
             r, c = f.peak_r[i], f.peak_c[i]
-            value = _depth_of(sizes[:, r, c], k, -deep[r, c])
+            value = _depth_of(sizes[:, r, c], k, sizes[k, r, c])
             if not least <= value < _NO_TEXTURE or seen.judge[r, c] != 0:
                 continue
             bright = value + mirror * (value * value - 1.0)
-            if bright + most_worth_in(f, turned, r, c, k) < _PIT:
+            if bright + most_worth_in(f, smooth, r, c, k, dark) < _PIT:
                 continue
-            shape = shape_in(f, turned, 1.0, r, c, k)
+            shape = shape_in(f, smooth, 1.0, r, c, k, dark)
             if shape[5] == SECTORS and stands_alone(shape):
                 count += bright + worth_of(f, shape, k, r, c) >= _PIT
     return count, skew
-
-
-@kernel()
-def _negate_into(out, image):  # type: ignore[no-untyped-def]
-    for r in range(out.shape[0]):
-        to, line = out[r], image[r]
-        for c in range(to.shape[0]):
-            to[c] = -line[c]
 
 
 @kernel()

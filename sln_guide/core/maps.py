@@ -8,7 +8,7 @@ import numpy as np
 
 from sln_guide.core.grid import exp_into
 from sln_guide.core.kernel import kernel
-from sln_guide.core.order import quantile
+from sln_guide.core.order import quantile, two_quantiles
 
 _MOST = 0.75
 """Share of the tissue for which the one limit that is told holds."""
@@ -33,8 +33,8 @@ def _light_into(lit, sample, trend, prediction, smooth, log, usable):  # type: i
                 n += 1
     if n == 0:
         return 0.0, 0.0, 0
-    low = quantile(sample, n, 0.1)
-    return low, quantile(sample, n, 0.4), n
+    low, ground = two_quantiles(sample, n, 0.1, 0.4)
+    return low, ground, n
 
 
 @kernel(error_model="numpy")

@@ -18,7 +18,7 @@ from sln_guide.core.grid import exp_into, keep_larger, log_into
 from sln_guide.core.kernel import kernel
 from sln_guide.core.label import cells_of, grow_into
 from sln_guide.core.least_squares import total_of
-from sln_guide.core.order import quantile, select
+from sln_guide.core.order import select, three_quantiles
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.core.sites import CLIPPED, mark_sites
 from sln_guide.core.tools import mark_tools
@@ -285,9 +285,8 @@ def _typical(m, mean, edge, sensor):  # type: ignore[no-untyped-def]
         for c in range(0, cols, stride):
             levels[n] = mean[r, c]
             n += 1
-    middle = quantile(levels, n, 0.5)
-    level = max(quantile(levels, n, 0.6), 1e-3)
-    brighter = quantile(levels, n, 0.75)
+    middle, level, brighter = three_quantiles(levels, n, 0.5, 0.6, 0.75)
+    level = max(level, np.float32(1e-3))
     pedestal = np.float32(0.05) * np.float32(level)
     n = darker = np.int64(0)
     for r in range(0, rows, stride):

@@ -55,12 +55,8 @@ def _kth(keys, n, k):  # type: ignore[no-untyped-def]
 
 
 @allocating()
-def select(values, n, k):  # type: ignore[no-untyped-def]
-    """Return the ``k``-th smallest (from 0, below ``n``) of the first ``n`` float32 ``values``.
-
-    A histogram tells in which of 2048 bins it lies; the few keys of that bin are then parted. NaN
-    counts as larger than everything (with its sign set, as smaller).
-    """
+def _sort_out(values, n):  # type: ignore[no-untyped-def]
+    """Return the keys of the first ``n`` values, and how many lie in each of the bins."""
     keys = np.empty(n, np.uint32)
     _keys_into(keys, values[:n].view(np.uint32))
     counts = np.zeros((2, _BINS), np.int32)
@@ -69,6 +65,11 @@ def select(values, n, k):  # type: ignore[no-untyped-def]
         counts[1, keys[i + 1] >> _SHIFT] += 1
     if n % 2 == 1:
         counts[0, keys[n - 1] >> _SHIFT] += 1
+    return keys, counts
+
+
+@allocating()
+def _chosen(keys, counts, k):  # type: ignore[no-untyped-def]
     chosen = np.uint32(0)
     below = 0
     here = counts[0, 0] + counts[1, 0]
@@ -78,12 +79,23 @@ def select(values, n, k):  # type: ignore[no-untyped-def]
         here = counts[0, chosen] + counts[1, chosen]
     kept = np.empty(here + 1, np.uint32)
     m = 0
-    for i in range(n):
+    for i in range(keys.size):
         kept[m] = keys[i]
         m += keys[i] >> _SHIFT == chosen
     key = _kth(kept, here, k - below)
     kept[0] = key ^ (_SIGN if key & _SIGN else np.uint32(0xFFFFFFFF))
     return kept[:1].view(np.float32)[0]
+
+
+@allocating()
+def select(values, n, k):  # type: ignore[no-untyped-def]
+    """Return the ``k``-th smallest (from 0, below ``n``) of the first ``n`` float32 ``values``.
+
+    A histogram tells in which of 2048 bins it lies; the few keys of that bin are then parted. NaN
+    counts as larger than everything (with its sign set, as smaller).
+    """
+    keys, counts = _sort_out(values, n)
+    return _chosen(keys, counts, k)
 
 
 @kernel()
@@ -107,3 +119,20 @@ def median_of_few(values, n):  # type: ignore[no-untyped-def]
 def quantile(values, n, share):  # type: ignore[no-untyped-def]
     """Return the value below which ``share`` of the first ``n`` float32 ``values`` lie."""
     return select(values, n, min(int(share * n), n - 1))
+
+
+@allocating()
+def two_quantiles(values, n, share, other):  # type: ignore[no-untyped-def]
+    """Return `quantile` for ``share`` and for ``other``: sorted out once."""
+    keys, counts = _sort_out(values, n)
+    first = _chosen(keys, counts, min(int(share * n), n - 1))
+    return first, _chosen(keys, counts, min(int(other * n), n - 1))
+
+
+@allocating()
+def three_quantiles(values, n, share, other, third):  # type: ignore[no-untyped-def]
+    """Return `quantile` for each of three shares: sorted out once."""
+    keys, counts = _sort_out(values, n)
+    first = _chosen(keys, counts, min(int(share * n), n - 1))
+    second = _chosen(keys, counts, min(int(other * n), n - 1))
+    return first, second, _chosen(keys, counts, min(int(third * n), n - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,10 @@ from sln_guide.core.order import median_of_few
 SECTORS = 8
 _TURNS = 4
 """Directions looked into in each sector."""
+_STEPS = 5
+"""Distances looked at in each direction."""
+_INNER, _OUTER = 1.8, 2.6
+"""Radii of the annulus that a peak stands in, in its size's sigmas."""
 
 
 def directions(offset: float, n: int) -> NDArray[np.float64]:
@@ -22,32 +28,65 @@ def directions(offset: float, n: int) -> NDArray[np.float64]:
 _LOOKS = directions(0.5, SECTORS * _TURNS)
 
 
+class Annuli(NamedTuple):
+    """Where the annulus around a cell is looked at, for each spot size (S, looks).
+
+    As offsets in a flat image: of the cell before a look, and of the one nearest to it.
+    ``weights`` (S, 4, looks) float64 are those of bilinear interpolation. ``reach`` (S) [cells]:
+    how far from the border all of them lie in the field.
+    """
+
+    before: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    reach: NDArray[np.int64]
+
+
+def annuli(sigmas: NDArray[np.float64], cols: int) -> Annuli:
+    """Tabulate the looks for ``sigmas`` [cells] in images of ``cols`` columns, by sectors."""
+    looks = _LOOKS.reshape(SECTORS, 1, _TURNS, 2)
+    steps = (_INNER + (_OUTER - _INNER) * np.arange(_STEPS) / (_STEPS - 1)).reshape(1, -1, 1, 1)
+    at = np.asarray(sigmas).reshape(-1, 1, 1) * (steps * looks).reshape(1, -1, 2)
+    lower = np.floor(at)
+    y, x = np.moveaxis(at - lower, -1, 0)
+    flat = np.array([cols, 1])
+    return Annuli(
+        (lower @ flat).astype(np.int64),
+        (np.floor(at + 0.5) @ flat).astype(np.int64),
+        np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=1),
+        np.ceil(_OUTER * np.asarray(sigmas)).astype(np.int64) + 1,
+    )
+
+
 @kernel()
-def cells_above_into(cells, image, threshold):  # type: ignore[no-untyped-def]
-    """Write the flat indices of cells at or above ``threshold``, in row order; return how many."""
+def cells_above_into(cells, image, threshold, sign):  # type: ignore[no-untyped-def]
+    """Write the flat indices of cells at or above ``threshold``, in row order; return how many.
+
+    ``sign``, here and below, of ``image``'s type: 1, or -1 to look at the image's negative.
+    """
     rows, cols = image.shape
     count = 0
     for r in range(rows):
         line = image[r]
         n = 0
         for c in range(cols):
-            n += line[c] >= threshold
+            n += sign * line[c] >= threshold
         if n > 0:
-            _list_above(cells[count:], line, threshold, r * cols)
+            _list_above(cells[count:], line, threshold, sign, r * cols)
             count += n
     return count
 
 
 @kernel()
-def _list_above(cells, line, threshold, first):  # type: ignore[no-untyped-def]
+def _list_above(cells, line, threshold, sign, first):  # type: ignore[no-untyped-def]
     n = 0
     for c in range(line.shape[0]):
         cells[n] = first + c
-        n += line[c] >= threshold
+        n += sign * line[c] >= threshold
 
 
 @kernel()
-def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ignore[no-untyped-def]
+def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells, sign):  # type: ignore[no-untyped-def]
     """Write cells at or above ``threshold`` that exceed all others within ``reach`` [cells].
 
     Looked for among ``cells``, flat indices in row order. Ties go to the first. Returns how many
@@ -60,13 +99,13 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
         while at >= start + cols:
             r, start = r + 1, start + cols
         c = at - start
-        v = image[r, c]
-        if v < threshold or _has_higher_beside(image, r, c, v):
+        v = sign * image[r, c]
+        if v < threshold or _has_higher_beside(image, r, c, v, sign):
             continue
         top = True
         for i in range(max(r - reach, 0), min(r + reach + 1, rows)):
             for j in range(max(c - reach, 0), min(c + reach + 1, cols)):
-                w = image[i, j]
+                w = sign * image[i, j]
                 if w > v or (w == v and (i < r or (i == r and j < c))):
                     top = False
                     break
@@ -81,12 +120,13 @@ def find_peaks_into(peak_r, peak_c, image, threshold, reach, cells):  # type: ig
 
 
 @kernel()
-def _has_higher_beside(image, r, c, v):  # type: ignore[no-untyped-def]
+def _has_higher_beside(image, r, c, v, sign):  # type: ignore[no-untyped-def]
     """Whether one of the four nearest cells exceeds ``v``: quickly told, of nearly all cells."""
     rows, cols = image.shape
     line = image[r]
-    higher = (line[max(c - 1, 0)] > v) | (line[min(c + 1, cols - 1)] > v)
-    return higher | (image[max(r - 1, 0), c] > v) | (image[min(r + 1, rows - 1), c] > v)
+    higher = (sign * line[max(c - 1, 0)] > v) | (sign * line[min(c + 1, cols - 1)] > v)
+    above, below = image[max(r - 1, 0), c], image[min(r + 1, rows - 1), c]
+    return higher | (sign * above > v) | (sign * below > v)
 
 
 @kernel()
@@ -136,12 +176,11 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
     Sectors start at +x and turn towards +y; ``inner`` and ``outer`` radii in cells.
     """
     rows, cols = image.shape
-    steps = 5
     for k in range(SECTORS):
         total = 0.0
         weight = 0.0
-        for i in range(steps):
-            d = inner + (outer - inner) * i / (steps - 1)
+        for i in range(_STEPS):
+            d = inner + (outer - inner) * i / (_STEPS - 1)
             for t in range(k * _TURNS, (k + 1) * _TURNS):
                 yy = y + d * _LOOKS[t, 0]
                 xx = x + d * _LOOKS[t, 1]
@@ -150,29 +189,59 @@ def survey_into(ring, seen, image, usable, y, x, inner, outer):  # type: ignore[
                 w = usable[int(yy + 0.5), int(xx + 0.5)]
                 total += w * value_at(image, yy, xx)
                 weight += w
-        seen[k] = weight / (steps * _TURNS)
+        seen[k] = weight / (_STEPS * _TURNS)
+        ring[k] = total / weight if weight > 0 else 0.0
+
+
+@kernel(error_model="numpy")
+def _survey_cell_into(ring, seen, image, usable, annuli, size, r, c):  # type: ignore[no-untyped-def]
+    """As `survey_into` around a cell whose annulus lies in the field: its looks are tabulated."""
+    rows, cols = image.shape
+    flat, good = image.reshape(rows * cols), usable.reshape(rows * cols)
+    before, nearest, weights = annuli.before[size], annuli.nearest[size], annuli.weights[size]
+    here = r * cols + c
+    looks = _STEPS * _TURNS
+    for k in range(SECTORS):
+        total = 0.0
+        weight = 0.0
+        for i in range(k * looks, (k + 1) * looks):
+            at = np.uintp(here + before[i])
+            below = at + np.uintp(cols)
+            value = flat[at] * weights[0, i] + flat[at + np.uintp(1)] * weights[1, i]
+            value += flat[below] * weights[2, i] + flat[below + np.uintp(1)] * weights[3, i]
+            w = good[np.uintp(here + nearest[i])]
+            total += w * value
+            weight += w
+        seen[k] = weight / looks
         ring[k] = total / weight if weight > 0 else 0.0
 
 
 @kernel()
-def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[no-untyped-def]
-    """Return how the peak (r, c) stands out of the annulus around it.
+def stand_of(ring, seen, scratch, image, usable, annuli, size, sigma, r, c, sign):  # type: ignore[no-untyped-def]
+    """Return how the peak (r, c) of one ``size`` stands out of the annulus around it.
 
     (height over the median sector, that median, share of the height it keeps over the highest
     sector, how far the lowest sector lies below the median as a share of the height, share of the
     height it keeps over the brightest line that goes through: two opposite sectors; sectors that
     could be seen). ``ring``, ``seen``, ``scratch``: (sectors) workspaces.
     """
-    survey_into(ring, seen, image, usable, float(r), float(c), 1.8 * sigma, 2.6 * sigma)
+    rows, cols = image.shape
+    if min(r, c, rows - 1 - r, cols - 1 - c) >= annuli.reach[size]:
+        _survey_cell_into(ring, seen, image, usable, annuli, size, r, c)
+    else:
+        inner, outer = _INNER * sigma, _OUTER * sigma
+        survey_into(ring, seen, image, usable, float(r), float(c), inner, outer)
     n = 0
     for k in range(ring.shape[0]):
+        ring[k] *= sign
         if seen[k] > 0.5:
             scratch[n] = ring[k]
             n += 1
+    peak = sign * image[r, c]
     if n == 0:
-        return 0.0, float(image[r, c]), -1.0, 0.0, 1.0, 0
+        return 0.0, float(peak), -1.0, 0.0, 1.0, 0
     level = median_of_few(scratch, n)
-    height = image[r, c] - level
+    height = peak - level
     if height <= 0.0:
         return height, level, -1.0, 0.0, 1.0, n
     highest, lowest = scratch[n - 1], scratch[0]  # the median has sorted them
@@ -181,12 +250,12 @@ def stand_of(ring, seen, scratch, image, usable, r, c, sigma):  # type: ignore[n
     for k in range(half):
         if seen[k] > 0.5 and seen[k + half] > 0.5:
             line = max(line, min(ring[k], ring[k + half]))
-    over = (image[r, c] - max(line, lowest)) / height
-    return height, level, (image[r, c] - highest) / height, (level - lowest) / height, over, n
+    over = (peak - max(line, lowest)) / height
+    return height, level, (peak - highest) / height, (level - lowest) / height, over, n
 
 
 @kernel()
-def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
+def roundness_of(image, r, c, sigma, sign):  # type: ignore[no-untyped-def]
     """Return the ratio of a peak's lesser to its greater curvature, in [0, 1]; 0: no peak.
 
     From second differences over ``sigma`` [cells]; a place outside takes the border's value.
@@ -196,8 +265,8 @@ def roundness_of(image, r, c, sigma):  # type: ignore[no-untyped-def]
     up, down = max(r - d, 0), min(r + d, rows - 1)
     left, right = max(c - d, 0), min(c + d, cols - 1)
     here = 2.0 * image[r, c]
-    across = image[r, right] + image[r, left] - here
-    along = image[down, c] + image[up, c] - here
+    across = sign * (image[r, right] + image[r, left] - here)
+    along = sign * (image[down, c] + image[up, c] - here)
     twist = (image[down, right] + image[up, left] - image[down, left] - image[up, right]) / 4.0
     middle, half = (across + along) / 2.0, np.hypot((across - along) / 2.0, twist)
     if not middle - half < 0.0:

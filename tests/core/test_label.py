@@ -71,10 +71,10 @@ def test_growing_is_dilation(mask: np.ndarray) -> None:
 @given(LEVELS, st.integers(1, 5), st.integers(1, 4))
 def test_peaks_exceed_all_within_reach(image: np.ndarray, least: int, reach: int) -> None:
     cells = np.empty(image.size, np.int32)
-    above = cells[: cells_above_into(cells, image, np.float32(least))]
+    above = cells[: cells_above_into(cells, image, np.float32(least), np.float32(1))]
     np.testing.assert_array_equal(above, np.flatnonzero(image >= least))
     rows, cols = np.full(image.size, -1), np.full(image.size, -1)
-    count = find_peaks_into(rows, cols, image, np.float32(least), reach, above)
+    count = find_peaks_into(rows, cols, image, np.float32(least), reach, above, np.float32(1))
     highest = ndimage.maximum_filter(image, 2 * reach + 1, mode="nearest")
     true = []
     for r, c in np.argwhere((image == highest) & (image >= least)):
@@ -89,9 +89,9 @@ def test_more_peaks_than_there_is_room_for_are_counted() -> None:
     image = np.zeros((20, 20), np.float32)
     image[::4, ::4] = 1
     cells = np.empty(image.size, np.int32)
-    above = cells[: cells_above_into(cells, image, np.float32(1))]
+    above = cells[: cells_above_into(cells, image, np.float32(1), np.float32(1))]
     rows, cols = np.full(3, -1), np.full(3, -1)
-    assert find_peaks_into(rows, cols, image, np.float32(1), 2, above) == 25
+    assert find_peaks_into(rows, cols, image, np.float32(1), 2, above, np.float32(1)) == 25
     assert list(zip(rows, cols, strict=True)) == [(0, 0), (0, 4), (0, 8)]
 
 
@@ -111,5 +111,5 @@ def test_how_round_a_peak_is(tall: float, ratio: float) -> None:
     for turn in (0.0, np.pi / 2, np.pi / 4):
         u, v = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
         image = np.exp(-0.5 * ((u / 6.0) ** 2 + (v / tall) ** 2)).astype(np.float32)
-        assert roundness_of(image, 30, 30, 1.0) == pytest.approx(ratio, abs=0.02)
-    assert roundness_of(y * y - x * x, 30, 30, 2.0) == 0.0  # a saddle is no peak
+        assert roundness_of(image, 30, 30, 1.0, 1.0) == pytest.approx(ratio, abs=0.02)
+    assert roundness_of(y * y - x * x, 30, 30, 2.0, 1.0) == 0.0  # a saddle is no peak
