@@ -10,7 +10,16 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from sln_guide.core.label import cells_of, grow_into, label_into, moments_into
-from sln_guide.core.peaks import cells_above_into, find_peaks_into, roundness_of, value_at
+from sln_guide.core.peaks import (
+    SECTORS,
+    annuli,
+    cells_above_into,
+    find_peaks_into,
+    roundness_of,
+    stand_of,
+    survey_into,
+    value_at,
+)
 
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 30)))
 LEVELS = hnp.arrays(
@@ -70,11 +79,12 @@ def test_growing_is_dilation(mask: np.ndarray) -> None:
 @settings(max_examples=100, deadline=None)
 @given(LEVELS, st.integers(1, 5), st.integers(1, 4))
 def test_peaks_exceed_all_within_reach(image: np.ndarray, least: int, reach: int) -> None:
+    one, dark = np.float32(1), np.float32(-1)
     cells = np.empty(image.size, np.int32)
-    above = cells[: cells_above_into(cells, image, np.float32(least), np.float32(1))]
+    above = cells[: cells_above_into(cells, image, np.float32(least), one)]
     np.testing.assert_array_equal(above, np.flatnonzero(image >= least))
     rows, cols = np.full(image.size, -1), np.full(image.size, -1)
-    count = find_peaks_into(rows, cols, image, np.float32(least), reach, above, np.float32(1))
+    count = find_peaks_into(rows, cols, image, np.float32(least), reach, above, one)
     highest = ndimage.maximum_filter(image, 2 * reach + 1, mode="nearest")
     true = []
     for r, c in np.argwhere((image == highest) & (image >= least)):
@@ -82,6 +92,10 @@ def test_peaks_exceed_all_within_reach(image: np.ndarray, least: int, reach: int
         i, j = np.argwhere(around == image[r, c])[0]
         if (i + max(r - reach, 0), j + max(c - reach, 0)) == (r, c):  # ties: the first
             true.append((r, c))
+    assert list(zip(rows[:count], cols[:count], strict=True)) == true
+    below = cells[: cells_above_into(cells, -image, np.float32(least), dark)]
+    np.testing.assert_array_equal(below, np.flatnonzero(image >= least))
+    assert find_peaks_into(rows, cols, -image, np.float32(least), reach, below, dark) == count
     assert list(zip(rows[:count], cols[:count], strict=True)) == true
 
 
@@ -102,6 +116,29 @@ def test_values_between_cells(image: np.ndarray, y: float, x: float) -> None:
     place = [[min(max(y, 0), rows - 1)], [min(max(x, 0), cols - 1)]]
     true = ndimage.map_coordinates(image.astype(np.float64), place, order=1, mode="nearest")[0]
     assert value_at(image, y, x) == pytest.approx(true, abs=1e-5)
+
+
+def test_a_peak_stands_as_what_is_looked_up_around_it_says() -> None:
+    """Looks are tabulated: in the field, at its border, and for pits, they are interpolation's."""
+    rng = np.random.default_rng(5)
+    image = ndimage.gaussian_filter(rng.normal(size=(60, 70)), 2.0).astype(np.float32)
+    usable = (rng.uniform(size=image.shape) > 0.2).astype(np.float32)
+    sigmas = np.array([1.3, 2.9, 5.1])
+    table = annuli(sigmas, image.shape[1])
+    told, seen, scratch = np.zeros(SECTORS), np.zeros(SECTORS), np.zeros(SECTORS)
+    true, true_seen = np.zeros(SECTORS), np.zeros(SECTORS)
+    for k, sigma in enumerate(sigmas):
+        for r, c in ((30, 35), (16, 17), (2, 40), (58, 69)):
+            survey_into(true, true_seen, image, usable, r, c, 1.8 * sigma, 2.6 * sigma)
+            for sign in (np.float32(1), np.float32(-1)):
+                stand_of(told, seen, scratch, image, usable, table, k, sigma, r, c, sign)
+                np.testing.assert_allclose(told, sign * true, atol=1e-6)
+                np.testing.assert_array_equal(seen, true_seen)
+            up = stand_of(told, seen, scratch, image, usable, table, k, sigma, r, c, np.float32(1))
+            down = stand_of(
+                told, seen, scratch, -image, usable, table, k, sigma, r, c, np.float32(-1)
+            )
+            assert up == pytest.approx(down)
 
 
 @pytest.mark.parametrize(("tall", "ratio"), [(6.0, 1.0), (12.0, 0.25)])

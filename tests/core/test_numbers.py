@@ -17,7 +17,7 @@ from sln_guide.core.least_squares import (
     solve_into,
     total_of,
 )
-from sln_guide.core.order import median_of_few, quantile, select
+from sln_guide.core.order import median_of_few, quantile, select, three_quantiles, two_quantiles
 
 FLOATS = st.floats(width=32, allow_nan=False)
 FEW = st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, np.inf, -np.inf])
@@ -40,7 +40,11 @@ def test_the_kth_smallest(values: np.ndarray, data: st.DataObject) -> None:
 @given(SAMPLES, st.floats(0, 1))
 def test_quantiles(values: np.ndarray, share: float) -> None:
     n = len(values)
-    assert quantile(values, n, share) == np.sort(values)[min(int(share * n), n - 1)]
+    true = np.sort(values)[min(int(share * n), n - 1)]
+    assert quantile(values, n, share) == true
+    assert two_quantiles(values, n, share, 0.0) == (true, values.min())
+    middle = quantile(values, n, 0.5)
+    assert three_quantiles(values, n, 0.0, share, 0.5) == (values.min(), true, middle)
 
 
 @settings(max_examples=60, deadline=None)
