@@ -22,6 +22,7 @@ from sln_guide.core import draw_scale, draw_tiles
 from sln_guide.core.colour import colour_table, full_scale
 from sln_guide.core.draw_geometry import Lookup, lookup, lookup_key
 from sln_guide.core.draw_mask import draw_mask
+from sln_guide.core.draw_memory import PictureMemory
 from sln_guide.guidance import CannotJudge, Guidance, Settings, View
 
 NEUTRAL = Gains()
@@ -120,6 +121,7 @@ class Drawer:
     def __init__(self, gains: Gains = NEUTRAL) -> None:
         _check_gains(gains)
         self._gains = gains
+        self._memory = PictureMemory()
         self._scratch: dict[str, NDArray[Any]] = {}
         self._lookup: tuple[tuple[object, ...], Lookup] | None = None
 
@@ -146,7 +148,7 @@ class Drawer:
             raise ValueError(
                 f"the {view} view needs a {'NIR' if view is View.NIR else 'white'} frame"
             )
-        out = np.empty((frame.height, frame.width), dtype=np.uint32)
+        out = self._memory.take(frame.height, frame.width)
         if view is View.NIR:
             draw_nir_into(out, frame, *nir_window(frame))
         elif view is View.MERGED and guidance is not None:
