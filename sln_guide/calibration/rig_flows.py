@@ -13,7 +13,7 @@ from hardware.camera import Camera
 from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.calibration.applied import Applied
-from sln_guide.calibration.balance import WhiteBalance
+from sln_guide.calibration.balance import WhiteBalance, black_level, white_balance
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.check import measure, stream_figures
 from sln_guide.calibration.errors import CaptureError
@@ -28,7 +28,6 @@ from sln_guide.calibration.flows import (
     refuse_unnamed_mode,
     spec_of,
 )
-from sln_guide.calibration.focus import black_level, white_balance
 from sln_guide.calibration.frames import Progress, grabbing, next_frame
 from sln_guide.calibration.history import CheckRecord, append, read
 from sln_guide.calibration.probes import lines_of

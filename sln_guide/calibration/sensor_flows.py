@@ -12,6 +12,7 @@ from hardware.bench import CAP, Plane
 from hardware.camera import Camera
 from hardware.frame import Frame
 from hardware.rig import Rig
+from sln_guide.calibration.balance import black_level
 from sln_guide.calibration.binding import Binding
 from sln_guide.calibration.dark import ABOVE_BLACK_SHARE, DarkMap, make_dark
 from sln_guide.calibration.errors import CaptureError
@@ -27,7 +28,6 @@ from sln_guide.calibration.flows import (
     spec_of,
     take_at,
 )
-from sln_guide.calibration.focus import black_level
 from sln_guide.calibration.frames import Progress, Stack, unpacked
 from sln_guide.calibration.photon_transfer import (
     NonUniformity,
