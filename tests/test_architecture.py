@@ -67,3 +67,14 @@ def test_the_floors_are_those_that_are_proved() -> None:
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+(?:\.py|/))`", TEXT))))
 def test_every_file_it_names_is_there(name: str) -> None:
     assert any(f"/{name}" in path.as_posix() for path in FILES)
+
+
+@pytest.mark.parametrize(
+    "room", ["hardware", "sln_guide/recording", "sln_guide/calibration", "sln_guide/export"]
+)
+def test_a_large_room_says_where_each_of_its_files_belongs(room: str) -> None:
+    said = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")))
+    told = re.findall(r"(?<!`)`(\w+)`(?!`)", said or "")
+    there = [p.stem for p in (ROOT / room).glob("*.py") if p.stem != "__init__"]
+    there += [p.parent.name for p in (ROOT / room).glob("*/__init__.py")]
+    assert sorted(told) == sorted(there)
