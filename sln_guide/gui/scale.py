@@ -29,8 +29,8 @@ KNOWN_DPI = (60.0, 300.0)
 """Beyond, it is no size: projectors and broken cables tell anything."""
 STEP = 0.25
 MOST = 4.0
-FACTORS = "QT_SCREEN_SCALE_FACTORS"
-DESKTOPS = ("QT_SCALE_FACTOR", FACTORS, "QT_USE_PHYSICAL_DPI", "QT_FONT_DPI")
+FACTOR, FACTORS = "QT_SCALE_FACTOR", "QT_SCREEN_SCALE_FACTORS"
+DESKTOPS = (FACTOR, FACTORS, "QT_USE_PHYSICAL_DPI", "QT_FONT_DPI")
 """Where any of these is set, somebody has already decided."""
 
 
@@ -64,15 +64,32 @@ def choices(display: Display) -> tuple[float, ...]:
 def factors(displays: Sequence[Display], wanted: float, *, overrides: bool) -> str:
     """Return what Qt is told for these screens; empty where the desktop's word holds.
 
+    It holds unless the window would not fit: what stops a recording would lie outside the screen.
+
     ``overrides``: Qt takes its factors instead of the desktop's scale (X11), not times it.
     """
     if not wanted and any(display.desktop_scale != 1.0 for display in displays):
-        return ""
-    told = []
-    for display in displays:
-        scale = scale_for(display, wanted)
-        told.append(f"{display.name}={scale if overrides else scale / display.desktop_scale:g}")
-    return ";".join(told)
+        held = [fitting(display) for display in displays]
+        if held == [display.desktop_scale for display in displays]:
+            return ""
+        return _told(displays, held, overrides=overrides)
+    scales = [scale_for(display, wanted) for display in displays]
+    return _told(displays, scales, overrides=overrides)
+
+
+def fitting(display: Display) -> float:
+    """Return the desktop's scale of a screen, or the largest at which the whole window fits."""
+    room = min(display.width_px / LEAST_PX[0], display.height_px / LEAST_PX[1])
+    if display.desktop_scale <= max(room, 1.0):
+        return display.desktop_scale
+    return scale_for(display, MOST)
+
+
+def _told(displays: Sequence[Display], scales: Sequence[float], *, overrides: bool) -> str:
+    return ";".join(
+        f"{display.name}={scale if overrides else scale / display.desktop_scale:g}"
+        for display, scale in zip(displays, scales, strict=True)
+    )
 
 
 def display_of(screen: QScreen) -> Display:
@@ -96,18 +113,31 @@ def application(wanted: float = 0.0) -> QApplication:
     offscreen = os.environ.get("QT_QPA_PLATFORM", "").partition(":")[0] in OFFSCREEN
     qInstallMessageHandler(_no_display)
     decided = any(os.environ.get(name) for name in DESKTOPS)
-    if not offscreen and (wanted or not decided):
+    if not offscreen and (wanted or not decided or os.environ.get(FACTOR)):
         looking = QGuiApplication(["sln-guide"])
         displays = [display_of(screen) for screen in looking.screens()]
         overrides = looking.platformName() == "xcb"
         looking.shutdown()
         del looking
         told = factors(displays, wanted, overrides=overrides)
-        if told:
+        if told and (wanted or not decided):
             os.environ[FACTORS] = told  # for the watchdog as well: it covers the same places
+        elif displays and fitting(displays[0]) < displays[0].desktop_scale:
+            _hold_factor(fitting(displays[0]))
     application = QApplication(["sln-guide"])
     qInstallMessageHandler(_without_what_no_screen_can if offscreen else None)
     return application
+
+
+def _hold_factor(scale: float) -> None:
+    """Take a smaller factor than somebody asked for: the window would not fit the screen."""
+    asked = os.environ.get(FACTOR)
+    if asked:
+        os.environ[FACTOR] = f"{scale:g}"
+        sys.stderr.write(
+            f"sln-guide: {FACTOR}={asked} leaves no room for the window's buttons on this screen: "
+            f"{scale:g} is used\n"
+        )
 
 
 def _no_display(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:

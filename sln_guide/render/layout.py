@@ -103,7 +103,8 @@ def place_tags(
     area
         Tags stay inside.
     obstacles, rings
-        What no tag may touch, besides its own ring: a tag must never hide a node.
+        What no tag may touch, besides its own ring: a tag must never hide a node. Nor does the line
+        to one that lies some way off lead across another ring: it would seem that one's.
     previous
         ``place`` by key, from last time: a tag stays where it was unless that became impossible
         or clearly worse, so that tags do not jump about from picture to picture.
@@ -124,6 +125,7 @@ def place_tags(
                 and not tag.ring.covers(box)
                 and not any(box.overlap(other) > 0 for other in taken)
                 and not any(ring.covers(box) for ring in rings)
+                and not (place >= len(_SIDES) and _led_across(tag.ring, box, rings))
             ):
                 placed.append(Placed(tag.key, box, place))
                 taken.append(box.grown(GAP / 2))
@@ -152,6 +154,21 @@ def _beside(tag: Wanted, place: int) -> Box:
     else:
         left = anchor_x if x > 0 else anchor_x - tag.width
     return Box(left, top, left + tag.width, top + tag.height)
+
+
+def _led_across(own: Ring, box: Box, rings: Sequence[Ring]) -> bool:
+    """Whether the line from a ring to its tag crosses another ring."""
+    x = min(max(own.x, box.left), box.right) - own.x
+    y = min(max(own.y, box.top), box.bottom) - own.y
+    length = math.hypot(x, y)
+    for ring in rings:
+        if ring == own or length == 0.0:
+            continue
+        away_x, away_y = ring.x - own.x, ring.y - own.y
+        along = min(max((away_x * x + away_y * y) / length**2, 0.0), 1.0)
+        if math.hypot(away_x - along * x, away_y - along * y) < ring.radius:
+            return True
+    return False
 
 
 def _inside(box: Box, area: Box) -> bool:

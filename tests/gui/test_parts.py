@@ -29,13 +29,17 @@ from sln_guide.gui.keys import KEYS, PHASE_ACTIONS, Action
 from sln_guide.gui.panels.nodes import node_rows
 from sln_guide.gui.panels.overlay_controls import false_calls_text
 from sln_guide.gui.panels.phases import PHASES, PhaseRow, injection_text, phase_at, phase_detail
+from sln_guide.gui.panels.standing import Standing
+from sln_guide.gui.panels.top_strip import TopStrip
 from sln_guide.gui.picture.readout import readout
 from sln_guide.gui.picture.ruler import Ruler
 from sln_guide.gui.wake import Wake
 from sln_guide.guidance import CannotJudge, Interval
+from sln_guide.health import Alignment, RecorderHealth
 from sln_guide.render.pixels import as_image
 from sln_guide.source import EventMark
 from tests.gui import fakes
+from tests.gui.situations import MS, NOW, look, session
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -247,6 +251,40 @@ def test_light_commanded_and_observed() -> None:
     assert (off.text, off.tone) == ("LIGHT OFF, should be on", Tone.ALARM)
     assert said("Line3", None).tone is Tone.STALE
     assert said("Line3", False, (2, 1)).text == "light gated 2:1"
+
+
+@pytest.mark.parametrize(("width_px", "confirmed"), [(1280, False), (1920, True)])
+def test_a_narrow_strip_leaves_out_what_reassures_before_what_was_lost(
+    width_px: int, confirmed: bool, qt: QApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted: list[str] = []
+
+    def kept(strip: TopStrip, painter: object, left: float, width: float, cell: Any) -> None:
+        painted.extend(reading.text for reading in cell.lines)
+
+    monkeypatch.setattr(TopStrip, "_paint_cell", kept)
+    aligned = Alignment("holds", "holds", None, None, NOW, NOW)
+    recorder = RecorderHealth(recording=True, started_ns=NOW, minutes_left=214.0)
+    state = look(
+        health=session(alignment=aligned, recorder=recorder), distance_mm=295.0, parallax_mm=2.7
+    )
+    strip = TopStrip()
+    strip.resize(width_px, 60)
+    strip.show_state(state, "Case 7F3A-02", "injection + 00:17:42")
+    strip.grab()
+    strip.deleteLater()
+    assert "lost 0" in painted
+    assert any("confirmed < 1 min ago" in text for text in painted) == confirmed
+    assert any(text.startswith("registration 0.3 mm + 2.7 parallax at 295 mm") for text in painted)
+
+
+def test_figures_of_the_whole_field_stand_for_a_second() -> None:
+    standing = Standing()
+    assert standing.figure(4.5, 1.50, 0) == 1.50
+    assert standing.figure(4.5, 1.53, 900 * MS) == 1.50
+    assert standing.figure(4.5, 1.54, 1000 * MS) == 1.54
+    assert standing.figure(5.0, 1.70, 1100 * MS) == 1.70, "another threshold is told at once"
+    assert standing.figure(5.0, 1.60, 500 * MS) == 1.60, "so is another moment of a replay"
 
 
 def test_light_that_should_be_on_is_said_in_the_strip(open_window: Any) -> None:

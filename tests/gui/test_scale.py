@@ -65,6 +65,13 @@ def test_each_screen_has_its_own_and_the_desktops_word_holds() -> None:
     assert factors(scaled, 1.5, overrides=False) == "DP-1=0.75"
 
 
+def test_no_desktop_puts_buttons_outside_the_screen() -> None:
+    small = [display(1920, 1080, scale=2.0)]
+    assert factors(small, 0.0, overrides=True) == "DP-1=1.25"
+    assert factors(small, 0.0, overrides=False) == "DP-1=0.625"
+    assert factors([display(1920, 1080, scale=1.35)], 0.0, overrides=True) == "", "there is room"
+
+
 def test_what_is_wanted_is_kept_and_a_broken_file_is_for_others_to_tell(tmp_path: Path) -> None:
     assert wanted_scale(tmp_path) == 0.0
     Place(tmp_path).keep(interface_scale=1.5)

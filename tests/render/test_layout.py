@@ -59,6 +59,20 @@ def test_a_tag_stays_where_it_was_while_that_is_possible():
     assert third.place == second.place
 
 
+def test_no_line_leads_to_a_tag_across_another_node():
+    """Whose tag it is would be anybody's guess: then there is none."""
+    own, other = Ring(300.0, 300.0, 20.0), Ring(360.0, 300.0, 20.0)
+    taken = [
+        Box(0.0, 0.0, 270.0, 600.0),
+        Box(0.0, 0.0, 800.0, 288.0),
+        Box(0.0, 312.0, 800.0, 600.0),
+    ]
+    wanted = [Wanted(1, own, 60.0, 20.0)]
+    (tag,) = place_tags(wanted, AREA, obstacles=taken, rings=[own])
+    assert tag.box.left < other.x
+    assert not place_tags(wanted, AREA, obstacles=taken, rings=[own, other])
+
+
 def test_a_previous_place_that_never_was_is_ignored():
     wanted = [Wanted(1, Ring(300.0, 300.0, 50.0), 200.0, 40.0)]
     assert place_tags(wanted, AREA, previous={1: 10_000}) == place_tags(wanted, AREA)

@@ -23,6 +23,8 @@ DISK_RED_MIN = 2.0
 EXPIRY_TOLD_BEFORE = timedelta(hours=1)
 WITHOUT_FOLDERS = re.compile(r"\S*/")
 """What of a path is too long to be read in a hurry."""
+CONFIRMED = re.compile(r", confirmed [^·]* ago")
+"""What of the registration's reading is left out first; that it is not checked never is."""
 
 
 class Tone(StrEnum):

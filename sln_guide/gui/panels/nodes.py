@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy
 
 from sln_guide.gui.claims.readings import elapsed_text
 from sln_guide.gui.panels.panel import HEAD_PX, Panel
+from sln_guide.gui.panels.standing import Standing
 from sln_guide.guidance import NOTHING_JUDGED, Detection, Guidance, Kind
 from sln_guide.render import tokens
 from sln_guide.render.figures import Figures
@@ -124,6 +125,7 @@ class NodesPanel(Panel):
         self.setMinimumHeight(HEAD_PX + 3 * SHORT_ROW_PX + 4)
         self._rows: tuple[NodeRow, ...] = ()
         self._judged = False
+        self._limit = Standing()
 
     @property
     def rows(self) -> tuple[NodeRow, ...]:
@@ -142,7 +144,12 @@ class NodesPanel(Panel):
             rows: tuple[NodeRow, ...] = ()
             judged, fact = False, ""
         else:
-            rows, fact = node_rows(guidance, figures), limit_text(guidance.limit_sbr)
+            rows, limit_sbr = node_rows(guidance, figures), guidance.limit_sbr
+            if limit_sbr is not None:
+                nir_ns = guidance.pair.nir.mid_exposure_ns
+                of = guidance.settings.threshold_sigma, guidance.baseline_used
+                limit_sbr = self._limit.figure(of, limit_sbr, nir_ns)
+            fact = limit_text(limit_sbr)
         self.say(fact)
         if (rows, judged) != (self._rows, self._judged):
             self._rows, self._judged = rows, judged

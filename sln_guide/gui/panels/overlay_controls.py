@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from sln_guide.core.colour import colour_table
 from sln_guide.gui.panels.buttons import FlatButton
 from sln_guide.gui.panels.panel import Panel
+from sln_guide.gui.panels.standing import Standing
 from sln_guide.guidance import (
     NOTHING_JUDGED,
     ColourMap,
@@ -191,6 +192,7 @@ class OverlayControls(Panel):
 
     def __init__(self) -> None:
         super().__init__("Overlay")
+        self._calls = Standing()
         self.keyed: tuple[str, ...] = ()
         """Keys that open more, as they stand in the heading."""
         self.threshold = GloveSlider("Threshold", THRESHOLD_MIN, THRESHOLD_MAX, THRESHOLD_STEP)
@@ -241,10 +243,13 @@ class OverlayControls(Panel):
         implied = f"{settings.threshold_sigma:.1f} σ"
         # Only what was computed with this very threshold says something about it.
         if guidance is not None and guidance.settings.threshold_sigma == settings.threshold_sigma:
-            judged = judged and not NOTHING_JUDGED & set(guidance.flags)
-            implied += (
-                f" · {false_calls_text(guidance.false_calls_per_field if judged else math.nan)}"
-            )
+            calls = math.nan
+            if judged and not NOTHING_JUDGED & set(guidance.flags):
+                nir_ns = guidance.pair.nir.mid_exposure_ns
+                calls = self._calls.figure(
+                    settings.threshold_sigma, guidance.false_calls_per_field, nir_ns
+                )
+            implied += f" · {false_calls_text(calls)}"
         self.implied.setText(implied)
         self._opacity_text.setText(f"{settings.opacity * 100:.0f} %")
         in_nir = settings.view is View.NIR

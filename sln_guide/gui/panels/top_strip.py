@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from sln_guide.gui import theme
-from sln_guide.gui.claims.readings import Reading, Tone
+from sln_guide.gui.claims.readings import CONFIRMED, Reading, Tone
 from sln_guide.gui.claims.screen_state import ScreenState
 from sln_guide.gui.picture import signs
 from sln_guide.render import tokens
@@ -34,6 +34,13 @@ class _Cell:
     lines: tuple[Reading, ...]
     px: int
     bold: bool = False
+
+
+def _unconfirmed(cell: _Cell) -> _Cell:
+    """Leave out of the last line that edges have confirmed it."""
+    *lines, last = cell.lines
+    short = replace(last, text=CONFIRMED.sub("", last.text))
+    return replace(cell, slot=f"{cell.slot}, short", lines=(*lines, short))
 
 
 class TopStrip(QWidget):
@@ -154,8 +161,11 @@ class TopStrip(QWidget):
         two = self._needed(two=False) > self.width()
         left, right = self._left(two=two), self._right(two=two)
         # The banner says at length what the age would; the case's timer must stay readable.
-        while len(left) > 1 and self._needed(two=two, left=left) > self.width():
-            left.pop(0 if left[0].slot == "age" and not self._has_age() else -1)
+        while len(left) > 1 and self._needed(left, right, two=two) > self.width():
+            if len(left) == 2 and CONFIRMED.search(right[-1].lines[-1].text):
+                right[-1] = _unconfirmed(right[-1])  # before rates and losses go
+            else:
+                left.pop(0 if left[0].slot == "age" and not self._has_age() else -1)
         x = self._paint_pill(painter)
         for cell in left:
             width = self._width(cell)
@@ -174,8 +184,10 @@ class TopStrip(QWidget):
     def _has_age(self) -> bool:
         return self._state is not None and self._state.overlay_allowed
 
-    def _needed(self, *, two: bool, left: list[_Cell] | None = None) -> float:
-        cells = [*(self._left(two=two) if left is None else left), *self._right(two=two)]
+    def _needed(
+        self, left: list[_Cell] | None = None, right: list[_Cell] | None = None, *, two: bool
+    ) -> float:
+        cells = [*(left or self._left(two=two)), *(right or self._right(two=two))]
         widths = [self._width(c) for c in cells] + [self._recording_width()]
         total = EDGE + self._pill_width() + sum(GAP + w for w in widths if w > 0) + GAP + EDGE
         if two:
