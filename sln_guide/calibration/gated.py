@@ -315,6 +315,8 @@ def recognise_foreign_light(
     ----------
     times_s, levels
         Middle of each exposure; mean counts above the offset. 16 frames or more tell.
+    exposure_s
+        Of each: a ripple that it averages away is told at its true depth.
     """
     if len(levels) < 16:
         return ForeignLight(None, 0.0, 0.0)
