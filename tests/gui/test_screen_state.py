@@ -149,7 +149,12 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
         Word.MOVED,
         ["tissue has moved", "2.3 mm", "limit 1 mm", "Hold still"],
     ),
-    ("moved beyond measure", {"motion": Motion(float("nan"), 1.0, "mm")}, Word.MOVED, ["too far"]),
+    (
+        "behind a lens cap",
+        {"motion": Motion(float("nan"), 1.0, "mm")},
+        Word.NOT_LIVE,
+        ["cannot be followed", "lens cap"],
+    ),
     (
         "video old",
         {"mid_exposure_ns": NOW - 600 * MS},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,6 +27,11 @@ class Motion:
     distance: float
     limit: float
     unit: str
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody can tell: after a cut, or with nothing to be seen."""
+        return math.isnan(self.distance)
 
     @property
     def too_far(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -113,6 +112,8 @@ def judge_replay(situation: Situation) -> Verdict:
             f"{elapsed_text(round(age_ms * MS))} between the two frames here · As recorded",
         )
     if merged and displayed.motion is not None and displayed.motion.too_far:
+        if displayed.motion.unknown:
+            return removed(_UNFOLLOWED, _UNFOLLOWED_WHY)
         return removed(*_moved(displayed.motion, "As recorded"))
     return Verdict(Word.REPLAY, Tone.REPLAY, True)
 
@@ -185,6 +186,11 @@ def judge_live(situation: Situation) -> Verdict:
         return _starting("Waiting for NIR")
     if not is_fresh(age_ms):
         return _not_live(age_ms, nir, goes_on)
+    if view is View.MERGED and motion is not None and motion.unknown:
+        said = (
+            f"{_UNFOLLOWED_WHY} · Look at lens cap, lamp and focus; it returns by itself{goes_on}"
+        )
+        return _alarm(Word.NOT_LIVE, _UNFOLLOWED, said)
     if view is View.MERGED and motion is not None and motion.too_far:
         return _alarm(Word.MOVED, *_moved(motion, "Hold still: it returns with the next NIR frame"))
     if displayed.alone:
@@ -203,6 +209,8 @@ def _starting(what: str, detail: str = "No overlay until a frame has proved it l
 
 
 _DRAWN_FIRST = "What simulated cameras see is drawn first; large pictures take a while"
+_UNFOLLOWED = "Overlay removed: tissue cannot be followed"
+_UNFOLLOWED_WHY = "It moved too fast, or white light shows too little of it"
 _UNREGISTERED = (
     "No overlay: NIR and colour are not registered",
     "Where NIR lies in the colour picture is unknown · Judge NIR in its own view; "
@@ -249,10 +257,10 @@ def _not_live(age_ms: float, nir: StreamHealth, goes_on: str) -> Verdict:
 
 
 def _moved(motion: Motion, then: str) -> tuple[str, str]:
-    far = f"{motion.distance:.1f} {motion.unit}" if math.isfinite(motion.distance) else "too far"
     return (
         "Overlay removed: tissue has moved",
-        f"By {far} since its NIR frame (limit {motion.limit:g} {motion.unit}) · {then}",
+        f"By {motion.distance:.1f} {motion.unit} since its NIR frame "
+        f"(limit {motion.limit:g} {motion.unit}) · {then}",
     )
 
 
