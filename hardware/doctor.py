@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from hardware import shared_memory
+from hardware import disk_trial, shared_memory
 from hardware.realtime import REMEDY, may_go_first
 from hardware.rig import Rig
 
@@ -29,7 +26,6 @@ PACKED = 1.5
 DEFAULT_PIXELS = 1280 * 1024
 DEFAULT_RATE_HZ = 60.0
 MINUTES_WANTED = 10.0
-LONGEST_WRITING_S = 2.0
 
 _UDEV = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _SYS = Path("/sys")
@@ -293,15 +289,13 @@ def check_links(cameras: Iterable[UsbCamera], need_mb_per_s: float) -> tuple[Fin
 
 def check_disk(folder: Path, need_mb_per_s: float, *, size_mb: int = 256) -> tuple[Finding, ...]:
     """Write a temporary file where cases go, sync it, remove it; judge rate and space."""
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
     try:
-        rate = _write_rate_mb_per_s(place, size_mb)
-        free_mb = shutil.disk_usage(place).free / 1e6
+        trial = disk_trial.have_tried(folder, size_mb)
     except OSError as error:
         reason = error.strerror or str(error)
+        place = error.filename or folder
         return (Finding("disk", False, f"{place}: {reason}", "choose another folder with --cases"),)
+    place, rate, free_mb = trial.place, trial.rate_mb_per_s, trial.free_mb
     minutes = free_mb / need_mb_per_s / 60.0 if need_mb_per_s else float("inf")
     fast, roomy = rate >= need_mb_per_s, minutes >= MINUTES_WANTED
     return (
@@ -318,19 +312,6 @@ def check_disk(folder: Path, need_mb_per_s: float, *, size_mb: int = 256) -> tup
             "" if roomy else "make room, or record to another disk with --cases",
         ),
     )
-
-
-def _write_rate_mb_per_s(folder: Path, size_mb: int) -> float:
-    # not zeros: some file systems would not write them
-    block = os.urandom(1 << 20) * 4
-    written = 0
-    with tempfile.TemporaryFile(dir=folder, prefix=".sln-guide-doctor-", buffering=0) as file:
-        began_s = time.monotonic()
-        while written < size_mb * 1_000_000 and time.monotonic() - began_s < LONGEST_WRITING_S:
-            written += file.write(block)
-            os.fsync(file.fileno())
-        took_s = time.monotonic() - began_s
-    return written / 1e6 / took_s
 
 
 def _read(file: Path) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hardware import doctor, shared_memory
+from hardware import disk_trial, doctor, shared_memory
 from hardware.doctor import UsbCamera, examine
 from hardware.rig_files import load_rig
 
@@ -166,6 +167,21 @@ def test_a_disk_is_judged_by_what_recording_needs(tmp_path: Path) -> None:
     assert rate.ok is False
     assert space.ok is False
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drive_that_hangs_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = tmp_path / "hanging"
+    hanging.write_text("#!/bin/sh\nexec sleep 1000\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr(disk_trial, "ANSWER_S", 0.2)
+    monkeypatch.setattr(disk_trial, "LONGEST_WRITING_S", 0.0)
+    (finding,) = doctor.check_disk(tmp_path, 1.0)
+    assert finding.ok is False
+    assert finding.message == f"{tmp_path}: the drive has not answered for 0.2 s"
+    assert "--cases" in finding.remedy
 
 
 def test_shared_memory_without_room_is_told_with_what_to_do(small_disk: Path) -> None:
