@@ -20,6 +20,7 @@ from sln_guide.recording.effort import Effort
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.heads import HEADS, note_head
 from sln_guide.recording.preroll import KeptFrame
+from sln_guide.recording.tape import PASSING
 from sln_guide.recording.writer import CaseSummary, CaseWriter
 from sln_guide.side_thread import SideThread
 
@@ -313,7 +314,7 @@ class Recorder:
                     self._minutes_left = space.minutes_left(writer.bytes_written, waiting_bytes)
             except OSError as error:
                 self._minutes_left = None
-                if not self._ended:
+                if not self._ended and error.errno not in PASSING:  # else writing will tell
                     self._give_up(
                         f"the folder of {self.folder.name} cannot be reached any more "
                         f"({error.strerror or error}): moved, renamed, deleted, or its disk "
@@ -344,6 +345,7 @@ class Recorder:
                 self._frames += written
                 self._dropped += taken.count + self._taken_kept - written
                 self._bytes = writer.bytes_written
+                self._error = self._error or writer.refusal
         return packed_s - begin_s, time.monotonic() - packed_s
 
     def _write(self, case: CaseWriter, write: Writing) -> None:

@@ -6,7 +6,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,19 @@ from sln_guide.recording.records import FRAME_TOPICS, CaseHeader, PartFile
 from sln_guide.whole_file import sync_folder
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+PASSING = (
+    errno.EIO,
+    errno.EREMOTEIO,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+)
+"""What a drive or network disk may answer for a moment, and then be well again."""
+PATIENCE_S = 10.0
+"""So long a drive that answers so is tried again. Memory takes frames for half of it at least."""
+AGAIN_AFTER_S = 0.2
 MOST_FULL = 4
 """Full parts that may wait for `Tape.sync` to finish them."""
 
@@ -62,6 +75,10 @@ class Tape:
         self.codec = header.codec
         self.parts: list[PartFile] = []
         self.doubts: list[str] = []
+        self.refusal: str | None = None
+        """That the drive refused for a moment, and what to do; None while it never did."""
+        self._begun: Path | None = None
+        """The newest part, maybe refused at its very beginning."""
         self._full: list[PartWriter] = []
         self._full_bytes = 0
         self._roll_because: str | None = None
@@ -198,27 +215,43 @@ class Tape:
         del entries[:count]
 
     def _guarded(self, write: Callable[[], None]) -> None:
-        """Run ``write`` on the current part; begin another part where that can help."""
+        """Run ``write`` on the current part; begin another part, or wait, where that can help."""
         if self._closed:
             raise RecordingError(f"case {self._folder} is closed: start a new one")
-        try:
-            self._roll_if_due()
-        except OSError as error:
-            raise failure(self._folder, "begin a new part", error) from None
-        try:
-            write()
-        except OSError as error:
-            # A full disk is full for every file; a limit or a fault of one file may not be.
-            if error.errno in FULL and not self._part.torn:
-                raise failure(self._folder, "record", error) from None
-            self._part.problem = f"write failed: {error.strerror}"
-            with self._exchange:
-                self._roll_because = f"{self._part.path.name}: {self._part.problem}"
+        began_s = time.monotonic()
+        refused: OSError | None = None
+        while True:
+            doing = "begin a new part"
             try:
                 self._roll_if_due()
+                doing = "record"
                 write()
-            except OSError as second:
-                raise failure(self._folder, "record", second) from None
+            except OSError as error:
+                # A full disk is full for every file; a limit or a fault of one file may not be.
+                full = error.errno in FULL and not self._part.torn
+                another_file = doing == "record" and refused is None
+                waited_s = time.monotonic() - began_s
+                passing = error.errno in PASSING and waited_s < PATIENCE_S
+                if full or not (another_file or passing):
+                    raise failure(self._folder, doing, error) from None
+                if doing == "record" or self._part.torn:
+                    self._leave_part(error)
+                if not another_file:
+                    time.sleep(AGAIN_AFTER_S)
+                refused = error
+            else:
+                if refused is not None and refused.errno in PASSING:
+                    self.refusal = (
+                        f"its drive refused to write for {time.monotonic() - began_s:.1f} s "
+                        f"({refused.strerror}) and takes it again, in {self._part.path.name}: look "
+                        "at the drive, or record elsewhere"
+                    )
+                return
+
+    def _leave_part(self, error: OSError) -> None:
+        self._part.problem = f"write failed: {error.strerror}"
+        with self._exchange:
+            self._roll_because = f"{self._part.path.name}: {self._part.problem}"
 
     def _roll_if_due(self) -> None:
         because = self._roll_because
@@ -248,9 +281,19 @@ class Tape:
             self._put([Entry(records.EVENTS, now_ns, (event,), now_ns)])
 
     def _open_part(self, header: CaseHeader) -> PartWriter:
-        part = PartWriter(self._folder / part_name(self._next_part), header)
+        path = self._folder / part_name(self._next_part)
+        if self._begun == path:  # and could not be taken away then
+            path.unlink(missing_ok=True)
+        self._begun = path
+        part = PartWriter(path, header)
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            part.release()
+            with suppress(OSError):
+                path.unlink()
+            raise
         self._next_part += 1
-        sync_folder(self._folder)
         self._part_opened_ns = time.monotonic_ns()
         return part
 

@@ -393,6 +393,11 @@ class CaseWriter:
         return self._tape.link.hex()
 
     @property
+    def refusal(self) -> str | None:
+        """That the drive refused for a moment, and what to do; None while it never did."""
+        return self._tape.refusal
+
+    @property
     def incomplete(self) -> tuple[str, ...]:
         """Why this case will not count as complete; empty while it will."""
         return (*self._incomplete, *self._tape.doubts)

@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hardware.frame import PixelFormat
 from sln_guide.guidance import Role, Settings
-from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError
+from sln_guide.recording import CaseDescription, CaseReader, CaseWriter, RecordingError, tape
 from sln_guide.recording.folder import LOCK, MANIFEST, RESERVE, part_paths
 from sln_guide.recording.recovering import recover
 from sln_guide.recording.software import software_versions
@@ -146,6 +147,67 @@ def fail_once(
         return real(fd, *rest)
 
     monkeypatch.setattr(os, name, failing)
+
+
+class Moody:
+    """Makes system calls fail so many times in a row, one after another."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, **times: int) -> None:
+        for name, count in times.items():
+            monkeypatch.setattr(os, name, self._failing(getattr(os, name), number, count))
+
+    @staticmethod
+    def _failing(real: Callable[..., object], number: int, count: int) -> Callable[..., object]:
+        left = iter(range(count))
+
+        def failing(*arguments: object, **named: object) -> object:
+            if next(left, None) is not None:
+                raise OSError(number, os.strerror(number))
+            return real(*arguments, **named)
+
+        return failing
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("times", [{"writev": 5}, {"writev": 6, "unlink": 3}, {"fsync": 4}])
+def test_a_drive_that_errs_for_a_moment_is_recorded_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, times: dict[str, int]
+) -> None:
+    monkeypatch.setattr(tape, "AGAIN_AFTER_S", 0.0)
+    folder = tmp_path / "moody.case"
+    with CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings())) as case:
+        fill(case, 3)
+        assert case.refusal is None
+        with monkeypatch.context() as patch:
+            Moody(patch, number, **{"writev": 1} | times)
+            case.write_frame(Role.NIR, frame(3))
+        assert os.strerror(number) in str(case.refusal)
+        assert "takes it again, in part-001.mcap" in str(case.refusal)
+        fill(case, 2, first=4)
+    assert [path.name for path in part_paths(folder)] == ["part-000.mcap", "part-001.mcap"]
+    result = verify(folder)
+    assert result.ok, result.text()
+    assert result.complete
+    with CaseReader(folder) as read:
+        assert [f.sequence for f in read.frames(Role.NIR)] == list(range(6))
+
+
+def test_a_drive_that_goes_on_erring_ends_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape, "AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(tape, "PATIENCE_S", 0.05)
+    folder = tmp_path / "gone.case"
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()))
+    fill(case, 3)
+    with monkeypatch.context() as patch:
+        Moody(patch, errno.EIO, writev=10**9)
+        with pytest.raises(RecordingError, match="Input/output error"):
+            case.write_frame(Role.NIR, frame(3))
+    case.close()
+    result = verify(folder)
+    assert result.ok, result.text()
+    assert result.frames[Role.NIR] == 3
 
 
 @pytest.mark.parametrize("partial", [0, 50])
