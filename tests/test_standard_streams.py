@@ -50,6 +50,15 @@ def test_words_that_do_not_fit_on_a_full_disk_are_an_error() -> None:
     assert ended.stderr == "sln-guide: standard output: No space left on device\n"
 
 
+def test_a_last_interrupt_is_no_traceback_out_of_pythons_own_end() -> None:
+    program = (
+        "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    )
+    ended = started('"$@"', program + PROGRAM, "--version")
+    assert ended.stdout.startswith("sln-guide ")
+    assert ended.stderr == ""
+
+
 def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
     """What a library prints would else be written into a part of a case."""
     kept = tmp_path / "part"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hardware.rig import Rig
 from sln_guide import standard_streams
-from sln_guide.terminal import ENDING
+from sln_guide.terminal import ENDING, hear_signals
 
 if TYPE_CHECKING:
     from sln_guide.live.session import LiveSession
@@ -31,6 +31,7 @@ def serve(make: Make, connection: Connection) -> None:
     # they mean.
     for number in (signal.SIGINT, *ENDING):
         signal.signal(number, signal.SIG_IGN)
+    hear_signals()
     from sln_guide.engine.serving import Engine
     from sln_guide.warm_up import under_way
 

@@ -12,6 +12,7 @@ from typing import Any
 from hardware.realtime import Rank, go_first
 from sln_guide.engine.entry import Make, serve
 from sln_guide.engine.wire import Call, Load, Reply, Status, Unloaded, Unloader
+from sln_guide.terminal import signals_wait
 
 CLOSE_S = 150.0
 """A drive that has stopped answering ends the wait; the recorder gives up before that."""
@@ -32,7 +33,8 @@ class Link:
         spawn = multiprocessing.get_context("spawn")
         self._connection, theirs = spawn.Pipe()
         self._process = spawn.Process(target=serve, args=(make, theirs), name="sln-guide engine")
-        self._process.start()
+        with signals_wait():
+            self._process.start()
         theirs.close()
         self._to_say: queue.SimpleQueue[Call | Unloaded | None] = queue.SimpleQueue()
         to_say = self._to_say

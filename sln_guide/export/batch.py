@@ -27,6 +27,7 @@ from sln_guide.one_line import on_one_line
 from sln_guide.recording import CaseReader, RecordingError
 from sln_guide.recording.folder import part_paths
 from sln_guide.recording.software import software_versions
+from sln_guide.terminal import ENDING, hear_signals, signals_wait
 
 ALL_DETECTIONS, ALL_PARQUET, ALL_CASES = "detections.csv", "detections.parquet", "cases.csv"
 CASE_COLUMNS = (
@@ -203,9 +204,12 @@ _frames: Synchronized[int]
 
 
 def _begin(stop: Event, frames: Synchronized[int]) -> None:
-    """Begin a worker. Ctrl-C reaches it too; its parent decides what that means."""
+    """Begin a worker. Ctrl-C, and a closed terminal, reach it too; its parent decides then."""
     global _stop, _frames
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, *ENDING):
+        if number != signal.SIGTERM:  # by which the pool ends its workers
+            signal.signal(number, signal.SIG_IGN)
+    hear_signals()
     _stop, _frames = stop, frames
 
 
@@ -247,7 +251,8 @@ def _run(
     with ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_begin, initargs=(stop, frames)
     ) as pool:
-        running = {pool.submit(_work, job, threshold_sigma, video): job.name for job in jobs}
+        with signals_wait():
+            running = {pool.submit(_work, job, threshold_sigma, video): job.name for job in jobs}
         waiting: set[Future[Summary]] = set(running)
         try:
             while waiting:

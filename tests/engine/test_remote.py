@@ -86,6 +86,22 @@ def test_a_procedure_from_start_to_a_sound_case(remote: RemoteSession, tmp_path:
     assert result.frames["nir"] > 20
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_finds_the_engine_loading_ends_nothing(
+    tmp_path: Path, number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C, and a closed terminal, reach all of its processes: the window decides."""
+    session = RemoteSession(making.small_rig(), partial(making.session, tmp_path))
+    try:
+        assert session.pid is not None
+        os.kill(session.pid, number)
+        session.start()
+        wait_until(lambda: healthy(session), "the cameras")
+    finally:
+        session.close()
+    assert capfd.readouterr().err == ""
+
+
 def test_settings_reach_the_engine(remote: RemoteSession) -> None:
     remote.start()
     with pytest.raises(ValueError, match="threshold"):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -164,6 +167,23 @@ def test_why_there_is_none_is_told(wait_for: Wait, tmp_path: Path) -> None:
     finally:
         export.give_up()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_done_is_let_go_without_a_word() -> None:
+    """Its process may still be ending when it is let go: that was a traceback out of there."""
+    program = """
+import atexit, os, signal
+from unittest.mock import Mock
+from sln_guide.gui import exporting
+exporting._exported = lambda *_: ("Exported: x", False)
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+exporting._export(Mock(), None, None)
+"""
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=root
+    )
+    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "")
 
 
 def test_a_process_that_dies_is_told(wait_for: Wait, tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from sln_guide.terminal import ENDING, hear_signals, signals_wait
 
 if TYPE_CHECKING:
     from sln_guide.export.wish import Wish
@@ -50,7 +53,8 @@ class CaseExport:
         self._process: BaseProcess = spawn.Process(
             target=_export, args=(tells, case, wish), name="sln-guide export"
         )
-        self._process.start()
+        with signals_wait():
+            self._process.start()
         tells.close()
         self._told = Told(0, 0)
 
@@ -76,16 +80,25 @@ class CaseExport:
 
 def _export(tells: Connection, case: Path, wish: Wish) -> None:
     """Export, and tell; in the other process."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     try:
-        tells.send(Told(0, 0, *_exported(tells, case, wish)))
+        _answer_signals(_interrupt)
+        hear_signals()
+        told = Told(0, 0, *_exported(tells, case, wish))
+        # who hears it ends this process, maybe amid Python's own end: nothing is left to be done
+        _answer_signals(signal.SIG_DFL)
+        tells.send(told)
     except (KeyboardInterrupt, OSError):
         return  # given up, or nobody listens any more
 
 
 def _interrupt(*_: object) -> None:
+    _answer_signals(signal.SIG_IGN)  # once is enough: what is half made is being taken away
     raise KeyboardInterrupt
+
+
+def _answer_signals(how: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, how)
 
 
 def _exported(tells: Connection, case: Path, wish: Wish) -> tuple[str, bool]:
