@@ -6,5 +6,5 @@
   `pylon_words`, `shared_memory`; its emulator: `emulated`, `emulated_bench`.
 - Simulated: `simulated`, `mock`, `faults`, `playback`, `images`; `phantom`; `bench`,
   `bench_camera`.
-- This machine: `doctor`, `realtime`, `opencv`.
+- This machine: `doctor`, `disk_trial`, `realtime`, `opencv`.
 """

@@ -34,7 +34,9 @@ class Trial:
 
 
 def have_tried(folder: Path, size_mb: int) -> Trial:
-    """Have so much, at most for `LONGEST_WRITING_S`, written where ``folder`` is or would be; nothing is left there.
+    """Have so much written where ``folder`` is or would be; nothing is left there.
+
+    It ends after `LONGEST_WRITING_S` at the latest, whatever was written by then.
 
     Raises
     ------
@@ -45,6 +47,7 @@ def have_tried(folder: Path, size_mb: int) -> Trial:
         [sys.executable, "-m", "hardware.disk_trial", folder, str(size_mb)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # whoever reads what we say must not wait for it, either
         start_new_session=True,  # it is ended here
     )
     assert process.stdout is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,9 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _attempt(sys.argv[1:] or ["start"])[0]
     except SystemExit as told:  # help, or wrong use
         code = int(told.code or OK)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # nothing is left to be done: a last Ctrl-C is no traceback out of Python's own end
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         standard_streams.last_said()
     except OSError as error:

@@ -35,9 +35,11 @@ recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 n
 display or no font; 10 no memory, or no room for another thread; 130 interrupted"""
 
 
-_NOT_IN = ("numba", "llvmlite", "importlib._bootstrap")
-"""An error raised in there may be lost, or leave a lock held that all later ones wait for."""
+_NOT_IN = ("numba", "llvmlite", "importlib._bootstrap", "enum", "shibokensupport")
+"""Compilers, imports, and what Qt's bindings load when they are first used: an error raised in
+there may be lost, or leave a lock held that all later ones wait for."""
 LOOK_AGAIN_S = 0.05
+_asked = threading.Event()
 TOLD_AFTER_S = 2.0
 
 
@@ -54,6 +56,7 @@ def ended_as_by_hand() -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         nonlocal asked
+        _asked.set()
         looking_again = number not in before
         if sys.platform == "win32" or not _compiles(frame):
             raise KeyboardInterrupt
@@ -74,11 +77,21 @@ def ended_as_by_hand() -> Iterator[None]:
     try:
         yield
     finally:
+        if before:
+            _asked.clear()
         if asked and sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def asked_to_end() -> bool:
+    """Whether a signal has asked the command to end.
+
+    Qt's bindings may lose the error that tells of it: a window looks here before it opens.
+    """
+    return _asked.is_set()
 
 
 @contextmanager
@@ -122,17 +135,29 @@ def to_the_end(told: str) -> Iterator[None]:
 def signals_wait() -> Iterator[None]:
     """Begin processes in here: no signal finds them half loaded, where it ends in a traceback.
 
-    Such a process calls `hear_signals` once it has said what they are to do.
+    Such a process calls `hear_signals` once it has said what they are to do. Nor does a signal to
+    this one come between its beginning and who will end it: it is heard when the block is left.
     """
     if sys.platform == "win32":
         yield
         return
+    heard: list[int] = []
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        looking_again = (signal.SIGALRM,) if callable(signal.getsignal(signal.SIGALRM)) else ()
+        for number in (signal.SIGINT, *ENDING, *looking_again):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, lambda each, _: heard.append(each))
     resource_tracker.ensure_running()  # beginning it would let signals through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *ENDING))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *ENDING))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in heard:
+            signal.raise_signal(number)
 
 
 def hear_signals() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hardware.rig import Rig, RigError
 from hardware.rig_files import load_rig, shipped_rigs
 from sln_guide.calibration.arguments import add_board_arguments
-from sln_guide.terminal import OK, OUTPUT, PARTIAL, positive, progress_bar
+from sln_guide.terminal import OK, OUTPUT, PARTIAL, positive, progress_bar, signals_wait
 
 if TYPE_CHECKING:
     from sln_guide.guidance import Settings
@@ -207,12 +207,16 @@ def _run_live(rig: Rig, options: argparse.Namespace, settings: Settings | None =
     from sln_guide.engine.entry import live_session
     from sln_guide.engine.remote import RemoteSession
 
-    session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
+    session: RemoteSession | None = None
+    why = None
     try:
+        with signals_wait():
+            session = RemoteSession(rig, partial(live_session, rig, options.cases), settings)
         code = _show(session, options)
     finally:  # whatever else fails: a recording's error is told as well
-        session.close()
-        why = session.recorder_error
+        if session is not None:
+            session.close()
+            why = session.recorder_error
         if why is not None:
             print(f"sln-guide: recording: {why}", file=sys.stderr)
     return code if why is None else code or OUTPUT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -370,6 +371,23 @@ def test_what_was_to_be_recorded_and_was_not_costs_the_exit_code(
     result = run("live", "--rig", "demo", "--cases", tmp_path, "--record", "--seconds", "1")
     assert result.code == terminal.OUTPUT
     assert "recording: the disk is full" in result.err
+
+
+def test_a_signal_between_the_engines_beginning_and_its_end_leaves_none(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for its window, and Python for it, without end."""
+    begin = RemoteSession.__init__
+
+    def begun(*arguments: Any) -> None:
+        begin(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(RemoteSession, "__init__", begun)
+    monkeypatch.setattr(window_commands, "_show", lambda *_, **__: terminal.OK)
+    result = run("live", "--rig", "demo", "--cases", tmp_path)
+    assert (result.code, result.err) == (terminal.INTERRUPTED, "interrupted\n")
+    assert not multiprocessing.active_children()
 
 
 def test_another_error_does_not_hide_what_was_not_recorded(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAM = "from sln_guide.cli import main; import sys; sys.exit(main())"
+PROGRAM = "from sln_guide.__main__ import main; import sys; sys.exit(main())"
 CASE = 5
 
 

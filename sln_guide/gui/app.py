@@ -19,6 +19,7 @@ from PySide6.QtCore import QBuffer, QIODevice, QTimer
 from PySide6.QtWidgets import QApplication
 
 from hardware.realtime import Rank, going_first
+from sln_guide import terminal
 from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
@@ -329,6 +330,8 @@ def ending_by_signal(close: Callable[[], object]) -> Iterator[None]:
     steps = QTimer(interval=STEP_MS)
     steps.timeout.connect(lambda: None)
     steps.start()
+    if terminal.asked_to_end():
+        end()
     try:
         yield
     finally:

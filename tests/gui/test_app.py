@@ -216,6 +216,22 @@ def test_asked_to_terminate_it_closes_cleanly(
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
+def test_a_signal_that_was_lost_before_the_window_opened_closes_it(
+    qt: QApplication, tmp_path: Path
+) -> None:
+    """Qt's bindings swallow errors while they load: it was said to end, and went on."""
+    source = fakes.RecordingSource()
+    with terminal.ended_as_by_hand():
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert run(source, WindowPlan(seconds=30, record=True, snapshot_folder=tmp_path)) == 0
+    assert source.closed
+    assert choose(tmp_path, tmp_path) == (), "not back to the start screen"
+    qt.setProperty(ASKED_TO_END, None)
+    assert not terminal.asked_to_end(), "another command was not asked"
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
 def test_asked_to_terminate_amid_a_picture_it_is_finished_first(
     qt: QApplication, tmp_path: Path
 ) -> None:
