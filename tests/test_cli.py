@@ -381,7 +381,7 @@ def test_a_signal_between_the_engines_beginning_and_its_end_leaves_none(
 
     def begun(*arguments: Any) -> None:
         begin(*arguments)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(RemoteSession, "__init__", begun)
     monkeypatch.setattr(window_commands, "_show", lambda *_, **__: terminal.OK)

@@ -217,9 +217,10 @@ def test_asked_to_terminate_it_closes_cleanly(
 
 @pytest.mark.usefixtures("_signals_as_they_were")
 def test_a_signal_that_was_lost_before_the_window_opened_closes_it(
-    qt: QApplication, tmp_path: Path
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Qt's bindings swallow errors while they load: it was said to end, and went on."""
+    monkeypatch.setattr(app, "prepare_drawing", lambda _: None)  # no compiler outlives it
     source = fakes.RecordingSource()
     with terminal.ended_as_by_hand():
         with suppress(KeyboardInterrupt):

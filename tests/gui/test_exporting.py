@@ -174,7 +174,7 @@ def test_one_that_is_done_is_let_go_without_a_word() -> None:
     program = """
 import atexit, os, signal
 from unittest.mock import Mock
-from sln_guide.gui import exporting
+from sln_guide.gui.hands import exporting
 exporting._exported = lambda *_: ("Exported: x", False)
 atexit.register(os.kill, os.getpid(), signal.SIGTERM)
 exporting._export(Mock(), None, None)
