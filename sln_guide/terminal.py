@@ -35,9 +35,9 @@ recording; 6 input data; 7 output; 8 verify or doctor found something wrong; 9 n
 display or no font; 10 no memory, or no room for another thread; 130 interrupted"""
 
 
-_NOT_IN = ("numba", "llvmlite", "importlib._bootstrap", "enum", "shibokensupport")
-"""Compilers, imports, and what Qt's bindings load when they are first used: an error raised in
-there may be lost, or leave a lock held that all later ones wait for."""
+_NOT_IN = ("numba", "llvmlite", "importlib._bootstrap", "sln_guide.gui")
+"""Compilers, imports, and what calls Qt: an error raised in there may be lost, leave a lock held
+that all later ones wait for, or crash Qt's bindings. A window looks by itself (`asked_to_end`)."""
 LOOK_AGAIN_S = 0.05
 _asked = threading.Event()
 TOLD_AFTER_S = 2.0
