@@ -191,6 +191,8 @@ def test_a_baseline_is_asked_for_and_forgotten(window: Any) -> None:
     window.refresh_readings()
     assert window.settings.baseline.text() == "Baseline < 1 min"
     press(window.settings.baseline)
+    assert window.source.settings.baseline_ns == nir_ns  # one slip loses none
+    press(window.settings.baseline)
     assert window.source.settings.baseline_ns is None
 
 
