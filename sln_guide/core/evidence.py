@@ -45,6 +45,8 @@ _MISSHAPEN = -0.16
 """Something is there, but it is shaped like no node: uncertain."""
 _BEYOND_DOUBT = 2.0
 """Times the threshold."""
+_BEYOND_TEXTURE = 3.0
+"""Likewise: up to here what is fine and misshapen still is glints on lumps and ends of folds."""
 _MOST_ISOLATION = 1.0
 """Of a peak whose surroundings are level."""
 _CLIPPED_ALIKE = 0.55
@@ -149,6 +151,18 @@ def kind_of(shape, size, significance, threshold, has_channel):  # type: ignore[
     if clear and roundness < _LONG and over < _THROUGH:
         return CHANNEL
     return NODE if form_of(shape, size) >= _MISSHAPEN else UNCERTAIN
+
+
+@kernel()
+def beyond_texture(shape, size, significance, threshold):  # type: ignore[no-untyped-def]
+    """Whether a peak in full sight is misshapen for its fineness alone, and far above all texture.
+
+    That what is fine hardly ever is a node is true of texture's peaks. Scatter widens light, but a
+    small node at the surface is as fine, and on smooth tissue nothing else responds so much.
+    """
+    sectors, support = shape[5:7]
+    clear = significance >= _BEYOND_TEXTURE * threshold and sectors == SECTORS and support > _WHOLE
+    return clear and form_of(shape, max(size, 1)) >= _MISSHAPEN
 
 
 @kernel()

@@ -14,8 +14,10 @@ from sln_guide.core.evidence import (
     GLINT,
     HEADROOM,
     INJECTION,
+    NODE,
     UNCERTAIN,
     at_rim,
+    beyond_texture,
     is_channel,
     is_glint,
     kind_of,
@@ -212,6 +214,8 @@ def _is_called(  # type: ignore[no-untyped-def]
     if is_glint(seen.white, spot[Y], spot[X], spot[AREA], spot[KIND]):
         spot[KIND] = GLINT
         _cover(seen.judge, spot)
+    elif by_itself and beyond_texture(shape, size, value, threshold) and spot[KIND] == UNCERTAIN:
+        spot[KIND] = NODE
     if _trifling(f, spot, threshold):
         return False, reach
     _raise_by(significance, spot, max(worth, 0.0))

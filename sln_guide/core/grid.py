@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sln_guide.core.kernel import allocating, kernel
 
 _LN2 = np.float32(0.6931471805599453)
+_REACHED = np.float32(0.05)
+"""Share of a blur's weight that must lie on what is known, for the blur to tell it alone."""
 _CHUNK = 1024
 """Cells at a time where a result goes through a workspace that shall stay in the nearest cache."""
 
@@ -350,9 +352,11 @@ def shrink_into(out, source, weight, factor, line):  # type: ignore[no-untyped-d
 def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped-def]
     """Replace cells without ``weight``, in place, by the finest blur with enough support.
 
-    ``blurs`` and ``support`` (levels, ...) are on a grid coarser by ``factor``.
+    ``blurs`` and ``support`` (levels, ...) are on a grid coarser by ``factor``. Where even the
+    coarsest reaches hardly anything that is known, the mean of all that is.
     """
     last = blurs.shape[0] - 1
+    mean, summed = np.float32(0), False
     for r in range(image.shape[0]):
         if not _lacks(weight[r]):
             continue
@@ -365,6 +369,23 @@ def fill_into(image, weight, blurs, support, factor):  # type: ignore[no-untyped
             while k < last and support[k, i, j] < np.float32(0.25):
                 k += 1
             image[r, c] = blurs[k, i, j]
+            share = support[k, i, j] / _REACHED
+            if share < np.float32(1):
+                if not summed:
+                    mean, summed = _mean_where(image, weight), True
+                image[r, c] += (np.float32(1) - share) * (mean - blurs[k, i, j])
+
+
+@kernel(error_model="numpy")
+def _mean_where(image, weight):  # type: ignore[no-untyped-def]
+    total, n = 0.0, 0
+    for r in range(image.shape[0]):
+        line, told = image[r], weight[r]
+        for c in range(line.shape[0]):
+            if told[c] > np.float32(0.5):
+                total += line[c]
+                n += 1
+    return np.float32(total / max(n, 1))
 
 
 @kernel(error_model="numpy")

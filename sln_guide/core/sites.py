@@ -12,6 +12,8 @@ import numpy as np
 from sln_guide.core.grid import exp_into
 from sln_guide.core.kernel import kernel
 from sln_guide.core.label import cells_of, grow_into, label_into
+from sln_guide.core.order import median_of_few
+from sln_guide.core.peaks import directions
 from sln_guide.core.pyramid import surroundings_into
 from sln_guide.guidance import CannotJudge
 
@@ -22,6 +24,9 @@ _OWN_HALO = np.float32(0.6)
 _HALO = 0.25
 """Width of what cannot be judged around it, as a share of its radius: farther out its halo is
 known, and taken off (`core.halo`)."""
+_LOOKS = 16
+_AROUND = directions(0.0, _LOOKS)
+"""Directions in which a spot's flank is followed."""
 CLIPPED = np.float32(0.02)
 """Share of a cell's pixels at full scale from which on it counts as clipped."""
 _NEAR_INJECTION = int(CannotJudge.NEAR_INJECTION)
@@ -72,6 +77,10 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
         k = label_of[at]
         if mean_of[at] - grounds[k] > np.float32(0.5) * (tops[k] - grounds[k]):
             flank[k] += 1
+    for k in range(1, count + 1):
+        if clipped[k] > 0 and cells[k] >= least_cells:
+            half = np.float32(0.5) * (tops[k] + grounds[k])
+            flank[k] = max(flank[k], _cells_within(m.sample[0], mean, label_of, bright, k, half))
     sites = 0
     for k in range(1, count + 1):
         share = min(clipped[k] / max(flank[k], 1), 0.95)
@@ -91,6 +100,31 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     for k in range(1, sites + 1):
         _mark_halo(m, k, first, end)
     return sites
+
+
+@kernel(error_model="numpy")
+def _cells_within(radius, mean, label_of, cells, label, level):  # type: ignore[no-untyped-def]
+    """Return how many cells about the middle of a label lie above ``level``, labelled or not.
+
+    On bright tissue what is labelled ends above half of the top, and most of a flank lies without.
+    As the median over directions: what runs into a spot is no part of it.
+    """
+    rows, cols = mean.shape
+    n, y, x = 0, 0, 0
+    for at in cells:
+        if label_of[at] == label:
+            n += 1
+            y += at // cols
+            x += at % cols
+    for k in range(_LOOKS):
+        away, inside = 0.0, True
+        while inside:
+            away += 1.0
+            r = math.floor(y / n + away * _AROUND[k, 0] + 0.5)
+            c = math.floor(x / n + away * _AROUND[k, 1] + 0.5)
+            inside = 0 <= r < rows and 0 <= c < cols and mean[r, c] > level
+        radius[k] = away - 0.5
+    return int(math.pi * median_of_few(radius, _LOOKS) ** 2)
 
 
 @kernel(error_model="numpy")

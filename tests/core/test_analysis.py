@@ -197,6 +197,20 @@ def test_an_injection_site_is_one_and_a_saturated_node_is_a_node(analyser: Analy
     assert "saturated" in node.flags
 
 
+@pytest.mark.parametrize("sigma", [10.0, 20.0])
+def test_a_node_that_clips_because_its_tissue_is_bright_is_no_injection_site(
+    analyser: Analyser, sigma: float
+) -> None:
+    """Its flank lies below three times such tissue: what clips seemed to have none, and no end."""
+    light = 1300 * np.exp(texture(9, 0.05)) * (1 + 3.0 * place(320, 250, sigma))
+    (node,) = analyser.analyse(nir_of(light), None, NONE, 4.5).spots
+    assert node.kind is Kind.NODE
+    assert node.saturated_fraction > 0
+    injected = 1300 * np.exp(texture(9, 0.05)) * (1 + 40.0 * place(320, 250, sigma))
+    kinds = [s.kind for s in analyser.analyse(nir_of(injected), None, NONE, 4.5).spots]
+    assert kinds == [Kind.INJECTION]
+
+
 def test_a_channel_is_no_node(analyser: Analyser) -> None:
     yy, xx = np.mgrid[0:H, 0:W]
     line = np.exp(-(((yy - 250 - 30 * np.sin(xx / 60)) / 6) ** 2) / 2) * (xx > 100) * (xx < 500)

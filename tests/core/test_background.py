@@ -80,6 +80,21 @@ def test_colour_foretells_what_it_has_in_common_with_nir(nodes: int) -> None:
     assert (error - np.median(error)).std() < 0.12 * truth.std()
 
 
+def test_where_no_colour_is_known_far_and_wide_the_fields_own_is_taken() -> None:
+    """It was 0: what reds and greens of nothing at all foretell, e^5 times too dark or too bright."""
+    shared = [0.1 * smooth(10 + k, 2.0 + k) for k in range(3)]
+    truth = 0.9 * shared[0] - 0.5 * shared[1] + 0.3 * shared[2]
+    work = prior(GEOMETRY)
+    work.good[:] = 1
+    work.good[:, SHAPE[1] // 2 :] = 0
+    colour = np.stack([200 * np.exp(each) for each in shared]).astype(np.float32)
+    predict_into(work, truth.astype(np.float32), colour, False, True, True)
+    known = work.prediction[work.good > 0]
+    unknown = work.prediction[work.good == 0]
+    assert np.abs(unknown - known.mean()).max() < np.abs(known - known.mean()).max()
+    assert np.abs(np.diff(work.prediction, axis=1)).max() < 3 * np.abs(np.diff(truth, axis=1)).max()
+
+
 def test_colour_that_has_nothing_in_common_foretells_nothing() -> None:
     work = prior(GEOMETRY)
     work.good[:] = 1

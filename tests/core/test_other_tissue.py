@@ -127,6 +127,31 @@ def test_a_node_in_overexposed_white_light_stays_a_node(analyser: Analyser) -> N
     assert any(np.hypot(s.x_px - 320, s.y_px - 250) < 8 for s in nodes(result))
 
 
+@pytest.mark.parametrize("why", ["red clips", "white light sees less"])
+def test_where_colour_tells_nothing_far_and_wide_tissue_is_as_bright_as_it_is(
+    analyser: Analyser, why: str
+) -> None:
+    """Half of the field was foretold e^5 times too dark, and the other half bent towards it."""
+    ground, white = tissue_and_white(523)
+    light = ground * (1 + 1.5 * place(200, 250, 18) + 1.5 * place(480, 250, 18))
+    registration = ASSUMED
+    if why == "red clips":
+        lamp = gaussian_filter(np.where(np.arange(W) > 340, 1.0, 0.0), 20.0) * np.ones((H, 1))
+        white[0] = white[0] + lamp
+    else:
+        registration = Registration(
+            kind="calibrated", white_from_nir=((1, 0, 300.0), (0, 1, 0), (0, 0, 1))
+        )
+        white = [np.roll(each, 300, axis=1) for each in white]
+    result = analyser.analyse(nir_of(light), white_of(white), registration, 4.5)
+    assert result.colour_predicted
+    off = np.log(result.background[4:-4, 4:-4] / np.median(result.background))
+    assert np.abs(off).max() < 1.0
+    sure = (200,) if why == "white light sees less" else (200, 480)
+    for x in sure:
+        assert any(np.hypot(s.x_px - x, s.y_px - 250) < 8 for s in nodes(result))
+
+
 def test_a_pale_node_that_clips_is_no_glint(analyser: Analyser) -> None:
     """Fat is paler than muscle, and may clip where muscle does not; it is no lamp."""
     ground, white = tissue_and_white(523)

@@ -10,6 +10,7 @@ from hardware.rig import Registration
 from sln_guide.core.analysis import Analyser
 from sln_guide.guidance import CannotJudge, Kind
 from tests.core.test_analysis import (
+    MM,
     NONE,
     H,
     Image,
@@ -51,6 +52,18 @@ def test_a_bright_flat_node_in_smooth_tissue_is_no_uncertain_one(
         light = 500 * np.exp(smooth_texture(seed, 45)) * (1 + contrast * disc(320, 250, 24))
         spots = analyser.analyse(nir_of(light), None, NONE, 4.5).spots
         kinds += [s.kind for s in spots if np.hypot(s.x_px - 320, s.y_px - 250) < 12]
+    assert kinds == 8 * [Kind.NODE]
+
+
+@pytest.mark.parametrize("contrast", [0.5, 1.0, 2.0])
+def test_a_small_round_node_on_smooth_tissue_is_no_uncertain_one(
+    analyser: Analyser, contrast: float
+) -> None:
+    """Nothing in tissue is so fine and responds so much; at hundreds of sigma it was a half find."""
+    kinds = []
+    for k in range(8):  # wherever it lies among the blocks
+        light = 500 * (1 + contrast * place(320 + 0.5 * k, 250, 3.0 / MM / 2.355))
+        kinds += [s.kind for s in analyser.analyse(nir_of(light), None, NONE, 4.5).spots]
     assert kinds == 8 * [Kind.NODE]
 
 
