@@ -81,7 +81,7 @@ def test_colour_foretells_what_it_has_in_common_with_nir(nodes: int) -> None:
 
 
 def test_where_no_colour_is_known_far_and_wide_the_fields_own_is_taken() -> None:
-    """It was 0: what reds and greens of nothing at all foretell, e^5 times too dark or too bright."""
+    """It was 0: what colours of nothing at all foretell, e^5 times too dark or too bright."""
     shared = [0.1 * smooth(10 + k, 2.0 + k) for k in range(3)]
     truth = 0.9 * shared[0] - 0.5 * shared[1] + 0.3 * shared[2]
     work = prior(GEOMETRY)

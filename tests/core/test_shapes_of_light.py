@@ -59,7 +59,7 @@ def test_a_bright_flat_node_in_smooth_tissue_is_no_uncertain_one(
 def test_a_small_round_node_on_smooth_tissue_is_no_uncertain_one(
     analyser: Analyser, contrast: float
 ) -> None:
-    """Nothing in tissue is so fine and responds so much; at hundreds of sigma it was a half find."""
+    """Nothing in tissue is so fine and responds so much; at 200 sigma it was a half find."""
     kinds = []
     for k in range(8):  # wherever it lies among the blocks
         light = 500 * (1 + contrast * place(320 + 0.5 * k, 250, 3.0 / MM / 2.355))
