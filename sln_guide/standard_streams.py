@@ -26,13 +26,13 @@ class _Said(io.FileIO):
     def __init__(self, descriptor: int, name: str, unheard: Container[int | None]) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._name = name
-        self._unheard = unheard
+        self.unheard = unheard
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno in self._unheard:
+            if error.errno in self.unheard:
                 return memoryview(data).nbytes
             raise OSError(error.errno, error.strerror, self._name) from None
 
@@ -72,10 +72,13 @@ def last_said() -> None:
     Raises
     ------
     OSError
-        It cannot be written; nor is it tried again when Python ends.
+        It cannot be written; nor is that told once more when Python ends.
     """
     try:
         sys.stdout.flush()
     except OSError:
+        raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+        if isinstance(raw, _Said):
+            raw.unheard = _WHATEVER  # what a stream still holds it tries to write when it is gone
         sys.stdout = None
         raise
