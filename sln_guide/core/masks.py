@@ -20,7 +20,7 @@ from sln_guide.core.label import cells_of, grow_into
 from sln_guide.core.least_squares import total_of
 from sln_guide.core.order import select, three_quantiles
 from sln_guide.core.pyramid import surroundings_into
-from sln_guide.core.sites import CLIPPED, mark_sites
+from sln_guide.core.sites import CLIPPED, LOOKS, mark_sites
 from sln_guide.core.tools import mark_tools
 from sln_guide.guidance import CannotJudge
 
@@ -179,6 +179,7 @@ class Masks(NamedTuple):
     tops: NDArray[np.float32]
     sample: NDArray[np.float32]
     """(3, n)."""
+    radius: NDArray[np.float32]
 
 
 def masks(geometry: Geometry) -> Masks:
@@ -213,6 +214,7 @@ def masks(geometry: Geometry) -> Masks:
         sums=np.zeros(cells, np.float32),
         tops=np.zeros(cells, np.float32),
         sample=np.zeros((3, cells), np.float32),
+        radius=np.zeros(LOOKS, np.float32),
     )
 
 

@@ -24,8 +24,8 @@ _OWN_HALO = np.float32(0.6)
 _HALO = 0.25
 """Width of what cannot be judged around it, as a share of its radius: farther out its halo is
 known, and taken off (`core.halo`)."""
-_LOOKS = 16
-_AROUND = directions(0.0, _LOOKS)
+LOOKS = 16
+_AROUND = directions(0.0, LOOKS)
 """Directions in which a spot's flank is followed."""
 CLIPPED = np.float32(0.02)
 """Share of a cell's pixels at full scale from which on it counts as clipped."""
@@ -80,7 +80,7 @@ def mark_sites(m, surroundings, mean, full, floor, tissue, least_cells):  # type
     for k in range(1, count + 1):
         if clipped[k] > 0 and cells[k] >= least_cells:
             half = np.float32(0.5) * (tops[k] + grounds[k])
-            flank[k] = max(flank[k], _cells_within(m.sample[0], mean, label_of, bright, k, half))
+            flank[k] = max(flank[k], _cells_within(m.radius, mean, label_of, bright, k, half))
     sites = 0
     for k in range(1, count + 1):
         share = min(clipped[k] / max(flank[k], 1), 0.95)
@@ -116,7 +116,7 @@ def _cells_within(radius, mean, label_of, cells, label, level):  # type: ignore[
             n += 1
             y += at // cols
             x += at % cols
-    for k in range(_LOOKS):
+    for k in range(LOOKS):
         away, inside = 0.0, True
         while inside:
             away += 1.0
@@ -124,7 +124,7 @@ def _cells_within(radius, mean, label_of, cells, label, level):  # type: ignore[
             c = math.floor(x / n + away * _AROUND[k, 1] + 0.5)
             inside = 0 <= r < rows and 0 <= c < cols and mean[r, c] > level
         radius[k] = away - 0.5
-    return int(math.pi * median_of_few(radius, _LOOKS) ** 2)
+    return int(math.pi * median_of_few(radius, LOOKS) ** 2)
 
 
 @kernel(error_model="numpy")

@@ -25,7 +25,7 @@ from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, display_available
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.preferences import Place
-from sln_guide.gui.scale import application
+from sln_guide.gui.scale import DISPLAY_WENT, application
 from sln_guide.gui.starting import Starting, beside
 from sln_guide.gui.window import OperatorWindow
 from sln_guide.source import PictureSource
@@ -209,10 +209,7 @@ def _show(
     if starting.error is not None:
         raise starting.error
     if display_is_gone:
-        raise NoDisplayError(
-            "the display went away, and the window with it; a recording was closed. "
-            "Start again: look at the display's cable and its server's log"
-        )
+        raise NoDisplayError(DISPLAY_WENT)
     if unsaved:
         raise unsaved[0]
     return FAULT_CODE if faults else 0

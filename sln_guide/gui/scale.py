@@ -32,6 +32,10 @@ MOST = 4.0
 FACTOR, FACTORS = "QT_SCALE_FACTOR", "QT_SCREEN_SCALE_FACTORS"
 DESKTOPS = (FACTOR, FACTORS, "QT_USE_PHYSICAL_DPI", "QT_FONT_DPI")
 """Where any of these is set, somebody has already decided."""
+DISPLAY_WENT = (
+    "the display went away, and the window with it; a recording is closed. "
+    "Start again: look at the display's cable and its server's log"
+)
 
 
 class Display(NamedTuple):
@@ -125,7 +129,7 @@ def application(wanted: float = 0.0) -> QApplication:
         elif displays and fitting(displays[0]) < displays[0].desktop_scale:
             _hold_factor(fitting(displays[0]))
     application = QApplication(["sln-guide"])
-    qInstallMessageHandler(_without_what_no_screen_can if offscreen else None)
+    qInstallMessageHandler(_without_what_no_screen_can if offscreen else _display_went)
     return application
 
 
@@ -155,6 +159,20 @@ def _no_display(kind: QtMsgType, context: QMessageLogContext, message: str) -> N
     )
     sys.stderr.flush()
     os._exit(DISPLAY_CODE)
+
+
+def _display_went(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    """Print what Qt says; end where it says so because the X server has died amid a call to it.
+
+    Qt would leave the process to Xlib, which ends it with code 1, or by a crash: its threads go on
+    while what they work with is taken down. The engine closes a case whose window has gone.
+    """
+    del kind, context
+    sys.stderr.write(message + "\n")
+    if message.startswith("The X11 connection broke: "):
+        sys.stderr.write(f"sln-guide: {DISPLAY_WENT}\n")
+        sys.stderr.flush()
+        os._exit(DISPLAY_CODE)
 
 
 def _without_what_no_screen_can(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:

@@ -304,13 +304,16 @@ def test_a_display_that_refuses_is_one_line_and_no_core_dump(tmp_path: Path) -> 
 
 
 def test_a_display_that_goes_away_is_told(tmp_path: Path) -> None:
-    """The program ended with code 0, as if somebody had closed its window."""
+    """The program ended with code 0, as if somebody had closed its window.
+
+    Or amid a call to the X server, by Xlib: with code 1, or by a crash.
+    """
     with x_server() as display:
         servers = [each for each in psutil.Process().children() if each.name() == "Xvfb"]
         server = servers[-1].pid
         program = PROGRAM.replace("try:", KILLS_ITS_DISPLAY.format(server=server), 1)
         code, said = run_apart(tmp_path, {"DISPLAY": display}, program, seconds=30)
-    assert code == 5, said
+    assert code in (5, terminal.DISPLAY), said  # by our own loop's end, or amid a call
     assert "the display went away" in said
 
 
