@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from tests.frames import frame_of
 
 ASSUMED = Registration(kind="assumed")
 NONE = Registration(kind="none")
+HEIGHTS, WIDTHS = (1, 2, 3, 7, 17), (1, 2, 3, 5, 33)
 
 
 def field(height: int, width: int, pixel_format: PixelFormat = PixelFormat.MONO12, **more) -> Field:
@@ -65,8 +69,8 @@ def test_a_lens_cap_is_no_light_and_a_node_in_the_dark_is(sensor: dict[str, floa
         assert bool(nodes(result)) is not told
 
 
-@pytest.mark.parametrize("height", [1, 2, 3, 7, 17])
-@pytest.mark.parametrize("width", [1, 2, 3, 5, 33])
+@pytest.mark.parametrize("height", HEIGHTS)
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("with_white", [False, True])
 def test_tiny_and_odd_sizes(height: int, width: int, with_white: bool) -> None:
     rng = np.random.default_rng(height * 100 + width)
@@ -83,6 +87,29 @@ def test_tiny_and_odd_sizes(height: int, width: int, with_white: bool) -> None:
     assert cols == -(-width // result.grid_px)
     for image in (result.signal, result.significance, result.background):
         assert np.isfinite(image).all()
+
+
+def test_nothing_is_read_or_written_past_the_end_of_a_tiny_field() -> None:
+    """Compiled kernels look at no bounds: what lies behind a workspace is overwritten unseen.
+
+    Without the compiler they are Python, which does.
+    """
+    program = """
+from tests.core import test_analysis_bad_input as bad
+for height in bad.HEIGHTS:
+    for width in bad.WIDTHS:
+        bad.test_tiny_and_odd_sizes(height, width, True)
+        bad.test_even_images_claim_nothing_and_say_why(4095, "saturated image", (height, width))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_hundred_thousand_blobs_take_bounded_time_and_are_no_nodes() -> None:
