@@ -116,9 +116,11 @@ def skew_of(f, seen):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _bin_of(value):  # type: ignore[no-untyped-def]
-    # cut off before it is made a number of a bin: responses may be huge
+    # cut off before it is made a bin's number: responses may be huge, and what is none has a place
     most = np.float32(BINS // 2 - 1)
-    at = min(max(value * np.float32(_PER_SIGMA), -most), most)
+    at = value * np.float32(_PER_SIGMA)
+    at = at if at < most else most
+    at = at if at > -most else -most
     return np.uintp(np.int32(at) + np.int32(BINS // 2))
 
 
