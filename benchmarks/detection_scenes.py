@@ -51,6 +51,7 @@ class Rendered:
     white: Frame
     nodes: tuple[TrueNode, ...]
     noiseless: NDArray[np.float32]
+    noiseless_white: Frame
     electron_counts: float
     read_noise_counts: float
     dark_counts: float
@@ -291,8 +292,9 @@ def render(
     mosaic = rgb[1].copy()
     mosaic[0::2, 0::2] = rgb[0, 0::2, 0::2]
     mosaic[1::2, 1::2] = rgb[2, 1::2, 1::2]
+    quiet8 = _as_bytes(mosaic * 1.15)
     mosaic += noise.standard_normal((h, w), dtype=np.float32) * (1 + 0.05 * mosaic) ** 0.5 * 1.5
-    mosaic8 = np.clip(np.rint(mosaic * 1.15), 0, 255).astype(np.uint8)
+    mosaic8 = _as_bytes(mosaic * 1.15)
 
     truth = tuple(
         TrueNode(
@@ -311,10 +313,15 @@ def render(
         frame_of(mosaic8, PixelFormat.BAYER_RG8, seed),
         truth,
         light.astype(np.float32),
+        frame_of(quiet8, PixelFormat.BAYER_RG8, seed),
         k,
         read,
         dark,
     )
+
+
+def _as_bytes(counts: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(counts), 0, 255).astype(np.uint8)
 
 
 def frame_of(pixels: NDArray[np.generic], pixel_format: PixelFormat, sequence: int = 0) -> Frame:

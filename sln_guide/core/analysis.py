@@ -297,6 +297,8 @@ class Analyser:
             F32(floor),
             F32(least_own),
             self._white.planes if has_white else self._no_white,
+            self._white.noise,
+            self._prior.shares,
         )
 
     def _sensor(self, nir: Frame) -> Sensor:
@@ -330,6 +332,7 @@ class Analyser:
         )
         if not (has_baseline or has_colour):
             prior.prediction.fill(0.0)
+            prior.shares.fill(0.0)
             return False, False, False
         colour = white.planes[:3]
         told = predict_into(prior, m.log, colour, has_baseline, has_colour, trusted)

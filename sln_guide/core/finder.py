@@ -136,7 +136,9 @@ class Seen(NamedTuple):
     ``pyramid``: the residual's blurs; ``mean``: counts; ``usable``; ``judge``: uint8; ``full``:
     saturated share; ``site``: int32, 0 or the injection site; ``floor``: under the logarithm
     [counts]; ``least_own``: share of a spot's height, in the logarithm, that NIR must show by
-    itself, without what was foretold; ``white`` (5, rows, cols): see `core.white`, 0 without it.
+    itself, without what was foretold; ``white`` (5, rows, cols): see `core.white`, 0 without it;
+    ``white_noise`` (3,), ``shares`` (4,) float64: its noise, and what the prediction holds of the
+    baseline, red, green and blue (`core.prior`).
     """
 
     local: NDArray[np.float32]
@@ -153,3 +155,5 @@ class Seen(NamedTuple):
     floor: np.float32
     least_own: np.float32
     white: NDArray[np.float32]
+    white_noise: NDArray[np.float64]
+    shares: NDArray[np.float64]

@@ -55,8 +55,6 @@ _RING_WOBBLE = 0.0125
 """Error of the annulus mean as a share of the spread over the annulus."""
 _SBR_WOBBLE, _CNR_WOBBLE, _CNR_LEAST = 0.0035, 0.0085, 0.017
 """Relative standard errors of SBR - 1 and CNR, least one of CNR: in texture a contour may jump."""
-_COLOUR_NOISE = 0.005
-"""Noise of what colour foretells, as a share of light: an 8-bit camera's photons in a block."""
 _AREA_OF_LIGHT = 0.5 * 2.0 / math.log(2.0)
 """Share of its area that a contour moves by where light is off by a share of the spot's height: 2 /
 ln 2 of a Gaussian spot; and half of a cell's noise is left over the whole contour."""
@@ -199,7 +197,7 @@ def spot_into(f, row, seen, r, c, size, shape, channels, noise, unit):  # type: 
     out[AREA] = 0.5 * math.sin(2 * math.pi / RAYS) * area
     out[SIGNAL] = peak * stands_on * unit
     out[SBR] = sbr
-    moved = _moves_by(noise / max(stands_on, noise), seen.white[1, r, c] > 0, peak)
+    moved = _moves_by(noise / max(stands_on, noise), seen, r, c, peak)
     d_level = math.hypot(
         _WOBBLE * d_ring, ring_sd * math.hypot(_RING_WOBBLE, _RING_OF_AREA * moved)
     )
@@ -215,14 +213,16 @@ def spot_into(f, row, seen, r, c, size, shape, channels, noise, unit):  # type: 
 
 
 @kernel(error_model="numpy")
-def _moves_by(noise, coloured, peak):  # type: ignore[no-untyped-def]
+def _moves_by(noise, seen, r, c, peak):  # type: ignore[no-untyped-def]
     """Return by what share of its area noise moves a contour half-way up ``peak``.
 
-    ``noise`` of a cell, as a share of the light that the spot stands on; white light's noise is in
-    it where light is ``coloured``.
+    ``noise`` of a cell, as a share of the light that the spot stands on. The prediction's comes
+    to it: white light's, and the baseline's, which is NIR of another moment.
     """
-    if coloured:
-        noise = math.hypot(noise, _COLOUR_NOISE)
+    square = noise * noise * (1.0 + seen.shares[0] ** 2)
+    for k in range(3):
+        square += seen.shares[1 + k] ** 2 * seen.white_noise[k] / max(seen.white[k, r, c], 1.0)
+    noise = math.sqrt(square)
     return _AREA_OF_LIGHT * noise / max(peak, noise)
 
 

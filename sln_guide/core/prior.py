@@ -58,7 +58,8 @@ class Prior(NamedTuple):
     ``logs`` (4, rows, cols): baseline, red, green, blue. ``blurs`` (5, levels, ...): these and NIR
     on every second cell; ``samples`` (5, n) likewise. ``good``: where all of them show tissue.
     ``followed``: where the baseline can be told; ``trust``: what a residual counts elsewhere, so
-    that texture which only a baseline explains does not stand out where there is none.
+    that texture which only a baseline explains does not stand out where there is none. ``shares``
+    (4,): what of each log the prediction holds.
     """
 
     prediction: Grid
@@ -83,6 +84,7 @@ class Prior(NamedTuple):
     inverse: NDArray[np.float64]
     right: NDArray[np.float64]
     beta: NDArray[np.float64]
+    shares: NDArray[np.float64]
 
 
 def prior(geometry: Geometry) -> Prior:
@@ -117,6 +119,7 @@ def prior(geometry: Geometry) -> Prior:
         np.zeros((_NIR + 1, _NIR + 1)),
         np.zeros((_NIR, _NIR)),
         np.zeros((_NIR, _NIR)),
+        np.zeros(_NIR),
         np.zeros(_NIR),
         np.zeros(_NIR),
     )
@@ -234,6 +237,12 @@ def _combine_into(out, logs, beta):  # type: ignore[no-untyped-def]
             to[c] = b0 * w[c] + b1 * x[c] + b2 * y[c] + b3 * z[c]
 
 
+@kernel()
+def _tell_shares(p):  # type: ignore[no-untyped-def]
+    for i in range(_NIR):
+        p.shares[i] = p.beta[i]
+
+
 @kernel(error_model="numpy")
 def choose_colour_into(good, judge, usable, planes, covered):  # type: ignore[no-untyped-def]
     """Write where colour and NIR both show tissue; mark what lies outside the white frame.
@@ -287,12 +296,14 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour, trusted):  # type
     n = _gather_bands(p.samples, p.sizes, p.blurs, p.weights[0], first, end, 2)
     if n < _FEWEST:
         p.prediction[:] = 0.0
+        p.shares[:] = 0.0
         return False, False, False
     if not has_baseline:
         _regress(p, first, end, n)
         for i in range(first, end):
             fill_into(p.logs[i], p.good, p.blurs[i], p.weights[1:], _FACTOR)
         _combine_into(p.prediction, p.logs, p.beta)
+        _tell_shares(p)
         return False, False, True
     spread = _regress(p, first, end, n)
     fits = p.beta[_BASELINE] >= _STILL_FITS
@@ -302,13 +313,16 @@ def predict_into(p, log_nir, colour, has_baseline, has_colour, trusted):  # type
         fill_into(p.logs[i], told, p.blurs[i], p.weights[1:], _FACTOR)
     if has_baseline:
         _combine_into(p.logs[_BASELINE], p.logs, p.beta)  # what the baseline makes of it
+        _tell_shares(p)
     without = np.float32(1.0 / 0.6745)
     p.beta[:] = 0.0
     if has_colour:
         without = _regress(p, np.int64(_RED), end, n)
         p.beta[_BASELINE] = 0.0
     _combine_into(p.prediction, p.logs, p.beta)
-    if has_baseline:
+    if not has_baseline:
+        _tell_shares(p)
+    else:
         _join(p, min(spread / max(without, np.float32(1e-6)), np.float32(1)))
     return fits, has_baseline, has_colour
 

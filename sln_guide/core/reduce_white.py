@@ -23,6 +23,7 @@ from sln_guide.core.columns import (
     take_steps,
 )
 from sln_guide.core.kernel import kernel
+from sln_guide.core.white_noise import white_noise_into
 
 RED, GREEN, BLUE, EDGE, FULL = range(5)
 
@@ -181,7 +182,9 @@ def _sample_plane_into(out, s, at, weight):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weight):  # type: ignore[no-untyped-def]
+def reduce_white_into(  # type: ignore[no-untyped-def]
+    planes, own, noise, raw, rgb, block, phase, limit, work, at, weight
+):
     """Reduce a white frame to blocks of its own and sample them at the NIR grid's cells.
 
     Parameters
@@ -191,6 +194,8 @@ def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weig
         colour two apart, as a share of full scale; share of samples at or above ``limit``.
     own
         Out, (5, rows, cols) float32: the same on the white frame's grid, steps in counts.
+    noise
+        Out, (3,) float64: see `white_noise.white_noise_into`, of a block.
     raw
         (H, W) uint8 or uint16 mosaic, H and W at least 2, a last odd row or column left out; or
         (H, 3 W) uint8, interleaved, where ``rgb``.
@@ -212,6 +217,7 @@ def reduce_white_into(planes, own, raw, rgb, block, phase, limit, work, at, weig
         _reduce_bayer_into(own, raw, block, phase, limit, columns, colours, inside)
     if at.shape[1] > 0:
         sample_into(planes, own, at, weight)
+    white_noise_into(noise, raw, rgb, phase, limit, block)
     unit = np.float32(1.0) / np.float32(limit)
     edge = planes[EDGE]
     for i in range(edge.shape[0]):

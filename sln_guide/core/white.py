@@ -23,6 +23,8 @@ class WhiteReducer:
     planes
         (5, rows, cols) float32, overwritten by `reduce`: mean red, green, blue counts; largest
         step between pixels two apart, as a share of full scale; share of samples at full scale.
+    noise
+        (3,) float64, overwritten: variance of a cell's mean red, green, blue for each count of it.
     covered
         (rows, cols) float32: 1 where the cell lies inside the white frame. Elsewhere the nearest
         place inside was sampled.
@@ -32,6 +34,7 @@ class WhiteReducer:
         self._geometry = geometry
         shape = (geometry.rows, geometry.cols)
         self.planes = np.zeros((5, *shape), np.float32)
+        self.noise = np.zeros(3)
         self.covered = np.zeros(shape, np.float32)
         self._key: tuple[object, ...] | None = None
 
@@ -48,6 +51,7 @@ class WhiteReducer:
         reduce_white_into(
             self.planes.reshape(5, -1),
             self._own,
+            self.noise,
             frame.pixels.reshape(frame.height, -1),
             rgb,
             self._block,

@@ -60,10 +60,13 @@ def nir_of(light: Image, seed: int = 0) -> Frame:
     return frame_of(np.clip(np.rint(raw), 0, 4095).astype(np.uint16), PixelFormat.MONO12)
 
 
-def white_of(log_rgb: list[Image]) -> Frame:
+def white_of(log_rgb: list[Image], noise_counts: float = 1.5) -> Frame:
     rng = np.random.default_rng(99)
     levels = np.array([140.0, 70.0, 60.0])
-    rgb = [v * np.exp(g) + rng.normal(0, 1.5, (H, W)) for v, g in zip(levels, log_rgb, strict=True)]
+    rgb = [
+        v * np.exp(g) + rng.normal(0, noise_counts, (H, W))
+        for v, g in zip(levels, log_rgb, strict=True)
+    ]
     mosaic = rgb[1]
     mosaic[0::2, 0::2] = rgb[0][0::2, 0::2]
     mosaic[1::2, 1::2] = rgb[2][1::2, 1::2]

@@ -235,7 +235,10 @@ def noiseless_white(log_rgb: list[Image]) -> Frame:
     return frame_of(np.clip(np.rint(mosaic), 0, 255).astype(np.uint8), PixelFormat.BAYER_RG8)
 
 
-def test_intervals_hold_the_value_without_noise_in_either_camera(analyser: Analyser) -> None:
+@pytest.mark.parametrize("white_noise_counts", [1.5, 6.0])
+def test_intervals_hold_the_value_without_noise_in_either_camera(
+    analyser: Analyser, white_noise_counts: float
+) -> None:
     """White light's noise moves what colour foretells, and with it the contour."""
     held = []
     for seed in range(600, 632):
@@ -244,7 +247,7 @@ def test_intervals_hold_the_value_without_noise_in_either_camera(analyser: Analy
         counts = np.clip(np.rint(64 + light), 0, 4095).astype(np.uint16)
         shown = [0.5 * seen, seen, 0.8 * seen]
         pairs = (
-            (nir_of(light, seed), white_of(shown)),
+            (nir_of(light, seed), white_of(shown, white_noise_counts)),
             (frame_of(counts, PixelFormat.MONO12), noiseless_white(shown)),
         )
         noisy, quiet = (
