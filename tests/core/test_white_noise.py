@@ -15,7 +15,7 @@ from sln_guide.core.white_noise import white_noise_into
 H, W, CELL_PX = 192, 256, 8
 SAMPLES = np.array([16, 32, 16])
 LEVELS = (120.0, 70.0, 30.0)
-RTOL = 0.2
+RTOL = 0.3
 """Of a variance, the mean of `SEEDS`: one is off by 0.11 (1 sigma), and edges add 0.1."""
 SEEDS = range(8)
 
