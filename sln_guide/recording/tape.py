@@ -32,6 +32,10 @@ PASSING = (
 PATIENCE_S = 10.0
 """So long a drive that answers so is tried again. Memory takes frames for half of it at least."""
 AGAIN_AFTER_S = 0.2
+ROLL_AGAIN_S = 2.0
+"""A new part that could not be begun is tried again so much later; the one in use goes on."""
+ROLL_LEEWAY_BYTES = 200_000_000
+"""What a part may grow beyond its size meanwhile: 4 GB and this are under 4 GiB."""
 MOST_FULL = 4
 """Full parts that may wait for `Tape.sync` to finish them."""
 
@@ -77,6 +81,8 @@ class Tape:
         self.doubts: list[str] = []
         self.refusal: str | None = None
         """That the drive refused for a moment, and what to do; None while it never did."""
+        self._roll_not_before_s = 0.0
+        """When a new part may be tried again after one that could not be begun (monotonic)."""
         self._begun: Path | None = None
         """The newest part, maybe refused at its very beginning."""
         self._full: list[PartWriter] = []
@@ -255,17 +261,27 @@ class Tape:
 
     def _roll_if_due(self) -> None:
         because = self._roll_because
-        age_s = (time.monotonic_ns() - self._part_opened_ns) / 1e9
-        if because is None and age_s < self._roll_s and self._part.size < self._roll_bytes:
+        if because is None and not self._is_full_or_old():
             return
-        fresh = self._open_part(
-            msgspec.structs.replace(
-                self._header,
-                part=self._next_part,
-                codec=self.codec,
-                previous_link=self.link.hex(),
+        try:
+            fresh = self._open_part(
+                msgspec.structs.replace(
+                    self._header,
+                    part=self._next_part,
+                    codec=self.codec,
+                    previous_link=self.link.hex(),
+                )
             )
-        )
+        except OSError as error:
+            # No room for another file may be room in this one, which nothing is wrong with.
+            if because is not None or self._outgrown:
+                raise
+            self._roll_not_before_s = time.monotonic() + ROLL_AGAIN_S
+            self.refusal = (
+                f"no new part could be begun ({error.strerror}): it goes on in "
+                f"{self._part.path.name}; look at the drive, or record elsewhere"
+            )
+            return
         self.link = fresh.first_link
         with self._exchange:
             self._full.append(self._part)
@@ -279,6 +295,18 @@ class Tape:
             now_ns = time.monotonic_ns()
             event = records.to_json(records.EventRecord("new-part", because, now_ns))
             self._put([Entry(records.EVENTS, now_ns, (event,), now_ns)])
+
+    @property
+    def _outgrown(self) -> bool:
+        """Whether the part in use must not grow any more."""
+        return self._part.size >= self._roll_bytes + ROLL_LEEWAY_BYTES
+
+    def _is_full_or_old(self) -> bool:
+        """Return whether the part in use has what a part may have, and the next may be tried."""
+        if time.monotonic() < self._roll_not_before_s:
+            return self._outgrown
+        age_s = (time.monotonic_ns() - self._part_opened_ns) / 1e9
+        return age_s >= self._roll_s or self._part.size >= self._roll_bytes
 
     def _open_part(self, header: CaseHeader) -> PartWriter:
         path = self._folder / part_name(self._next_part)

@@ -431,6 +431,56 @@ def test_memory_and_file_handles_stay_bounded_over_many_parts(tmp_path: Path) ->
     assert verify(tmp_path / "x.case").complete
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.EACCES])
+def test_where_no_new_part_can_be_begun_the_one_in_use_goes_on(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape, "ROLL_AGAIN_S", 0.0)
+    folder = tmp_path / "x.case"
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()), roll_bytes=14_000)
+    fill(case, 20)
+    parts = len(part_paths(folder))
+    with monkeypatch.context() as patch:
+        refuse_parts(patch, number)
+        fill(case, 20, first=20)
+        assert len(part_paths(folder)) == parts
+        assert case.refusal is not None
+        assert os.strerror(number) in case.refusal
+    fill(case, 20, first=40)
+    assert len(part_paths(folder)) > parts
+    case.close()
+    result = verify(folder)
+    assert result.complete, result.text()
+    assert result.frames[Role.NIR] == 60
+
+
+def test_a_part_does_not_outgrow_small_file_systems_for_want_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape, "ROLL_LEEWAY_BYTES", 10_000)
+    folder = tmp_path / "x.case"
+    case = CaseWriter(folder, CaseDescription(rig=rig(), settings=Settings()), roll_bytes=14_000)
+    with monkeypatch.context() as patch:
+        refuse_parts(patch, errno.ENOSPC)
+        with pytest.raises(RecordingError, match="cannot begin a new part: the disk is full"):
+            fill(case, 100)
+    assert part_paths(folder)[0].stat().st_size < 40_000
+    case.close()
+    assert verify(folder).ok
+
+
+def refuse_parts(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let every file that is a new part be refused."""
+    real = os.open
+
+    def failing(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_EXCL and str(path).endswith(".mcap"):
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", failing)
+
+
 def test_software_versions_are_in_every_case(tmp_path: Path) -> None:
     record(tmp_path / "x.case", 1)
     with CaseReader(tmp_path / "x.case") as case:
