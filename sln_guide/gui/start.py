@@ -21,13 +21,13 @@ from sln_guide.gui.claims.readings import Tone
 from sln_guide.gui.panels.buttons import FlatButton
 from sln_guide.gui.panels.panel import HEAD_PX, Panel
 from sln_guide.gui.preferences import wanted_scale
+from sln_guide.gui.recent import Recent
 from sln_guide.gui.scale import application
 from sln_guide.gui.wake import Wake
-from sln_guide.one_line import on_one_line, unexpected
+from sln_guide.one_line import unexpected
 from sln_guide.render import tokens
 from sln_guide.render.text import font
 
-RECENT = 4
 CHOICE_PX = 72
 LOOK_S = 15.0
 MORE_PX = 24.0
@@ -56,15 +56,6 @@ def own_rig(config: Path) -> OwnRig:
         return OwnRig(path, name=load_rig(path).name)
     except RigError as error:
         return OwnRig(path, problem=str(error))
-
-
-def recent_cases(folder: Path) -> list[Path]:
-    """Return the newest cases, newest first; their names begin with when they were recorded."""
-    try:
-        found = [path for path in folder.iterdir() if path.suffix == ".case" and path.is_dir()]
-    except OSError:
-        return []
-    return sorted(found, key=lambda path: path.name, reverse=True)[:RECENT]
 
 
 def find_cameras() -> Finding:
@@ -232,14 +223,9 @@ class StartWindow(QWidget):
         for button in (self.live, self.sitting, self.demo, self.open_case):
             button.setMinimumHeight(CHOICE_PX)
             actions.addWidget(button)
-        self.recent: list[FlatButton] = []
-        newest = recent_cases(cases)
-        actions.addWidget(_label("Replay" if newest else "", tokens.BODY_PX, bold=True))
-        for path in newest:
-            button = self._button(on_one_line(path.stem), "", ("replay", str(path)))
-            button.setFixedHeight(tokens.CONTROL_PX)
-            actions.addWidget(button)
-            self.recent.append(button)
+        self.recent = Recent(cases)
+        self.recent.chosen.connect(lambda path: self._choose(("replay", str(path))))
+        actions.addWidget(self.recent)
         actions.addStretch(1)
         row = QHBoxLayout(self)
         row.setContentsMargins(24, 24, 24, 24)
@@ -255,7 +241,9 @@ class StartWindow(QWidget):
 
     def ask_for_case(self) -> None:
         """Let a case's folder be chosen."""
-        folder = QFileDialog.getExistingDirectory(self, "Open a case", str(self._cases))
+        # a folder that does not answer would keep the dialog, and with it the window
+        begin = str(self._cases) if self.recent.answered else str(Path.home())
+        folder = QFileDialog.getExistingDirectory(self, "Open a case", begin)
         if folder:
             self._choose(("replay", folder))
 
@@ -312,6 +300,7 @@ class StartWindow(QWidget):
         if self._open:
             self._open = False
             self._wake.end()
+            self.recent.end()
             self.chosen.emit(words)
 
     def _look(self, look: Callable[[], Sequence[Finding]]) -> None:

@@ -16,9 +16,10 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from hardware.doctor import Finding
 from sln_guide import cli, window_commands
-from sln_guide.gui import start
+from sln_guide.gui import recent, start
 from sln_guide.gui.app import ASKED_TO_END
-from sln_guide.gui.start import Findings, StartWindow, own_rig, recent_cases
+from sln_guide.gui.recent import recent_cases
+from sln_guide.gui.start import Findings, StartWindow, own_rig
 
 Wait = Callable[[Callable[[], object]], None]
 BAD = Finding("disk", False, "writes 20 MB/s", "Record to a faster disk.")
@@ -42,6 +43,7 @@ def open_start(qt: QApplication, tmp_path: Path) -> Iterator[Callable[..., Any]]
     for window in opened:
         window.close()
         window._thread.join(5)
+        window.recent._thread.join(5)
         window.deleteLater()
 
 
@@ -78,15 +80,58 @@ def test_a_rig_that_cannot_be_used_says_which_key(open_start: Any, tmp_path: Pat
     assert own_rig(tmp_path / "config").problem
 
 
-def test_the_newest_cases_come_first(open_start: Any, tmp_path: Path) -> None:
+def test_the_newest_cases_come_first(open_start: Any, wait_for: Wait, tmp_path: Path) -> None:
     for day in range(1, 8):
         (tmp_path / "cases" / f"2026030{day}-120000.case").mkdir(parents=True)
     (tmp_path / "cases" / "notes.case").write_text("a file, no case")
     window = open_start()
-    assert [b.text() for b in window.recent] == [f"2026030{d}-120000" for d in (7, 6, 5, 4)]
-    QTest.mouseClick(window.recent[1], Qt.MouseButton.LeftButton)
+    wait_for(lambda: window.recent.answered and window.recent.buttons)
+    assert window.recent.words.text() == "Replay"
+    assert [b.text() for b in window.recent.buttons] == [f"2026030{d}-120000" for d in (7, 6, 5, 4)]
+    QTest.mouseClick(window.recent.buttons[1], Qt.MouseButton.LeftButton)
     assert window.words == [("replay", str(tmp_path / "cases" / "20260306-120000.case"))]
     assert recent_cases(tmp_path / "nowhere") == []
+
+
+def test_a_drive_that_hangs_keeps_neither_window_nor_end(
+    open_start: Any, wait_for: Wait, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answer = threading.Event()
+    begins: list[str] = []
+
+    def hang(folder: Path) -> list[Path]:
+        answer.wait(10)
+        return [folder / "20260301-120000.case"]
+
+    monkeypatch.setattr(recent, "recent_cases", hang)
+    monkeypatch.setattr(recent, "LATE_S", 0.05)
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *words: begins.append(words[2]) or ""
+    )
+    window = open_start()
+    assert "Looking" in window.recent.words.text()
+    assert window.grab().width() > 0
+    wait_for(lambda: "does not answer" in window.recent.words.text())
+    assert str(tmp_path / "cases") in window.recent.words.text()
+    window.ask_for_case()
+    answer.set()
+    wait_for(lambda: window.recent.buttons)
+    assert window.recent.words.text() == "Replay"
+    window.ask_for_case()
+    assert begins == [str(Path.home()), str(tmp_path / "cases")]
+    answer.clear()
+    hanging = open_start()
+    QTest.keyClick(hanging, Qt.Key.Key_Escape)
+    assert hanging.words == [()]
+    answer.set()
+
+
+def test_a_folder_that_cannot_be_read_is_told(
+    open_start: Any, wait_for: Wait, tmp_path: Path
+) -> None:
+    (tmp_path / "cases").write_text("a file")
+    window = open_start()
+    wait_for(lambda: "cannot be listed: Not a directory" in window.recent.words.text())
 
 
 def test_what_is_not_ready_is_said_first_with_what_to_do(open_start: Any, wait_for: Wait) -> None:
