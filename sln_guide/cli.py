@@ -104,10 +104,13 @@ def _has_no_room(error: Exception) -> bool:
 
 
 def _exit_code(error: Exception) -> int | None:
-    """Return the exit code of an error that is the user's to mend; None for a fault of ours."""
+    """Return the exit code of an error that is the user's to mend; None for a fault of ours.
+
+    Imports nothing that needs the core: that it cannot be had may be the error.
+    """
     from sln_guide.calibration.errors import CalibrationError
     from sln_guide.export.folder import ExportError
-    from sln_guide.gui.app import NoDisplayError
+    from sln_guide.gui.display import NoDisplayError
     from sln_guide.recording.errors import RecordingError
     from sln_guide.recording.importing import ImportProblem
     from sln_guide.render.text import NoFontError

@@ -42,13 +42,29 @@ def _is_ours(folder: Path) -> bool:
     return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
 
 
-def _cache_folder() -> Path:
-    """Return a writable folder for compiled kernels: the user's cache, else a temporary one."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    name = Path("sln-guide") / "kernels" / _source_digest()
+def _cache_parents() -> Iterator[Path]:
+    """Return where compiled kernels may go: the user's cache, else a temporary folder.
+
+    Where the temporary one is may only be asked if the first will not do: a full disk, on which
+    Python finds none, still has the kernels of before.
+    """
+    yield Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     # os.getuid keeps users of one machine apart in the shared temporary folder
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    for parent in (Path(base), Path(tempfile.gettempdir()) / f"sln-guide-{user}"):
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return
+    yield temporary / f"sln-guide-{user}"
+
+
+def _cache_folder() -> Path:
+    """Return a writable folder for compiled kernels.
+
+    Raises OSError where there is none, saying what to do.
+    """
+    name = Path("sln-guide") / "kernels" / _source_digest()
+    for parent in _cache_parents():
         folder = parent / name
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +75,13 @@ def _cache_folder() -> Path:
                 return folder
         except OSError:
             continue
-    return Path(tempfile.mkdtemp(prefix="sln-guide-kernels-"))
+    try:
+        return Path(tempfile.mkdtemp(prefix="sln-guide-kernels-"))
+    except OSError:
+        raise OSError(
+            "no folder takes the compiled kernels, neither in the home nor a temporary one: free "
+            "space, or set XDG_CACHE_HOME to a folder that can be written",
+        ) from None
 
 
 # A folder the user chose (NUMBA_CACHE_DIR) is respected: then emptying it is the user's task.

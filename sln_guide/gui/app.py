@@ -22,7 +22,7 @@ from hardware.realtime import Rank, going_first
 from sln_guide import terminal
 from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
-from sln_guide.gui.display import OFFSCREEN, display_available
+from sln_guide.gui.display import OFFSCREEN, NoDisplayError, display_available
 from sln_guide.gui.guard import Guard
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.scale import DISPLAY_WENT, application
@@ -48,10 +48,6 @@ def asked_to_end() -> bool:
     """Whether a signal asked the program itself to end, not only a window."""
     app = QApplication.instance()
     return app is not None and bool(app.property(ASKED_TO_END))
-
-
-class NoDisplayError(RuntimeError):
-    """There is no screen, and nobody asked for a window that ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ OFFSCREEN = ("offscreen", "minimal", "vnc")
 CONNECT_TIMEOUT_S = 2.0
 
 
+class NoDisplayError(RuntimeError):
+    """There is no screen, and nobody asked for a window that ends by itself."""
+
+
 def display_available(environment: Mapping[str, str] | None = None) -> bool:
     """Return whether a window would be seen: a display is named and somebody answers there."""
     env = os.environ if environment is None else environment

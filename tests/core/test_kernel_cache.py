@@ -15,6 +15,7 @@ import pytest
 from numba.core.caching import IndexDataCacheFile
 
 import sln_guide.core as _core  # noqa: F401 - lets processes take turns at numba's cache
+from sln_guide.terminal import OUTPUT
 
 SHOW = "import numba, sln_guide.core; print(numba.config.CACHE_DIR)"
 
@@ -50,6 +51,48 @@ def test_a_folder_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
     blocked.write_text("not a folder")
     folder = folder_with(XDG_CACHE_HOME=str(blocked / "cache"), TMPDIR=str(tmp_path))
     assert not folder.is_relative_to(planted)
+
+
+NO_TEMPORARY = """
+import tempfile
+def nowhere(*_, **__):
+    raise FileNotFoundError(2, "No usable temporary directory found")
+tempfile._get_default_tempdir = nowhere
+"""
+
+
+def test_a_full_disk_has_the_kernels_of_before(tmp_path: Path) -> None:
+    """Python finds no temporary folder on one: it was asked for before it was needed."""
+    given = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    given["XDG_CACHE_HOME"] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TEMPORARY + SHOW],
+        check=False,
+        env=given,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
+
+
+def test_where_nothing_takes_the_kernels_is_one_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    given = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    given["XDG_CACHE_HOME"] = str(blocked)
+    code = NO_TEMPORARY + "import sys; from sln_guide import cli; sys.exit(cli.main(sys.argv[1:]))"
+    words = ("what-if", str(tmp_path / "no.case"), "--threshold", "5")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        check=False,
+        env=given,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == OUTPUT, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "set XDG_CACHE_HOME" in line
 
 
 def test_a_folder_the_user_chose_is_kept(tmp_path: Path) -> None:

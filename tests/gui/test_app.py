@@ -32,7 +32,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from sln_guide.core.opencv import cv2
-from sln_guide.gui.app import NoDisplayError, WindowPlan, run
+from sln_guide.gui.app import WindowPlan, run
+from sln_guide.gui.display import NoDisplayError
 from PySide6.QtWidgets import QApplication
 from tests.gui import fakes
 try:

@@ -13,8 +13,9 @@ from sln_guide.calibration.guide import Guide
 from sln_guide.calibration.sitting import Sitting
 from sln_guide.calibration.stand import CHOICES, Phase
 from sln_guide.gui import theme
-from sln_guide.gui.app import NoDisplayError, choose_platform, ending_by_signal
+from sln_guide.gui.app import choose_platform, ending_by_signal
 from sln_guide.gui.claims.readings import Tone
+from sln_guide.gui.display import NoDisplayError
 from sln_guide.gui.panels.buttons import FlatButton
 from sln_guide.gui.preferences import config_folder, wanted_scale
 from sln_guide.gui.scale import application
