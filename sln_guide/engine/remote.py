@@ -96,6 +96,8 @@ class RemoteSession:
         """Held while one engine takes another's place: after `close` none is started."""
         self._recording = False
         self._unclosed: str | None = None
+        self._refused: str | None = None
+        """Why Record, when last pressed, began no case."""
         self._answers: dict[int, queue.SimpleQueue[Reply | None]] = {}
         self._number = _RESTART
         self._link = Link(make)
@@ -211,7 +213,7 @@ class RemoteSession:
     def recorder_error(self) -> str | None:
         """What the recorder last said went wrong, also after `close`; None for nothing."""
         said = None if self._status is None else self._status.health.recorder.error
-        return said or self._unclosed
+        return said or self._unclosed or self._refused
 
     def change(self, **changes: Any) -> Settings:
         """Replace fields of `Settings`; the next picture is made with them."""
@@ -254,10 +256,14 @@ class RemoteSession:
         try:
             folder = self._ask("start_recording", {}, RECORD_ANSWER_S, _NOT_YET)
         except _NoAnswer:
-            self._recording = True
+            self._recording, self._refused = True, None
+            raise
+        except Exception as error:
+            if not self._recording:
+                self._refused = f"nothing was recorded: {error}"
             raise
         assert isinstance(folder, Path)
-        self._recording = True
+        self._recording, self._refused = True, None
         return folder
 
     def stop_recording(self) -> None:

@@ -72,11 +72,15 @@ class _Ahead:
 
 
 class Engine:
-    """One session, one connection. `run` uses the caller's thread for the window's calls."""
+    """One session, one connection. `run` uses the caller's thread for the window's calls.
 
-    def __init__(self, make: Make, connection: Connection) -> None:
+    ``begun`` is set when the session runs, and may record.
+    """
+
+    def __init__(self, make: Make, connection: Connection, begun: threading.Event) -> None:
         self._make = make
         self._connection = connection
+        self._begun = begun
         self._sending = threading.Lock()
         self._made: LiveSession | Exception = RuntimeError("nothing was made")
         self._session: LiveSession | None = None
@@ -170,6 +174,7 @@ class Engine:
         if numbers is not None:
             session.number_from(numbers)
         session.start()
+        self._begun.set()
         self._session = session
         self._sent_s = time.monotonic()
         session.on_picture(self._picture_came)

@@ -80,6 +80,21 @@ def session_whose_drive_hangs(cases: Path) -> LiveSession:
     return session(cases)
 
 
+def session_that_cannot_record(cases: Path) -> LiveSession:
+    """Refuse to record, once."""
+    made = session(cases)
+    begin = made.start_recording
+    refusals = ["there is no room for the recorder's threads"]
+
+    def refused_once() -> Path:
+        if refusals:
+            raise RecordingError(refusals.pop())
+        return begin()
+
+    made.start_recording = refused_once  # type: ignore[method-assign]
+    return made
+
+
 def session_that_cannot_close_its_case(cases: Path) -> LiveSession:
     def refused(*arguments: Any) -> None:
         raise RecordingError("the case cannot be closed: Input/output error")
@@ -88,16 +103,25 @@ def session_that_cannot_close_its_case(cases: Path) -> LiveSession:
     return session(cases)
 
 
+def looks_for_cameras_for_long(cases: Path) -> LiveSession:
+    (cases / "engine").write_text(str(os.getpid()))
+    threading.Event().wait(120.0)
+    raise AssertionError
+
+
 def dies_while_made(cases: Path) -> LiveSession:
     del cases
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
-def record_until_killed(cases: Path) -> subprocess.Popen[str]:
-    """Start this module as a program: a window that records, prints its engine, and waits."""
+def record_until_killed(cases: Path, *words: str) -> subprocess.Popen[str]:
+    """Start this module as a program: a window that records, prints its engine, and waits.
+
+    With the word "looking" its cameras are still being looked for.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.engine.making", str(cases)],
+        [sys.executable, "-m", "tests.engine.making", str(cases), *words],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).resolve().parents[2],
@@ -110,7 +134,10 @@ def _main() -> None:
 
     from sln_guide.engine.remote import RemoteSession
 
-    remote = RemoteSession(small_rig(), partial(session, Path(sys.argv[1])))
+    make = looks_for_cameras_for_long if "looking" in sys.argv else session
+    remote = RemoteSession(small_rig(), partial(make, Path(sys.argv[1])))
+    if make is looks_for_cameras_for_long:
+        signal.pause()
     remote.start()
     remote.start_recording()
     sys.stdout.write(f"{remote.pid}\n")

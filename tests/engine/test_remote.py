@@ -336,6 +336,30 @@ def test_a_window_that_is_killed_leaves_a_complete_case(tmp_path: Path, how: str
     assert result.complete
 
 
+def test_an_engine_that_still_looks_for_cameras_ends_with_its_window(tmp_path: Path) -> None:
+    window = making.record_until_killed(tmp_path, "looking")
+    try:
+        wait_until(lambda: _engine_in(tmp_path) is not None, "the engine begins")
+        engine = _engine_in(tmp_path)
+        assert engine is not None
+        window.send_signal(signal.SIGKILL)
+        window.wait(10.0)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(engine).wait(30.0)
+    finally:
+        window.kill()
+        window.wait(10.0)
+        if window.stdout is not None:
+            window.stdout.close()
+
+
+def _engine_in(folder: Path) -> int | None:
+    """Return the engine's process number, as `looks_for_cameras_for_long` leaves it."""
+    with suppress(OSError, ValueError):
+        return int((folder / "engine").read_text())
+    return None
+
+
 def _bytes_in(cases: Path) -> int:
     return sum(part.stat().st_size for part in cases.glob("*.case/*.mcap"))
 
@@ -393,6 +417,27 @@ def test_what_goes_wrong_in_closing_the_case_is_told(tmp_path: Path) -> None:
     wait_until(lambda: session.health().recorder.frames > 0, "the recording")
     session.close()
     assert session.recorder_error == "the case cannot be closed: Input/output error"
+
+
+def test_a_recording_that_was_refused_is_told_at_the_end_unless_another_was_made(
+    tmp_path: Path,
+) -> None:
+    session = RemoteSession(
+        making.small_rig(), partial(making.session_that_cannot_record, tmp_path)
+    )
+    try:
+        session.start()
+        with pytest.raises(RecordingError, match="no room"):
+            session.start_recording()
+        refused = session.recorder_error
+        session.start_recording()
+        wait_until(lambda: session.health().recorder.frames > 0, "the recording")
+        with pytest.raises(RecordingError, match="already recording"):
+            session.start_recording()
+    finally:
+        session.close()
+    assert refused == "nothing was recorded: there is no room for the recorder's threads"
+    assert session.recorder_error is None
 
 
 def test_an_engine_that_cannot_even_be_killed_is_left_behind_and_told(
