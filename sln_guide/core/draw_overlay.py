@@ -232,26 +232,39 @@ def _confirm_gate(gates, place, flags, gate, field_edge, closed):  # type: ignor
 
 
 @kernel()
-def _hatch_row(row, x_first, y, place, flags, field_edge, clipped_here, clipped_rgb):  # type: ignore[no-untyped-def]
-    """Draw the part of the diagonal hatching that falls into one tile's ``row``."""
+def _flag_at(flags, u, v, field_edge):  # type: ignore[no-untyped-def]
+    """Return the flags of the block nearest to a grid place; outside all is doubtful."""
+    if outside(u, v, field_edge):
+        return np.uint8(DOUBTFUL)
     rows, cols = flags.shape
-    n = row.shape[0]
-    u_first, v_first, u_step, v_step = place
-    for start in range(-((x_first + y) % HATCH_PERIOD_PX), n, HATCH_PERIOD_PX):
-        clipped_only = (x_first + start + y) % (2 * HATCH_PERIOD_PX) != 0
-        if clipped_only and not clipped_here:
-            continue
-        for k in range(max(start, 0), min(start + _CLIPPED_LINE_PX, n)):
-            u, v = u_first + k * u_step, v_first + k * v_step
-            found = DOUBTFUL
-            if not outside(u, v, field_edge):
-                c0, c1, fc = _cell_at(u, cols - 1)
-                r0, r1, fr = _cell_at(v, rows - 1)
-                found = flags[r1 if fr >= _F(0.5) else r0, c1 if fc >= _F(0.5) else c0]
-            if found & CLIPPED:
-                row[k] = _blended(row[k], clipped_rgb, _U(_CLIPPED_ALPHA))
-            elif found & DOUBTFUL and k == start and not clipped_only:
-                row[k] = _blended(row[k], _DOUBTFUL_RGB, _U(_DOUBTFUL_ALPHA))
+    # a place half-way belongs to the block below, and to the one to the right
+    r = np.uintp(min(max(v + 0.5, 0.0), rows - 1.0))
+    return flags[r, np.uintp(min(max(u + 0.5, 0.0), cols - 1.0))]
+
+
+@kernel()
+def _hatch_tile(out, x_first, x_end, y_first, y_end, place, flags, field_edge, clipped_rgb):  # type: ignore[no-untyped-def]
+    """Draw the part of the diagonal hatching that falls into one tile.
+
+    ``place``: see `_grid_over_into`. ``clipped_rgb`` 0: nothing in the tile is clipped.
+    """
+    first, change = place[0], place[1]
+    period = HATCH_PERIOD_PX if clipped_rgb else 2 * HATCH_PERIOD_PX
+    for y in range(y_first, y_end):
+        i = float(y - y_first)
+        u_first, v_first = first[0] + i * change[0], first[1] + i * change[1]
+        u_step, v_step = first[2] + i * change[2], first[3] + i * change[3]
+        for start in range(x_first - (x_first + y) % period, x_end, period):
+            thin = (start + y) % (2 * HATCH_PERIOD_PX) == 0
+            for x in range(max(start, x_first), min(start + _CLIPPED_LINE_PX, x_end)):
+                k = float(x - x_first)
+                found = _flag_at(flags, u_first + k * u_step, v_first + k * v_step, field_edge)
+                if found & CLIPPED:
+                    out[y, x] = _blended(out[y, x], clipped_rgb, _U(_CLIPPED_ALPHA))
+                elif found & DOUBTFUL and thin and x == start:
+                    out[y, x] = _blended(out[y, x], _DOUBTFUL_RGB, _U(_DOUBTFUL_ALPHA))
+                if not clipped_rgb:
+                    break
 
 
 @kernel()
@@ -338,10 +351,8 @@ def overlay_band(  # type: ignore[no-untyped-def]
         if tiles[band, t] & HATCHED:
             x = t * TILE_PX
             end = min(x + TILE_PX, width)
-            clipped_here = tiles[band, t] & CLIPPED != 0
-            for y in range(y_first, y_end):
-                row, place = out[y, x:end], _in_row(places[t, 0], places[t, 1], y - y_first)
-                _hatch_row(row, x, y, place, flags, field_edge, clipped_here, clipped_rgb)
+            line_rgb = clipped_rgb if tiles[band, t] & CLIPPED else _U(0)
+            _hatch_tile(out, x, end, y_first, y_end, places[t], flags, field_edge, line_rgb)
 
 
 @allocating()
