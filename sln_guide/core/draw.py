@@ -123,6 +123,7 @@ class Drawer:
         self._gains = gains
         self._memory = PictureMemory()
         self._scratch: dict[str, NDArray[Any]] = {}
+        self._overlay: overlay.Scratch | None = None
         self._lookup: tuple[tuple[object, ...], Lookup] | None = None
 
     def draw(
@@ -213,29 +214,26 @@ class Drawer:
         tiles = self._array("tiles", at.known.shape, np.uint8)
         pairs = self._array("pairs", (rows, cols), np.uint8)
         draw_tiles.classify_tiles_into(tiles, at.bounds, at.known, flags, pairs)
-        widest = (tiles.shape[1] + 1) * draw_tiles.TILE_PX
-        factors = _fixed_point(self._gains, white)
-        red_y, red_x = (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white)
+        if self._overlay is None or len(self._overlay.places) != tiles.shape[1]:
+            self._overlay = overlay.scratch_for(tiles.shape[1])
         overlay.merged_into(
             out,
             white.pixels,
-            red_y,
-            red_x,
-            factors,
-            tiles,
-            level,
-            gate,
-            flags,
-            at.h,
-            at.field_edge,
-            at.step,
-            colour_table(settings.colour_map, settings.gamma),
-            # colour tables count opacity to 255, blending to 256
-            np.float32(settings.opacity * 256.0 / 255.0),
-            self._array("lattice", (2, draw_tiles.TILE_PX + 1, widest), np.float32),
-            self._array("wide", (2, 2, widest), np.float32),
-            self._array("colours", (widest,), np.uint32),
-            self._array("places", (tiles.shape[1], 2, 4), np.float64),
+            (0, 0) if white.pixel_format is PixelFormat.RGB8 else _red_at(white),
+            _fixed_point(self._gains, white),
+            overlay.Shown(
+                tiles,
+                level,
+                gate,
+                flags,
+                at.h,
+                at.field_edge,
+                at.step,
+                colour_table(settings.colour_map, settings.gamma),
+                # colour tables count opacity to 255, blending to 256
+                np.float32(settings.opacity * 256.0 / 255.0),
+            ),
+            self._overlay,
         )
         return True
 

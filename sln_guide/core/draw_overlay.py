@@ -20,9 +20,11 @@ untouched to the pixel, whatever the registration.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from sln_guide.core.draw_demosaic import bayer_rows_into, bayer_work, rgb_rows_into
 from sln_guide.core.draw_tiles import (
@@ -51,6 +53,50 @@ _DOUBTFUL_RGB = np.uint32(0x9FB0BC)
 
 _U = nb.uint32
 _F = nb.float32
+
+
+class Shown(NamedTuple):
+    """What is drawn over white light, and how.
+
+    ``tiles`` uint8: `draw_tiles.classify_tiles_into`; ``level``, ``gate`` float32 and ``flags``
+    uint8 (rows, cols): `draw_tiles.prepare_field_into`; ``h``, ``field_edge``, ``step``: as of
+    `draw_geometry.Lookup`; ``table`` (256,) uint32 colours with opacity; ``opacity`` float32 in
+    [0, 256/255].
+    """
+
+    tiles: NDArray[np.uint8]
+    level: NDArray[np.float32]
+    gate: NDArray[np.float32]
+    flags: NDArray[np.uint8]
+    h: NDArray[np.float64]
+    field_edge: tuple[float, float]
+    step: int
+    table: NDArray[np.uint32]
+    opacity: np.float32
+
+
+class Scratch(NamedTuple):
+    """Workspace of one picture; rows are wider than the picture by a tile.
+
+    ``lattice`` (2, TILE_PX + 1, n), ``wide`` (2, 2, n), ``colours`` (n,); ``places`` (tile
+    columns, 2, 4): where a band's tiles lie, see `_grid_over_into`.
+    """
+
+    lattice: NDArray[np.float32]
+    wide: NDArray[np.float32]
+    colours: NDArray[np.uint32]
+    places: NDArray[np.float64]
+
+
+def scratch_for(tile_cols: int) -> Scratch:
+    """Make the workspace of pictures with so many columns of tiles."""
+    wide = (tile_cols + 1) * TILE_PX
+    return Scratch(
+        np.empty((2, TILE_PX + 1, wide), np.float32),
+        np.empty((2, 2, wide), np.float32),
+        np.empty(wide, np.uint32),
+        np.empty((tile_cols, 2, 4), np.float64),
+    )
 
 
 @kernel()
@@ -282,29 +328,10 @@ def _colour_row(row, levels, gates, colours, table, opacity):  # type: ignore[no
 
 
 @kernel()
-def overlay_band(  # type: ignore[no-untyped-def]
-    out,
-    band,
-    tiles,
-    level,
-    gate,
-    flags,
-    h,
-    field_edge,
-    step,
-    table,
-    opacity,
-    lattice,
-    wide,
-    colours,
-    places,
-):
-    """Draw into one row of tiles of ``out``, whose anatomy is already there.
-
-    ``opacity`` float32 in [0, 256/255]; ``lattice`` float32 (2, TILE_PX / step + 1, n), ``wide``
-    float32 (2, 2, n) and ``colours`` uint32 (n,) are scratch for rows of n > the width + a tile,
-    ``places`` float64 (tile columns, 2, 4) for where tiles lie.
-    """
+def _overlay_band(out, band, shown, scratch):  # type: ignore[no-untyped-def]
+    """Draw into one row of tiles of ``out``, whose anatomy is already there."""
+    tiles, level, gate, flags, h, field_edge, step, table, opacity = shown
+    lattice, wide, colours, places = scratch
     height, width = out.shape
     y_first = band * TILE_PX
     y_end = min(y_first + TILE_PX, height)
@@ -356,50 +383,28 @@ def overlay_band(  # type: ignore[no-untyped-def]
 
 
 @allocating()
-def merged_into(  # type: ignore[no-untyped-def]
-    out,
-    pixels,
-    red_y,
-    red_x,
-    gains,
-    tiles,
-    level,
-    gate,
-    flags,
-    h,
-    field_edge,
-    step,
-    table,
-    opacity,
-    lattice,
-    wide,
-    colours,
-    places,
-):
-    """Draw white light and overlay a band of tiles at a time, while the band is in cache."""
+def merged_into(out, pixels, red_at, gains, shown, scratch):  # type: ignore[no-untyped-def]
+    """Draw white light and overlay a band of tiles at a time, while the band is in cache.
+
+    Parameters
+    ----------
+    out
+        (H, W) uint32, overwritten.
+    pixels, red_at, gains
+        White light: (H, W) mosaic with red at (row, column) of its 2x2 cell, or (H, W, 3); gains as
+        of `draw_demosaic`.
+    shown
+        `Shown`.
+    scratch
+        `Scratch`.
+    """
     height = out.shape[0]
     if pixels.ndim == 2:
-        work = bayer_work(pixels, red_y, red_x)
-    for band in range(tiles.shape[0]):
+        work = bayer_work(pixels, red_at[0], red_at[1])
+    for band in range(shown.tiles.shape[0]):
         first, end = band * TILE_PX, min((band + 1) * TILE_PX, height)
         if pixels.ndim == 3:
             rgb_rows_into(out, pixels, first, end, gains)
         else:
-            bayer_rows_into(out, pixels, first, end, red_y, gains, work)
-        overlay_band(
-            out,
-            band,
-            tiles,
-            level,
-            gate,
-            flags,
-            h,
-            field_edge,
-            step,
-            table,
-            opacity,
-            lattice,
-            wide,
-            colours,
-            places,
-        )
+            bayer_rows_into(out, pixels, first, end, red_at[0], gains, work)
+        _overlay_band(out, band, shown, scratch)
