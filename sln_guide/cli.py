@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -90,6 +91,11 @@ def _line(error: Exception) -> str:
     """Return what an error says, in one line; of a failed system call which file, and what."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return on_one_line(f"{error.filename}: {error.strerror}")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"a disk is full ({error.strerror}): free space where the home, temporary files and "
+            "the output lie"
+        )
     if _has_no_room(error):
         why = f" ({error})" if str(error) else ""
         return on_one_line(f"this machine has no room left{why}: close other programs, try again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import multiprocessing
@@ -402,6 +403,18 @@ def test_another_error_does_not_hide_what_was_not_recorded(
     assert result.code != terminal.OK
     assert "the screenshot could not be written" in result.err
     assert "recording: the disk is full" in result.err
+
+
+def test_a_full_disk_that_no_file_is_named_of_is_told_with_what_to_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(*_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(window_commands, "_show", shown)
+    result = run("live", "--rig", "demo", "--cases", tmp_path, "--seconds", "1")
+    refused(result, terminal.OUTPUT, "a disk is full", "free space")
+    assert "[Errno" not in result.err
 
 
 def test_a_signal_in_the_middle_of_compiling_ends_the_command_when_that_is_done(

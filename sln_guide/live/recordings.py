@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -212,6 +213,8 @@ class Recordings:
             try:
                 folder.mkdir(parents=True)  # whoever records beside us takes another name
             except FileExistsError:
+                if not os.path.lexists(folder):  # it is the folder of cases that is no folder
+                    return folder
                 folder = self._cases / f"{stamp}-{number}.case"
                 number += 1
             except OSError:

@@ -61,6 +61,12 @@ _ADVICE = {
 def failure(folder: Path, what: str, error: OSError) -> RecordingError:
     """Return the one line a failed system call deserves."""
     reason = error.strerror or str(error)
+    for link in (folder, *folder.parents):
+        if os.path.islink(link) and not os.path.exists(link):
+            return RecordingError(
+                f"case {folder}: cannot {what}: {link} is a link to what is not there: plug in its "
+                "drive, or record elsewhere"
+            )
     advice = _ADVICE.get(error.errno or 0, f"{reason}: check the disk, or record elsewhere")
     return RecordingError(f"case {folder}: cannot {what}: {advice}")
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -280,3 +281,31 @@ def test_two_that_record_into_one_folder_at_once_take_two_names(tmp_path: Path) 
         with CaseReader(folder) as case:
             assert case.count(Role.NIR) == 1
             assert case.complete
+
+
+@pytest.mark.parametrize("what", ["a link to nothing", "a file"])
+def test_a_folder_of_cases_that_is_none_ends_the_recording_in_words(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names were tried without end where it is a link to a drive that is not there."""
+    cases = tmp_path / "cases"
+    if what == "a file":
+        cases.write_text("")
+    else:
+        cases.symlink_to(tmp_path / "unplugged")
+    tried = iter(range(100))
+    mkdir = Path.mkdir
+
+    def counted(path: Path, *words: Any, **named: Any) -> None:
+        assert next(tried, None) is not None, "tries names without end"
+        mkdir(path, *words, **named)
+
+    monkeypatch.setattr(Path, "mkdir", counted)
+    recordings = Recordings(cases, rig(), Mode.LIVE)
+    try:
+        recordings.start(Settings())
+    finally:
+        recordings.close()
+    error = recordings.health().error
+    assert error is not None
+    assert ("plug in its drive" if what == "a link to nothing" else "is a file") in error
