@@ -32,6 +32,8 @@ READ_TIMEOUT_S = 0.25
 REATTACH_EVERY_S = 0.5
 LOST_AFTER_NS = 250_000_000
 FROZEN_AFTER_NS = 250_000_000
+DAMAGED_AFTER = 5
+"""So many bad buffers in a row, where no picture comes, are told as what keeps it away."""
 RATE_WINDOW = 60
 PERIOD_EVERY = 16
 JOIN_TIMEOUT_S = 3.0
@@ -225,10 +227,14 @@ class Stream:
             frame = self._camera.read(READ_TIMEOUT_S)
         except CameraTimeoutError:
             return
-        except IncompleteFrameError:
+        except IncompleteFrameError as error:
             with self._lock:
                 self._failed += 1
                 self._failed_since_last += 1
+                last, in_a_row = self._last, self._failed_since_last
+            quiet_ns = LOST_AFTER_NS if last is None else time.monotonic_ns() - last.host_time_ns
+            if in_a_row >= DAMAGED_AFTER and quiet_ns >= LOST_AFTER_NS:
+                self._fail(f"{error}, again and again; check its cable and its port")
             return
         self._refuse_other_size(frame)
         with self._lock:
