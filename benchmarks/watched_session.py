@@ -12,10 +12,9 @@ from PySide6.QtWidgets import QApplication
 from hardware.rig import Rig
 from sln_guide.engine.remote import RemoteSession
 from sln_guide.gui.window import OperatorWindow
-from sln_guide.guidance import Picture
 from sln_guide.health import SessionHealth
 from sln_guide.live.session import LiveSession
-from sln_guide.source import SourceError
+from sln_guide.source import Paint, SourceError
 
 
 class WatchedSession(RemoteSession):
@@ -59,12 +58,12 @@ class WatchedSession(RemoteSession):
         (window,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, OperatorWindow))
         QTimer.singleShot(0, window, lambda begun=self._begun: begun(window))
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
+    def painted(self, paint: Paint) -> None:
         """Note the first paint of each picture: their numbers only grow."""
-        if picture.number > self._newest:
-            self._newest = picture.number
-            self.paints.append((painted_ns, painted_ns - picture.handed_over_ns))
-        super().painted(picture, painted_ns, overlay_visible, said)
+        if paint.number > self._newest:
+            self._newest = paint.number
+            self.paints.append((paint.painted_ns, paint.painted_ns - paint.handed_over_ns))
+        super().painted(paint)
 
     def close(self) -> None:
         """Say that it ends, then end. Idempotent."""

@@ -128,11 +128,8 @@ class PictureSource(Protocol):
         """Replace fields of `Settings`; return the new ones. Raises ValueError."""
         ...
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
-        """Report that ``picture`` reached the window.
-
-        Whether its overlay was let through, and what the screen ``said`` of it.
-        """
+    def painted(self, paint: Paint) -> None:
+        """Report that a picture reached the window, or what was withdrawn, or said anew, of it."""
         ...
 
     def events(self) -> tuple[EventMark, ...]:

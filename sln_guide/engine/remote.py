@@ -227,10 +227,9 @@ class RemoteSession:
         self._settings = replace(self._settings, plane=settings.plane)
         return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
-        """Tell that ``picture`` reached the window."""
-        paint = Paint.of(picture, painted_ns, overlay_visible, said)
-        self._tell(Call("note_paint", {"paint": paint}))
+    def painted(self, paint: Paint) -> None:
+        """Tell that a picture reached the window."""
+        self._tell(Call("painted", {"paint": paint}))
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the marks so far, oldest first."""

@@ -286,11 +286,7 @@ class LiveSession:
         self.mark("distance", f"{distance_mm:g} mm, {plane.mm_per_px:.4f} mm/px")
         return settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
-        """Note a paint of ``picture``; see `note_paint`."""
-        self.note_paint(Paint.of(picture, painted_ns, overlay_visible, said))
-
-    def note_paint(self, paint: Paint) -> None:
+    def painted(self, paint: Paint) -> None:
         """Note a paint: for the case's `shown` log, and for the latency if something is new.
 
         The same picture again is told only when its overlay was withdrawn, or came back, or when

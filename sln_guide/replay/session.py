@@ -27,7 +27,7 @@ from sln_guide.recording.codec import REPACKED
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.replay.player import Player
-from sln_guide.source import EventMark, NodeSignals
+from sln_guide.source import EventMark, NodeSignals, Paint
 
 MIN_SPEED = 0.1
 END_TIMEOUT_S = 3.0
@@ -160,11 +160,11 @@ class ReplaySession:
             self._wish.notify_all()
             return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
+    def painted(self, paint: Paint) -> None:
         """Count the latency from decoded to painted."""
-        if picture.number != self._painted_number:
-            self._painted_number = picture.number
-            self._latency.add((painted_ns - picture.handed_over_ns) / 1e6)
+        if paint.number != self._painted_number:
+            self._painted_number = paint.number
+            self._latency.add((paint.painted_ns - paint.handed_over_ns) / 1e6)
 
     def events(self) -> tuple[EventMark, ...]:
         """Return the recorded marks, and where nodes were first seen, by time."""

@@ -25,7 +25,7 @@ from sln_guide.guidance import Mode, Role, Settings, View
 from sln_guide.recording.errors import RecordingError
 from sln_guide.recording.reader import CaseReader
 from sln_guide.recording.verify import verify
-from sln_guide.source import PictureSource, Recordable, SourceError
+from sln_guide.source import Paint, PictureSource, Recordable, SourceError
 from sln_guide.warm_up import warm_up
 from tests.engine import making
 
@@ -74,7 +74,7 @@ def test_a_procedure_from_start_to_a_sound_case(remote: RemoteSession, tmp_path:
     assert not picture.rgb32.flags.writeable
     assert not picture.guidance.significance.flags.writeable
     assert remote.mode is Mode.SIMULATED
-    remote.painted(picture, time.monotonic_ns(), True, "LIVE")
+    remote.painted(Paint.of(picture, time.monotonic_ns(), True, "LIVE"))
     remote.mark("injection", "left")
     wait_until(lambda: any(e.name == "injection" for e in remote.events()), "the mark")
     assert remote.title == folder.stem

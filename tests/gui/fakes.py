@@ -29,7 +29,7 @@ from sln_guide.guidance import (
 from sln_guide.health import Health, RecorderHealth, SessionHealth, StreamHealth
 from sln_guide.recording.asked import Asked
 from sln_guide.recording.errors import RecordingError
-from sln_guide.source import EventMark
+from sln_guide.source import EventMark, Paint
 from tests.frames import frame_of
 
 MS = 1_000_000
@@ -276,9 +276,9 @@ class FakeSource:
         self._settings = replace(self._settings, **changes)
         return self._settings
 
-    def painted(self, picture: Picture, painted_ns: int, overlay_visible: bool, said: str) -> None:
-        self.painted_calls.append((picture.number, painted_ns, overlay_visible))
-        self.said.append(said)
+    def painted(self, paint: Paint) -> None:
+        self.painted_calls.append((paint.number, paint.painted_ns, paint.overlay_visible))
+        self.said.append(paint.said)
 
     def events(self) -> tuple[EventMark, ...]:
         return tuple(self.marks)

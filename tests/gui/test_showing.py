@@ -234,7 +234,25 @@ def test_each_paint_is_told_once_and_a_withdrawal_too(showing: Showing, source: 
     assert source.said[1].startswith("NOT LIVE · "), "with what is said of it"
     source.push(age_ms=5000)  # never let through: never told as this picture
     showing.painted(look(showing, source), 5)
-    assert len(source.painted_calls) == 2
+    assert {(number, visible) for number, _, visible in source.painted_calls[1:]} == {(1, False)}
+
+
+def test_a_withdrawal_that_comes_with_a_new_picture_is_told_of_the_one_that_was_seen(
+    showing: Showing, source: Any
+) -> None:
+    """White light that comes seldom ages between two pictures of NIR: their overlays stay off."""
+    source.push(white_age_ms=200)
+    showing.painted(look(showing, source), 1)
+    source.push(white_age_ms=300)
+    gone = look(showing, source)
+    assert gone.alone
+    showing.painted(gone, 2)
+    source.push(white_age_ms=320)
+    showing.painted(look(showing, source), 3)
+    source.push(white_age_ms=5)
+    showing.painted(look(showing, source), 4)
+    assert source.painted_calls == [(1, 1, True), (1, 2, False), (4, 4, True)]
+    assert source.said[1].startswith("NOT LIVE · ")
 
 
 def test_a_beat_counts_images_not_paints(showing: Showing, source: Any) -> None:

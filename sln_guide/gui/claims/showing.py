@@ -33,7 +33,7 @@ from sln_guide.gui.claims.verdict import Word, is_fresh
 from sln_guide.gui.preferences import Unused
 from sln_guide.guidance import Guidance, Mode, Picture, View
 from sln_guide.render.geometry import local_scale
-from sln_guide.source import PictureSource
+from sln_guide.source import Paint, PictureSource
 
 UNSCALED_MOTION_FRACTION = 0.01
 """Of the picture's width: how far tissue may move where the rig knows no scale."""
@@ -119,7 +119,7 @@ class Showing:
         self._held: _Held | None = None
         self._last_image: NDArray[np.uint32] | None = None
         self._beat = 0
-        self._told: tuple[int, bool, str] | None = None
+        self._told: Paint | None = None
         self._flags = Flags()
         self.baseline_late = False
         """The baseline in force was taken in spite of what it may hide."""
@@ -224,18 +224,23 @@ class Showing:
         return self._drawn_by_itself(Content.WHITE, frame)
 
     def painted(self, shown: Shown, painted_ns: int) -> None:
-        """Tell the source what really reached the window; a withdrawn overlay is told too."""
-        picture = shown.picture
+        """Tell the source what really reached the window; a withdrawn overlay is told too.
+
+        White light by itself is told of the last picture that was on the screen: what it stands for
+        never was.
+        """
+        picture, told, said = shown.picture, self._told, shown.state.said
         if picture is None or self._held is not None:
             return
-        visible = shown.overlay and not shown.alone
-        told = self._told
-        if shown.alone and (told is None or told[0] != picture.number):
-            return  # this picture never was on the screen
-        telling = (picture.number, visible, shown.state.said)
-        if told != telling:
-            self._told = telling
-            self._source.painted(picture, painted_ns, visible, shown.state.said)
+        if shown.alone:
+            if told is None:
+                return
+            paint = replace(told, painted_ns=painted_ns, overlay_visible=False, said=said)
+        else:
+            paint = Paint.of(picture, painted_ns, shown.overlay, said)
+        if told is None or replace(told, painted_ns=painted_ns) != paint:
+            self._told = paint
+            self._source.painted(paint)
 
     def _shown(
         self,
