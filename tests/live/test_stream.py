@@ -110,6 +110,31 @@ def test_damaged_buffers_are_counted_and_reading_goes_on(
     assert stream.health(time.monotonic_ns()).failed == 1
 
 
+@pytest.mark.parametrize("before", ["nothing", "a frame", "an unplug"])
+def test_a_camera_that_sends_nothing_but_damage_is_lost_for_that_reason(
+    started: Callable[[ScriptedCamera], Stream], received: Received, before: str
+) -> None:
+    """Not waited for, not unplugged, not silent: its cable or its port is bad."""
+    camera = ScriptedCamera()
+    stream = started(camera)
+    if before != "nothing":
+        old = replace(make_frame(0), host_time_ns=time.monotonic_ns() - 10**9)
+        camera.feed(old)
+        received.wait_for(1)
+    if before == "an unplug":
+        camera.feed(CameraRemovedError("unplugged"))
+        wait_until(lambda: stream.health(time.monotonic_ns()).error == "unplugged")
+    camera.feed(*[IncompleteFrameError("torn")] * 5)
+    wait_until(lambda: stream.health(time.monotonic_ns()).failed == 5)
+    wait_until(lambda: "torn" in (stream.health(time.monotonic_ns()).error or ""))
+    health = stream.health(time.monotonic_ns())
+    assert health.health is Health.LOST
+    assert health.error == "torn, again and again; check its cable and its port"
+    camera.feed(make_frame(9, epoch=1 if before == "an unplug" else 0))
+    received.wait_for(1 if before == "nothing" else 2)
+    assert "torn" not in (stream.health(time.monotonic_ns()).error or "")
+
+
 def test_frames_that_fail_on_either_side_of_an_unplug_are_told_as_lost(
     started: Callable[[ScriptedCamera], Stream], received: Received
 ) -> None:
