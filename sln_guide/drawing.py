@@ -18,6 +18,12 @@ from sln_guide.guidance import Guidance, NirStyle, Picture, Settings, View
 from sln_guide.styles import draw_map, map_scale, overlay_of
 
 THUMBNAIL_WIDTH_PX = 320
+NOTHING_SHARE = 0.015
+"""Of full scale: white light that spans less from its darkest to its brightest parts is of nothing.
+
+With a covered lens, lamps that are off, or light that saturates it all there is still noise, and
+what a sensor's pixels differ by.
+"""
 
 
 class Drawing:
@@ -124,14 +130,17 @@ class Drawing:
     def _white_shift_px(self, guidance: Guidance | None) -> tuple[float, float]:
         """How far tissue moved between the guidance's own white frame and the one shown.
 
-        Not a number where that is unknown (a cut, nothing to see): never taken for "still".
+        Not a number where that is unknown (a cut, nothing to see): never taken for "still", not
+        even in one and the same picture of nothing.
         """
         if guidance is None or guidance.pair.white is None or self._white is None:
             return (0.0, 0.0)
         own = guidance.pair.white
+        reference = guidance.white_small
+        if reference is not None and _shows_nothing(reference):
+            return (math.nan, math.nan)
         if own is self._white:
             return (0.0, 0.0)
-        reference = guidance.white_small
         if reference is None:  # guidance that was recorded without it
             if self._reference is None or self._reference[0] is not own:
                 self._reference = (own, luminance_small(own))
@@ -144,3 +153,16 @@ class Drawing:
             return (math.nan, math.nan)
         px_per_small = own.width / small.shape[1]
         return shift[0] * px_per_small, shift[1] * px_per_small
+
+
+def _shows_nothing(small: NDArray[np.float32]) -> bool:
+    """Return whether a reduced image, as of `luminance_small`, is of one brightness all over.
+
+    One part in a hundred at either end is left out: stuck pixels shine in the dark. Every second
+    px of every second row tells it.
+    """
+    values = small[::2, ::2].ravel()
+    end = values.size // 100
+    ordered = np.partition(values, (end, values.size - 1 - end))
+    darkest, brightest = np.exp(ordered[[end, values.size - 1 - end]])
+    return bool(brightest - darkest < NOTHING_SHARE)

@@ -84,6 +84,41 @@ def test_a_cut_is_not_taken_for_stillness(pair: Pair, guidance: Guidance) -> Non
     assert all(math.isnan(shift) for shift in picture.white_shift_px)
 
 
+@pytest.mark.parametrize("cover", ["black", "noise", "pixels that differ", "white"])
+def test_white_light_of_nothing_is_not_taken_for_still_tissue(
+    rig: Rig, pair: Pair, cover: str
+) -> None:
+    """A cap on the white camera: its own picture under an overlay proves no more than the next."""
+    assert pair.white is not None
+    rng = np.random.default_rng(0)
+    shape, stuck = pair.white.pixels.shape, np.zeros(pair.white.pixels.shape)
+    stuck.flat[rng.integers(0, stuck.size, stuck.size // 5000)] = 250.0
+    dark = {
+        "black": np.zeros(shape),
+        "noise": rng.normal(3.0, 1.2, shape) + stuck,
+        "pixels that differ": 3.0 + np.random.default_rng(1).normal(0.0, 1.0, shape) + stuck,
+        "white": np.full(shape, 255.0),
+    }[cover]
+    pixels = dark.round().clip(0, 255).astype(np.uint8)
+    pixels.setflags(write=False)
+    capped = Pair(pair.nir, replace(pair.white, pixels=pixels))
+    guidance = step(initial_state(Setup.from_rig(rig)), capped, Settings())[1]
+    picture = Drawing(REGISTERED).picture(capped.nir, capped.white, guidance, Settings())
+    assert picture is not None
+    assert all(math.isnan(shift) for shift in picture.white_shift_px)
+
+
+def test_a_dim_picture_of_tissue_is_one(rig: Rig, pair: Pair) -> None:
+    assert pair.white is not None
+    pixels = (pair.white.pixels // 12).astype(np.uint8)
+    pixels.setflags(write=False)
+    dim = Pair(pair.nir, replace(pair.white, pixels=pixels))
+    guidance = step(initial_state(Setup.from_rig(rig)), dim, Settings())[1]
+    picture = Drawing(REGISTERED).picture(dim.nir, dim.white, guidance, Settings())
+    assert picture is not None
+    assert picture.white_shift_px == (0.0, 0.0)
+
+
 def test_no_white_frame_is_reduced_twice(
     pair: Pair, guidance: Guidance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
