@@ -100,6 +100,17 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
         ["NIR and white-light cameras lost"],
     ),
     (
+        "both unplugged, one after the other",
+        {
+            "health": session(
+                {"health": Health.LOST, "since_ns": NOW - 2_000 * MS},
+                {"health": Health.LOST, "since_ns": NOW - 9_000 * MS},
+            )
+        },
+        Word.LOST,
+        ["cameras lost", "For 2.0 s", "they return by themselves"],
+    ),
+    (
         "nir unplugged while the white camera repeats",
         {"health": session({"health": Health.LOST}, {"health": Health.LOST, "frozen": True})},
         Word.LOST,
@@ -485,3 +496,37 @@ def test_cameras_that_moved_take_the_overlay_not_the_video(mode: Mode) -> None:
     assert not seen.video_old
     alone = look(guidance=withdrawn, health=session(alignment=alignment), mode=mode, view=View.NIR)
     assert alone.overlay_allowed, "NIR in its own view needs no registration"
+
+
+@pytest.mark.parametrize("white_age_ms", [20.0, 240.0, 260.0, 480.0])
+def test_white_light_that_comes_seldom_is_told_for_good_not_in_flashes(
+    white_age_ms: float,
+) -> None:
+    """Two pictures a second: each is fresh for half of its time."""
+    state = look(
+        health=session(white={"period_ns": 500 * MS}),
+        mid_exposure_ns=NOW - round(white_age_ms * MS),
+    )
+    assert (state.word, state.overlay_allowed, state.video_old) == (Word.NOT_LIVE, False, True)
+    assert state.banners[0].headline == "NOT LIVE: white light comes too seldom"
+    assert "One picture in 0.5 s" in state.banners[0].detail
+
+
+@pytest.mark.parametrize("age_ms", [20.0, 260.0, 900.0])
+def test_slow_nir_can_be_looked_at_by_itself(age_ms: float) -> None:
+    changes: dict[str, Any] = {
+        "health": session(nir={"period_ns": 500 * MS}),
+        "guidance": guidance(age_ms),
+        "view": View.NIR,
+    }
+    state = look(**changes, mid_exposure_ns=NOW - round(age_ms * MS))
+    assert (state.word, state.overlay_allowed, state.video_old) == (Word.LATE, False, False)
+    assert state.banners[0].headline == "NIR comes seldom"
+    assert look(**changes, mid_exposure_ns=NOW - 1_100 * MS).video_old
+
+
+@pytest.mark.parametrize(("skew_ms", "told"), [(50.0, 0), (100.0, 1)])
+def test_frames_far_apart_in_time_are_told_without_a_limit_too(skew_ms: float, told: int) -> None:
+    state = look(health=session(skew_ms=skew_ms))
+    assert [b.headline for b in state.banners] == ["What moves is misplaced"] * told
+    assert state.overlay_allowed

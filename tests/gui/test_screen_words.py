@@ -95,6 +95,14 @@ def test_readings_of_streams_and_registration() -> None:
     assert look(health_ns=NOW).readings.status.text == ""
 
 
+def test_a_lost_camera_has_no_rate() -> None:
+    """Where none comes, the mean of the last frames would fall towards 0 for a minute."""
+    lost = look(health=session(nir={"health": Health.LOST, "rate_hz": 8.0}))
+    assert lost.readings.rates.text == "NIR – | white 60 fps"
+    repeats = look(health=session(nir={"health": Health.LOST, "frozen": True}))
+    assert repeats.readings.rates.text == "NIR 60 | white 60 fps"
+
+
 def test_durations_in_words() -> None:
     said = [elapsed_text(round(s * 1e9)) for s in (-1, 0.31, 9.94, 9.96, 59.4, 59.6, 3599, 7500)]
     assert said[:4] == ["0.0 s", "0.3 s", "9.9 s", "10 s"]

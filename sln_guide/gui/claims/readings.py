@@ -12,7 +12,14 @@ from hardware.frame import Frame
 from hardware.rig import Rig
 from sln_guide.gui.claims.situation import MS, Situation
 from sln_guide.guidance import View
-from sln_guide.health import Alignment, Health, LampState, RecorderHealth, SessionHealth
+from sln_guide.health import (
+    Alignment,
+    Health,
+    LampState,
+    RecorderHealth,
+    SessionHealth,
+    StreamHealth,
+)
 
 SECOND = 1_000_000_000
 
@@ -180,11 +187,16 @@ def _rates(situation: Situation) -> Reading:
     health = situation.health
     if health is None:
         return NOTHING
-    shown = f"NIR {health.nir.rate_hz:.0f}"
+    shown = f"NIR {_rate(health.nir)}"
     if health.white is not None:
-        shown += f" | white {health.white.rate_hz:.0f}"
+        shown += f" | white {_rate(health.white)}"
     degraded = any(s.health is Health.DEGRADED for s in situation.streams)
     return Reading(f"{shown} fps", Tone.STALE if degraded else Tone.NEUTRAL)
+
+
+def _rate(stream: StreamHealth) -> str:
+    """Word a camera's rate: that of one which is lost is of frames that came before."""
+    return "–" if stream.health is Health.LOST and not stream.frozen else f"{stream.rate_hz:.0f}"
 
 
 def _losses(situation: Situation) -> Reading:

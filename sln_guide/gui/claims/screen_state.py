@@ -19,7 +19,16 @@ from sln_guide.gui.claims.readings import (
     readings,
 )
 from sln_guide.gui.claims.situation import BASELINE_LATE, Freeze, Situation
-from sln_guide.gui.claims.verdict import Banner, Word, is_fresh, judge_live, judge_replay
+from sln_guide.gui.claims.verdict import (
+    AHEAD_MS,
+    Banner,
+    Word,
+    is_fresh,
+    is_slow,
+    judge_live,
+    judge_replay,
+    seldom_ms,
+)
 from sln_guide.gui.preferences import Unused
 from sln_guide.guidance import (
     BASELINE_ELSEWHERE,
@@ -35,6 +44,11 @@ from sln_guide.guidance import (
 )
 from sln_guide.health import RecorderHealth, SessionHealth
 
+SKEW_TOLD_MS = 60.0
+"""So far apart NIR and white light are exposed before it is told by itself, whatever the rig says.
+
+Half of a camera's period, where the other one is quick: this one sends eight pictures a second.
+"""
 _NOT_AFFECTED = "The live picture is not affected"
 _NO_ANSWER = "Nodes would not be called"
 _WITHOUT_BASELINE = "Nodes and limit are as without one"
@@ -129,13 +143,13 @@ def _video_old(situation: Situation) -> bool:
     age_ms, health, displayed = situation.video_age_ms, situation.health, situation.displayed
     if situation.replay:
         return False
-    if age_ms is not None and not is_fresh(age_ms):
-        return True
-    if health is None:
-        return False
     nir_shown = displayed.view is View.NIR and not displayed.alone
-    stream = health.nir if nir_shown else health.white
-    return stream is not None and stream.frozen
+    stream = None if health is None else health.nir if nir_shown else health.white
+    if stream is not None and (stream.frozen or (is_slow(stream) and not nir_shown)):
+        return True
+    if stream is not None and is_slow(stream):
+        return age_ms is not None and not -AHEAD_MS <= age_ms <= seldom_ms(stream)
+    return age_ms is not None and not is_fresh(age_ms)
 
 
 def _borders(situation: Situation) -> tuple[Border, ...]:
@@ -265,7 +279,19 @@ def _trouble_banner(health: SessionHealth | None) -> Banner | None:
 
 
 def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner | None:
-    if health is None or health.skew_ms is None or limit_ms is None or health.skew_ms <= limit_ms:
+    if health is None or health.skew_ms is None:
+        return None
+    if limit_ms is None:
+        if health.skew_ms <= SKEW_TOLD_MS:
+            return None
+        return Banner(
+            Tone.STALE,
+            "What moves is misplaced",
+            f"NIR and white light are exposed {health.skew_ms:.0f} ms apart, as one of the two "
+            "comes seldom · Raise its frame rate",
+            slim=True,
+        )
+    if health.skew_ms <= limit_ms:
         return None
     return Banner(
         Tone.ALARM,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 from sln_guide.gui.claims.readings import Tone, elapsed_text
 from sln_guide.gui.claims.situation import MS, Motion, Situation
@@ -15,6 +16,8 @@ AMBER_MS = 100.0
 AMBER_PERIODS = 3
 REMOVED_MS = 250.0
 """Overlay age above which a live overlay is removed."""
+SELDOM_PERIODS = 2.0
+"""By itself a stream that is slow anyway may be so old: a red band would only flash."""
 AHEAD_MS = 20.0
 """How far in the future a mid-exposure may seem to lie; beyond, the clock proves nothing."""
 
@@ -66,6 +69,16 @@ def is_fresh(age_ms: float) -> bool:
 def is_live(stream: StreamHealth) -> bool:
     """Whether what a camera sends is new: one that repeats a picture sends none."""
     return stream.health is Health.LIVE and not stream.frozen
+
+
+def is_slow(stream: StreamHealth | None) -> TypeGuard[StreamHealth]:
+    """Whether pictures come so seldom that each grows old before the next one."""
+    return stream is not None and stream.period_ns / MS > REMOVED_MS
+
+
+def seldom_ms(stream: StreamHealth) -> float:
+    """Return how old a picture of a slow stream may be that is looked at by itself."""
+    return SELDOM_PERIODS * stream.period_ns / MS
 
 
 def _alarm(word: Word, headline: str, detail: str) -> Verdict:
@@ -176,6 +189,17 @@ def judge_live(situation: Situation) -> Verdict:
         return _starting("Waiting for NIR")
     if video_age_ms is None:
         return _starting("Waiting for a picture")
+    if white_shown and is_slow(white):
+        return _alarm(
+            Word.NOT_LIVE,
+            "NOT LIVE: white light comes too seldom",
+            f"One picture in {elapsed_text(white.period_ns)} · Guide by direct view; shorten its "
+            f"exposure, raise its frame rate{recording}",
+        )
+    if not white_shown and is_slow(nir) and video_age_ms <= seldom_ms(nir):
+        seldom = f"One picture in {elapsed_text(nir.period_ns)} · What moves is elsewhere by now"
+        said = Banner(Tone.STALE, "NIR comes seldom", seldom, slim=True)
+        return Verdict(Word.LATE, Tone.STALE, False, said)
     if not is_fresh(video_age_ms):
         return _alarm(
             Word.NOT_LIVE,
@@ -228,11 +252,11 @@ def _misaligned(alignment: Alignment | None, then: str) -> tuple[str, str]:
 
 def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
     names = " and ".join(_name(s) for s in lost)
-    since = min((s.since_ns for s in lost if s.since_ns is not None), default=None)
+    since = max((s.since_ns for s in lost if s.since_ns is not None), default=None)
     why = next((s.error for s in lost if s.error), "no frame comes")
-    then = "It returns by itself"
+    then = "It returns by itself" if len(lost) == 1 else "They return by themselves"
     if "check" not in why:  # the SDK's own words may say it, and of which camera
-        then = f"Check cable and power; {then.lower()}"
+        then = f"Check cable and power; {then[0].lower()}{then[1:]}"
     cameras = "cameras" if len(lost) > 1 else "camera"
     return _alarm(
         Word.LOST,
@@ -242,8 +266,7 @@ def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
 
 
 def _not_live(age_ms: float, nir: StreamHealth, goes_on: str) -> Verdict:
-    period_ms = nir.period_ns / MS
-    if period_ms > REMOVED_MS:
+    if is_slow(nir):
         return _alarm(
             Word.NOT_LIVE,
             "No overlay: NIR is too slow to lie over moving tissue",
