@@ -24,11 +24,12 @@ from sln_guide.gui import theme
 from sln_guide.gui.alone import draw_nir, draw_white, prepare_drawing
 from sln_guide.gui.display import OFFSCREEN, NoDisplayError, display_available
 from sln_guide.gui.guard import Guard
+from sln_guide.gui.hands.commands import begun_recording
 from sln_guide.gui.preferences import Place
 from sln_guide.gui.scale import DISPLAY_WENT, application
 from sln_guide.gui.starting import Starting, beside
 from sln_guide.gui.window import OperatorWindow
-from sln_guide.source import PictureSource
+from sln_guide.source import PictureSource, Recordable
 from sln_guide.terminal import ENDING, to_the_end
 from sln_guide.whole_file import replace_file
 
@@ -149,6 +150,7 @@ def _show(
     window.closed.connect(partial(closed.append, True))
     unsaved: list[OSError] = []
     guards: list[Guard] = []
+    recording: list[Path | Exception] = []
 
     def finish() -> None:
         try:
@@ -161,8 +163,8 @@ def _show(
 
     def begin() -> None:
         window.begin()
-        if plan.record:
-            window.commands.start_recording()
+        for outcome in recording:
+            window.commands.recording_begun(outcome)
         if plan.theatre:
             window.toggle_theatre()
         if plan.closes_after_s is not None:
@@ -180,6 +182,8 @@ def _show(
         # a camera that is missing is told at once, not after minutes of a first start's compiler
         drawing_ready = beside(partial(prepare_drawing, source.rig))
         source.start()
+        if plan.record and isinstance(source, Recordable):  # frames come: none waits for a compiler
+            recording.append(begun_recording(source))
         drawing_ready()
 
     starting = Starting(start, begin, failed=window.close_now)

@@ -78,6 +78,27 @@ def test_it_can_be_used_before_a_camera_is_open(
     assert slow.now_health.recorder.recording, "as asked on the command line, once they were open"
 
 
+def test_a_recording_that_was_asked_for_does_not_wait_for_what_draws(
+    qt: QApplication, slow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for: Any
+) -> None:
+    """On a machine's first start the window waits for its compiler; frames come meanwhile."""
+    compiled = threading.Event()
+    monkeypatch.setattr(app, "prepare_drawing", lambda rig: compiled.wait(60))
+    said: list[str] = []
+
+    def act() -> None:
+        wait_for(lambda: slow.now_health.recorder.recording)
+        assert the_window().video.shown.image is None
+        compiled.set()
+        wait_for(lambda: the_window().confirmation.text)
+        said.append(the_window().confirmation.text)
+
+    slow.opened.set()
+    QTimer.singleShot(100, act)
+    assert run(slow, WindowPlan(seconds=1.0, record=True, snapshot_folder=tmp_path)) == 0
+    assert said == ["Recording 20260302-124107.case"]
+
+
 def test_closing_it_before_asks_nothing_and_gives_up(
     qt: QApplication, slow: Any, tmp_path: Path
 ) -> None:

@@ -43,6 +43,14 @@ HEAD_DIGITS = 12
 Choice = TypeVar("Choice", bound=Enum)
 
 
+def begun_recording(source: Recordable) -> Path | Exception:
+    """Have a case begun; return its folder, or why there is none. Any thread."""
+    try:
+        return source.start_recording()
+    except (RecordingError, SourceError, OSError) as error:
+        return error
+
+
 def after(choice: Choice) -> Choice:
     """Return the next member of an enumeration, the first after the last."""
     choices = list(type(choice))
@@ -331,14 +339,15 @@ class Commands(QObject):
 
     def start_recording(self) -> None:
         """Begin a case."""
-        if self.recordable is None:
+        if self.recordable is not None:
+            self.recording_begun(begun_recording(self.recordable))
+
+    def recording_begun(self, outcome: Path | Exception) -> None:
+        """Take in what `begun_recording` returned."""
+        if isinstance(outcome, Exception):
+            self.say(f"Not recording: {outcome}", Tone.ALARM)
             return
-        try:
-            folder = self.recordable.start_recording()
-        except (RecordingError, SourceError, OSError) as error:
-            self.say(f"Not recording: {error}", Tone.ALARM)
-            return
-        self._beginning = folder.name
+        self._beginning = outcome.name
         self.done.emit()
 
     def stop_recording(self) -> None:
