@@ -230,7 +230,8 @@ class BaslerCamera(Camera):
     def start(self) -> None:
         """Begin grabbing: a new epoch, whose counter begins anew.
 
-        Raises CameraStateError before `open` and `apply`, CameraError from pylon.
+        Raises CameraStateError before `open` and `apply`, BadSettingError where what was applied
+        no longer is, CameraError from pylon.
         """
         device, features = self._opened()
         if self._started:
@@ -238,6 +239,7 @@ class BaslerCamera(Camera):
         if self.settings.pixel_format is None:
             raise CameraStateError(f"camera {self._serial}: apply settings before start")
         with self._sdk("StartGrabbing", OPEN_ALLOWED_S):
+            self._refuse_what_changed(features)
             device.MaxNumBuffer.Value = BUFFERS
             device.StartGrabbing(_pylon().GrabStrategy_OneByOne)
             transport = device.GetDeviceInfo().GetDeviceClass()
@@ -379,6 +381,17 @@ class BaslerCamera(Camera):
             if (after.exposure_us, after.gain_db) != (before.exposure_us, before.gain_db):
                 self._grabbing.settings_changed(device.NumReadyBuffers.Value)
         return after
+
+    def _refuse_what_changed(self, features: Features) -> None:
+        """Refuse to grab with what somebody else set after `apply`: frames would be mislabelled."""
+        wanted, now = self.settings, sfnc.read(features)
+        changed = [
+            f"{name} was {getattr(wanted, name)}, is {getattr(now, name)}"
+            for name in sfnc.OF_A_FRAME
+            if getattr(wanted, name) != getattr(now, name)
+        ]
+        if changed:
+            raise features.refuse(f"changed by another program: {', '.join(changed)}")
 
     def _load_pfs(
         self, features: Features, device: Any, settings: CameraSettings

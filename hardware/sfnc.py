@@ -37,6 +37,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Which features a ``.pfs`` file may set each of our settings by."""
 
+OF_A_FRAME = ("pixel_format", "roi", "exposure_us", "gain_db", "black_level")
+"""Settings without which nobody knows what a frame's bytes mean."""
+
 CHUNKS = ("ExposureTime", "Gain", "LineStatusAll")
 
 # How far what is read back may lie from what was asked for: cameras round to their own steps.

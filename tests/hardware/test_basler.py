@@ -248,6 +248,27 @@ def test_a_region_of_interest_is_taken() -> None:
             assert camera.apply(CameraSettings(roi=roi)).roi == roi
 
 
+@pytest.mark.parametrize(
+    ("feature", "value", "told"),
+    [
+        ("PixelFormat", "Mono10", "Mono12, is Mono10"),
+        ("ExposureTime", 999.0, "is 999"),
+        ("Width", 64, "64,"),
+    ],
+)
+def test_what_another_program_set_meanwhile_is_refused_and_set_anew(
+    camera: EmulatedBaslerCamera, feature: str, value: Any, told: str
+) -> None:
+    """Ten bits taken for twelve would be a quarter of the light."""
+    camera.apply(NIR)
+    getattr(camera._device, feature).Value = value
+    with pytest.raises(BadSettingError, match=f"changed by another program: .*{told}"):
+        camera.start()
+    camera.apply(NIR)
+    camera.start()
+    assert read(camera, 1)[0].pixel_format is PixelFormat.MONO12
+
+
 def test_layout_cannot_change_while_started_but_exposure_can(started: EmulatedBaslerCamera) -> None:
     read(started, 2)
     with pytest.raises(BadSettingError, match=r"PixelFormat.*stopped first"):
@@ -499,7 +520,7 @@ def test_a_close_that_hangs_lets_us_go_and_the_camera_stays_taken(
     hanging = _Hanging(started._device, "Close")
     started._device = hanging
     started.close()
-    assert hanging.entered.is_set()
+    assert hanging.entered.wait(READ_S)
     with pytest.raises(CameraInUseError, match="not let go"):
         started.open()
     assert started.stuck(2**62) == "Close"

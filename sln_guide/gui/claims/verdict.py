@@ -198,8 +198,8 @@ def judge_live(situation: Situation) -> Verdict:
         )
     if not white_shown and is_slow(nir) and video_age_ms <= seldom_ms(nir):
         seldom = f"One picture in {elapsed_text(nir.period_ns)} · What moves is elsewhere by now"
-        said = Banner(Tone.STALE, "NIR comes seldom", seldom, slim=True)
-        return Verdict(Word.LATE, Tone.STALE, False, said)
+        band = Banner(Tone.STALE, "NIR comes seldom", seldom, slim=True)
+        return Verdict(Word.LATE, Tone.STALE, False, band)
     if not is_fresh(video_age_ms):
         return _alarm(
             Word.NOT_LIVE,
