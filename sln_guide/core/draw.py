@@ -97,9 +97,10 @@ def nir_window(nir: Frame) -> tuple[float, float]:
     """Return (low, high) [counts] that shows ``nir`` well, whatever glares in it.
 
     From the 1st to the 99.5th percentile, but where most of the frame lies far below that, up to
-    three times narrower: an injection site must not leave all else black. Taken from a fixed
-    sparse sample, so the cost does not grow with the frame. For display only: the overlay's scale
-    is the calibrated one.
+    three times narrower: an injection site must not leave all else black. All there is, where the
+    frame is one grey: what is saturated all over is white. Taken from a fixed sparse sample, so
+    the cost does not grow with the frame. For display only: the overlay's scale is the calibrated
+    one.
 
     Raises
     ------
@@ -112,7 +113,9 @@ def nir_window(nir: Frame) -> tuple[float, float]:
     sample = np.asarray(_unpacked_sample(nir, step), dtype=np.float32)
     low, most, top = (float(p) for p in np.percentile(sample, (1.0, 75.0, 99.5)))
     high = min(top, max(low + 4.0 * (most - low), low + (top - low) / 3.0))
-    return low, max(high, low + _MIN_WINDOW_COUNTS)
+    if high - low < _MIN_WINDOW_COUNTS:  # one grey all over: as bright as it is, not black
+        return 0.0, float(2**nir.bit_depth - 1)
+    return low, high
 
 
 class Drawer:

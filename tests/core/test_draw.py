@@ -204,11 +204,13 @@ def test_packed_frames_draw_like_unpacked_ones():
     assert (pictures[0][1] == pictures[1][1]).all()
 
 
-@pytest.mark.parametrize("value", [0, 7, 4095])
-def test_a_constant_frame_has_a_window(value):
-    low, high = draw.nir_window(frame_of(np.full((40, 40), value), PixelFormat.MONO12))
-    assert low == value
-    assert high > low
+@pytest.mark.parametrize("value", [0, 7, 2048, 4095])
+def test_one_grey_all_over_is_as_bright_as_it_is(value):
+    """What is saturated everywhere had been black."""
+    frame = frame_of(np.full((40, 40), value), PixelFormat.MONO12)
+    picture = np.empty((40, 40), np.uint32)
+    draw.draw_nir_into(picture, frame, *draw.nir_window(frame))
+    np.testing.assert_allclose(picture & 0xFF, 255 * value / 4095, atol=1)
 
 
 def test_the_window_follows_the_percentiles():
