@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -210,7 +211,20 @@ def _begin(stop: Event, frames: Synchronized[int]) -> None:
         if number != signal.SIGTERM:  # by which the pool ends its workers
             signal.signal(number, signal.SIG_IGN)
     hear_signals()
+    threading.Thread(target=_end_with_parent, name="watch-parent", daemon=True).start()
     _stop, _frames = stop, frames
+
+
+def _end_with_parent() -> None:
+    """Thread: end the process when its parent was killed.
+
+    It would go on, then wait for ever for more to do, half a gigabyte large, and hold the folder
+    that the next run wants. What it was writing has no final name yet.
+    """
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: CaseJob, threshold_sigma: float | None, video: bool) -> Summary:

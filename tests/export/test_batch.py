@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import select
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +107,45 @@ def test_an_interruption_ends_the_workers_and_leaves_no_half_files(
         process_many(cases, out, workers=1, progress=interrupt)
     assert not list(out.rglob("*.partial"))
     assert not (out / "cases.csv").exists()
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path, cases: list[Path]) -> None:
+    """They had waited for more to do, for ever; the folders that they held were refused."""
+    program = """
+import multiprocessing, os, signal, sys
+from pathlib import Path
+from sln_guide.export.batch import process_many
+
+def die(done, total):
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    process_many([Path(case) for case in sys.argv[2:]], Path(sys.argv[1]), workers=2, progress=die)
+"""
+    script = tmp_path / "killed.py"
+    script.write_text(program, encoding="utf-8")
+    out = tmp_path / "out"
+    killed = subprocess.run(
+        [sys.executable, str(script), str(out), *map(str, cases)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    workers = [int(pid) for pid in killed.stdout.split()]
+    assert len(workers) == 2
+    for pid in workers:
+        try:
+            ended = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            assert select.select([ended], [], [], 60.0)[0], f"worker {pid} goes on alone"
+        finally:
+            os.close(ended)
+    assert len(process_many(cases, out, workers=1).outcomes) == len(cases)
 
 
 def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
