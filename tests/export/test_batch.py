@@ -126,15 +126,17 @@ if __name__ == "__main__":
     script = tmp_path / "killed.py"
     script.write_text(program, encoding="utf-8")
     out = tmp_path / "out"
-    killed = subprocess.run(
-        [sys.executable, str(script), str(out), *map(str, cases)],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        check=False,
-    )
+    told = tmp_path / "pids.txt"
+    with told.open("w", encoding="utf-8") as file:  # a pipe's end a worker would hold open
+        killed = subprocess.run(
+            [sys.executable, str(script), str(out), *map(str, cases)],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=file,
+            check=False,
+        )
     assert killed.returncode == -signal.SIGKILL
-    workers = [int(pid) for pid in killed.stdout.split()]
+    workers = [int(pid) for pid in told.read_text(encoding="utf-8").split()]
     assert len(workers) == 2
     for pid in workers:
         try:
@@ -142,7 +144,7 @@ if __name__ == "__main__":
         except ProcessLookupError:
             continue
         try:
-            assert select.select([ended], [], [], 60.0)[0], f"worker {pid} goes on alone"
+            assert select.select([ended], [], [], 20.0)[0], f"worker {pid} goes on alone"
         finally:
             os.close(ended)
     assert len(process_many(cases, out, workers=1).outcomes) == len(cases)
