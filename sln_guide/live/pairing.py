@@ -115,9 +115,17 @@ class Pairing:
         return Pair(nir, best, skew_ns)
 
     def skew_ms(self) -> float | None:
-        """Return how far apart the last pairs' frames were exposed, median; None before any."""
+        """Return how far apart the last pairs' frames were exposed; None before any.
+
+        Mean of their middle half: a single lost frame is no matter, and where the rates of the
+        cameras are multiples of each other a median would jump from one distance to the next.
+        """
         skews_ns = sorted(self._skews_ns.copy())
-        return skews_ns[len(skews_ns) // 2] / 1e6 if skews_ns else None
+        if not skews_ns:
+            return None
+        aside = min((len(skews_ns) + 2) // 4, (len(skews_ns) - 1) // 2)
+        middle = skews_ns[aside : len(skews_ns) - aside]
+        return sum(middle) / len(middle) / 1e6
 
 
 def awaits_partner(frame: Frame, other: Frame | None, other_period_ns: int) -> bool:

@@ -44,7 +44,7 @@ def test_too_far_apart_is_no_pair() -> None:
     assert pairing.match(frame(50_000_000), max_skew_ns=20_000_000).white is None
 
 
-def test_the_median_skew_of_the_last_pairs_is_told() -> None:
+def test_the_usual_skew_of_the_last_pairs_is_told() -> None:
     pairing = Pairing()
     assert pairing.skew_ms() is None
     pairing.add_white(frame(0))
@@ -52,6 +52,26 @@ def test_the_median_skew_of_the_last_pairs_is_told() -> None:
         pairing.match(frame(apart_ns), max_skew_ns=20_000_000)
     pairing.match(frame(50_000_000), max_skew_ns=20_000_000)
     assert pairing.skew_ms() == 2.0
+
+
+def test_skew_is_steady_where_the_rates_of_the_cameras_are_multiples_of_each_other() -> None:
+    """As many pairs lie 56 ms apart as 89: a median told now the one and now the other."""
+    pairing, told = Pairing(), []
+    for k in range(200):
+        if k % 4 == 0:
+            pairing.add_white(frame(k * 33_333_333 - 11_000_000))
+        pairing.match(frame(k * 33_333_333), max_skew_ns=10**9)
+        told.append(pairing.skew_ms())
+    steady = [skew_ms for skew_ms in told[100:] if skew_ms is not None]
+    assert max(steady) - min(steady) < 10.0
+
+
+def test_a_few_lost_frames_do_not_change_the_skew_told() -> None:
+    pairing = Pairing()
+    pairing.add_white(frame(0))
+    for k in range(31):
+        pairing.match(frame(33_000_000 if k % 5 == 0 else 400_000), max_skew_ns=10**9)
+    assert pairing.skew_ms() == 0.4
 
 
 def test_a_replugged_camera_is_not_paired_with_its_old_frames() -> None:

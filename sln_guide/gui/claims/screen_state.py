@@ -279,6 +279,10 @@ def _trouble_banner(health: SessionHealth | None) -> Banner | None:
 
 
 def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner | None:
+    """Say that the cameras expose far apart in time: how far stands in the strip, and only there.
+
+    The two are painted in turn, so that a figure that changes would read differently in each.
+    """
     if health is None or health.skew_ms is None:
         return None
     if limit_ms is None:
@@ -287,8 +291,8 @@ def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner
         return Banner(
             Tone.STALE,
             "What moves is misplaced",
-            f"NIR and white light are exposed {health.skew_ms:.0f} ms apart, as one of the two "
-            "comes seldom · Raise its frame rate",
+            "NIR and white light are exposed at different moments, as one of the two comes seldom "
+            "· Raise its frame rate",
             slim=True,
         )
     if health.skew_ms <= limit_ms:
@@ -296,8 +300,8 @@ def _skew_banner(health: SessionHealth | None, limit_ms: float | None) -> Banner
     return Banner(
         Tone.ALARM,
         "NIR and white light are not exposed together",
-        f"{health.skew_ms:.1f} ms apart, the rig allows {limit_ms:g} ms · What moves is "
-        "misplaced by so much · Check the trigger cable between the cameras",
+        f"Farther apart than the {limit_ms:g} ms that the rig allows · What moves is misplaced · "
+        "Check the trigger cable between the cameras",
         slim=True,
     )
 
