@@ -13,7 +13,7 @@ DRIVE_UNSYNCED_S = 5.0
 
 
 class Health(StrEnum):
-    """STALE is the initial value: live must be proved."""
+    """STALE is the initial value: live must be proved. DEGRADED: live, but fewer frames come."""
 
     STALE = "stale"
     LIVE = "live"
@@ -23,12 +23,19 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """One camera's stream. Times are `time.monotonic_ns`; ``lost`` by the device's counter."""
+    """One camera's stream. Times are `time.monotonic_ns`.
+
+    ``lost``: frames that are missing by the device's counter; those whose buffers ``failed`` are
+    among them.
+    ``asked_hz``: how many frames a second it was set to send; None: not set, or it is triggered.
+    ``error``, ``since_ns``: why it is lost or degraded, and since when.
+    """
 
     role: Role
     camera_id: str
     health: Health = Health.STALE
     rate_hz: float = 0.0
+    asked_hz: float | None = None
     period_ns: int = 0
     delivered: int = 0
     lost: int = 0
@@ -125,8 +132,8 @@ class SessionHealth:
     ``ended``: cameras, processing and recorder have all stopped, and why; the rest is history.
     ``alignment``: None until the first look, and where there is no registration to hold. ``lamp``:
     None unless the rig's excitation is gated. ``skew_ms``: how far apart in time NIR and white are
-    exposed, median of the last pairs; None while there are none. ``preparing_since_ns``: since
-    when the core is loaded or compiled, so that nothing is computed yet; None once it is ready.
+    exposed, as the last pairs go; None while there are none. ``preparing_since_ns``: since when
+    the core is loaded or compiled, so that nothing is computed yet; None once it is ready.
     ``troubles``: what is missing because a thread beside the way to the screen failed.
     """
 

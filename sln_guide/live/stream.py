@@ -26,6 +26,7 @@ from hardware.realtime import Rank, go_first
 from sln_guide.guidance import Role
 from sln_guide.handoff import Latest
 from sln_guide.health import Health, StreamHealth
+from sln_guide.live.shortfall import Shortfall
 from sln_guide.one_line import unexpected
 
 READ_TIMEOUT_S = 0.25
@@ -77,6 +78,8 @@ class Stream:
         self._error: str | None = None
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
+        self._asked_hz = None if settings.trigger == "hardware" else settings.frame_rate_hz
+        self._shortfall = Shortfall(self._asked_hz)
         self._period_ns = 0
         self._wanted: Latest[CameraSettings] = Latest()
         self._refused: str | None = None
@@ -140,14 +143,18 @@ class Stream:
                 since_ns = since_ns or (None if last is None else last.host_time_ns)
             if self._error is not None or stuck is not None:
                 health = Health.LOST
+            if health is Health.LIVE and self._shortfall.told:
+                health, error = Health.DEGRADED, self._shortfall.told
+                since_ns = self._shortfall.since_ns
             return StreamHealth(
                 role=self._role,
                 camera_id=self._camera.camera_id,
                 health=health,
                 rate_hz=self._rate_hz(now_ns),
+                asked_hz=self._asked_hz,
                 period_ns=period_ns,
                 delivered=self._delivered,
-                lost=self._lost,
+                lost=self._lost + self._failed_since_last,
                 failed=self._failed,
                 epoch=0 if last is None else last.stream_epoch,
                 last_frame_ns=None if last is None else last.host_time_ns,
@@ -241,6 +248,7 @@ class Stream:
             lost = self._count_lost(frame)
             self._lost += lost
             self._delivered += 1
+            self._shortfall.see(frame.host_time_ns, lost)
             self._arrivals_ns.append(frame.host_time_ns)
             if len(self._arrivals_ns) < PERIOD_EVERY or self._delivered % PERIOD_EVERY == 0:
                 self._period_ns = self._median_period_ns()
@@ -274,6 +282,7 @@ class Stream:
         last = self._last
         if last is None or last.stream_epoch != frame.stream_epoch:
             self._arrivals_ns.clear()
+            self._shortfall.begin_anew()
             self._period_ns = 0
             return min(self._failed_since_last, frame.sequence)
         return max(0, frame.sequence - last.sequence - 1)

@@ -385,7 +385,7 @@ class ReplaySession:
         period_ns = 0
         if len(times_ns) > 1:
             period_ns = int((int(times_ns[-1]) - int(times_ns[0])) / (len(times_ns) - 1))
-        unread = self._player.unread.copy().values()
+        unread = sum(whose is role for whose, _ in self._player.unread.copy().values())
         here = self._unread
         lost = here is not None and here[0] is role
         return StreamHealth(
@@ -395,7 +395,7 @@ class ReplaySession:
             rate_hz=1e9 / period_ns if period_ns > 0 else 0.0,
             period_ns=max(period_ns, 0),
             delivered=self._case.count(role),
-            lost=sum(gap.count for gap in self._case.gaps(role)),
-            failed=sum(whose is role for whose, _ in unread),
+            lost=sum(gap.count for gap in self._case.gaps(role)) + unread,
+            failed=unread,
             error=here[1] if lost and here is not None else None,
         )

@@ -81,7 +81,7 @@ def test_readings_of_streams_and_registration() -> None:
     assert shown.losses.text == "lost 0"
     assert shown.latency.text == "p50 8 · p99 13 ms"
     assert shown.registration.text == "registration 0.3 mm"
-    lossy = look(health=session(nir={"lost": 2, "failed": 1}, white={"health": Health.DEGRADED}))
+    lossy = look(health=session(nir={"lost": 3, "failed": 1}, white={"health": Health.DEGRADED}))
     assert (lossy.readings.losses.text, lossy.readings.losses.tone) == ("lost 3 | 0", Tone.STALE)
     assert lossy.readings.rates.tone is Tone.STALE
     assumed = look(registration=Registration(kind="assumed")).readings.registration
@@ -93,6 +93,28 @@ def test_readings_of_streams_and_registration() -> None:
     old = look(health_ns=NOW - 3_000 * MS).readings.status
     assert (old.text, old.tone) == ("readings 3.0 s old", Tone.STALE)
     assert look(health_ns=NOW).readings.status.text == ""
+
+
+def test_fewer_frames_than_asked_for_are_told_calmly() -> None:
+    slow = {"health": Health.DEGRADED, "rate_hz": 73.4, "asked_hz": 200.0}
+    state = look(health=session(nir=slow))
+    assert state.readings.rates.text == "NIR 73 of 200 | white 60 fps"
+    assert state.readings.rates.tone is Tone.STALE
+    assert (state.overlay_allowed, state.banners) == (True, ())
+    well = look(health=session(nir=slow | {"health": Health.LIVE}))
+    assert well.readings.rates.text == "NIR 73 | white 60 fps"
+
+
+def test_white_light_is_called_live_though_few_frames_come() -> None:
+    state = look(health=session(processing_error="any", white={"health": Health.DEGRADED}))
+    assert "White light is live" in state.banners[0].detail
+
+
+def test_white_light_that_comes_too_seldom_is_not_called_live_when_something_else_fails() -> None:
+    """It is shown in grey, as old, at the same time."""
+    state = look(health=session(processing_error="any", white={"period_ns": 300 * MS}))
+    assert state.video_old
+    assert "White light is live" not in state.banners[0].detail
 
 
 def test_a_lost_camera_has_no_rate() -> None:
@@ -157,9 +179,20 @@ def test_skew_is_told_and_an_alarm_beyond_the_rig_s_limit() -> None:
     beyond = look(health=session(skew_ms=7.3), skew_limit_ms=2.0)
     assert beyond.overlay_allowed
     assert "not exposed together" in beyond.banners[0].headline
-    assert "7.3 ms apart, the rig allows 2 ms" in beyond.banners[0].detail
+    assert "the 2 ms that the rig allows" in beyond.banners[0].detail
+    assert beyond.readings.losses.text.endswith("skew 7.3 ms")
     assert beyond.readings.losses.tone is Tone.ALARM
     assert look(health=session(skew_ms=7.3)).banners == (), "free-running cameras have no limit"
+
+
+@pytest.mark.parametrize("limit_ms", [None, 2.0])
+def test_how_far_apart_frames_are_exposed_stands_in_one_place(limit_ms: float | None) -> None:
+    """Strip and band are painted in turn: a figure that changes would read differently in each."""
+    first, second = (
+        look(health=session(skew_ms=skew_ms), skew_limit_ms=limit_ms) for skew_ms in (67.7, 101.2)
+    )
+    assert first.banners == second.banners != ()
+    assert first.readings.losses != second.readings.losses
 
 
 def test_the_plane_of_a_registration_by_distance_is_said() -> None:

@@ -17,10 +17,12 @@ from hardware.camera import (
     CameraRemovedError,
     CameraSettings,
     IncompleteFrameError,
+    Trigger,
 )
 from hardware.frame import Frame
 from sln_guide.guidance import Role
 from sln_guide.health import Health
+from sln_guide.live import shortfall as shortfall_module
 from sln_guide.live import stream as stream_module
 from sln_guide.live.stream import Stream
 from tests.scripted import ScriptedCamera, make_frame
@@ -107,7 +109,11 @@ def test_damaged_buffers_are_counted_and_reading_goes_on(
     stream = started(camera)
     camera.feed(make_frame(0), IncompleteFrameError("torn"), make_frame(2))
     received.wait_for(2)
-    assert stream.health(time.monotonic_ns()).failed == 1
+    health = stream.health(time.monotonic_ns())
+    assert (health.failed, health.lost) == (1, 1), "missing once, however it is counted"
+    camera.feed(IncompleteFrameError("torn"))
+    wait_until(lambda: stream.health(time.monotonic_ns()).failed == 2)
+    assert stream.health(time.monotonic_ns()).lost == 2, "before the next one shows it"
 
 
 @pytest.mark.parametrize("before", ["nothing", "a frame", "an unplug"])
@@ -330,3 +336,29 @@ def test_a_hanging_driver_call_is_told_by_its_watch(
     health = stream.health(time.monotonic_ns())
     assert health.health is Health.LOST
     assert "4711" in (health.error or "")
+
+
+@pytest.mark.parametrize(("trigger", "degraded"), [("free-run", True), ("hardware", False)])
+def test_a_camera_that_sends_fewer_frames_than_asked_is_degraded(
+    trigger: Trigger, degraded: bool, received: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate of one that is triggered is its trigger's."""
+    monkeypatch.setattr(shortfall_module, "JUDGED_OVER_S", 0.01)
+    camera, settings = ScriptedCamera(), CameraSettings(frame_rate_hz=1e5, trigger=trigger)
+    stream = Stream(Role.NIR, camera, settings, received, received.lose)
+    stream.open()
+    stream.run()
+    for sequence in range(60):
+        camera.feed(make_frame(sequence))
+        received.wait_for(sequence + 1)
+        threading.Event().wait(0.001)
+    health = stream.health(received.frames[-1][0].host_time_ns)
+    assert stream.end()
+    assert health.health is (Health.DEGRADED if degraded else Health.LIVE)
+    assert health.asked_hz == (1e5 if degraded else None)
+    assert ("frames a second come" in (health.error or "")) is degraded
+    # one that no longer sends is lost, and not since it was slow
+    lost = stream.health(received.frames[-1][0].host_time_ns + 1_000_000_000)
+    assert lost.health is Health.LOST
+    assert lost.error == "no frame comes"
+    assert lost.since_ns == received.frames[-1][0].host_time_ns

@@ -195,8 +195,16 @@ def _rates(situation: Situation) -> Reading:
 
 
 def _rate(stream: StreamHealth) -> str:
-    """Word a camera's rate: that of one which is lost is of frames that came before."""
-    return "–" if stream.health is Health.LOST and not stream.frozen else f"{stream.rate_hz:.0f}"
+    """Word a camera's rate: that of one which is lost is of frames that came before.
+
+    Where fewer come than it was asked for, so many were asked for.
+    """
+    if stream.health is Health.LOST and not stream.frozen:
+        return "–"
+    came, asked_hz = f"{stream.rate_hz:.0f}", stream.asked_hz
+    if stream.health is not Health.DEGRADED or asked_hz is None or stream.rate_hz >= asked_hz:
+        return came
+    return f"{came} of {asked_hz:.0f}"
 
 
 def _losses(situation: Situation) -> Reading:
@@ -204,7 +212,7 @@ def _losses(situation: Situation) -> Reading:
     health, skew_limit_ms = situation.health, situation.rig.skew_limit_ms
     if health is None:
         return NOTHING
-    counts = [s.lost + s.failed for s in situation.streams]
+    counts = [s.lost for s in situation.streams]
     tone = Tone.STALE if any(counts) else Tone.NEUTRAL
     text = "lost " + (" | ".join(str(c) for c in counts) if any(counts) else "0")
     if health.skew_ms is not None:

@@ -68,7 +68,7 @@ def is_fresh(age_ms: float) -> bool:
 
 def is_live(stream: StreamHealth) -> bool:
     """Whether what a camera sends is new: one that repeats a picture sends none."""
-    return stream.health is Health.LIVE and not stream.frozen
+    return stream.health in (Health.LIVE, Health.DEGRADED) and not stream.frozen
 
 
 def is_slow(stream: StreamHealth | None) -> TypeGuard[StreamHealth]:
@@ -144,7 +144,7 @@ def judge_live(situation: Situation) -> Verdict:
     nir, white = health.nir, health.white
     white_shown = displayed.alone or view is not View.NIR
     white_live = white_shown and video_age_ms is not None and is_fresh(video_age_ms)
-    white_live &= white is not None and is_live(white)
+    white_live &= white is not None and is_live(white) and not is_slow(white)
     recording = " · Recording goes on" if health.recorder.recording else ""
     goes_on = (" · White light is live" if white_live else "") + recording
 
