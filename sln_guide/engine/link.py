@@ -104,6 +104,8 @@ class Link:
         """Let go of everything; after `end`, and when nobody `hear`s any more."""
         self._connection.close()
         if not self._process.is_alive():
+            if self._process in _left:  # it died late
+                _left.remove(self._process)
             self._process.close()
 
     def _say_all(self) -> None:
