@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hardware.pylon_words import open_error
 from hardware.rig import Registration
 from sln_guide.gui.claims.readings import Reading, Tone, clock_text, elapsed_text
 from sln_guide.guidance import Mode
@@ -123,6 +124,27 @@ def test_a_lost_camera_has_no_rate() -> None:
     assert lost.readings.rates.text == "NIR – | white 60 fps"
     repeats = look(health=session(nir={"health": Health.LOST, "frozen": True}))
     assert repeats.readings.rates.text == "NIR 60 | white 60 fps"
+
+
+@pytest.mark.parametrize(
+    ("why", "cable"),
+    [
+        ("no frame comes", True),
+        ("camera 4711: unplugged; plug it in again", True),
+        (str(open_error("4711", "Device is exclusively opened by another client.")), False),
+        ("camera 4711: pylon has not let go of it yet", False),
+        (
+            "camera 4711: sends 6x4 px, is set to 9x9: is another program changing it?",
+            False,
+        ),
+        ("camera 4711: exposure_us: wanted 9000, is 8000", False),
+    ],
+)
+def test_cable_and_power_are_blamed_only_where_they_may_be_at_fault(why: str, cable: bool) -> None:
+    (banner,) = look(health=session(nir={"health": Health.LOST, "error": why})).banners
+    assert why in banner.detail
+    assert ("cable and power" in banner.detail) is cable
+    assert "t returns by itself" in banner.detail
 
 
 def test_durations_in_words() -> None:

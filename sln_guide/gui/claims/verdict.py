@@ -232,6 +232,8 @@ def _starting(what: str, detail: str = "No overlay until a frame has proved it l
     return Verdict(Word.STALE, Tone.NEUTRAL, False, Banner(Tone.NEUTRAL, what, detail))
 
 
+_SAYS_WHAT_TO_DO = ("check", "another program", "let go", "wanted", "sln-guide")
+"""In a camera's own words; cable and power have nothing to do with some of them."""
 _DRAWN_FIRST = "What simulated cameras see is drawn first; large pictures take a while"
 _UNFOLLOWED = "Overlay removed: tissue cannot be followed"
 _UNFOLLOWED_WHY = "It moved too fast, or white light shows too little of it"
@@ -255,7 +257,7 @@ def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
     since = max((s.since_ns for s in lost if s.since_ns is not None), default=None)
     why = next((s.error for s in lost if s.error), "no frame comes")
     then = "It returns by itself" if len(lost) == 1 else "They return by themselves"
-    if "check" not in why:  # the SDK's own words may say it, and of which camera
+    if not any(words in why for words in _SAYS_WHAT_TO_DO):
         then = f"Check cable and power; {then[0].lower()}{then[1:]}"
     cameras = "cameras" if len(lost) > 1 else "camera"
     return _alarm(
