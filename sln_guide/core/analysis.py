@@ -52,7 +52,7 @@ __all__ = ["Analyser", "Baseline", "Field"]
 
 F32 = np.float32
 _BANDS = 6
-_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL, _FALSE_OF_SKEW = 0.42, 2.23, 5.0, 1.6
+_FALSE_RATE, _FALSE_SLOPE, _FALSE_OF_TAIL, _FALSE_OF_SKEW = 0.34, 2.23, 5.0, 1.6
 _USUAL_SPOT = 2
 """Index of the spot size that detection limits are told for: the middle of a node's sizes."""
 _USUAL_THRESHOLD = 4.5

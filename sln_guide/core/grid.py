@@ -225,78 +225,65 @@ def halve_into(out, source):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def _mix_lines(line, a, b, f):  # type: ignore[no-untyped-def]
+def _mix_4(to, a, b, c, d, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
+    for i in range(to.shape[0]):
+        to[i] = (w0 * a[i] + w1 * b[i]) + (w2 * c[i] + w3 * d[i])
+
+
+@kernel(error_model="numpy")
+def _spread_2(to, a, b, c, d, w):  # type: ignore[no-untyped-def]
+    u0, u1, u2 = w[0, 0], w[1, 0], w[2, 0]
+    v0, v1, v2, v3 = w[0, 1], w[1, 1], w[2, 1], w[3, 1]
     for j in range(a.shape[0]):
-        line[j] = a[j] + f * (b[j] - a[j])
+        to[2 * j] = u0 * a[j] + u1 * b[j] + u2 * c[j]
+        to[2 * j + 1] = (v0 * a[j] + v1 * b[j]) + (v2 * c[j] + v3 * d[j])
 
 
 @kernel(error_model="numpy")
-def _spread_2(to, line):  # type: ignore[no-untyped-def]
-    for j in range(to.shape[0] // 2):
-        v = line[j]
-        to[2 * j] = v
-        to[2 * j + 1] = v + np.float32(0.5) * (line[j + 1] - v)
+def _spread(to, given, factor, weights, line):  # type: ignore[no-untyped-def]
+    """Enlarge one line of at most ``factor`` cells for each given one."""
+    small = given.shape[0]
+    line[0] = given[0]
+    copy_line(line[1 : small + 1], given)
+    line[small + 1] = given[small - 1]
+    line[small + 2] = given[small - 1]
+    count = to.shape[0] // factor
+    if factor == 2:
+        _spread_2(to, line[:count], line[1:], line[2:], line[3:], weights)
+    else:
+        for j in range(count):
+            a, b, c, d = line[j], line[j + 1], line[j + 2], line[j + 3]
+            cells = to[j * factor : (j + 1) * factor]
+            for i in range(cells.shape[0]):
+                near = a * weights[0, i] + b * weights[1, i]
+                cells[i] = near + (c * weights[2, i] + d * weights[3, i])
+    j = count
+    for i in range(to.shape[0] - count * factor):
+        near = line[j] * weights[0, i] + line[j + 1] * weights[1, i]
+        to[count * factor + i] = near + (line[j + 2] * weights[2, i] + line[j + 3] * weights[3, i])
 
 
 @kernel(error_model="numpy")
-def _spread_4(to, line):  # type: ignore[no-untyped-def]
-    for j in range(to.shape[0] // 4):
-        v = line[j]
-        d = np.float32(0.25) * (line[j + 1] - v)
-        to[4 * j] = v
-        to[4 * j + 1] = v + d
-        to[4 * j + 2] = v + np.float32(2) * d
-        to[4 * j + 3] = v + np.float32(3) * d
+def enlarge_into(out, source, factor, weights, lines):  # type: ignore[no-untyped-def]
+    """Write the cubic B-spline whose control points are ``source``, every ``factor``-th of ``out``.
 
-
-@kernel(error_model="numpy")
-def _spread_8(to, line):  # type: ignore[no-untyped-def]
-    for j in range(to.shape[0] // 8):
-        v = line[j]
-        d = np.float32(0.125) * (line[j + 1] - v)
-        to[8 * j] = v
-        to[8 * j + 1] = v + d
-        to[8 * j + 2] = v + np.float32(2) * d
-        to[8 * j + 3] = v + np.float32(3) * d
-        to[8 * j + 4] = v + np.float32(4) * d
-        to[8 * j + 5] = v + np.float32(5) * d
-        to[8 * j + 6] = v + np.float32(6) * d
-        to[8 * j + 7] = v + np.float32(7) * d
-
-
-@kernel(error_model="numpy")
-def enlarge_into(out, source, factor, line):  # type: ignore[no-untyped-def]
-    """Interpolate ``source`` (samples at every ``factor``-th cell of ``out``) bilinearly.
-
-    ``line``: workspace of at least source.shape[1] + 1.
+    It blurs by `SPLINE_VARIANCE`, everywhere alike. What passes through the samples instead blurs
+    between them and not on them, and a filter for very smooth texture takes that for texture.
+    ``weights`` (4, factor): `spline_weights`. ``lines`` (5, at least out.shape[1] + 3): workspace.
     """
-    rows, cols = out.shape
-    last_r, small = source.shape[0] - 1, source.shape[1]
-    step = np.float32(1.0) / np.float32(factor)
-    if factor == 1:
-        for r in range(rows):
-            to, given = out[r], source[r]
-            for c in range(cols):
-                to[c] = given[c]
-        return
+    rows, last = out.shape[0], source.shape[0] - 1
+    done = -1
     for r in range(rows):
-        i = min(r // factor, last_r)
-        _mix_lines(line, source[i], source[min(i + 1, last_r)], np.float32(r - i * factor) * step)
-        line[small] = line[small - 1]
-        to = out[r]
-        done = 0
-        if factor == 2:
-            _spread_2(to, line)
-            done = cols // 2 * 2
-        elif factor == 4:
-            _spread_4(to, line)
-            done = cols // 4 * 4
-        elif factor == 8:
-            _spread_8(to, line)
-            done = cols // 8 * 8
-        for c in range(done, cols):
-            j = c // factor
-            to[c] = line[j] + np.float32(c - j * factor) * step * (line[j + 1] - line[j])
+        i = r // factor
+        while done <= i + 2:
+            to = lines[(done + 1) % 4, : out.shape[1]]
+            k = min(max(done, 0), last)
+            _spread(to, source[k], factor, weights, lines[4])
+            done += 1
+        a, b = lines[i % 4], lines[(i + 1) % 4]
+        c, d = lines[(i + 2) % 4], lines[(i + 3) % 4]
+        w = weights[:, r % factor]
+        _mix_4(out[r], a, b, c, d, w[0], w[1], w[2], w[3])
 
 
 @kernel(error_model="numpy")
@@ -405,3 +392,15 @@ def gaussian_taps(sigma: float) -> NDArray[np.float32]:
     half = np.exp(-0.5 * (np.arange(radius + 1) / max(sigma, 1e-3)) ** 2)
     taps: NDArray[np.float32] = (half / (half[0] + 2 * half[1:].sum())).astype(np.float32)
     return taps
+
+
+SPLINE_VARIANCE = 1.0 / 3.0
+"""Of a cubic B-spline, in squares of the distance between its control points."""
+
+
+def spline_weights(factor: int) -> NDArray[np.float32]:
+    """Return (4, factor) what four control points count at each place from the second on."""
+    t = np.arange(factor) / factor
+    parts = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]
+    weights: NDArray[np.float32] = (np.array(parts) / 6.0).astype(np.float32)
+    return weights

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sln_guide.core.grid import (
+    SPLINE_VARIANCE,
     blur_into,
     divide_into,
     enlarge_into,
@@ -20,6 +21,7 @@ from sln_guide.core.grid import (
     multiply_into,
     padded_for,
     shrink_into,
+    spline_weights,
 )
 from sln_guide.core.kernel import kernel
 
@@ -42,7 +44,8 @@ class Pyramid(NamedTuple):
     sums: tuple[Grid, ...]
     weights: tuple[Grid, ...]
     ratio: tuple[Grid, ...]
-    line: Grid
+    splines: tuple[Grid, ...]
+    lines: Grid
     masked: Grid
     blurs: Grid
 
@@ -59,9 +62,11 @@ def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
             shape = (shape[0] // 2 + 1, shape[1] // 2 + 1)
         factors.append(factor)
         halves.append(halve)
-        taps.append(gaussian_taps(math.sqrt(sigma**2 - had**2) / factor))
+        # of a blur that is enlarged, this is left for the taps
+        own = sigma**2 - (SPLINE_VARIANCE * factor**2 if factor > 1 else 0.0)
+        taps.append(gaussian_taps(math.sqrt(own - had**2) / factor))
         shapes.append(shape)
-        had = sigma
+        had = math.sqrt(own)
 
     def grids() -> tuple[Grid, ...]:
         return tuple(np.zeros(s, np.float32) for s in shapes)
@@ -80,7 +85,8 @@ def pyramid(rows: int, cols: int, sigmas: tuple[float, ...]) -> Pyramid:
         grids(),
         grids(),
         grids(),
-        np.zeros(cols + 2, np.float32),
+        tuple(spline_weights(f) for f in factors),
+        np.zeros((5, cols + 3), np.float32),
         np.zeros((rows, cols), np.float32),
         np.zeros((len(sigmas), rows, cols), np.float32),
     )
@@ -107,7 +113,7 @@ def pyramid_into(p, image, weight):  # type: ignore[no-untyped-def]
             divide_into(p.blurs[k], source, mask)
         else:
             divide_into(p.ratio[k], source, mask)
-            enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.line)
+            enlarge_into(p.blurs[k], p.ratio[k], p.factor[k], p.splines[k], p.lines)
 
 
 @kernel()
@@ -131,6 +137,8 @@ class Surroundings(NamedTuple):
     blurred: Grid
     blurred_weights: Grid
     line: Grid
+    spline: Grid
+    lines: Grid
     ones: Grid
 
 
@@ -145,7 +153,9 @@ def surroundings(rows: int, cols: int, sigma: float) -> Surroundings:
         np.zeros(shape, np.float32),
         np.zeros(shape, np.float32),
         np.zeros(shape, np.float32),
-        np.zeros(_FACTOR * (shape[1] + 1), np.float32),
+        np.zeros(_FACTOR * shape[1], np.float32),
+        spline_weights(_FACTOR),
+        np.zeros((5, cols + 3), np.float32),
         np.ones((rows, cols), np.float32),
     )
 
@@ -153,10 +163,9 @@ def surroundings(rows: int, cols: int, sigma: float) -> Surroundings:
 @kernel(error_model="numpy")
 def surroundings_into(level, s, values, weight):  # type: ignore[no-untyped-def]
     """Write the blurred level of ``values`` where they have ``weight``."""
-    line = s.line[: _FACTOR * s.sums.shape[1]]
-    shrink_into(s.sums, values, weight, _FACTOR, line)
-    shrink_into(s.weights, s.ones, weight, _FACTOR, line)
+    shrink_into(s.sums, values, weight, _FACTOR, s.line)
+    shrink_into(s.weights, s.ones, weight, _FACTOR, s.line)
     blur_into(s.blurred, s.sums, s.taps, s.padded)
     blur_into(s.blurred_weights, s.weights, s.taps, s.padded)
     divide_into(s.blurred, s.blurred, s.blurred_weights)
-    enlarge_into(level, s.blurred, _FACTOR, s.line)
+    enlarge_into(level, s.blurred, _FACTOR, s.spline, s.lines)

@@ -251,14 +251,22 @@ def test_two_peaks_of_one_thing_are_one_find() -> None:
     assert [d.kind for d in on_it] == [Kind.NODE]
 
 
-def test_a_node_is_not_judged_by_a_peak_on_its_flank(analyser: Analyser) -> None:
-    """Two sizes have a peak of it each; the higher by a hair lies off its centre and is no shape.
+def test_smooth_tissue_is_not_taken_for_nodes(analyser: Analyser) -> None:
+    """A filter for very smooth texture takes what interpolation adds to blurs for texture.
 
-    On smooth tissue with a node near the field's end: it was *uncertain*, half a find.
+    With blurs that were enlarged bilinearly, 28 of its lumps were called on these 40 fields.
     """
-    rng = np.random.default_rng(18)
-    lumps = gaussian_filter(rng.standard_normal((H + 200, W + 200)), 18)[100:-100, 100:-100]
-    x, y = W // 2, H - 91
-    light = 500 * np.exp(0.14 * lumps / lumps.std()) * (1 + place(x, y, 30))
-    spots = analyser.analyse(nir_of(light), None, NONE, 4.5).spots
-    assert [s.kind for s in spots if np.hypot(s.x_px - x, s.y_px - y) < 30] == [Kind.NODE]
+    found, false = [], 0
+    for seed in range(10, 50):
+        rng = np.random.default_rng(seed)
+        lumps = gaussian_filter(rng.standard_normal((H + 200, W + 200)), 18)[100:-100, 100:-100]
+        x, y = W // 2, H - 91
+        light = 500 * np.exp(0.14 * lumps / lumps.std()) * (1 + place(x, y, 30))
+        for spot in analyser.analyse(nir_of(light), None, NONE, 4.5).spots:
+            if np.hypot(spot.x_px - x, spot.y_px - y) < 30:
+                found.append(spot.kind)
+            else:
+                false += spot.kind in (Kind.NODE, Kind.UNCERTAIN)
+    assert found.count(Kind.UNCERTAIN) == 0
+    assert found.count(Kind.NODE) >= 30
+    assert false <= 14

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sln_guide.core.grid import (
+    SPLINE_VARIANCE,
     blur_into,
     divide_into,
     enlarge_into,
@@ -22,6 +23,7 @@ from sln_guide.core.grid import (
     log_into,
     padded_for,
     shrink_into,
+    spline_weights,
 )
 from sln_guide.core.pyramid import (
     pyramid,
@@ -105,14 +107,29 @@ def test_shrinking_is_the_mean_over_squares(seed: int, shape: tuple[int, int], f
 
 @settings(max_examples=40, deadline=None)
 @given(SEEDS, SIZES, st.sampled_from([1, 2, 4, 8]))
-def test_enlarging_is_bilinear(seed: int, shape: tuple[int, int], factor: int) -> None:
+def test_enlarging_is_a_cubic_spline(seed: int, shape: tuple[int, int], factor: int) -> None:
     small = (-(-shape[0] // factor), -(-shape[1] // factor))
     source = image_of(seed, small)
     out = np.empty(shape, np.float32)
-    enlarge_into(out, source, factor, np.empty(small[1] + 1, np.float32))
-    places = np.indices(shape) / factor
-    true = ndimage.map_coordinates(source.astype(np.float64), places, order=1, mode="nearest")
+    lines = np.full((5, shape[1] + 3), np.nan, np.float32)
+    enlarge_into(out, source, factor, spline_weights(factor), lines)
+    points = np.pad(source.astype(np.float64), 2, mode="edge")
+    places = np.indices(shape) / factor + 2
+    # scipy is given control points, as they are: it filters nothing first
+    true = ndimage.map_coordinates(points, places, order=3, prefilter=False, mode="nearest")
     np.testing.assert_allclose(out, true, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_enlarging_blurs_every_cell_alike(factor: int) -> None:
+    """A parabola gains the same everywhere: half of its curvature times the spline's variance."""
+    x = np.arange(12.0) * factor
+    source = np.tile(0.5 * x**2, (12, 1)).astype(np.float32)
+    out = np.empty((8, 8 * factor), np.float32)
+    enlarge_into(out, source, factor, spline_weights(factor), np.empty((5, 80), np.float32))
+    within = np.arange(factor, 8 * factor)
+    gained = out[4, within] - 0.5 * within**2
+    np.testing.assert_allclose(gained, 0.5 * SPLINE_VARIANCE * factor**2, rtol=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
