@@ -16,7 +16,8 @@ system:
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || \
-	  { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	  { echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is not: install it (Debian, Ubuntu:"; \
+	  echo "apt-get install python3-venv), or name the one to use: make PYTHON=python3.12 ..."; exit 1; }
 	@test -w . || { echo "$(CURDIR) cannot be written to, and the environment goes into it: copy the"; \
 	  echo "project to a folder of your own"; exit 1; }
 	@PYTHON=$(PYTHON) $(MAKE) --no-print-directory system

@@ -175,8 +175,8 @@ def check_udev(folders: Iterable[Path], *, plugged_in: bool) -> Finding:
         False if plugged_in else None,
         "none for Basler's USB cameras: only root may open them",
         'echo \'SUBSYSTEM=="usb", ATTRS{idVendor}=="2676", MODE="0666", TAG+="uaccess"\' | '
-        "sudo tee /etc/udev/rules.d/69-basler-cameras.rules && sudo udevadm control --reload && "
-        "plug the cameras in again",
+        "sudo tee /etc/udev/rules.d/69-basler-cameras.rules && sudo udevadm control --reload "
+        "(then plug the cameras in again)",
     )
 
 
