@@ -209,9 +209,14 @@ def _camera(time_ns: int, before: StreamHealth | None, now: StreamHealth | None)
     if before is None or (before.health, before.frozen) != (now.health, now.frozen):
         yield Entry(time_ns, source, state, now.error or "")
     for name, total in (("lost", now.lost), ("failed", now.failed)):
-        more = total - (0 if before is None else getattr(before, name))
-        if more > 0:
-            yield Entry(time_ns, source, f"{more} frames {name}", f"{total} so far")
+        was = 0 if before is None else getattr(before, name)
+        if before is None and total > 0:
+            # counted since the camera was opened, which may be long before the case began
+            yield Entry(time_ns, source, f"{total} frames {name} until now", "since it was opened")
+        elif total < was and total > 0:  # a program that went on with the case counts anew
+            yield Entry(time_ns, source, f"{total} frames {name}", "counted anew")
+        elif total > was:
+            yield Entry(time_ns, source, f"{total - was} frames {name}", f"{total} so far")
 
 
 def _states(health: SessionHealth | None) -> dict[tuple[str, str], str]:

@@ -78,7 +78,8 @@ def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: Case
         nir=replace(NIR, health=Health.LOST, error="device removed", lost=5),
         recorder=RecorderHealth(error="the disk is full"),
     )
-    for health in (WELL, WELL, failed, failed, gone, WELL):
+    again = replace(WELL, nir=replace(NIR, lost=5))
+    for health in (WELL, WELL, failed, failed, gone, again):
         writer.write_health(health)
     writer.write_gap(Role.WHITE, 40, 3, 1, "the backlog is full")
     writer.write_event("injection", "left breast, 10 o'clock", 2 * SECOND)
@@ -90,7 +91,7 @@ def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: Case
     assert sorted(rest) == sorted(
         [
             ("nir camera", "live", ""),
-            ("nir camera", "2 frames lost", "2 so far"),
+            ("nir camera", "2 frames lost until now", "since it was opened"),
             ("white camera", "live", ""),
             ("processing", "the core failed", "error"),
             ("processing", "over: the core failed", "error"),
@@ -101,6 +102,18 @@ def test_what_went_wrong_is_told_when_it_begins_and_when_it_is_over(writer: Case
             ("nir camera", "live", ""),
         ]
     )
+
+
+def test_losses_of_a_program_that_went_on_with_the_case_are_told(writer: CaseWriter) -> None:
+    """It counts from nothing again: what is lost then was hidden by what had been lost before."""
+    anew = replace(WELL, nir=replace(NIR, lost=1))
+    for number, health in enumerate((WELL, anew, replace(anew, nir=replace(NIR, lost=2)))):
+        writer.write_health(health, time_ns=(number + 1) * SECOND)
+    assert [row["what"] for row in journal(writer) if "frames lost" in row["what"]] == [
+        "2 frames lost until now",
+        "1 frames lost",
+        "1 frames lost",
+    ]
 
 
 def test_no_age_is_told_by_what_another_session_computed(writer: CaseWriter) -> None:
