@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -51,6 +52,14 @@ def _no_leaked_threads(request: pytest.FixtureRequest) -> Iterator[None]:
         leaked[0].join(0.05)
     assert not leaked, f"{request.node.nodeid} left threads running: {[t.name for t in leaked]}"
     assert not goes_first(0), f"{request.node.nodeid} left its own thread before all others"
+
+
+@pytest.fixture
+def _hangup_is_heard() -> Iterator[None]:
+    """A run that was begun with nohup ignores SIGHUP: a test that sends it would wait for ever."""
+    given = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, given)
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ def _main() -> None:
 
     from sln_guide.engine.remote import RemoteSession
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests begun with nohup hand on that it is not
     make = looks_for_cameras_for_long if "looking" in sys.argv else session
     remote = RemoteSession(small_rig(), partial(make, Path(sys.argv[1])))
     if make is looks_for_cameras_for_long:

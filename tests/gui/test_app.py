@@ -196,7 +196,7 @@ def test_an_error_in_a_slot_is_said_and_costs_the_exit_code(
 
 
 @pytest.fixture
-def _signals_as_they_were() -> Iterator[None]:
+def _signals_as_they_were(_hangup_is_heard: None) -> Iterator[None]:
     heard = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in heard]
     yield

@@ -332,6 +332,7 @@ def test_an_import_that_fails_half_way_leaves_nothing(
     assert not (tmp_path / "x.case").exists()
 
 
+@pytest.mark.usefixtures("_hangup_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_closed_terminal_leaves_no_half_case(
     tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
