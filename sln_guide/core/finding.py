@@ -78,8 +78,6 @@ _NARROW = 1.5
 """Width, as a share of the smallest node's diameter, below which tissue's fine lumps lie."""
 _LEAST_INSIDE = 3.0
 """Cells that a node's centre must lie within the field where its peak is at the rim."""
-_INSIDE = 0.5
-"""Of a misshapen peak's distance from its spot's centre: another so near to that speaks for it."""
 _SURVEYED = 3.6
 """How far what a peak is judged by may lie, in sigmas: its annulus, about a summit a sigma away."""
 _HUSHED = 3.5
@@ -153,8 +151,6 @@ def find_into(f, seen, significance, threshold, noise, unit, sites):  # type: ig
                     unit,
                 )
                 f.again[k] = False
-                if called and last == 0 and _waits(f, i, peaks, r, c, f.table[count], threshold):
-                    called, f.again[k] = False, True
             if called:
                 _look_again(f, found, f.table[count], take(f, f.table[count]))
                 count += 1
@@ -224,25 +220,6 @@ def _is_called(  # type: ignore[no-untyped-def]
         return False, reach
     _raise_by(significance, spot, max(worth, 0.0))
     return True, reach
-
-
-@kernel()
-def _waits(f, i, peaks, r, c, spot, threshold):  # type: ignore[no-untyped-def]
-    """Whether the ``i``-th peak, misshapen, waits for another, farther inside of what it measured.
-
-    Two sizes may have peaks of one thing. The slightly higher one, on the thing's flank towards the
-    end of the field, say, would be judged by what is around the flank.
-    """
-    if spot[KIND] != UNCERTAIN or spot[SIGNIFICANCE] > f.peak_value[f.order[i]]:
-        return False
-    y, x = spot[Y], spot[X]
-    off = math.hypot(r - y, c - x)
-    within = min(_INSIDE * off, math.sqrt(spot[AREA] / math.pi))
-    for j in range(i + 1, peaks):
-        k = f.order[j]
-        if f.peak_value[k] >= threshold and math.hypot(f.peak_r[k] - y, f.peak_c[k] - x) < within:
-            return True
-    return False
 
 
 @kernel()

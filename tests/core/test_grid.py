@@ -132,6 +132,14 @@ def test_enlarging_blurs_every_cell_alike(factor: int) -> None:
     np.testing.assert_allclose(gained, 0.5 * SPLINE_VARIANCE * factor**2, rtol=1e-4)
 
 
+@pytest.mark.parametrize("finest", np.linspace(0.8, 4.0, 33).tolist())
+def test_the_spline_leaves_something_for_the_taps(finest: float) -> None:
+    """Even where one blur is hardly wider than the next: nodes of nearly one size are expected."""
+    low = max(0.7 * finest, 0.8)
+    ladder = tuple((low * (1.8 * 1.2 * max(finest, 1.0) / low) ** (np.arange(6) / 5)).tolist())
+    assert pyramid(64, 64, ladder).blurs.shape == (6, 64, 64)
+
+
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, SIZES)
 def test_halving_and_dividing(seed: int, shape: tuple[int, int]) -> None:
