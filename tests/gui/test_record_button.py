@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from sln_guide.gui.panels.buttons import HOLD_S
+from tests.gui.fakes import RecordingSource
 from tests.gui.hands import LEFT, Wait, click, start_recording
 
 
@@ -99,3 +101,12 @@ def test_a_recording_that_cannot_begin_says_why(window: Any, source: Any) -> Non
     click(window.record)
     assert window.confirmation.text == "Not recording: the disk is full: free space"
     assert not window.record.recording
+
+
+def test_a_screen_on_its_side_shows_the_whole_window_with_its_record_button(
+    open_window: Callable[..., Any],
+) -> None:
+    window = open_window(RecordingSource(), (1080, 1920))
+    assert window.width() == 1080, "the window is wider than the screen it was made for"
+    corner = window.record.mapTo(window, window.record.rect().bottomRight())
+    assert window.rect().contains(corner)

@@ -12,6 +12,8 @@ from sln_guide.source import EventMark
 
 PHASES = ("Inject", "Trace", "Follow", "Excise", "Back table", "Bed check", "Close")
 EVENT = "phase"
+LEAST_PX = 80
+"""Width of a button that its longest name just fits: all seven and the dock fit 1080 px."""
 INJECT = 0
 """Index of the phase that starts the timer."""
 
@@ -68,7 +70,7 @@ class PhaseRow(QWidget):
         row.setSpacing(tokens.GAP_PX)
         self.buttons = tuple(FlatButton(phase_detail(i)) for i in range(len(PHASES)))
         for index, button in enumerate(self.buttons):
-            button.setMinimumSize(tokens.ACTION_PX, tokens.CONTROL_PX)
+            button.setMinimumSize(LEAST_PX, tokens.CONTROL_PX)
             button.clicked.connect(lambda _=False, i=index: self.pressed.emit(i))
             row.addWidget(button)
 
