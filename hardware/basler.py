@@ -17,6 +17,9 @@ from typing import Any
 from hardware import sfnc, shared_memory
 from hardware.call_watch import CALL_GRACE_S, CallWatch
 from hardware.camera import (
+    CHECK_CABLE,
+    PLUG_IN,
+    REPLUG,
     BadSettingError,
     Camera,
     CameraCounters,
@@ -335,8 +338,10 @@ class BaslerCamera(Camera):
                 yield
         except pylon.GenericException as error:
             text = plain(error)
-            kind = CameraRemovedError if "removed" in text else CameraError
-            raise kind(f"camera {self._serial}: {call}: {text}") from None
+            what = f"camera {self._serial}: {call}: {text}"
+            if "removed" in text:
+                raise CameraRemovedError(what, CHECK_CABLE) from None
+            raise CameraError(what, REPLUG) from None
 
     def _attach(self) -> Any:
         """Enumerate afresh, find our serial number, open it."""
@@ -348,13 +353,14 @@ class BaslerCamera(Camera):
             if info is None:
                 others = ", ".join(sorted(there)) or "none"
                 raise CameraNotFoundError(
-                    f"camera {self._serial}: not found (cameras that answer: {others}); "
-                    "check its cable, its power and the serial number in the rig file"
+                    f"camera {self._serial}: not found (cameras that answer: {others})",
+                    "check its cable, its power and the serial number in the rig file",
                 )
             if (info.GetDeviceClass() == EMULATOR_CLASS) != self.simulated:
                 is_, says = ("real", "is") if self.simulated else ("emulated", "is not")
                 raise CameraNotFoundError(
-                    f"camera {self._serial}: is {is_}, but the rig file says it {says} emulated"
+                    f"camera {self._serial}: is {is_}, but the rig file says it {says} emulated",
+                    "correct the rig file",
                 )
             device = pylon.InstantCamera(factory.CreateDevice(info))
             device.Open()
@@ -416,7 +422,7 @@ class BaslerCamera(Camera):
             return bool(device.IsCameraDeviceRemoved())
 
     def _unplugged(self) -> CameraRemovedError:
-        return CameraRemovedError(f"camera {self._serial}: unplugged; plug it in again")
+        return CameraRemovedError(f"camera {self._serial}: unplugged", PLUG_IN)
 
     def _why_nothing(self, device: Any, silent_ns: int) -> CameraError:
         """Return why `RetrieveResult` came back with empty hands."""
@@ -425,14 +431,16 @@ class BaslerCamera(Camera):
         if self._removed(device):
             return self._unplugged()
         if not device.IsGrabbing():
-            return CameraRemovedError(f"camera {self._serial}: pylon ended the stream by itself")
+            what = f"camera {self._serial}: pylon ended the stream by itself"
+            return CameraRemovedError(what, CHECK_CABLE)
         settings = self.settings
         if settings.trigger == "free-run" and settings.frame_rate_hz and settings.exposure_us:
             period_s = max(1.0 / settings.frame_rate_hz, settings.exposure_us * 1e-6)
             if silent_ns * 1e-9 > max(SILENCE_S, 10 * period_s):
                 return CameraRemovedError(
                     f"camera {self._serial}: silent for {silent_ns * 1e-9:.1f} s although it "
-                    "runs free; check its cable"
+                    "runs free",
+                    CHECK_CABLE,
                 )
         return CameraTimeoutError(f"camera {self._serial}: no frame in time")
 
@@ -468,9 +476,9 @@ def _pylon() -> ModuleType:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 module = importlib.import_module("pypylon.pylon")
         except ImportError as error:
-            raise CameraError(f"pypylon cannot be loaded ({error}): install it again") from None
+            raise CameraError(f"pypylon cannot be loaded ({error})", "install it again") from None
         except Exception as error:  # noqa: BLE001 - of a kind that is only there once it is loaded
             why = shared_memory.trouble()
             what_to_do = "run `sln-guide doctor`" if why is None else shared_memory.REMEDY
-            raise CameraError(f"pylon cannot begin ({why or plain(error)}): {what_to_do}") from None
+            raise CameraError(f"pylon cannot begin ({why or plain(error)})", what_to_do) from None
     return module

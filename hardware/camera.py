@@ -11,8 +11,24 @@ Trigger = Literal["free-run", "hardware"]
 ConversionGain = Literal["High", "Low"]
 
 
+CHECK_CABLE = "check its cable and its power"
+PLUG_IN = "plug it in again"
+REPLUG = f"unplug it and {PLUG_IN}"
+
+
 class CameraError(Exception):
-    """A camera failed. The message says what, of which camera, and what to do."""
+    """A camera failed. ``what`` says how, and which; ``remedy`` what to do, empty: nobody knows.
+
+    Both are its arguments, so that it survives a pipe between processes.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
 
 class CameraNotFoundError(CameraError):

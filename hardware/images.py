@@ -35,7 +35,7 @@ def image_files(folder: Path) -> tuple[Path, ...]:
     ]
     for path in named:
         if path.is_symlink() and not path.exists():
-            raise CameraError(f"{path}: a link that leads nowhere: remove it or fetch the image")
+            raise CameraError(f"{path}: a link that leads nowhere", "remove it or fetch the image")
     files = [p for p in named if p.is_file()]
     if not files:
         raise CameraError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")

@@ -13,6 +13,7 @@ import numpy as np
 
 from hardware.call_watch import CALL_GRACE_S, CallWatch
 from hardware.camera import (
+    PLUG_IN,
     BadSettingError,
     Camera,
     CameraCounters,
@@ -150,7 +151,7 @@ class MockCamera(Camera):
             if self._replug_ns is not None and time.monotonic_ns() >= self._replug_ns:
                 self._present, self._replug_ns = True, None
             if not self._present:
-                raise CameraNotFoundError(f"camera {self._camera_id}: unplugged; plug it in again")
+                raise CameraNotFoundError(f"camera {self._camera_id}: unplugged", PLUG_IN)
             first = self._playback.first()
             rate = DEFAULT_FPS if isinstance(self._pace, str) else float(self._pace)
             self._settings = CameraSettings(
@@ -282,7 +283,7 @@ class MockCamera(Camera):
             if not self._started:
                 raise CameraStateError(f"camera {self._camera_id}: not started, or stopped")
             if self._handle_dead:
-                raise CameraRemovedError(f"camera {self._camera_id}: unplugged; plug it in again")
+                raise CameraRemovedError(f"camera {self._camera_id}: unplugged", PLUG_IN)
             if self._ended:
                 raise CameraEndedError(f"camera {self._camera_id}: the recording has ended")
             if self._next is None:
@@ -317,7 +318,7 @@ class MockCamera(Camera):
             if isinstance(unplug, Unplug):
                 self._device_frame += 1
                 self._pull(unplug.replug_after_s)
-                raise CameraRemovedError(f"camera {self._camera_id}: unplugged; plug it in again")
+                raise CameraRemovedError(f"camera {self._camera_id}: unplugged", PLUG_IN)
             exposure = self._playback.expose(self._period_ns())
             self._device_frame += 1
             self._advance(exposure)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hardware.camera import CameraError, CameraInUseError, CameraNotFoundError
+from hardware.camera import (
+    CHECK_CABLE,
+    REPLUG,
+    CameraError,
+    CameraInUseError,
+    CameraNotFoundError,
+)
 
 EMULATOR_CLASS = "BaslerCamEmu"
 
@@ -51,17 +57,17 @@ def open_error(serial: str, text: str) -> CameraError:
     lower = text.lower()
     if any(words in lower for words in ("exclusively", "controlled by another", "in use")):
         return CameraInUseError(
-            f"camera {serial}: another program holds it; close that one, which `sln-guide doctor` "
-            f"names ({text})"
+            f"camera {serial}: another program holds it ({text})",
+            "close that one, which `sln-guide doctor` names",
         )
     if any(words in lower for words in ("access denied", "permission", "insufficient")):
         return CameraError(
-            f"camera {serial}: this user may not open it; run `sln-guide doctor` for the udev "
-            f"rule ({text})"
+            f"camera {serial}: this user may not open it ({text})",
+            "run `sln-guide doctor` for the udev rule",
         )
     if "no device is available" in lower:
-        return CameraNotFoundError(f"camera {serial}: gone while it was being opened")
-    return CameraError(f"camera {serial}: cannot be opened: {text}")
+        return CameraNotFoundError(f"camera {serial}: gone while it was being opened", CHECK_CABLE)
+    return CameraError(f"camera {serial}: cannot be opened: {text}", REPLUG)
 
 
 def line_bit(line: str) -> int:

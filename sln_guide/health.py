@@ -29,6 +29,8 @@ class StreamHealth:
     among them.
     ``asked_hz``: how many frames a second it was set to send; None: not set, or it is triggered.
     ``error``, ``since_ns``: why it is lost or degraded, and since when.
+    ``remedy``: what to do about it, None where nobody knows.
+    ``ended``: it played a recording, which is over: nothing more comes.
     """
 
     role: Role
@@ -46,6 +48,8 @@ class StreamHealth:
     frozen: bool = False
     error: str | None = None
     since_ns: int | None = None
+    remedy: str | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from hardware.camera import (
+    CHECK_CABLE,
+    REPLUG,
     BadSettingError,
     Camera,
     CameraEndedError,
@@ -76,6 +78,8 @@ class Stream:
         self._failed = 0
         self._failed_since_last = 0
         self._error: str | None = None
+        self._remedy: str | None = None
+        self._ended = False
         self._since_ns: int | None = None
         self._still = _Stillness(camera.simulated)
         self._asked_hz = None if settings.trigger == "hardware" else settings.frame_rate_hz
@@ -127,7 +131,7 @@ class Stream:
         """Return what is known now. Makes no SDK call: it must answer when the SDK hangs."""
         with self._lock:
             last, period_ns = self._last, self._period_ns
-            error, since_ns = self._error, self._since_ns
+            error, remedy, since_ns = self._error, self._remedy, self._since_ns
             frozen = self._still.frozen_since_ns(now_ns)
             health = Health.STALE if last is None else Health.LIVE
             quiet_ns = 0 if last is None else now_ns - last.host_time_ns
@@ -136,10 +140,12 @@ class Stream:
                 error = error or "it repeats one frame"
             if quiet_ns > max(LOST_AFTER_NS, 4 * period_ns) and last is not None:
                 health, since_ns = Health.LOST, since_ns or last.host_time_ns
-                error = error or "no frame comes"
+                if error is None:
+                    error, remedy = "no frame comes", self._where_frames_may_be_lost()
             stuck = None if self._watched is None else self._watched.stuck(now_ns)
             if stuck is not None:
-                error = stuck
+                error = f"its driver does not answer ({stuck})"
+                remedy = REPLUG
                 since_ns = since_ns or (None if last is None else last.host_time_ns)
             if self._error is not None or stuck is not None:
                 health = Health.LOST
@@ -162,7 +168,13 @@ class Stream:
                 frozen=frozen is not None,
                 error=error,
                 since_ns=since_ns,
+                remedy=remedy,
+                ended=self._ended,
             )
+
+    def _where_frames_may_be_lost(self) -> str:
+        triggered = self._settings.trigger == "hardware"
+        return "check its cable, its power and its trigger" if triggered else CHECK_CABLE
 
     def _median_period_ns(self) -> int:
         if len(self._arrivals_ns) < 3:
@@ -189,15 +201,18 @@ class Stream:
                 self._apply_wanted()
                 self._read_one()
             except CameraEndedError as error:
-                self._fail(str(error))
+                self._fail(error.what, "start the program again to play it from its beginning")
+                self._ended = True
                 break
             except BaseException as error:  # noqa: BLE001 - the screen says that it comes back
                 # Anything else, a fault of ours too: let go, then try to get it back, for ever.
-                ours = not isinstance(error, CameraError)
-                said = unexpected(error) if ours else str(error)
-                if ours and said != self._error:  # printed once, not twice a second
-                    traceback.print_exc()
-                self._fail(said)
+                if isinstance(error, CameraError):
+                    self._fail(error.what, error.remedy)
+                else:
+                    said = unexpected(error)
+                    if said != self._error:  # printed once, not twice a second
+                        traceback.print_exc()
+                    self._fail(said, "if this stays, start the program again")
                 self._let_go()
                 attached = False
                 self._end_epoch()
@@ -208,7 +223,7 @@ class Stream:
         try:
             self._camera.close()
         except Exception as error:  # noqa: BLE001 - what it was let go for is told, this as well
-            self._fail(f"it cannot be let go: {unexpected(error)}")
+            self._fail(f"it cannot be let go: {unexpected(error)}", REPLUG)
 
     def _end_epoch(self) -> None:
         """Tell the frames that failed after the epoch's last: its counter will not show them."""
@@ -241,7 +256,7 @@ class Stream:
                 last, in_a_row = self._last, self._failed_since_last
             quiet_ns = LOST_AFTER_NS if last is None else time.monotonic_ns() - last.host_time_ns
             if in_a_row >= DAMAGED_AFTER and quiet_ns >= LOST_AFTER_NS:
-                self._fail(f"{error}, again and again; check its cable and its port")
+                self._fail(f"{error}, again and again", "check its cable and its port")
             return
         self._refuse_other_size(frame)
         with self._lock:
@@ -255,7 +270,7 @@ class Stream:
             self._still.see(frame)
             self._last = frame
             self._failed_since_last = 0
-            self._error = self._since_ns = None
+            self._error = self._remedy = self._since_ns = None
         self._deliver(self._role, frame, lost)
 
     def _refuse_other_size(self, frame: Frame) -> None:
@@ -275,7 +290,8 @@ class Stream:
                 self._failed_since_last += 1
         raise CameraError(
             f"camera {self._camera.camera_id}: sends {frame.width}x{frame.height} px, but is set "
-            f"to {region[2]}x{region[3]}: is another program changing it?"
+            f"to {region[2]}x{region[3]}",
+            "see that no other program changes it",
         )
 
     def _count_lost(self, frame: Frame) -> int:
@@ -287,11 +303,11 @@ class Stream:
             return min(self._failed_since_last, frame.sequence)
         return max(0, frame.sequence - last.sequence - 1)
 
-    def _fail(self, message: str) -> None:
+    def _fail(self, what: str, remedy: str) -> None:
         with self._lock:
             if self._error is None:
                 self._since_ns = time.monotonic_ns()
-            self._error = message
+            self._error, self._remedy = what, remedy or None
 
 
 class _Stillness:

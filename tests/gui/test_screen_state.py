@@ -76,13 +76,19 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
             "health": session(
                 nir={
                     "health": Health.LOST,
-                    "error": "camera 123 was unplugged",
+                    "error": "camera 123: unplugged",
+                    "remedy": "plug it in again",
                     "since_ns": NOW - 4_000 * MS,
                 }
             )
         },
         Word.LOST,
-        ["NIR camera lost", "For 4.0 s", "camera 123 was unplugged", "Check cable"],
+        [
+            "NIR camera lost",
+            "For 4.0 s",
+            "camera 123: unplugged; plug it in again",
+            "returns by itself",
+        ],
     ),
     (
         "white unplugged",
@@ -108,7 +114,7 @@ ALARMS: list[tuple[str, dict[str, Any], Word, list[str]]] = [
             )
         },
         Word.LOST,
-        ["cameras lost", "For 2.0 s", "they return by themselves"],
+        ["cameras lost", "For 2.0 s", "They return by themselves"],
     ),
     (
         "nir unplugged while the white camera repeats",

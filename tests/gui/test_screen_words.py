@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from hardware.camera import PLUG_IN, CameraEndedError, CameraError, CameraRemovedError
 from hardware.pylon_words import open_error
 from hardware.rig import Registration
 from sln_guide.gui.claims.readings import Reading, Tone, clock_text, elapsed_text
@@ -126,25 +128,44 @@ def test_a_lost_camera_has_no_rate() -> None:
     assert repeats.readings.rates.text == "NIR 60 | white 60 fps"
 
 
-@pytest.mark.parametrize(
-    ("why", "cable"),
-    [
-        ("no frame comes", True),
-        ("camera 4711: unplugged; plug it in again", True),
-        (str(open_error("4711", "Device is exclusively opened by another client.")), False),
-        ("camera 4711: pylon has not let go of it yet", False),
-        (
-            "camera 4711: sends 6x4 px, is set to 9x9: is another program changing it?",
-            False,
-        ),
-        ("camera 4711: exposure_us: wanted 9000, is 8000", False),
-    ],
-)
-def test_cable_and_power_are_blamed_only_where_they_may_be_at_fault(why: str, cable: bool) -> None:
-    (banner,) = look(health=session(nir={"health": Health.LOST, "error": why})).banners
-    assert why in banner.detail
-    assert ("cable and power" in banner.detail) is cable
-    assert "t returns by itself" in banner.detail
+def _lost(camera: str, error: CameraError, **changes: object) -> dict[str, Any]:
+    told = {"error": error.what, "remedy": error.remedy or None}
+    return {"health": Health.LOST, "camera_id": camera} | told | changes
+
+
+HELD = open_error("4711", "Device is exclusively opened by another client.")
+UNPLUGGED = CameraRemovedError("camera 815: unplugged", PLUG_IN)
+
+
+def test_a_lost_camera_says_its_own_remedy_and_no_other() -> None:
+    (banner,) = look(health=session(nir=_lost("4711", HELD))).banners
+    assert banner.detail.startswith(f"{HELD} · It returns by itself")
+    assert "cable" not in banner.detail
+    unknown = CameraError("camera 4711: exposure_us: wanted 9000, is 8000")
+    (banner,) = look(health=session(nir=_lost("4711", unknown))).banners
+    assert banner.detail.startswith("camera 4711: exposure_us: wanted 9000, is 8000 · It returns")
+
+
+def test_two_cameras_lost_for_two_reasons_are_told_both() -> None:
+    health = session(nir=_lost("4711", HELD), white=_lost("815", UNPLUGGED))
+    (banner,) = look(health=health).banners
+    assert "NIR: another program holds it" in banner.detail
+    assert "which `sln-guide doctor` names" in banner.detail
+    assert "white-light: unplugged; plug it in again · They return by" in banner.detail
+
+
+def test_two_cameras_lost_for_one_reason_are_told_it_once() -> None:
+    other = CameraRemovedError("camera 4711: unplugged", PLUG_IN)
+    health = session(nir=_lost("4711", other), white=_lost("815", UNPLUGGED))
+    (banner,) = look(health=health).banners
+    assert banner.detail == "unplugged; plug it in again · They return by themselves"
+
+
+def test_a_recording_that_is_over_does_not_return_by_itself() -> None:
+    over = CameraEndedError("the recording has ended", "start the program again")
+    (banner,) = look(health=session(nir=_lost("mock", over, ended=True))).banners
+    assert banner.detail.startswith("the recording has ended; start the program again")
+    assert "returns" not in banner.detail
 
 
 def test_durations_in_words() -> None:

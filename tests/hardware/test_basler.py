@@ -543,5 +543,5 @@ def test_pylon_that_cannot_begin_is_one_line(
     monkeypatch.delitem(sys.modules, "pypylon.pylon", raising=False)
     monkeypatch.setattr(basler.importlib, "import_module", fail)
     monkeypatch.setattr(basler.shared_memory, "trouble", lambda: why)
-    with pytest.raises(CameraError, match=why or "NULL pointer dereferenced.: run `sln-guide doc"):
+    with pytest.raises(CameraError, match=why or "NULL pointer dereferenced.; run `sln-guide doc"):
         basler.list_cameras()

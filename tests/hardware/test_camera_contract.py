@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hardware.camera import Camera, CameraSettings
+from hardware.camera import Camera, CameraInUseError, CameraSettings
 from hardware.emulated import EmulatedBaslerCamera
 from hardware.frame import PixelFormat
 from hardware.mock import MockCamera, frames_from_arrays
@@ -83,3 +84,10 @@ class TestEmulatedTestPattern(CameraContract):
             roi=(16, 8, 128, 96),
             black_level=0.0,
         )
+
+
+def test_an_error_keeps_its_remedy_on_its_way_out_of_the_engine() -> None:
+    sent = CameraInUseError("camera 4711: another program holds it", "close that one")
+    came = pickle.loads(pickle.dumps(sent))
+    assert (type(came), came.what, came.remedy) == (CameraInUseError, sent.what, sent.remedy)
+    assert str(came) == "camera 4711: another program holds it; close that one"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hardware.camera import (
+    PLUG_IN,
     BadSettingError,
     CameraEndedError,
     CameraNotFoundError,
@@ -135,7 +136,8 @@ def test_a_camera_that_sends_nothing_but_damage_is_lost_for_that_reason(
     wait_until(lambda: "torn" in (stream.health(time.monotonic_ns()).error or ""))
     health = stream.health(time.monotonic_ns())
     assert health.health is Health.LOST
-    assert health.error == "torn, again and again; check its cable and its port"
+    assert health.error == "torn, again and again"
+    assert health.remedy == "check its cable and its port"
     camera.feed(make_frame(9, epoch=1 if before == "an unplug" else 0))
     received.wait_for(1 if before == "nothing" else 2)
     assert "torn" not in (stream.health(time.monotonic_ns()).error or "")
@@ -163,17 +165,18 @@ def test_removal_is_told_and_the_camera_comes_back_in_a_new_epoch(
     stream = started(camera)
     camera.feed(make_frame(7))
     received.wait_for(1)
-    camera.open_errors = [CameraNotFoundError("not there yet") for _ in range(3)]
-    camera.feed(CameraRemovedError("unplugged"))
+    camera.open_errors = [CameraNotFoundError("not there yet", PLUG_IN) for _ in range(3)]
+    camera.feed(CameraRemovedError("unplugged", PLUG_IN))
     wait_until(lambda: stream.health(time.monotonic_ns()).health is Health.LOST)
     told = stream.health(time.monotonic_ns())
     assert told.error
+    assert told.remedy == PLUG_IN
     assert told.since_ns is not None
     camera.feed(make_frame(0, epoch=1))
     received.wait_for(2)
     health = stream.health(time.monotonic_ns())
     assert health.health is Health.LIVE
-    assert health.error is None
+    assert (health.error, health.remedy) == (None, None)
     assert (health.epoch, health.lost) == (1, 0), "a counter that restarts is no loss"
 
 
@@ -247,7 +250,10 @@ def test_the_end_of_a_recording_is_told(
     camera = ScriptedCamera()
     stream = started(camera)
     camera.feed(make_frame(0), CameraEndedError("the recording has ended"))
-    wait_until(lambda: "has ended" in (stream.health(time.monotonic_ns()).error or ""))
+    wait_until(lambda: stream.health(time.monotonic_ns()).ended)
+    health = stream.health(time.monotonic_ns())
+    assert (health.health, health.error) == (Health.LOST, "the recording has ended")
+    assert "from its beginning" in (health.remedy or "")
 
 
 def test_silent_camera_is_lost_without_asking_it(
@@ -327,7 +333,7 @@ def test_a_hanging_driver_call_is_told_by_its_watch(
         last_progress_ns = 0
 
         def stuck(self, now_ns: int) -> str | None:
-            return "the driver of camera 4711 has not answered for 5 s: plug it in again"
+            return "RetrieveResult"
 
     camera = Hanging()
     stream = started(camera)
@@ -335,7 +341,8 @@ def test_a_hanging_driver_call_is_told_by_its_watch(
     received.wait_for(1)
     health = stream.health(time.monotonic_ns())
     assert health.health is Health.LOST
-    assert "4711" in (health.error or "")
+    assert health.error == "its driver does not answer (RetrieveResult)"
+    assert health.remedy == "unplug it and plug it in again"
 
 
 @pytest.mark.parametrize(("trigger", "degraded"), [("free-run", True), ("hardware", False)])
@@ -361,4 +368,5 @@ def test_a_camera_that_sends_fewer_frames_than_asked_is_degraded(
     lost = stream.health(received.frames[-1][0].host_time_ns + 1_000_000_000)
     assert lost.health is Health.LOST
     assert lost.error == "no frame comes"
+    assert ("trigger" in (lost.remedy or "")) is (trigger == "hardware")
     assert lost.since_ns == received.frames[-1][0].host_time_ns

@@ -232,9 +232,8 @@ def _starting(what: str, detail: str = "No overlay until a frame has proved it l
     return Verdict(Word.STALE, Tone.NEUTRAL, False, Banner(Tone.NEUTRAL, what, detail))
 
 
-_SAYS_WHAT_TO_DO = ("check", "another program", "let go", "wanted", "sln-guide")
-"""In a camera's own words; cable and power have nothing to do with some of them."""
 _DRAWN_FIRST = "What simulated cameras see is drawn first; large pictures take a while"
+_RETURN = " · They return by themselves"
 _UNFOLLOWED = "Overlay removed: tissue cannot be followed"
 _UNFOLLOWED_WHY = "It moved too fast, or white light shows too little of it"
 _UNREGISTERED = (
@@ -255,16 +254,28 @@ def _misaligned(alignment: Alignment | None, then: str) -> tuple[str, str]:
 def _lost(now_ns: int, lost: list[StreamHealth], goes_on: str) -> Verdict:
     names = " and ".join(_name(s) for s in lost)
     since = max((s.since_ns for s in lost if s.since_ns is not None), default=None)
-    why = next((s.error for s in lost if s.error), "no frame comes")
-    then = "It returns by itself" if len(lost) == 1 else "They return by themselves"
-    if not any(words in why for words in _SAYS_WHAT_TO_DO):
-        then = f"Check cable and power; {then[0].lower()}{then[1:]}"
+    why = " · ".join(_why_lost(lost))
+    back = sum(not s.ended for s in lost)
+    then = "" if back == 0 else " · It returns by itself" if back == 1 else _RETURN
     cameras = "cameras" if len(lost) > 1 else "camera"
     return _alarm(
         Word.LOST,
         f"NOT LIVE: {names} {cameras} lost",
-        f"{_since(now_ns, since)}{why} · {then}{goes_on}",
+        f"{_since(now_ns, since)}{why}{then}{goes_on}",
     )
+
+
+def _why_lost(lost: list[StreamHealth]) -> list[str]:
+    """Say why each camera is lost and what to do; once, where it is the same for both."""
+    said = []
+    for stream in lost:
+        error = stream.error or "no frame comes"
+        if len(lost) > 1:  # named by what it shows, or told of both alike
+            error = error.removeprefix(f"camera {stream.camera_id}: ")
+        said.append(f"{error}; {stream.remedy}" if stream.remedy else error)
+    if len(lost) == 1 or len(set(said)) == 1:
+        return said[:1]
+    return [f"{_name(s)}: {why}" for s, why in zip(lost, said, strict=True)]
 
 
 def _not_live(age_ms: float, nir: StreamHealth, goes_on: str) -> Verdict:
