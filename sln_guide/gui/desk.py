@@ -183,13 +183,13 @@ class Desk(QWidget):
     def _set_heights(self) -> None:
         low = self.height() < LOW_PX
         self.thumbnails.updateGeometry()
+        high = BELOW_PX
+        if self.timeline is not None:
+            column = self.width() - self._dock.minimumWidth() - 5 * tokens.GAP_PX
+            high += STRIP_PX + self.timeline.break_at(column)
         for part in self._below:
-            if part is self.timeline:
-                part.setFixedHeight(BELOW_PX + STRIP_PX)
-            elif low:
-                part.setFixedHeight(BELOW_LOW_PX)
-            else:  # the buttons are as high as the timeline beside them
-                part.setFixedHeight(BELOW_PX + (0 if self.timeline is None else STRIP_PX))
+            # the buttons are as high as the timeline beside them, where there is room
+            part.setFixedHeight(BELOW_LOW_PX if low and part is not self.timeline else high)
         if self.timeline is not None and self.curves.parent() is not self.video:
             self.curves.setFixedHeight(BELOW_LOW_PX)
             self.curves.setVisible(self.height() >= TALL_PX)

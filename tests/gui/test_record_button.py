@@ -13,7 +13,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from sln_guide.gui.panels.buttons import HOLD_S
-from tests.gui.fakes import RecordingSource
+from sln_guide.gui.panels.timeline import SPEEDS
+from tests.gui.fakes import RecordingSource, ReplaySource
 from tests.gui.hands import LEFT, Wait, click, start_recording
 
 
@@ -110,3 +111,22 @@ def test_a_screen_on_its_side_shows_the_whole_window_with_its_record_button(
     assert window.width() == 1080, "the window is wider than the screen it was made for"
     corner = window.record.mapTo(window, window.record.rect().bottomRight())
     assert window.rect().contains(corner)
+
+
+def test_a_replay_on_a_screen_on_its_side_shows_every_speed(
+    open_window: Callable[..., Any],
+) -> None:
+    """They stand in a row of their own there, and beside the position where there is room."""
+    window = open_window(ReplaySource(), (1080, 1920))
+    assert window.width() == 1080
+    panel = window.timeline
+    panel.refresh()
+    QTest.qWait(50)
+    fastest = panel.speeds[SPEEDS[-1]]
+    corner = fastest.mapTo(panel, fastest.rect().bottomRight())
+    assert panel.rect().contains(corner)
+    assert fastest.y() > panel.position.y() + panel.position.height() // 2
+    window.resize(1280, 800)  # the least width with all in one row, and none to spare
+    QTest.qWait(50)
+    assert panel.position.geometry().right() < panel.speeds[SPEEDS[0]].x()
+    assert panel.speeds[SPEEDS[0]].y() == panel.play.y()

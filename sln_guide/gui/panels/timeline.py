@@ -9,8 +9,23 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFontMetricsF,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QWidget,
+)
 
 from sln_guide.gui import theme
 from sln_guide.gui.claims.readings import Tone, clock_text
@@ -178,6 +193,21 @@ class TimelineBar(QWidget):
         self.update()
 
 
+def _takes_hours(replay: Replayable) -> bool:
+    return replay.duration_s >= 3600
+
+
+def _position_px(hours: bool) -> int:
+    return tokens.BODY_PX if hours else tokens.LARGE_PX
+
+
+def _position_width(hours: bool) -> int:
+    """Return the width of a position, so that rows do not break anew while it runs."""
+    text = precise_clock(0.0, hours=hours)
+    metrics = QFontMetricsF(font(_position_px(hours), bold=True))
+    return math.ceil(metrics.horizontalAdvance(f"{text} / {text}"))
+
+
 class TimelinePanel(Panel):
     """Bar, steps, play, speeds; position, length, and the recording's own clock."""
 
@@ -191,8 +221,8 @@ class TimelinePanel(Panel):
         self.strip = Filmstrip(replay.thumbnail, self._wake)
         self.body.setContentsMargins(14, 30, 14, 8)
         self.body.addWidget(self.bar)
-        row = QHBoxLayout()
-        row.setSpacing(tokens.GAP_PX)
+        steps = QHBoxLayout()
+        steps.setSpacing(tokens.GAP_PX)
         self.back = FlatButton("Back", "←")
         self.play = FlatButton("Play")
         self.on = FlatButton("On", "→")
@@ -200,11 +230,12 @@ class TimelinePanel(Panel):
         self.on.clicked.connect(lambda: replay.step(1))
         self.play.clicked.connect(toggle)
         self.position = QLabel()
-        row.addWidget(self.back)
-        row.addWidget(self.play)
-        row.addWidget(self.on)
-        row.addWidget(self.position)
-        row.addStretch(1)
+        self.position.setMinimumWidth(_position_width(_takes_hours(replay)))
+        steps.addWidget(self.back)
+        steps.addWidget(self.play)
+        steps.addWidget(self.on)
+        steps.addWidget(self.position)
+        steps.addStretch(1)
         self.speeds: dict[float, FlatButton] = {}
         group = QButtonGroup(self)
         speeds = QHBoxLayout()
@@ -218,10 +249,33 @@ class TimelinePanel(Panel):
             group.addButton(button)
             speeds.addWidget(button)
             self.speeds[speed] = button
-        row.addLayout(speeds)
+        speeds.insertStretch(0, 1)
+        self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._rows.setSpacing(tokens.GAP_PX)
+        self._steps, self._speeds = steps, speeds
+        self._rows.addLayout(steps)
+        self._rows.addLayout(speeds)
         for button in (self.back, self.play, self.on):
             button.setFixedWidth(72)
-        self.body.addLayout(row)
+        self.body.addLayout(self._rows)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least size: as narrow as with the speeds in a row of their own."""
+        rows = (self._steps.minimumSize().width(), self._speeds.minimumSize().width())
+        return QSize(max(rows) + self._margins_px, super().minimumSizeHint().height())
+
+    def break_at(self, width_px: int) -> int:
+        """Give the speeds a row of their own where one does not hold all; return its height."""
+        least = self._steps.minimumSize().width() + self._speeds.minimumSize().width()
+        broken = width_px < least + tokens.GAP_PX + self._margins_px
+        ways = QBoxLayout.Direction
+        self._rows.setDirection(ways.TopToBottom if broken else ways.LeftToRight)
+        return tokens.CONTROL_PX + tokens.GAP_PX if broken else 0
+
+    @property
+    def _margins_px(self) -> int:
+        margins = self.body.contentsMargins()
+        return margins.left() + margins.right()
 
     def end(self) -> None:
         """Read no more small pictures."""
@@ -243,8 +297,8 @@ class TimelinePanel(Panel):
             self._events = events
         self.bar.show_position(replay.position_s, replay.duration_s, self._events)
         self.play.setText("Pause" if replay.playing else "Play")
-        hours = replay.duration_s >= 3600
-        px = tokens.BODY_PX if hours else tokens.LARGE_PX
+        hours = _takes_hours(replay)
+        px = _position_px(hours)
         if self.position.font().pixelSize() != px:
             self.position.setFont(font(px, bold=True))
         text = " / ".join(
