@@ -40,7 +40,7 @@ class CameraInfo:
 def description(result: Any) -> str:
     """Say why a grab failed."""
     try:
-        return str(result.GetErrorDescription()) or "incomplete"
+        return str(result.GetErrorDescription()).rstrip(". ") or "incomplete"
     except UnicodeDecodeError:
         # some transport layers send text that is not UTF-8; the failure is no less one
         return f"error {result.GetErrorCode()}"

@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from sln_guide.gui.plots.curves import STEPS, Plot, live_span
 from sln_guide.gui.plots.history import AGES_KEPT, EVERY_S, SignalHistory
 from sln_guide.gui.plots.plot_data import HISTOGRAM_SIGMA, columns, parted, significance_counts
+from sln_guide.source import EventMark
 from tests.gui import fakes
 
 Wait = Callable[[Callable[[], object]], None]
@@ -183,6 +184,30 @@ def test_names_of_curves_that_ended_stay_at_their_ends(window: Any) -> None:
     places = [label.pos() for _, label in window.curves._curves.values()]
     assert [place.y() for place in places] == [40.0, 40.0]
     assert abs(places[0].x() - places[1].x()) > 20.0
+
+
+@pytest.mark.parametrize(("signal", "named"), [(95.0, False), (2.0, True)])
+def test_a_mark_under_the_name_of_a_curve_waits_with_its_own(
+    window: Any, wait_for: Wait, signal: float, named: bool
+) -> None:
+    """As in the first seconds after an injection: two names over one another say neither."""
+    wait_for(lambda: window.curves._plot.height() > 50)
+    guidance = window.source.push().guidance
+    one = replace(guidance, detections=(replace(guidance.detections[0], signal=signal),))
+    history, begin = SignalHistory(), 100.0
+    high = replace(guidance.detections[0], signal=95.0, node_number=2)
+    history.add(begin - 40, replace(guidance, detections=(high,)))  # one axis for both
+    for step in range(1, 20):
+        history.add(begin + step * EVERY_S, one)
+    mark = EventMark(begin + 2.0, "phase", "1 Inject")
+    window.curves.refresh(history, (mark,))
+    ((_, line),) = window.curves._marks
+    assert line.label.isVisible() is named
+    assert line.isVisible()
+    for step in range(20, 200):
+        history.add(begin + step * EVERY_S, one)
+    window.curves.refresh(history, (mark,))
+    assert line.label.isVisible()
 
 
 def test_the_time_axis_goes_on_in_steps() -> None:

@@ -110,6 +110,12 @@ def test_an_error_text_that_is_no_text_is_told_by_its_code() -> None:
         grabbing().frame(Result(PIXELS, size=(3, 4), failure="mojibake"), 1, SETTINGS, 0)
 
 
+def test_an_error_text_goes_on_as_part_of_a_sentence() -> None:
+    result = Result(PIXELS, size=(3, 4), failure="The buffer was incompletely grabbed.")
+    with pytest.raises(IncompleteFrameError, match=r"incompletely grabbed$"):
+        grabbing().frame(result, 1, SETTINGS, 0)
+
+
 # -- time and settings of each frame -----------------------------------------------------------
 
 

@@ -48,6 +48,8 @@ STILL_SEEN = 10
 """A node of these last values is told of: two seconds of them."""
 NAME_PX = 64
 """Room to the right of the curves, for their names."""
+MARK_AT = 0.92
+"""Height of the names of marks, as a part of the axis."""
 
 
 class Plot(StrEnum):
@@ -213,6 +215,13 @@ class CurvesPanel(Panel):
             heights = parted([float(label.pos().y()) for label in stacked], top, apart)
             for label, at in zip(stacked, heights, strict=True):
                 label.setPos(label.pos().x(), at)
+        self._keep_marks_apart(labels, MARK_AT * top - 2 * apart, wide)
+
+    def _keep_marks_apart(self, labels: list[Any], above: float, wide: float) -> None:
+        """Leave a mark unnamed while its name would lie over a curve's; its line stays."""
+        high = [lbl.pos().x() for lbl in labels if lbl.isVisible() and lbl.pos().y() > above]
+        for mark, line in self._marks:
+            line.label.setVisible(all(abs(x - mark.time_s) > wide for x in high))
 
     def _said(
         self,
@@ -350,7 +359,7 @@ class CurvesPanel(Panel):
                 pen=self._pg.mkPen(tokens.SECONDARY, style=Qt.PenStyle.DashLine),
                 label=event.detail,
                 labelOpts={
-                    "position": 0.92,
+                    "position": MARK_AT,
                     "color": tokens.SECONDARY,
                     "anchors": [(0, 0), (0, 0)],
                 },
